@@ -1,0 +1,13 @@
+// Package dbscope runs units of work in a named scope: as mana_system, or as
+// mana_user on behalf of one user, whose rows alone PostgreSQL then shows (row
+// level security, see package migrations).
+//
+// Role and user are set with transaction-local set_config in the same round
+// trip as the work itself and end with its transaction. That holds through
+// PgBouncer in transaction mode, where a connection serves someone else right
+// afterwards. A pool behind PgBouncer before 1.21 needs another exec mode than
+// pgx's default, such as [pgx.QueryExecModeCacheDescribe].
+//
+// A scope guards against a forgotten or wrong WHERE clause, not against foreign
+// SQL: whoever can run statements of his own can take on another role.
+package dbscope

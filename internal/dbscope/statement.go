@@ -1,0 +1,84 @@
+package dbscope
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Rows runs one statement in scope s, in a transaction and round trip of its
+// own, and returns its rows. T is a struct; its fields take the columns of
+// their name ([pgx.RowToStructByName]). No rows is an empty slice. The
+// statement is committed if and only if the error is nil or says that a row
+// did not fit T.
+func Rows[T any](ctx context.Context, pool *pgxpool.Pool, s Scope, sql string, args ...any) ([]T, error) {
+	var out []T
+	err := run(ctx, pool, s, sql, args, func(br pgx.BatchResults) error {
+		rows, err := br.Query()
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectRows(rows, pgx.RowToStructByName[T])
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Row is [Rows] for the first row; [pgx.ErrNoRows] where there is none (which
+// commits as well).
+func Row[T any](ctx context.Context, pool *pgxpool.Pool, s Scope, sql string, args ...any) (T, error) {
+	var out T
+	err := run(ctx, pool, s, sql, args, func(br pgx.BatchResults) error {
+		rows, err := br.Query()
+		if err != nil {
+			return err
+		}
+		out, err = pgx.CollectOneRow(rows, pgx.RowToStructByName[T])
+		return err
+	})
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return out, nil
+}
+
+// Exec is [Rows] for a statement whose rows do not matter. It returns how many
+// rows it affected.
+func Exec(ctx context.Context, pool *pgxpool.Pool, s Scope, sql string, args ...any) (int64, error) {
+	var affected int64
+	err := run(ctx, pool, s, sql, args, func(br pgx.BatchResults) error {
+		tag, err := br.Exec()
+		affected = tag.RowsAffected()
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	return affected, nil
+}
+
+// run pipelines the settings and the statement in one batch, which is one
+// implicit transaction: both hold or neither. Close reports what only the
+// commit brings to light, such as a deferred constraint.
+func run(ctx context.Context, pool *pgxpool.Pool, s Scope, sql string, args []any, read func(pgx.BatchResults) error) error {
+	if err := s.check(); err != nil {
+		return err
+	}
+	var batch pgx.Batch
+	batch.Queue(set, s.role, s.userID, s.userRole)
+	batch.Queue(sql, args...)
+	br := pool.SendBatch(ctx, &batch)
+	_, err := br.Exec()
+	if err == nil {
+		err = read(br)
+	}
+	if closed := br.Close(); err == nil {
+		err = closed
+	}
+	return err
+}

@@ -1,0 +1,17 @@
+package localpg
+
+import (
+	"context"
+	"log/slog"
+)
+
+// Fetch exposes the download for a cluster of its own user in dir, and tells
+// where the binaries are and their version.
+func Fetch(ctx context.Context, dir string, major int) (bin, version string, err error) {
+	c, err := locate(dir)
+	if err != nil {
+		return "", "", err
+	}
+	b, err := fetch(ctx, c, major, slog.New(slog.DiscardHandler))
+	return b.dir, b.version, err
+}

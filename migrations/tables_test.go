@@ -1,0 +1,205 @@
+package migrations_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/pgtest"
+)
+
+// table says how one user's row comes into being, so that every table can be
+// attacked in the same way.
+type table struct {
+	name   string
+	key    string // column that names a row
+	insert string // makes the row of user $1
+	reads  bool   // a user reads his own
+	admin  bool   // a platform admin reads everyone's
+	open   bool   // anybody may add a row
+}
+
+// tables is every table of our schemas, parents first.
+var tables = []table{
+	{name: "mana.schema_migrations", key: "version"},
+	{name: "auth.users", key: "id", reads: true, admin: true,
+		insert: `INSERT INTO auth.users (id, name, email) VALUES ($1, $1, $1 || '@example.com')`},
+	{name: "auth.accounts", key: "id",
+		insert: `INSERT INTO auth.accounts (id, account_id, provider_id, user_id) VALUES ('account-' || $1, $1, 'credential', $1)`},
+	{name: "auth.verification", key: "id",
+		insert: `INSERT INTO auth.verification (id, identifier, value, expires_at) VALUES ('verification-' || $1, $1, $1, now())`},
+	{name: "auth.passwords", key: "user_id",
+		insert: `INSERT INTO auth.passwords (user_id, hashed_password) VALUES ($1, 'hash')`},
+	{name: "auth.two_factor_auth", key: "user_id",
+		insert: `INSERT INTO auth.two_factor_auth (user_id, secret) VALUES ($1, 'secret')`},
+	{name: "auth.security_events", key: "id", reads: true,
+		insert: `INSERT INTO auth.security_events (user_id, event_type) VALUES ($1, 'login_success')`},
+	{name: "auth.user_settings", key: "user_id", reads: true,
+		insert: `INSERT INTO auth.user_settings (user_id) VALUES ($1)`},
+	{name: "auth.organizations", key: "id", reads: true, admin: true, open: true,
+		insert: `INSERT INTO auth.organizations (id, name, slug) VALUES ('org-' || $1, $1, $1)`},
+	{name: "auth.members", key: "id", reads: true, admin: true,
+		insert: `INSERT INTO auth.members (id, organization_id, user_id, role) VALUES ('member-' || $1, 'org-' || $1, $1, 'owner')`},
+	{name: "auth.invitations", key: "id", reads: true, admin: true,
+		insert: `INSERT INTO auth.invitations (id, organization_id, email, role, expires_at, inviter_id)
+			VALUES ('invitation-' || $1, 'org-' || $1, 'guest-of-' || $1 || '@example.com', 'member', now(), $1)`},
+	{name: "auth.sessions", key: "id", reads: true, admin: true,
+		insert: `INSERT INTO auth.sessions (id, token, user_id, expires_at) VALUES ('session-' || $1, $1, $1, now())`},
+	{name: "auth.refresh_families", key: "id",
+		insert: `INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at) VALUES ('family-' || $1, 'session-' || $1, $1, now())`},
+	{name: "auth.revocations", key: "id",
+		insert: `INSERT INTO auth.revocations (user_id, session_id, reason) VALUES ($1, 'session-' || $1, 'sign_out')`},
+	{name: "auth.jwks", key: "id",
+		insert: `INSERT INTO auth.jwks (id, public_key, private_key) VALUES ('key-' || $1, '{}', '""')`},
+	{name: "auth.oauth_applications", key: "id",
+		insert: `INSERT INTO auth.oauth_applications (id, name, client_id, client_secret, redirect_urls, user_id) VALUES ('client-' || $1, $1, $1, 's', '', $1)`},
+	{name: "auth.oauth_access_tokens", key: "id",
+		insert: `INSERT INTO auth.oauth_access_tokens (id, access_token, access_token_expires_at, client_id, user_id, scopes) VALUES ('token-' || $1, $1, now(), 'c', $1, '')`},
+	{name: "auth.oauth_authorization_codes", key: "id",
+		insert: `INSERT INTO auth.oauth_authorization_codes (id, code, client_id, user_id, scopes, redirect_uri, expires_at) VALUES ('code-' || $1, $1, 'c', $1, '', '', now())`},
+	{name: "auth.oauth_consents", key: "id",
+		insert: `INSERT INTO auth.oauth_consents (id, user_id, client_id, scopes) VALUES ('consent-' || $1, $1, 'c', '')`},
+	{name: "auth.api_keys", key: "id", reads: true,
+		insert: `INSERT INTO auth.api_keys (id, user_id, name, key_prefix, key_hash) VALUES ('key-' || $1, $1, $1, 'sk_live_', $1)`},
+	{name: "auth.matrix_user_links", key: "id", reads: true,
+		insert: `INSERT INTO auth.matrix_user_links (id, matrix_user_id, user_id) VALUES ('link-' || $1, '@' || $1 || ':matrix', $1)`},
+}
+
+// peopled is a database with a row of alice and one of bob in every table; the
+// keys of bob's rows by table.
+func peopled(t *testing.T) (db *pgtest.Database, keys map[string]map[string]string) {
+	t.Helper()
+	db = pgtest.New(t)
+	keys = map[string]map[string]string{}
+	for _, user := range []string{"alice", "bob"} {
+		keys[user] = map[string]string{}
+		for _, tab := range tables {
+			if tab.insert == "" {
+				continue
+			}
+			row, err := dbscope.Row[struct{ Key string }](t.Context(), db.Pool, dbscope.System(),
+				tab.insert+` RETURNING `+tab.key+`::text AS key`, user)
+			if err != nil {
+				t.Fatalf("%s of %s: %v", tab.name, user, err)
+			}
+			keys[user][tab.name] = row.Key
+		}
+	}
+	return db, keys
+}
+
+// denied reports a refusal by privileges or by a policy's WITH CHECK.
+func denied(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "42501"
+}
+
+// count returns how many rows of a relation show; none where it is refused.
+func count(ctx context.Context, db *pgtest.Database, s dbscope.Scope, relation string) (int64, error) {
+	row, err := dbscope.Row[struct{ N int64 }](ctx, db.Pool, s, `SELECT count(*) AS n FROM `+relation)
+	if denied(err) {
+		return 0, nil
+	}
+	return row.N, err
+}
+
+func relations(t *testing.T, db *pgtest.Database, kinds string) []string {
+	t.Helper()
+	rows, err := db.Pool.Query(t.Context(), `
+		SELECT n.nspname || '.' || c.relname
+		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname !~ '^pg_' AND n.nspname <> 'information_schema' AND c.relkind = ANY (string_to_array($1, NULL)::"char"[])
+		ORDER BY 1`, kinds)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func where(tab table, key string) string {
+	return fmt.Sprintf(` WHERE %s::text = '%s'`, tab.key, key)
+}
+
+func visible(t *testing.T, db *pgtest.Database, s dbscope.Scope, tab table, key string, want bool) {
+	t.Helper()
+	if n, err := count(t.Context(), db, s, tab.name+where(tab, key)); err != nil || (n == 1) != want {
+		t.Errorf("row %s: visible %t (want %t), %v", key, n == 1, want, err)
+	}
+}
+
+// version changes with every write to the row, and fails where it is gone.
+func version(t *testing.T, db *pgtest.Database, tab table, key string) string {
+	t.Helper()
+	row, err := dbscope.Row[struct{ Version string }](t.Context(), db.Pool, dbscope.System(),
+		`SELECT xmin::text AS version FROM `+tab.name+where(tab, key))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row.Version
+}
+
+func columns(t *testing.T, db *pgtest.Database, relation string) []string {
+	t.Helper()
+	rows, err := db.Pool.Query(t.Context(), `
+		SELECT attname::text FROM pg_attribute
+		WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped AND attidentity = ''`, relation)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(names) == 0 {
+		t.Fatalf("columns of %s: %v, %v", relation, names, err)
+	}
+	return names
+}
+
+// harmless runs a statement that must be refused or find no row.
+func harmless(t *testing.T, db *pgtest.Database, s dbscope.Scope, sql string) {
+	t.Helper()
+	if n, err := dbscope.Exec(t.Context(), db.Pool, s, sql); n != 0 || err != nil && !denied(err) {
+		t.Errorf("%s: %d rows, %v", sql, n, err)
+	}
+}
+
+// inVain runs a statement for its effect on other people's rows.
+func inVain(t *testing.T, db *pgtest.Database, s dbscope.Scope, sql string) {
+	t.Helper()
+	if n, err := dbscope.Exec(t.Context(), db.Pool, s, sql); n > 1 || err != nil && !denied(err) {
+		t.Errorf("%s: %d rows, %v", sql, n, err)
+	}
+}
+
+// sweep deletes all that s may, looks whether the row of key is still there,
+// and undoes it.
+func sweep(t *testing.T, db *pgtest.Database, s dbscope.Scope, tab table, key string) {
+	t.Helper()
+	undo := errors.New("undo")
+	err := dbscope.InTx(t.Context(), db.Pool, s, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `DELETE FROM `+tab.name); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE mana_system`); err != nil {
+			return err
+		}
+		var n int
+		if err := tx.QueryRow(t.Context(), `SELECT count(*) FROM `+tab.name+where(tab, key)).Scan(&n); err != nil {
+			return err
+		}
+		if n != 1 {
+			t.Errorf("bob's row went with alice's DELETE")
+		}
+		return undo
+	})
+	if !errors.Is(err, undo) && !denied(err) {
+		t.Errorf("delete all: %v", err)
+	}
+}
