@@ -1,0 +1,173 @@
+package authcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Profile reads the caller's account, or [ErrUserNotFound].
+func (s *Service) Profile(ctx context.Context, c Caller) (User, error) { return s.userByID(ctx, c) }
+
+// UpdateProfile changes the caller's name and picture.
+func (s *Service) UpdateProfile(ctx context.Context, c Caller, change ProfileChange) (User, error) {
+	if change.Name != nil && strings.TrimSpace(*change.Name) == "" {
+		return User{}, fmt.Errorf("%w: name is empty", ErrInvalidInput)
+	}
+	u, err := row[User](ctx, s, scopeOf(c),
+		`UPDATE auth.users AS u
+		 SET name = COALESCE($2::text, u.name), image = COALESCE($3::text, u.image), updated_at = now()
+		 WHERE u.id = $1 AND `+usable+`
+		 RETURNING `+userColumns, c.UserID, change.Name, change.Image)
+	if err == nil {
+		s.forgetUser(c.UserID)
+	}
+	return u, notFound(err, ErrUserNotFound)
+}
+
+// forgetUser drops the user's cached browser sessions on this edge, so that a
+// changed name shows at once. Other edges follow within recheckAfter.
+func (s *Service) forgetUser(userID string) {
+	s.sessions.dropIf(func(c *cachedSession) bool { return c.User.ID == userID })
+}
+
+// ownPassword verifies the caller's current password under the same lockout
+// as sign-in, and returns the stored hash. It fails with [ErrNoPassword],
+// [ErrWrongPassword] or [*LockedError].
+func (s *Service) ownPassword(ctx context.Context, c Caller, password string) (string, error) {
+	type stored struct{ Password *string }
+	r, err := row[stored](ctx, s, system(),
+		`SELECT a.password
+		 FROM auth.users AS u
+		 LEFT JOIN auth.accounts AS a ON a.user_id = u.id AND a.provider_id = 'credential'
+		 WHERE u.id = $1 AND `+usable, c.UserID)
+	if err != nil {
+		return "", notFound(err, ErrUserNotFound)
+	}
+	if r.Password == nil || *r.Password == "" {
+		return "", ErrNoPassword
+	}
+	account := s.lockout.account("session", c.SessionID)
+	if err := s.locked(ctx, account); err != nil {
+		return "", err
+	}
+	ok, _, err := s.hasher.Verify(ctx, *r.Password, password)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		if err := s.rejected(ctx, c.Client, c.UserID, account, nil); !errors.Is(err, ErrInvalidCredentials) {
+			return "", err
+		}
+		return "", ErrWrongPassword
+	}
+	if err := s.lockout.clear(ctx, account); err != nil {
+		s.log.Warn("clear wrong tries", "error", err)
+	}
+	return *r.Password, nil
+}
+
+// ChangePassword replaces the caller's password and ends all his other
+// sessions; the one he acts from goes on. It fails with [ErrWrongPassword],
+// [ErrNoPassword], [*PasswordError] or [*LockedError].
+func (s *Service) ChangePassword(ctx context.Context, c Caller, current, next string) error {
+	if err := CheckPassword(next); err != nil {
+		return err
+	}
+	old, err := s.ownPassword(ctx, c, current)
+	if err != nil {
+		return err
+	}
+	hash, err := s.hasher.Hash(ctx, next)
+	if err != nil {
+		return err
+	}
+	changedAt := s.now().UTC().Format(time.RFC3339Nano)
+	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		tag, err := tx.Exec(ctx,
+			`UPDATE auth.accounts SET password = $1, updated_at = now()
+			 WHERE user_id = $2 AND provider_id = 'credential' AND password = $3`, hash, c.UserID, old)
+		if err != nil {
+			return err
+		}
+		if tag.RowsAffected() == 0 {
+			return ErrWrongPassword
+		}
+		return recordTx(ctx, tx, event{Type: "password_changed", UserID: c.UserID, Client: c.Client,
+			Metadata: map[string]any{"changedAt": changedAt}})
+	})
+	if err != nil {
+		return err
+	}
+	keep, err := s.keptWith(ctx, c)
+	if err != nil {
+		return err
+	}
+	_, err = s.revoke(ctx, event{Type: "session_revoked", UserID: c.UserID, Client: c.Client},
+		reasonPasswordChanged, othersThan, c.UserID, keep)
+	return err
+}
+
+// DeleteAccount closes the caller's account: every session ends, the password
+// is gone, name, address and picture are erased, and the row remains without
+// them for the ledger to point at. The address is free again.
+func (s *Service) DeleteAccount(ctx context.Context, c Caller, password, reason string) error {
+	if _, err := s.ownPassword(ctx, c, password); err != nil {
+		return err
+	}
+	metadata := map[string]any{"deletedAt": s.now().UTC().Format(time.RFC3339Nano)}
+	if reason != "" {
+		metadata["reason"] = clip(reason, 1000)
+	}
+	return s.closeAccount(ctx, c.UserID, reasonDeleted,
+		event{Type: "account_deleted", UserID: c.UserID, Client: c.Client, Metadata: metadata},
+		func(ctx context.Context, tx pgx.Tx) error {
+			if _, err := tx.Exec(ctx, `DELETE FROM auth.accounts WHERE user_id = $1`, c.UserID); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx,
+				`UPDATE auth.users
+				 SET deleted_at = now(), updated_at = now(), name = '', image = NULL, email_verified = false,
+				   email = 'deleted-' || lower(id) || '@deleted.invalid'
+				 WHERE id = $1 AND deleted_at IS NULL`, c.UserID)
+			return err
+		})
+}
+
+// closeAccount bars a user and ends his sessions: the change, the event and
+// the cut-off of the whole user commit together.
+func (s *Service) closeAccount(ctx context.Context, userID, reason string, e event, change func(context.Context, pgx.Tx) error) error {
+	var cut revocation
+	err := s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if err := change(ctx, tx); err != nil {
+			return err
+		}
+		if err := recordTx(ctx, tx, e); err != nil {
+			return err
+		}
+		var err error
+		cut, err = cutUserTx(ctx, tx, userID, reason)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.announce(ctx, []revocation{cut})
+	_, err = s.revoke(ctx, event{Type: "session_revoked", UserID: userID, Client: e.Client}, reason,
+		`s.user_id = $1 AND s.revoked_at IS NULL`, userID)
+	return err
+}
+
+// cutUserTx refuses every token the user holds now.
+func cutUserTx(ctx context.Context, tx pgx.Tx, userID, reason string) (revocation, error) {
+	list, err := tx.Query(ctx,
+		`INSERT INTO auth.revocations (user_id, reason) VALUES ($1, $2) RETURNING `+revocationColumns, userID, reason)
+	if err != nil {
+		return revocation{}, err
+	}
+	return pgx.CollectExactlyOneRow(list, pgx.RowToStructByName[revocation])
+}

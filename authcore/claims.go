@@ -1,0 +1,56 @@
+package authcore
+
+import "time"
+
+// Role is what a user may do on the platform as a whole.
+type Role string
+
+const (
+	RoleUser    Role = "user"
+	RoleAdmin   Role = "admin"
+	RoleService Role = "service"
+)
+
+// Valid reports whether r is a role the database knows.
+func (r Role) Valid() bool { return r == RoleUser || r == RoleAdmin || r == RoleService }
+
+// Claims are what an access token says (RFC 7519, section 4.1, and the
+// contract's email, role, sid and org). Times have a resolution of one second;
+// IssuedAt and NotBefore are zero where the token lacks them.
+type Claims struct {
+	Subject        string
+	Email          string
+	Role           Role
+	SessionID      string
+	OrganizationID string
+	Issuer         string
+	Audience       string
+	ID             string
+	IssuedAt       time.Time
+	Expires        time.Time
+	NotBefore      time.Time
+}
+
+// KeyState is where a signing key stands in its life.
+type KeyState string
+
+const (
+	// KeyAnnounced keys are in the JWK set and do not sign yet.
+	KeyAnnounced KeyState = "announced"
+	// KeySigning is the one key that signs.
+	KeySigning KeyState = "signing"
+	// KeyRetiring keys have a successor and still verify.
+	KeyRetiring KeyState = "retiring"
+	// KeyGone keys neither sign nor verify.
+	KeyGone KeyState = "gone"
+)
+
+// KeyInfo describes a signing key without the key itself. SignsFrom is when it
+// starts, or started, to sign; GoneAt, where set, is when it stops to verify.
+type KeyInfo struct {
+	ID        string
+	State     KeyState
+	CreatedAt time.Time
+	SignsFrom time.Time
+	GoneAt    *time.Time
+}

@@ -1,0 +1,185 @@
+package authcore
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Cookies writes and reads the SSO cookie and its companions (RFC 6265). It
+// prints without its key.
+type Cookies struct {
+	prefix string // "__Secure-" where cookies are for https only
+	domain string
+	key    []byte
+}
+
+const (
+	sessionCookie = "mana.session_token"
+	brieflyCookie = "mana.dont_remember"
+	deviceCookie  = "mana.device"
+
+	cookieTokenLength = 32
+	signatureLength   = 44 // base64 of 32 bytes, padded
+	deviceLifetime    = 400 * 24 * time.Hour
+
+	// maxCookies bounds the work one request can ask for.
+	maxCookies = 64
+)
+
+// NewCookies makes cookies of the given Domain attribute, or of the one host
+// where it is empty. They are Secure, and named so, if the base URL is https.
+func NewCookies(baseURL, domain string, hmacKey []byte) Cookies {
+	c := Cookies{domain: domain, key: slices.Clone(hmacKey)}
+	if len(baseURL) >= 8 && strings.EqualFold(baseURL[:8], "https://") {
+		c.prefix = "__Secure-"
+	}
+	return c
+}
+
+// Name is the name of the SSO cookie.
+func (c Cookies) Name() string { return c.prefix + sessionCookie }
+
+// DeviceName is the name of the cookie that knows a device again.
+func (c Cookies) DeviceName() string { return c.prefix + deviceCookie }
+
+// Set is the Set-Cookie value of a session's token. A cookie that is not
+// persistent ends with the browser; send [Cookies.SetBriefly] with it.
+func (c Cookies) Set(token string, persistent bool, maxAge time.Duration) string {
+	if !persistent {
+		return c.header(c.Name(), c.sign("", token), -1)
+	}
+	return c.header(c.Name(), c.sign("", token), max(0, maxAge))
+}
+
+// SetBriefly is the Set-Cookie value that marks a session as one not to be
+// remembered.
+func (c Cookies) SetBriefly() string {
+	return c.header(c.prefix+brieflyCookie, c.sign("", "true"), -1)
+}
+
+// Clear are the Set-Cookie values that end the browser session, in the domain
+// and, where that is another cookie, on the host.
+func (c Cookies) Clear() []string {
+	host := c
+	host.domain = ""
+	values := []string{c.header(c.Name(), "", 0), c.header(c.prefix+brieflyCookie, "", 0)}
+	if c.domain != "" {
+		values = append(values, host.header(c.Name(), "", 0), host.header(c.prefix+brieflyCookie, "", 0))
+	}
+	return values
+}
+
+// Tokens are the session tokens of raw Cookie headers whose signature is
+// right, in order and without doubles. Parent and child domain may each have
+// set a cookie of the name, and a browser sends them all (RFC 6265, section
+// 5.4). Whether a token names a live session is for the caller to find out.
+func (c Cookies) Tokens(cookieHeaders []string) []string {
+	var tokens []string
+	for _, value := range cookieValues(cookieHeaders, c.Name()) {
+		token, ok := c.open("", value)
+		if ok && !slices.Contains(tokens, token) {
+			tokens = append(tokens, token)
+		}
+	}
+	return tokens
+}
+
+// NewDevice is the Set-Cookie value of a new random device id, good for 400
+// days.
+func (c Cookies) NewDevice() string {
+	return c.header(c.DeviceName(), c.sign(deviceCookie, newID()), deviceLifetime)
+}
+
+// Device is the device id of raw Cookie headers.
+func (c Cookies) Device(cookieHeaders []string) (id string, ok bool) {
+	for _, value := range cookieValues(cookieHeaders, c.DeviceName()) {
+		if id, ok = c.open(deviceCookie, value); ok {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// Format implements [fmt.Formatter]: the key is never printed.
+func (c Cookies) Format(state fmt.State, _ rune) { fmt.Fprintf(state, "cookies %s", c.Name()) }
+
+// header writes a Set-Cookie value, its attributes in the order of the
+// contract. A negative age leaves Max-Age out.
+func (c Cookies) header(name, value string, maxAge time.Duration) string {
+	var b strings.Builder
+	b.WriteString(name + "=" + value)
+	if maxAge >= 0 {
+		fmt.Fprintf(&b, "; Max-Age=%d", int64(maxAge/time.Second))
+	}
+	if c.domain != "" {
+		b.WriteString("; Domain=" + c.domain)
+	}
+	b.WriteString("; Path=/; HttpOnly")
+	if c.prefix != "" {
+		b.WriteString("; Secure")
+	}
+	b.WriteString("; SameSite=Lax")
+	return b.String()
+}
+
+// signature is base64 of HMAC-SHA256 of the text. A purpose keeps the
+// signatures of one cookie from serving in another; that of the SSO cookie is
+// empty, as existing cookies have it.
+func (c Cookies) signature(purpose, text string) string {
+	mac := hmac.New(sha256.New, c.key)
+	if purpose != "" {
+		mac.Write([]byte(purpose + ":"))
+	}
+	mac.Write([]byte(text))
+	return base64.StdEncoding.EncodeToString(mac.Sum(nil))
+}
+
+// sign is the cookie value of a text: text and signature, URL-encoded.
+func (c Cookies) sign(purpose, text string) string {
+	return url.QueryEscape(text + "." + c.signature(purpose, text))
+}
+
+// open reads a cookie value and checks form and signature.
+func (c Cookies) open(purpose, value string) (text string, ok bool) {
+	decoded, err := url.PathUnescape(value)
+	if err != nil {
+		return "", false
+	}
+	dot := strings.LastIndexByte(decoded, '.')
+	if dot != cookieTokenLength || !alphanumeric(decoded[:dot]) {
+		return "", false
+	}
+	text, signature := decoded[:dot], decoded[dot+1:]
+	if len(c.key) == 0 || len(signature) != signatureLength || signature[signatureLength-1] != '=' {
+		return "", false
+	}
+	return text, hmac.Equal([]byte(signature), []byte(c.signature(purpose, text)))
+}
+
+// cookieValues are the values of every cookie of the name, at most maxCookies
+// of them, as they were sent but for quotes around them.
+func cookieValues(headers []string, name string) []string {
+	var values []string
+	for _, header := range headers {
+		for pair := range strings.SplitSeq(header, ";") {
+			key, value, found := strings.Cut(pair, "=")
+			if !found || strings.Trim(key, " \t") != name {
+				continue
+			}
+			value = strings.Trim(value, " \t")
+			if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
+				value = value[1 : len(value)-1]
+			}
+			if values = append(values, value); len(values) == maxCookies {
+				return values
+			}
+		}
+	}
+	return values
+}

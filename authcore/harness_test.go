@@ -1,0 +1,107 @@
+package authcore_test
+
+import (
+	"context"
+	"log/slog"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/ulule/limiter/v3/drivers/store/memory"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+const (
+	testPassword = "correct horse battery"
+	testKey      = "0123456789abcdef0123456789abcdef"
+)
+
+var (
+	laptop = authcore.Client{IP: netip.MustParseAddr("192.0.2.1"), UserAgent: "Laptop/1.0", DeviceID: "laptop", DeviceName: "My laptop"}
+	phone  = authcore.Client{IP: netip.MustParseAddr("192.0.2.2"), UserAgent: "Phone/1.0", DeviceID: "phone", DeviceName: "My phone"}
+)
+
+// edge is one service on a database; several make a cluster.
+func edge(t testing.TB, db *pgtest.Database, change ...func(*authcore.Config)) *authcore.Service {
+	t.Helper()
+	secrets, err := authcore.NewSecrets(testKey, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := authcore.Config{
+		BaseURL: "https://auth.example.test", CookieDomain: ".example.test",
+		TrustedOrigins: []string{"https://*.example.test"}, Secrets: secrets,
+		Hashing: authcore.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	s, err := authcore.New(t.Context(), cfg, authcore.Deps{
+		Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(),
+		Logger: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		_ = s.Run(ctx)
+		close(done)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return s
+}
+
+type testWriter struct{ testing.TB }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	w.Logf("%s", p)
+	return len(p), nil
+}
+
+func register(t testing.TB, s *authcore.Service, email string) authcore.User {
+	t.Helper()
+	u, err := s.Register(t.Context(), laptop, authcore.Registration{Email: email, Password: testPassword, Name: "Ada"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+func signIn(t testing.TB, s *authcore.Service, client authcore.Client, email string) authcore.Tokens {
+	t.Helper()
+	tokens, err := s.SignIn(t.Context(), client, email, testPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokens
+}
+
+func callerOf(t testing.TB, s *authcore.Service, accessToken string) authcore.Caller {
+	t.Helper()
+	c, err := s.Verify(t.Context(), accessToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authcore.Caller{UserID: c.Subject, Email: c.Email, Role: c.Role, SessionID: c.SessionID, Client: laptop}
+}
+
+// eventually waits for a condition that another edge brings about.
+func eventually(t testing.TB, within time.Duration, what string, ok func() bool) {
+	t.Helper()
+	for end := time.Now().Add(within); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+		if ok() {
+			return
+		}
+	}
+	t.Fatalf("within %v it did not happen that %s", within, what)
+}

@@ -1,0 +1,132 @@
+package authcore
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Client is the device a request came from. DeviceID and DeviceName are what
+// the client says of itself; they are shown to the user and never trusted.
+type Client struct {
+	IP         netip.Addr
+	UserAgent  string
+	DeviceID   string
+	DeviceName string
+}
+
+// Caller is who acts: a user whose access token or cookie has been verified.
+type Caller struct {
+	UserID    string
+	Email     string
+	Role      Role
+	SessionID string
+	Client    Client
+}
+
+// Operator is who acts from the command line. Its name goes to the audit row.
+type Operator struct{ Name string }
+
+// User is an account. Image, DisabledAt and DeletedAt are nil where unset.
+type User struct {
+	ID            string
+	Name          string
+	Email         string
+	EmailVerified bool
+	Image         *string
+	Role          Role
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+	DisabledAt    *time.Time
+	DeletedAt     *time.Time
+}
+
+// SessionKind tells how a session is carried.
+type SessionKind string
+
+const (
+	// AppSession is carried by a refresh token family.
+	AppSession SessionKind = "app"
+	// WebSession is carried by the SSO cookie.
+	WebSession SessionKind = "browser"
+)
+
+// Session is one sign-in. Its ID is the sid claim of its access tokens. Token
+// is a reference without power: the cookie's token is stored as a digest only.
+type Session struct {
+	ID                   string
+	UserID               string
+	Token                string
+	ParentID             *string
+	Kind                 SessionKind
+	Persistent           bool
+	CreatedAt            time.Time
+	UpdatedAt            time.Time
+	ExpiresAt            time.Time
+	LastActivityAt       time.Time
+	IPAddress            *string
+	UserAgent            *string
+	DeviceID             *string
+	DeviceName           *string
+	ActiveOrganizationID *string
+	RevokedAt            *time.Time
+}
+
+// Tokens is what a sign-in, a refresh or an exchange hands to a client.
+type Tokens struct {
+	User         User
+	AccessToken  string
+	RefreshToken string
+	ExpiresIn    time.Duration
+	SessionID    string
+}
+
+// BrowserSession is a live session of the SSO cookie. Renewed asks the caller
+// to send the cookie again, because the session's end has moved.
+type BrowserSession struct {
+	User       User
+	Session    Session
+	Token      string
+	Persistent bool
+	Renewed    bool
+}
+
+// Registration is a sign-up. Name may be empty. ReferralCode and SourceAppURL
+// are accepted for the clients that send them and are kept in the event log.
+type Registration struct {
+	Email        string
+	Password     string
+	Name         string
+	ReferralCode string
+	SourceAppURL string
+}
+
+// ProfileChange names the fields to change; nil leaves a field alone.
+type ProfileChange struct {
+	Name  *string
+	Image *string
+}
+
+// SignOut names what to end: the session of a verified access token, the
+// family of a refresh token, the sessions of cookies. Any may be empty.
+type SignOut struct {
+	SessionID    string
+	RefreshToken string
+	CookieTokens []string
+}
+
+// NewUser is an account made by an operator.
+type NewUser struct {
+	Email    string
+	Password string
+	Name     string
+	Role     Role
+	Verified bool
+}
+
+// UserQuery pages through users, newest first. Search matches a part of the
+// e-mail address or the name. Limit is 1 to 1000, 100 where zero.
+type UserQuery struct {
+	Search string
+	Limit  int
+	Offset int
+}

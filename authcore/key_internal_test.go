@@ -1,0 +1,246 @@
+package authcore
+
+import (
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+func keySecrets(t testing.TB, legacy string) Secrets {
+	t.Helper()
+	s, err := NewSecrets("an encryption key that is long enough", legacy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestSealKey(t *testing.T) {
+	t.Parallel()
+	for name, s := range map[string]Secrets{"derived": keySecrets(t, ""), "legacy": keySecrets(t, "0123456789abcdef0123456789abcdef")} {
+		k := rfcKey(t, "k")
+		public, private, err := sealKey(s, k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The public JWK of RFC 8037, appendix A.2.
+		if want := `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`; public != want {
+			t.Errorf("%s: public JWK %s, want %s", name, public, want)
+		}
+		if _, again, err := sealKey(s, k); err != nil || again == private {
+			t.Errorf("%s: a nonce was used twice (error %v)", name, err)
+		}
+		opened, err := openKey(s, "k", public, private)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if opened.ID != "k" || !opened.Public.Equal(k.Public) || !opened.Private.Equal(k.Private) {
+			t.Errorf("%s: the key is another after opening", name)
+		}
+		if text := fmt.Sprintf("%v %+v %#v", opened, opened, &opened); strings.Contains(text, "[") {
+			t.Errorf("%s: the key prints as %s", name, text)
+		}
+	}
+}
+
+// A row as the replaced service wrote it, members in its order.
+func TestOpenLegacyKey(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef"
+	const public = `{"crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kty":"OKP"}`
+	const private = `{"crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kty":"OKP"}`
+	encryption := sha256.Sum256([]byte(secret))
+	aead, err := chacha20poly1305.NewX(encryption[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	nonce := []byte("twenty-four bytes nonce!")
+	sealed := `"` + hex.EncodeToString(aead.Seal(nonce, nonce, []byte(private), nil)) + `"`
+	k, err := openKey(keySecrets(t, secret), "old", public, sealed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !k.Private.Equal(rfcKey(t, "").Private) {
+		t.Error("the private half is another")
+	}
+}
+
+func TestOpenKeyFaults(t *testing.T) {
+	t.Parallel()
+	s := keySecrets(t, "")
+	k := rfcKey(t, "k")
+	public, private, err := sealKey(s, k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := newKey(issued, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	otherPublic, otherPrivate, err := sealKey(s, other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flipped := []byte(private)
+	flipped[len(flipped)-2] ^= 1
+	for _, tt := range []struct {
+		name, public, private string
+		secrets               Secrets
+		hasPublic             bool
+	}{
+		{"another secret", public, private, keySecrets(t, "0123456789abcdef0123456789abcdef"), true},
+		{"bit flipped", public, string(flipped), s, true},
+		{"private half of another", public, otherPrivate, s, true},
+		{"public half of another", otherPublic, private, s, true},
+		{"no private", public, "", s, true},
+		{"private empty", public, `""`, s, true},
+		{"private short", public, `"00"`, s, true},
+		{"private not hex", public, `"` + strings.Repeat("zz", 60) + `"`, s, true},
+		{"private clear", public, `{"kty":"OKP","crv":"Ed25519"}`, s, true},
+		{"no public", "", private, s, false},
+		{"public of another kind", `{"kty":"EC","crv":"P-256","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`, private, s, false},
+		{"public short", `{"kty":"OKP","crv":"Ed25519","x":"11qY"}`, private, s, false},
+	} {
+		opened, err := openKey(tt.secrets, "k", tt.public, tt.private)
+		if err == nil || opened.Private != nil || (opened.Public != nil) != tt.hasPublic {
+			t.Errorf("%s: public %x, private %v, error %v", tt.name, opened.Public, opened.Private != nil, err)
+		}
+	}
+}
+
+// rotation is a set with a key in each state at the given time.
+func rotation(t testing.TB, now time.Time) *keySet {
+	t.Helper()
+	at := func(d time.Duration) *time.Time { when := now.Add(d); return &when }
+	var keys []key
+	for _, plan := range []struct {
+		id        string
+		signsFrom time.Duration
+		goneAt    *time.Time
+	}{
+		{"gone", -3 * time.Hour, at(0)},
+		{"retiring", -2 * time.Hour, at(time.Minute)},
+		{"signing", -time.Hour, nil},
+		{"announced", time.Hour, nil},
+	} {
+		k, err := newKey(now.Add(-4*time.Hour), now.Add(plan.signsFrom))
+		if err != nil {
+			t.Fatal(err)
+		}
+		k.ID, k.GoneAt = plan.id, plan.goneAt
+		keys = append(keys, k)
+	}
+	return newKeySet(keys)
+}
+
+func TestKeyStates(t *testing.T) {
+	t.Parallel()
+	ks := rotation(t, issued)
+	signer, ok := ks.signer(issued)
+	if !ok || signer.ID != "signing" {
+		t.Fatalf("%q signs", signer.ID)
+	}
+	for _, k := range ks.all() {
+		if got := k.state(issued, signer.ID); string(got) != k.ID {
+			t.Errorf("key %q is %s", k.ID, got)
+		}
+		claims := testClaims()
+		token, err := signToken(k, claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = verifyToken(ks, token, testIssuer, testAudience, issued)
+		if k.ID == "gone" && !errors.Is(err, errUnknownKey) || k.ID != "gone" && err != nil {
+			t.Errorf("token of the %s key: %v", k.ID, err)
+		}
+	}
+	for _, tt := range []struct {
+		after time.Duration
+		want  string
+	}{{0, "signing"}, {time.Hour - 1, "signing"}, {time.Hour, "announced"}, {1000 * time.Hour, "announced"}, {-90 * time.Minute, "retiring"}, {-150 * time.Minute, "gone"}} {
+		if k, ok := ks.signer(issued.Add(tt.after)); !ok || k.ID != tt.want {
+			t.Errorf("%v later %q signs, want %q", tt.after, k.ID, tt.want)
+		}
+	}
+}
+
+func TestSignerChoice(t *testing.T) {
+	t.Parallel()
+	a, b := rfcKey(t, "a"), rfcKey(t, "b")
+	for _, keys := range [][]key{{a, b}, {b, a}} {
+		if k, ok := newKeySet(keys).signer(issued); !ok || k.ID != "b" {
+			t.Errorf("of two alike, %q signs", k.ID)
+		}
+	}
+	if k, ok := newKeySet([]key{a}).signer(issued.Add(-time.Minute)); !ok || k.ID != "a" {
+		t.Error("a clock that runs behind leaves nobody to sign")
+	}
+	sealed := a
+	sealed.Private = nil
+	sealed.SignsFrom = issued.Add(time.Second)
+	if k, ok := newKeySet([]key{sealed, b}).signer(issued.Add(time.Minute)); !ok || k.ID != "b" {
+		t.Error("a key without its private half was chosen")
+	}
+	for _, keys := range [][]key{nil, {sealed}} {
+		if _, ok := newKeySet(keys).signer(issued.Add(time.Minute)); ok {
+			t.Error("somebody signs without a key")
+		}
+	}
+	if !newKeySet(nil).empty() || newKeySet([]key{a}).empty() {
+		t.Error("empty")
+	}
+}
+
+func TestJWKS(t *testing.T) {
+	t.Parallel()
+	ks := rotation(t, issued)
+	var set struct{ Keys []map[string]string }
+	if err := json.Unmarshal(ks.jwks(issued), &set); err != nil {
+		t.Fatal(err)
+	}
+	var want []map[string]string
+	for _, k := range ks.all()[1:] {
+		want = append(want, map[string]string{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": k.jwk().X, "kid": k.ID, "use": "sig"})
+	}
+	if diff := cmp.Diff(want, set.Keys); diff != "" {
+		t.Error(diff)
+	}
+	if got := string(newKeySet(nil).jwks(issued)); got != `{"keys":[]}` {
+		t.Errorf("empty set is %s", got)
+	}
+}
+
+func TestKeySetIsASnapshot(t *testing.T) {
+	t.Parallel()
+	keys := []key{rfcKey(t, "a"), rfcKey(t, "b")}
+	ks := newKeySet(keys)
+	keys[0].ID, keys[1].Private = "x", nil
+	ks.all()[0].Public = ed25519.PublicKey(nil)
+	token, err := signToken(rfcKey(t, "a"), testClaims())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			if _, err := verifyToken(ks, token, testIssuer, testAudience, issued); err != nil {
+				t.Error(err)
+			}
+			if k, ok := ks.signer(issued); !ok || k.ID != "b" {
+				t.Error("signer")
+			}
+			ks.jwks(issued)
+		})
+	}
+	wg.Wait()
+}

@@ -1,0 +1,123 @@
+package authcore
+
+import (
+	"context"
+	"crypto/hmac"
+	"time"
+)
+
+// refreshRow is what the one statement of [Service.Refresh] decided.
+type refreshRow struct {
+	sessionWithUser
+	Counter   int64
+	Usable    bool
+	Expired   bool
+	Revoked   bool
+	ReusedNow bool
+	CutID     *int64
+	CutAt     *time.Time
+}
+
+// refreshSQL decides a presented generation ($2) of a family ($1) against the
+// family's counter, under the family's row lock, so that however requests
+// interleave there is one successor. The clock is the database's, which all
+// edges share.
+//
+//	generation = counter                      advance
+//	generation = counter − 1, within grace    the same successor again
+//	anything older                            reuse: the family ends
+//
+// $3 is the grace and $4 the lifetime in seconds, $5 the longest life of a
+// family in seconds, $6 and $7 the presenter's address and agent.
+const refreshSQL = `
+	WITH family AS (
+	  UPDATE auth.refresh_families AS f
+	  SET (counter, rotated_at, expires_at) = (
+	      SELECT
+	        CASE WHEN d.advances THEN f.counter + 1 ELSE f.counter END,
+	        CASE WHEN d.advances THEN clock_timestamp() ELSE f.rotated_at END,
+	        CASE WHEN d.advances
+	          THEN LEAST(now() + make_interval(secs => $4::float8), f.created_at + make_interval(secs => $5::float8))
+	          ELSE f.expires_at END
+	      FROM (SELECT f.revoked_at IS NULL AND f.counter = $2::bigint AND f.expires_at > clock_timestamp()
+	        AND ` + usable + ` AS advances) AS d),
+	    (revoked_at, revoked_reason) = (
+	      SELECT
+	        CASE WHEN d.reused THEN clock_timestamp() ELSE f.revoked_at END,
+	        CASE WHEN d.reused THEN 'refresh_reuse' ELSE f.revoked_reason END
+	      FROM (SELECT f.revoked_at IS NULL AND (f.counter > $2::bigint + 1 OR (f.counter = $2::bigint + 1
+	        AND clock_timestamp() >= f.rotated_at + make_interval(secs => $3::float8))) AS reused) AS d)
+	  FROM auth.users AS u
+	  WHERE f.id = $1 AND u.id = f.user_id
+	  RETURNING f.*, f.revoked_at >= statement_timestamp() AS reused_now),
+	touched AS (
+	  UPDATE auth.sessions AS s
+	  SET last_activity_at = now(), updated_at = now(), expires_at = family.expires_at,
+	    ip_address = COALESCE(NULLIF($6::text, ''), s.ip_address),
+	    user_agent = COALESCE(NULLIF($7::text, ''), s.user_agent),
+	    revoked_at = CASE WHEN family.reused_now THEN now() ELSE s.revoked_at END
+	  FROM family
+	  WHERE s.id = family.session_id AND (family.reused_now OR family.rotated_at >= statement_timestamp())),
+	cut AS (
+	  INSERT INTO auth.revocations (user_id, session_id, reason)
+	  SELECT family.user_id, family.session_id, 'refresh_reuse' FROM family WHERE family.reused_now
+	  RETURNING id, created_at),
+	recorded AS (
+	  INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
+	  SELECT family.user_id, 'refresh_reuse', NULLIF($6::text, ''), NULLIF($7::text, ''),
+	    jsonb_build_object('sessionId', family.session_id, 'generation', $2::bigint, 'counter', family.counter)
+	  FROM family WHERE family.reused_now)
+	SELECT ` + sessionColumns + `, ` + userOfSession + `,
+	  family.counter, ` + usable + ` AS usable, family.expires_at <= clock_timestamp() AS expired,
+	  family.revoked_at IS NOT NULL AS revoked, COALESCE(family.reused_now, false) AS reused_now,
+	  cut.id AS cut_id, cut.created_at AS cut_at
+	FROM family
+	JOIN auth.sessions AS s ON s.id = family.session_id
+	JOIN auth.users AS u ON u.id = family.user_id
+	LEFT JOIN cut ON true`
+
+// Refresh exchanges a refresh token for its successor and an access token.
+// Concurrent presenters of the last token get the same successor within
+// Config.RefreshGrace. It fails with [ErrInvalidRefreshToken], of which
+// [ErrRefreshReused] is one, [ErrRefreshExpired] or [ErrUserNotFound]; a token
+// that this service did not make costs no look into the database.
+func (s *Service) Refresh(ctx context.Context, client Client, refreshToken string) (Tokens, error) {
+	tokens, outcome, err := s.refresh(ctx, client, refreshToken)
+	if s.observe.Refresh != nil {
+		s.observe.Refresh(outcome)
+	}
+	return tokens, err
+}
+
+func (s *Service) refresh(ctx context.Context, client Client, refreshToken string) (Tokens, string, error) {
+	familyID, generation, mac, ok := parseRefreshToken(refreshToken)
+	if !ok || !hmac.Equal(mac, s.cfg.Secrets.refreshMAC(familyID, generation)) {
+		return Tokens{}, "invalid", ErrInvalidRefreshToken
+	}
+	r, err := row[refreshRow](ctx, s, system(), refreshSQL, familyID, generation,
+		s.cfg.RefreshGrace.Seconds(), s.cfg.RefreshTokenTTL.Seconds(), s.cfg.SessionMaxAge.Seconds(),
+		client.ip(), client.agent())
+	if err != nil {
+		return Tokens{}, "error", notFound(err, ErrInvalidRefreshToken)
+	}
+	switch {
+	case r.ReusedNow:
+		s.announce(ctx, []revocation{{ID: *r.CutID, UserID: r.UserID, SessionID: &r.ID, Reason: reasonReuse, CreatedAt: *r.CutAt}})
+		return Tokens{}, "reused", ErrRefreshReused
+	case !r.Usable:
+		return Tokens{}, "no_user", ErrUserNotFound
+	case r.Revoked:
+		return Tokens{}, "revoked", ErrInvalidRefreshToken
+	case r.Counter == generation+1:
+	case r.Expired:
+		return Tokens{}, "expired", ErrRefreshExpired
+	default:
+		return Tokens{}, "invalid", ErrInvalidRefreshToken
+	}
+	u := r.user()
+	access, _, err := s.accessToken(u, r.ID, r.ActiveOrganizationID)
+	return Tokens{
+		User: u, AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, SessionID: r.ID,
+		RefreshToken: s.cfg.Secrets.refreshToken(familyID, r.Counter),
+	}, "success", err
+}

@@ -1,0 +1,61 @@
+package authcore
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+	"strings"
+)
+
+// refreshPrefix makes refresh tokens easy to find in leaked text, and no
+// token a JSON literal: clients read stored ones through JSON.parse.
+const refreshPrefix = "mrt_"
+
+const (
+	generationSize  = 8
+	maxFamilyLength = 64
+)
+
+// A refresh token is refreshPrefix and base64url of
+//
+//	generation, 8 bytes big-endian ‖ MAC, 32 bytes ‖ family id
+//
+// It is not stored: who holds the secret can derive each generation of a
+// family, so that concurrent presenters of one token get the same successor.
+
+// refreshToken derives the token of a generation of a family.
+func (s Secrets) refreshToken(familyID string, generation int64) string {
+	raw := binary.BigEndian.AppendUint64(nil, uint64(generation))
+	raw = append(raw, s.refreshMAC(familyID, generation)...)
+	raw = append(raw, familyID...)
+	return refreshPrefix + segments.EncodeToString(raw)
+}
+
+// refreshMAC is HMAC-SHA256 of the generation and the family id.
+func (s Secrets) refreshMAC(familyID string, generation int64) []byte {
+	mac := hmac.New(sha256.New, s.Refresh)
+	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(generation)))
+	mac.Write([]byte(familyID))
+	return mac.Sum(nil)
+}
+
+// parseRefreshToken takes a token apart. Nothing in it is to be trusted until
+// the MAC has been compared with [Secrets.refreshMAC], in constant time.
+func parseRefreshToken(token string) (familyID string, generation int64, mac []byte, ok bool) {
+	encoded, found := strings.CutPrefix(token, refreshPrefix)
+	if !found || len(encoded) > segments.EncodedLen(generationSize+sha256.Size+maxFamilyLength) ||
+		strings.ContainsAny(encoded, "\r\n") {
+		return "", 0, nil, false
+	}
+	raw, err := segments.DecodeString(encoded)
+	if err != nil || len(raw) <= generationSize+sha256.Size {
+		return "", 0, nil, false
+	}
+	n := binary.BigEndian.Uint64(raw)
+	familyID = string(raw[generationSize+sha256.Size:])
+	if n > math.MaxInt64 || !alphanumeric(familyID) {
+		return "", 0, nil, false
+	}
+	return familyID, int64(n), raw[generationSize : generationSize+sha256.Size], true
+}

@@ -1,0 +1,95 @@
+package authcore
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+const (
+	maxTargetLength = 4 << 10
+	maxDecodings    = 4
+)
+
+// ReturnTarget reads where a user wants to go after signing in: an absolute
+// http or https URL of a trusted origin, or an absolute path, which is one of
+// the base URL. It returns the absolute URL, in ASCII and written anew, so
+// that no browser reads it otherwise than this did; send the user there, not
+// to raw. What another parser might take for another place is refused: a
+// user, a backslash, a control character, a path that begins with two slashes
+// or holds "..", also where they are percent-encoded.
+func (o Origins) ReturnTarget(raw string) (string, bool) {
+	if raw == "" || len(raw) > maxTargetLength || !utf8.ValidString(raw) || o.base.host == "" ||
+		strings.ContainsFunc(raw, func(r rune) bool { return r < ' ' || (r >= 0x7f && r < 0xa0) || r == '\\' }) {
+		return "", false
+	}
+	at, rest := o.base, raw
+	if raw[0] != '/' {
+		scheme, after, found := strings.Cut(raw, "://")
+		if !found {
+			return "", false
+		}
+		authority := after
+		if end := strings.IndexAny(after, "/?#"); end >= 0 {
+			authority = after[:end]
+		}
+		var ok bool
+		if at, ok = parseOrigin(scheme + "://" + authority); !ok || !o.trusts(at) {
+			return "", false
+		}
+		rest = after[len(authority):]
+	}
+	path := rest
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		path = rest[:end]
+	}
+	if !plainPath(path) {
+		return "", false
+	}
+	if path == "" {
+		rest = "/" + rest
+	}
+	return at.String() + escapeTarget(rest), true
+}
+
+// plainPath reports whether a path means the same to everyone, however often
+// it gets decoded on its way.
+func plainPath(path string) bool {
+	for depth := range maxDecodings {
+		if strings.HasPrefix(path, "//") || strings.ContainsFunc(path, func(r rune) bool { return r < ' ' || r == 0x7f || r == '\\' }) {
+			return false
+		}
+		for segment := range strings.SplitSeq(path, "/") {
+			// Some servers drop what follows a semicolon: "/..;/".
+			name, _, _ := strings.Cut(segment, ";")
+			if name == "." || name == ".." {
+				return false
+			}
+		}
+		decoded, err := url.PathUnescape(path)
+		if err != nil {
+			return depth > 0 // a literal percent sign
+		}
+		if decoded == path {
+			return true
+		}
+		path = decoded
+	}
+	return false
+}
+
+// escapeTarget percent-encodes what may not stand in a URL or could end an
+// HTML attribute, and leaves percent signs alone.
+func escapeTarget(rest string) string {
+	const hex = "0123456789ABCDEF"
+	var b strings.Builder
+	for i := range len(rest) {
+		c := rest[i]
+		if c > ' ' && c < 0x7f && !strings.ContainsRune("\"<>`{}|^'", rune(c)) {
+			b.WriteByte(c)
+			continue
+		}
+		b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+	}
+	return b.String()
+}

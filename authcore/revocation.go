@@ -1,0 +1,177 @@
+package authcore
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Reasons a session or a user is cut off; they stand in auth.revocations and
+// in the event log.
+const (
+	reasonSignOut         = "logout"
+	reasonRevoked         = "session_revoked"
+	reasonReuse           = "refresh_reuse"
+	reasonPasswordChanged = "password_changed"
+	reasonDeleted         = "account_deleted"
+	reasonDisabled        = "account_disabled"
+	reasonEnabled         = "account_enabled"
+	reasonRoleChanged     = "role_changed"
+)
+
+// revocation is one row of auth.revocations. Without SessionID it cuts off
+// the whole user.
+type revocation struct {
+	ID        int64     `json:"id"`
+	UserID    string    `json:"userId"`
+	SessionID *string   `json:"sessionId"`
+	Reason    string    `json:"reason"`
+	CreatedAt time.Time `json:"-"`
+	At        int64     `json:"at" db:"-"` // CreatedAt in Unix milliseconds, on the wire
+}
+
+// revocations is the memory of what is cut off. It is asked on every request,
+// so the common case, nothing revoked, is one atomic load.
+type revocations struct {
+	count    atomic.Int64
+	mu       sync.RWMutex
+	sessions map[string]time.Time
+	users    map[string]userCut
+}
+
+// userCut refuses tokens issued up to At; Barred refuses later ones too.
+type userCut struct {
+	At     time.Time
+	Barred bool
+}
+
+func newRevocations() *revocations {
+	return &revocations{sessions: make(map[string]time.Time), users: make(map[string]userCut)}
+}
+
+// add takes a revocation in and tells whether it was news. The same one may
+// come by NOTIFY and by reading the table, so times count in milliseconds,
+// which both carry.
+func (r *revocations) add(rev revocation) bool {
+	rev.CreatedAt = rev.CreatedAt.Truncate(time.Millisecond)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer func() { r.count.Store(int64(len(r.sessions) + len(r.users))) }()
+	if rev.SessionID != nil {
+		_, known := r.sessions[*rev.SessionID]
+		r.sessions[*rev.SessionID] = rev.CreatedAt
+		return !known
+	}
+	old, known := r.users[rev.UserID]
+	if known && !old.At.Before(rev.CreatedAt) {
+		return false
+	}
+	r.users[rev.UserID] = userCut{
+		At:     rev.CreatedAt,
+		Barred: rev.Reason == reasonDisabled || rev.Reason == reasonDeleted,
+	}
+	return true
+}
+
+// refuses tells whether something issued at the time for the session and user
+// is cut off. A token's iat has whole seconds, so the second of the cut
+// counts as before it.
+func (r *revocations) refuses(sessionID, userID string, issuedAt time.Time) bool {
+	if r.count.Load() == 0 {
+		return false
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if _, cut := r.sessions[sessionID]; cut && sessionID != "" {
+		return true
+	}
+	cut, ok := r.users[userID]
+	return ok && (cut.Barred || issuedAt.Unix() <= cut.At.Unix())
+}
+
+// issueAfter is the earliest second at which a new token of the user counts
+// as issued after his last cut-off.
+func (r *revocations) issueAfter(userID string, now time.Time) time.Time {
+	r.mu.RLock()
+	cut, ok := r.users[userID]
+	r.mu.RUnlock()
+	if ok && now.Unix() <= cut.At.Unix() {
+		return time.Unix(cut.At.Unix()+1, 0)
+	}
+	return now
+}
+
+// forget drops what no living token or cache entry can still depend on.
+func (r *revocations) forget(before time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for id, at := range r.sessions {
+		if at.Before(before) {
+			delete(r.sessions, id)
+		}
+	}
+	for id, cut := range r.users {
+		if cut.At.Before(before) {
+			delete(r.users, id)
+		}
+	}
+	r.count.Store(int64(len(r.sessions) + len(r.users)))
+}
+
+// Revoked tells whether a token or cookie entry of this session and user,
+// issued at that time, has been cut off. It asks memory only.
+func (s *Service) Revoked(sessionID, userID string, issuedAt time.Time) bool {
+	return s.revoked.refuses(sessionID, userID, issuedAt)
+}
+
+// memorySpan is how far back revocations are kept in memory: every access
+// token issued before is expired by then, with slack for clocks.
+func (s *Service) memorySpan() time.Duration { return s.cfg.AccessTokenTTL + 5*time.Minute }
+
+// apply honours a revocation on this edge: from now on nothing of it passes,
+// and its open streams end.
+func (s *Service) apply(rev revocation) {
+	if s.revoked.add(rev) {
+		s.watchers.end(rev)
+	}
+}
+
+// announce applies revocations that this edge has committed and hands them to
+// Redis. PostgreSQL's own NOTIFY has left with the commit.
+func (s *Service) announce(ctx context.Context, revs []revocation) {
+	for _, rev := range revs {
+		s.apply(rev)
+		if s.redis == nil {
+			continue
+		}
+		rev.At = rev.CreatedAt.UnixMilli()
+		message, err := json.Marshal(rev)
+		if err == nil {
+			err = s.redis.Publish(ctx, revocationChannel, message).Err()
+		}
+		if err != nil {
+			s.log.Warn("publish a revocation", "error", err)
+		}
+	}
+}
+
+const revocationColumns = `id, user_id, session_id, reason, created_at`
+
+// loadRevocations reads what is still in force. Rows commit out of the order
+// of their ids, so it reads by time, with overlap, and never by last id.
+func (s *Service) loadRevocations(ctx context.Context) error {
+	list, err := rows[revocation](ctx, s, system(),
+		`SELECT `+revocationColumns+`
+		 FROM auth.revocations
+		 WHERE created_at > now() - make_interval(secs => $1)
+		 ORDER BY created_at`, s.memorySpan().Seconds())
+	if err != nil {
+		return err
+	}
+	for _, rev := range list {
+		s.apply(rev)
+	}
+	return nil
+}

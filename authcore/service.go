@@ -1,0 +1,227 @@
+package authcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"github.com/ulule/limiter/v3"
+	"golang.org/x/sync/singleflight"
+)
+
+// Config is what an admin decides. A zero duration or Hashing takes the
+// default named with it.
+type Config struct {
+	// BaseURL is the issuer and the address of the hosted pages: scheme and
+	// host, no path.
+	BaseURL string
+	// Audience is the aud claim, "manacore" where empty.
+	Audience string
+	// CookieDomain is the Domain attribute of the SSO cookie; empty makes it
+	// a cookie of the one host.
+	CookieDomain string
+	// TrustedOrigins may send credentials and be redirected to.
+	TrustedOrigins []string
+	Secrets        Secrets
+
+	AccessTokenTTL  time.Duration // 15 minutes
+	RefreshTokenTTL time.Duration // 7 days, moved on by each refresh
+	SessionTTL      time.Duration // 7 days, of the SSO cookie
+	SessionMaxAge   time.Duration // 90 days: no refresh or renewal reaches past it
+	RefreshGrace    time.Duration // 10 seconds
+	KeyAnnounce     time.Duration // 1 hour in the JWKS before a key signs
+	KeyRotateEvery  time.Duration // 90 days
+
+	Hashing Hashing
+}
+
+func (c Config) withDefaults() Config {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&c.AccessTokenTTL, 15*time.Minute)
+	set(&c.RefreshTokenTTL, 7*24*time.Hour)
+	set(&c.SessionTTL, 7*24*time.Hour)
+	set(&c.SessionMaxAge, 90*24*time.Hour)
+	set(&c.RefreshGrace, 10*time.Second)
+	set(&c.KeyAnnounce, time.Hour)
+	set(&c.KeyRotateEvery, 90*24*time.Hour)
+	if c.Audience == "" {
+		c.Audience = "manacore"
+	}
+	return c
+}
+
+// Faults lists everything that is wrong with the configuration.
+func (c Config) Faults() []error {
+	c = c.withDefaults()
+	var faults []error
+	add := func(format string, args ...any) { faults = append(faults, fmt.Errorf(format, args...)) }
+
+	base, err := url.Parse(c.BaseURL)
+	switch {
+	case c.BaseURL == "":
+		add("base_url: missing")
+	case err != nil || base.Host == "" || (base.Scheme != "https" && base.Scheme != "http"):
+		add("base_url: %q is not an http or https URL", c.BaseURL)
+	case (base.Path != "" && base.Path != "/") || base.RawQuery != "" || base.Fragment != "" || base.User != nil:
+		add("base_url: %q must be scheme and host only", c.BaseURL)
+	default:
+		_, originFaults := ParseOrigins(c.BaseURL, c.TrustedOrigins)
+		for _, f := range originFaults {
+			add("trusted_origins: %w", f)
+		}
+		if !domainCovers(c.CookieDomain, base.Hostname()) {
+			add("cookie_domain: %q does not cover the host of base_url, %q", c.CookieDomain, base.Hostname())
+		}
+	}
+	for _, d := range []struct {
+		name     string
+		v        time.Duration
+		min, max time.Duration
+	}{
+		{"access_token_ttl", c.AccessTokenTTL, 10 * time.Second, 24 * time.Hour},
+		{"refresh_token_ttl", c.RefreshTokenTTL, time.Minute, 400 * 24 * time.Hour},
+	} {
+		if d.v < d.min || d.v > d.max {
+			add("%s: %v is not between %v and %v", d.name, d.v, d.min, d.max)
+		}
+	}
+	return faults
+}
+
+// Observer receives measurements. Each func may be nil and must not block.
+type Observer struct {
+	RevocationLag func(time.Duration)
+	SignIn        func(outcome string)
+	Refresh       func(outcome string)
+	HashWait      func(time.Duration)
+	TokenCache    func(hit bool)
+	SessionCache  func(hit bool)
+}
+
+// Deps is what the service works with. Redis may be nil; Now and Logger have
+// defaults. ListenDSN must lead to PostgreSQL itself, not to a pooler in
+// transaction mode.
+type Deps struct {
+	Pool      *pgxpool.Pool
+	ListenDSN string
+	Limits    limiter.Store
+	Redis     redis.UniversalClient
+	Logger    *slog.Logger
+	Now       func() time.Time
+	Observer  Observer
+}
+
+// Service signs users in and verifies what they carry. It is safe for
+// concurrent use.
+type Service struct {
+	cfg     Config
+	pool    *pgxpool.Pool
+	listen  string
+	redis   redis.UniversalClient
+	log     *slog.Logger
+	now     func() time.Time
+	observe Observer
+
+	cookies Cookies
+	origins Origins
+	hasher  *hasher
+	lockout lockout
+
+	keys       atomic.Pointer[keySet]
+	keyReloads reloadGate
+	revoked    *revocations
+	watchers   *watchers
+	tokens     *cache[Claims]
+	sessions   *cache[*cachedSession]
+	loads      singleflight.Group
+	rechecks   sync.WaitGroup
+}
+
+// New connects nothing itself but reads the signing keys, makes the first one
+// where there is none, and reads the revocations still in force. It fails
+// with [ErrUnavailable] while the database is away. [Service.Run] must be
+// running for revocations of other edges to arrive.
+func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
+	cfg = cfg.withDefaults()
+	if faults := cfg.Faults(); len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	origins, _ := ParseOrigins(cfg.BaseURL, cfg.TrustedOrigins)
+	s := &Service{
+		cfg: cfg, pool: deps.Pool, listen: deps.ListenDSN, redis: deps.Redis,
+		log: deps.Logger, now: deps.Now, observe: deps.Observer,
+		cookies: NewCookies(cfg.BaseURL, cfg.CookieDomain, cfg.Secrets.CookieHMAC),
+		origins: origins,
+		hasher:  newHasher(cfg.Hashing, deps.Observer.HashWait),
+		lockout: lockout{store: deps.Limits},
+
+		revoked:  newRevocations(),
+		watchers: newWatchers(),
+		tokens:   newCache[Claims](256 << 10),
+		sessions: newCache[*cachedSession](256 << 10),
+	}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	if err := s.loadKeys(ctx); err != nil {
+		return nil, fmt.Errorf("read signing keys: %w", err)
+	}
+	if s.keys.Load().empty() {
+		if err := s.makeFirstKey(ctx); err != nil {
+			return nil, fmt.Errorf("make the first signing key: %w", err)
+		}
+	}
+	if err := s.loadRevocations(ctx); err != nil {
+		return nil, fmt.Errorf("read revocations: %w", err)
+	}
+	return s, nil
+}
+
+// Close waits for readings in the background, so that the pool may be closed
+// after it. No other method may be called any more.
+func (s *Service) Close() { s.rechecks.Wait() }
+
+// Cookies writes and reads the SSO cookie.
+func (s *Service) Cookies() Cookies { return s.cookies }
+
+// Origins decides which sites may send credentials and be redirected to.
+func (s *Service) Origins() Origins { return s.origins }
+
+// Ready tells whether the database answers.
+func (s *Service) Ready(ctx context.Context) error {
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	return dbError(s.pool.Ping(ctx))
+}
+
+// AccessTokenTTL is how long an access token lives.
+func (s *Service) AccessTokenTTL() time.Duration { return s.cfg.AccessTokenTTL }
+
+// SessionTTL is how long an unused SSO cookie lives.
+func (s *Service) SessionTTL() time.Duration { return s.cfg.SessionTTL }
+
+// domainCovers tells whether a cookie of this Domain reaches the host
+// (RFC 6265, section 5.1.3). An empty domain is the host's own.
+func domainCovers(domain, host string) bool {
+	if domain == "" {
+		return true
+	}
+	if domain[0] == '.' {
+		domain = domain[1:]
+	}
+	return host == domain || (len(host) > len(domain) && host[len(host)-len(domain)-1:] == "."+domain)
+}

@@ -1,0 +1,194 @@
+package authcore
+
+import (
+	"context"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+const sessionColumns = `s.id, s.user_id, s.id AS token, s.parent_id, s.kind, s.persistent,
+	s.created_at, s.updated_at, s.expires_at, s.last_activity_at,
+	s.ip_address, s.user_agent, s.device_id, s.device_name, s.active_organization_id, s.revoked_at`
+
+// newSession is a session to be written. Password, where set, must still be
+// the stored hash when the row is written, and the parent still live: a
+// password change or sign-out that overtakes a sign-in wins.
+type newSession struct {
+	UserID       string
+	Kind         SessionKind
+	Token        string // what auth.sessions.token holds
+	FamilyID     string // empty for a browser session
+	ParentID     *string
+	PasswordHash *string
+	Persistent   bool
+	TTL          time.Duration
+	Organization *string
+	Event        string
+}
+
+// createSession writes session, refresh family and event in one statement.
+// It fails with [ErrInvalidCredentials] if the account, its password or the
+// parent session changed meanwhile.
+func (s *Service) createSession(ctx context.Context, client Client, n newSession) (Session, error) {
+	e := event{Type: n.Event, UserID: n.UserID, Client: client}
+	if client.DeviceID != "" {
+		e.Metadata = map[string]any{"deviceId": clip(client.DeviceID, 255)}
+	}
+	id := newID()
+	if n.Token == "" {
+		n.Token = "id:" + id
+	}
+	expires := s.now().Add(n.TTL)
+	ses, err := row[Session](ctx, s, system(),
+		`WITH s AS (
+		   INSERT INTO auth.sessions (id, user_id, token, kind, parent_id, persistent, expires_at,
+		     ip_address, user_agent, device_id, device_name, active_organization_id)
+		   SELECT $1, u.id, $3, $4, $5::text, $6, $7,
+		     NULLIF($8, ''), NULLIF($9, ''), NULLIF($10, ''), NULLIF($11, ''), $12::text
+		   FROM auth.users AS u
+		   WHERE u.id = $2 AND `+usable+`
+		     AND ($13::text IS NULL OR EXISTS (
+		       SELECT 1 FROM auth.accounts AS a
+		       WHERE a.user_id = u.id AND a.provider_id = 'credential' AND a.password = $13 FOR SHARE))
+		     AND ($5::text IS NULL OR EXISTS (
+		       SELECT 1 FROM auth.sessions AS p WHERE p.id = $5 AND p.revoked_at IS NULL FOR SHARE))
+		   FOR SHARE OF u
+		   RETURNING *),
+		 family AS (
+		   INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at)
+		   SELECT $14::text, s.id, s.user_id, s.expires_at FROM s WHERE $14::text <> ''),
+		 recorded AS (
+		   INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
+		   SELECT s.user_id, $15::text, s.ip_address, s.user_agent, $16::text::jsonb FROM s)
+		 SELECT `+sessionColumns+` FROM s`,
+		id, n.UserID, n.Token, string(n.Kind), n.ParentID, n.Persistent, expires,
+		client.ip(), client.agent(), clip(client.DeviceID, 255), clip(client.DeviceName, 255), n.Organization,
+		n.PasswordHash, n.FamilyID, e.Type, e.args()[4])
+	return ses, notFound(err, ErrInvalidCredentials)
+}
+
+// revoke ends the live sessions that the condition on `s` selects, with those
+// that were derived from them, and announces it. Families are locked before
+// sessions, as in [Service.Refresh]; should two revocations of many sessions
+// still meet head-on, the loser tries again.
+func (s *Service) revoke(ctx context.Context, e event, reason, condition string, args ...any) (int, error) {
+	args = append(args, reason)
+	args = append(args, e.args()...)
+	n := len(args) - 6
+	statement := `
+		WITH chosen AS MATERIALIZED (
+		  SELECT s.id FROM auth.sessions AS s WHERE ` + condition + `),
+		dead AS MATERIALIZED (
+		  SELECT s.id FROM auth.sessions AS s
+		  WHERE s.revoked_at IS NULL
+		    AND (s.id IN (SELECT id FROM chosen) OR s.parent_id IN (SELECT id FROM chosen))),
+		families AS (
+		  UPDATE auth.refresh_families AS f
+		  SET revoked_at = now(), revoked_reason = ` + arg(n+1) + `::text
+		  WHERE f.session_id IN (SELECT id FROM dead) AND f.revoked_at IS NULL
+		  RETURNING f.id),
+		ended AS (
+		  UPDATE auth.sessions AS s
+		  SET revoked_at = now(), updated_at = now()
+		  WHERE s.id IN (SELECT id FROM dead) AND s.revoked_at IS NULL
+		    AND (SELECT count(*) FROM families) >= 0
+		  RETURNING s.id, s.user_id),
+		recorded AS (
+		  INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
+		  SELECT NULLIF(` + arg(n+2) + `::text, ''), ` + arg(n+3) + `::text, NULLIF(` + arg(n+4) + `::text, ''),
+		    NULLIF(` + arg(n+5) + `::text, ''),
+		    COALESCE(` + arg(n+6) + `::text::jsonb, '{}') || jsonb_build_object('sessions', (SELECT count(*) FROM ended))
+		  WHERE EXISTS (SELECT 1 FROM ended))
+		INSERT INTO auth.revocations (user_id, session_id, reason)
+		SELECT user_id, id, ` + arg(n+1) + `::text FROM ended
+		RETURNING ` + revocationColumns
+	revs, err := rows[revocation](ctx, s, system(), statement, args...)
+	if isDeadlock(err) {
+		revs, err = rows[revocation](ctx, s, system(), statement, args...)
+	}
+	if err != nil {
+		return 0, err
+	}
+	s.announce(ctx, revs)
+	return len(revs), nil
+}
+
+// arg is the placeholder of the nth argument.
+func arg(n int) string { return "$" + strconv.Itoa(n) }
+
+func isDeadlock(err error) bool {
+	var pgErr *pgconn.PgError
+	return errors.As(err, &pgErr) && pgErr.Code == "40P01"
+}
+
+// Session reads the caller's own account and session, or [ErrNoSession].
+func (s *Service) Session(ctx context.Context, c Caller) (User, Session, error) {
+	u, err := s.userByID(ctx, c)
+	if err != nil {
+		if errors.Is(err, ErrUserNotFound) {
+			err = ErrNoSession
+		}
+		return User{}, Session{}, err
+	}
+	ses, err := row[Session](ctx, s, scopeOf(c),
+		`SELECT `+sessionColumns+`
+		 FROM auth.sessions AS s
+		 WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > now()`, c.SessionID, c.UserID)
+	return u, ses, notFound(err, ErrNoSession)
+}
+
+const liveSessionsOf = `SELECT ` + sessionColumns + `
+	FROM auth.sessions AS s
+	WHERE s.user_id = $1 AND s.revoked_at IS NULL AND s.expires_at > now()
+	ORDER BY s.last_activity_at DESC NULLS LAST, s.id`
+
+// Sessions lists the caller's live sessions, the last used first.
+func (s *Service) Sessions(ctx context.Context, c Caller) ([]Session, error) {
+	return rows[Session](ctx, s, scopeOf(c), liveSessionsOf, c.UserID)
+}
+
+// RevokeSession ends one of the caller's sessions and those derived from it.
+// It fails with [ErrSessionNotFound] for another user's or an ended one.
+func (s *Service) RevokeSession(ctx context.Context, c Caller, id string) error {
+	n, err := s.revoke(ctx, event{Type: "session_revoked", UserID: c.UserID, Client: c.Client, Metadata: map[string]any{"sessionId": clip(id, 64)}},
+		reasonRevoked, `s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL`, id, c.UserID)
+	if err == nil && n == 0 {
+		return ErrSessionNotFound
+	}
+	return err
+}
+
+// othersThan selects a user's live sessions that are not among those kept, nor
+// derived from one of them.
+const othersThan = `s.user_id = $1 AND s.revoked_at IS NULL
+	AND s.id <> ALL($2::text[]) AND (s.parent_id IS NULL OR s.parent_id <> ALL($2::text[]))`
+
+// keptWith names the caller's session and the browser session it came from:
+// they are one device, and end together.
+func (s *Service) keptWith(ctx context.Context, c Caller) ([]string, error) {
+	type kept struct{ ID string }
+	list, err := rows[kept](ctx, s, scopeOf(c),
+		`SELECT $1::text AS id
+		 UNION
+		 SELECT s.parent_id FROM auth.sessions AS s WHERE s.id = $1 AND s.user_id = $2 AND s.parent_id IS NOT NULL`,
+		c.SessionID, c.UserID)
+	ids := make([]string, len(list))
+	for i, k := range list {
+		ids[i] = k.ID
+	}
+	return ids, err
+}
+
+// RevokeOtherSessions ends every session of the caller but his own and the
+// browser session it came from. It returns how many ended.
+func (s *Service) RevokeOtherSessions(ctx context.Context, c Caller) (int, error) {
+	keep, err := s.keptWith(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	return s.revoke(ctx, event{Type: "session_revoked", UserID: c.UserID, Client: c.Client, Metadata: map[string]any{"all": "others"}},
+		reasonRevoked, othersThan, c.UserID, keep)
+}

@@ -1,0 +1,283 @@
+package authcore_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/internal/pgtest"
+)
+
+func TestSignOutEndsWhatIsProven(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	register(t, s, "ada@example.test")
+
+	byToken := signIn(t, s, laptop, "ada@example.test")
+	byRefresh := signIn(t, s, laptop, "ada@example.test")
+	untouched := signIn(t, s, phone, "ada@example.test")
+	for _, out := range []authcore.SignOut{
+		{SessionID: byToken.SessionID},
+		{RefreshToken: byRefresh.RefreshToken},
+		{RefreshToken: "unknown"},
+		{},
+	} {
+		if err := s.SignOut(t.Context(), laptop, out); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dead := range []authcore.Tokens{byToken, byRefresh} {
+		if _, err := s.Verify(t.Context(), dead.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+			t.Errorf("an access token outlived its sign-out: %v", err)
+		}
+		if _, err := s.Refresh(t.Context(), laptop, dead.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
+			t.Errorf("a refresh token outlived its sign-out: %v", err)
+		}
+	}
+	if _, err := s.Verify(t.Context(), untouched.AccessToken); err != nil {
+		t.Errorf("another session ended too: %v", err)
+	}
+}
+
+func TestBrowserSessionAndExchange(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	a, b := edge(t, db), edge(t, db)
+	register(t, a, "ada@example.test")
+	browser, err := a.SignInBrowser(t.Context(), laptop, "ada@example.test", testPassword, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookies := []string{"00000000000000000000000000000000", browser.Token}
+	for _, s := range []*authcore.Service{a, b} {
+		live, err := s.BrowserSession(t.Context(), cookies)
+		if err != nil || live.User.Email != "ada@example.test" || live.Session.ID != browser.Session.ID {
+			t.Fatalf("live session: %+v, %v", live.Session, err)
+		}
+		bearer, err := s.Bearer(t.Context(), live)
+		if err != nil {
+			t.Fatal(err)
+		}
+		claims, err := s.Verify(t.Context(), bearer)
+		if err != nil || claims.SessionID != browser.Session.ID {
+			t.Fatalf("upstream bearer: %+v, %v", claims, err)
+		}
+	}
+	app, err := b.Exchange(t.Context(), laptop, cookies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := b.Exchange(t.Context(), laptop, cookies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if app.RefreshToken == second.RefreshToken || app.SessionID == second.SessionID || app.SessionID == browser.Session.ID {
+		t.Error("two exchanges share a family or a session (W11)")
+	}
+
+	if err := a.SignOut(t.Context(), laptop, authcore.SignOut{CookieTokens: []string{browser.Token}}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, time.Second, "the cookie is dead on the other edge", func() bool {
+		_, err := b.BrowserSession(t.Context(), cookies)
+		return errors.Is(err, authcore.ErrNoSession)
+	})
+	if _, err := b.Exchange(t.Context(), laptop, cookies); !errors.Is(err, authcore.ErrNoSession) {
+		t.Errorf("a dead cookie is exchanged: %v", err)
+	}
+	if _, err := b.Refresh(t.Context(), laptop, app.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
+		t.Errorf("an app outlived the browser session it came from: %v", err)
+	}
+}
+
+func TestSessionsListAndRevoke(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	register(t, s, "ada@example.test")
+	register(t, s, "eve@example.test")
+	mine := signIn(t, s, laptop, "ada@example.test")
+	lost := signIn(t, s, phone, "ada@example.test")
+	third := signIn(t, s, phone, "ada@example.test")
+	eve := callerOf(t, s, signIn(t, s, phone, "eve@example.test").AccessToken)
+	me := callerOf(t, s, mine.AccessToken)
+
+	list, err := s.Sessions(t.Context(), me)
+	if err != nil || len(list) != 3 {
+		t.Fatalf("%d sessions, %v; want 3", len(list), err)
+	}
+	for _, ses := range list {
+		if ses.ID == lost.SessionID && (ses.IPAddress == nil || *ses.IPAddress != "192.0.2.2" ||
+			ses.DeviceName == nil || *ses.DeviceName != "My phone" || ses.UserAgent == nil || *ses.UserAgent != "Phone/1.0") {
+			t.Errorf("device not stored (W9): %+v", ses)
+		}
+	}
+	if err := s.RevokeSession(t.Context(), eve, lost.SessionID); !errors.Is(err, authcore.ErrSessionNotFound) {
+		t.Errorf("a stranger revokes: %v", err)
+	}
+	if err := s.RevokeSession(t.Context(), me, lost.SessionID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Verify(t.Context(), lost.AccessToken); err == nil {
+		t.Error("the revoked session's token passes")
+	}
+	n, err := s.RevokeOtherSessions(t.Context(), me)
+	if err != nil || n != 1 {
+		t.Errorf("revoked %d others, %v; want 1", n, err)
+	}
+	if _, err := s.Verify(t.Context(), third.AccessToken); err == nil {
+		t.Error("another session's token passes")
+	}
+	if _, _, err := s.Session(t.Context(), me); err != nil {
+		t.Errorf("own session: %v", err)
+	}
+}
+
+func TestPasswordChange(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	register(t, s, "ada@example.test")
+	mine := signIn(t, s, laptop, "ada@example.test")
+	other := signIn(t, s, phone, "ada@example.test")
+	me := callerOf(t, s, mine.AccessToken)
+	const next = "another fine password"
+
+	if err := s.ChangePassword(t.Context(), me, "wrong password", next); !errors.Is(err, authcore.ErrWrongPassword) {
+		t.Fatalf("wrong current password: %v", err)
+	}
+	var weak *authcore.PasswordError
+	if err := s.ChangePassword(t.Context(), me, testPassword, "password1"); !errors.As(err, &weak) {
+		t.Fatalf("common password: %v", err)
+	}
+	if err := s.ChangePassword(t.Context(), me, testPassword, next); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Refresh(t.Context(), phone, other.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
+		t.Errorf("another session outlived the change (W12): %v", err)
+	}
+	if _, err := s.Verify(t.Context(), mine.AccessToken); err != nil {
+		t.Errorf("own session lost: %v", err)
+	}
+	if _, err := s.SignIn(t.Context(), laptop, "ada@example.test", testPassword); !errors.Is(err, authcore.ErrInvalidCredentials) {
+		t.Errorf("the old password signs in: %v", err)
+	}
+	if _, err := s.SignIn(t.Context(), laptop, "ADA@example.test ", next); err != nil {
+		t.Errorf("the new password does not (W5): %v", err)
+	}
+}
+
+func TestDeleteAccount(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	register(t, s, "ada@example.test")
+	tokens := signIn(t, s, laptop, "ada@example.test")
+	me := callerOf(t, s, tokens.AccessToken)
+	if err := s.DeleteAccount(t.Context(), me, "wrong password", ""); !errors.Is(err, authcore.ErrWrongPassword) {
+		t.Fatalf("wrong password: %v", err)
+	}
+	if err := s.DeleteAccount(t.Context(), me, testPassword, "no reason"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Verify(t.Context(), tokens.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+		t.Errorf("a deleted user's token passes (W10): %v", err)
+	}
+	if _, err := s.SignIn(t.Context(), laptop, "ada@example.test", testPassword); !errors.Is(err, authcore.ErrInvalidCredentials) {
+		t.Errorf("a deleted user signs in (W10): %v", err)
+	}
+	register(t, s, "ada@example.test")
+}
+
+func TestLockoutSparesTheOwnersDevice(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	register(t, s, "ada@example.test")
+	signIn(t, s, laptop, "ada@example.test")
+	stranger := authcore.Client{IP: phone.IP, DeviceID: "never seen"}
+	for i := range 10 {
+		if _, err := s.SignIn(t.Context(), stranger, "ada@example.test", "wrong password"); !errors.Is(err, authcore.ErrInvalidCredentials) {
+			t.Fatalf("try %d: %v", i+1, err)
+		}
+	}
+	var locked *authcore.LockedError
+	_, err := s.SignIn(t.Context(), stranger, "ada@example.test", testPassword)
+	if !errors.As(err, &locked) || locked.RetryAfter < 50*time.Second || locked.RetryAfter > 61*time.Second {
+		t.Fatalf("after ten wrong tries: %v", err)
+	}
+	signIn(t, s, laptop, "ada@example.test")
+	for range 10 {
+		_, _ = s.SignIn(t.Context(), stranger, "nobody@example.test", "wrong password")
+	}
+	if _, err := s.SignIn(t.Context(), stranger, "nobody@example.test", "wrong password"); !errors.As(err, &locked) {
+		t.Errorf("an unknown account locks otherwise than a known one: %v", err)
+	}
+}
+
+func TestRoleChangeCutsOldTokens(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	u := register(t, s, "ada@example.test")
+	before := signIn(t, s, laptop, "ada@example.test")
+	if _, err := s.SetRole(t.Context(), authcore.Operator{Name: "test"}, u.ID, authcore.RoleAdmin); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Verify(t.Context(), before.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+		t.Errorf("a token with the old role passes: %v", err)
+	}
+	after, err := s.Refresh(t.Context(), laptop, before.RefreshToken)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := s.Verify(t.Context(), after.AccessToken)
+	if err != nil || claims.Role != authcore.RoleAdmin {
+		t.Errorf("after the refresh: %+v, %v", claims, err)
+	}
+}
+
+func TestKeyRotationFailsNoToken(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	a, b := edge(t, db), edge(t, db)
+	register(t, a, "ada@example.test")
+	op := authcore.Operator{Name: "test"}
+	tokens := []string{signIn(t, a, laptop, "ada@example.test").AccessToken}
+	signer := func(token string) string { return strings.Split(token, ".")[0] }
+	for range 3 {
+		if _, err := a.RotateKeys(t.Context(), op, true); err != nil {
+			t.Fatal(err)
+		}
+		last := signer(tokens[len(tokens)-1])
+		eventually(t, 5*time.Second, "the new key signs", func() bool {
+			return signer(signIn(t, a, laptop, "ada@example.test").AccessToken) != last
+		})
+		tokens = append(tokens, signIn(t, a, laptop, "ada@example.test").AccessToken)
+		for _, s := range []*authcore.Service{a, b} {
+			for i, token := range tokens {
+				if _, err := s.Verify(t.Context(), token); err != nil {
+					t.Fatalf("token %d of %d: %v", i, len(tokens), err)
+				}
+			}
+		}
+	}
+	announced, err := b.RotateKeys(t.Context(), op, false)
+	if err != nil || announced.State != authcore.KeyAnnounced {
+		t.Fatalf("announced key: %+v, %v", announced, err)
+	}
+	keys, err := b.Keys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	states := map[authcore.KeyState]int{}
+	for _, k := range keys {
+		states[k.State]++
+	}
+	if states[authcore.KeySigning] != 1 || states[authcore.KeyAnnounced] != 1 || states[authcore.KeyRetiring] != 3 {
+		t.Errorf("states %v", states)
+	}
+}

@@ -1,0 +1,536 @@
+package authcore
+
+import (
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/google/go-cmp/cmp"
+)
+
+const (
+	testIssuer   = "https://auth.mana.how"
+	testAudience = "manacore"
+)
+
+var issued = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+
+// rfcKey is the key of RFC 8037, appendix A.1, and of RFC 8032, test 1.
+func rfcKey(t testing.TB, id string) key {
+	t.Helper()
+	seed, err := hex.DecodeString("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
+	if err != nil {
+		t.Fatal(err)
+	}
+	private := ed25519.NewKeyFromSeed(seed)
+	return key{ID: id, Public: private.Public().(ed25519.PublicKey), Private: private, CreatedAt: issued, SignsFrom: issued}
+}
+
+func testClaims() Claims {
+	return Claims{
+		Subject: "abcdefghijklmnopqrstuvwxyzABCDEF", Email: "ada@mana.how", Role: RoleUser,
+		SessionID: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef", Issuer: testIssuer, Audience: testAudience,
+		ID: "0123456789abcdefghijklmnopqrstuv", IssuedAt: issued, Expires: issued.Add(15 * time.Minute),
+	}
+}
+
+// sign makes a token of any header and payload, as an attacker or another
+// issuer may.
+func sign(header, payload string, signature func(input []byte) []byte) string {
+	b64 := base64.RawURLEncoding.EncodeToString
+	input := b64([]byte(header)) + "." + b64([]byte(payload))
+	return input + "." + b64(signature([]byte(input)))
+}
+
+func (k key) signature(input []byte) []byte { return ed25519.Sign(k.Private, input) }
+
+func payloadOf(t testing.TB, token string) string {
+	t.Helper()
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(payload)
+}
+
+// The signature of Ed25519 is deterministic, so a token of a fixed key is, too.
+func TestGoldenToken(t *testing.T) {
+	t.Parallel()
+	const golden = "eyJhbGciOiJFZERTQSIsImtpZCI6InJmYzgwMzcifQ." +
+		"eyJzdWIiOiJhYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ekFCQ0RFRiIsImVtYWlsIjoiYWRhQG1hbmEuaG93Iiwicm9sZSI6InVz" +
+		"ZXIiLCJzaWQiOiJBQkNERUZHSElKS0xNTk9QUVJTVFVWV1hZWmFiY2RlZiIsImlzcyI6Imh0dHBzOi8vYXV0aC5tYW5hLmhvdyIs" +
+		"ImF1ZCI6Im1hbmFjb3JlIiwiZXhwIjoxNzk1MzQyNTAwLCJpYXQiOjE3OTUzNDE2MDAsImp0aSI6IjAxMjM0NTY3ODlhYmNkZWZn" +
+		"aGlqa2xtbm9wcXJzdHV2In0" +
+		".cMwIVqvDSaThEMaw59QzEAIiZ0JF0mBKclcT7ULTyLn7D6q5ocsKvS0GPJ31FF2j-ywwZH88EkK8FIJxcqxdDw"
+	k := rfcKey(t, "rfc8037")
+	token, err := signToken(k, testClaims())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token != golden {
+		t.Errorf("token is\n%s, want\n%s", token, golden)
+	}
+	header, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[0])
+	if err != nil || string(header) != `{"alg":"EdDSA","kid":"rfc8037"}` {
+		t.Errorf("header is %s (error %v)", header, err)
+	}
+	const payload = `{"sub":"abcdefghijklmnopqrstuvwxyzABCDEF","email":"ada@mana.how","role":"user",` +
+		`"sid":"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef","iss":"https://auth.mana.how","aud":"manacore",` +
+		`"exp":1795342500,"iat":1795341600,"jti":"0123456789abcdefghijklmnopqrstuv"}`
+	if diff := cmp.Diff(payload, payloadOf(t, token)); diff != "" {
+		t.Error(diff)
+	}
+	claims, err := verifyToken(newKeySet([]key{k}), golden, testIssuer, testAudience, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(testClaims(), claims); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Another implementation of JOSE reads the key set and the tokens, and writes
+// tokens that are read.
+func TestTokenAgainstGoJOSE(t *testing.T) {
+	t.Parallel()
+	k := rfcKey(t, "rfc8037")
+	ks := newKeySet([]key{k})
+	var set jose.JSONWebKeySet
+	if err := json.Unmarshal(ks.jwks(issued), &set); err != nil {
+		t.Fatal(err)
+	}
+	want := testClaims()
+	want.OrganizationID = "org"
+	token, err := signToken(k, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := jwt.ParseSigned(token, []jose.SignatureAlgorithm{jose.EdDSA})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var registered jwt.Claims
+	if err := parsed.Claims(set, &registered); err != nil {
+		t.Fatal(err)
+	}
+	expected := jwt.Expected{Issuer: testIssuer, AnyAudience: jwt.Audience{testAudience}, Subject: want.Subject, ID: want.ID, Time: issued}
+	if err := registered.ValidateWithLeeway(expected, 0); err != nil {
+		t.Error(err)
+	}
+
+	signer, err := jose.NewSigner(
+		jose.SigningKey{Algorithm: jose.EdDSA, Key: jose.JSONWebKey{Key: k.Private, KeyID: k.ID}},
+		(&jose.SignerOptions{}).WithType("JWT"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, err := jwt.Signed(signer).Claims(jwt.Claims{
+		Subject: want.Subject, Issuer: testIssuer, Audience: jwt.Audience{testAudience, "other"}, ID: want.ID,
+		IssuedAt: jwt.NewNumericDate(issued), NotBefore: jwt.NewNumericDate(issued), Expiry: jwt.NewNumericDate(want.Expires),
+	}).Claims(map[string]any{"email": want.Email, "role": "user", "sid": want.SessionID, "org": "org"}).Serialize()
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims, err := verifyToken(ks, foreign, testIssuer, testAudience, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.NotBefore = issued
+	if diff := cmp.Diff(want, claims); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestTokenIsASCII(t *testing.T) {
+	t.Parallel()
+	k := rfcKey(t, `ké"y`)
+	want := testClaims()
+	want.Email = "jörg\u2028\"\\<\U0001F600@exämple.de"
+	token, err := signToken(k, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Count(token, ".") != 2 {
+		t.Errorf("token %q has not three parts", token)
+	}
+	for _, part := range strings.Split(token, ".")[:2] {
+		doc, err := base64.RawURLEncoding.DecodeString(part)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range doc {
+			if b >= 0x80 {
+				t.Fatalf("%q is not ASCII", doc)
+			}
+		}
+	}
+	claims, err := verifyToken(newKeySet([]key{k}), token, testIssuer, testAudience, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, claims); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestSignTokenFaults(t *testing.T) {
+	t.Parallel()
+	k := rfcKey(t, "k")
+	k.Private = nil
+	if _, err := signToken(k, testClaims()); err == nil {
+		t.Error("signed without a private key")
+	}
+	long := testClaims()
+	long.Email = strings.Repeat("a", maxTokenLength)
+	if _, err := signToken(rfcKey(t, "k"), long); err == nil {
+		t.Error("signed a token that no verifier takes")
+	}
+}
+
+func TestVerifyTokenHeaders(t *testing.T) {
+	t.Parallel()
+	k := rfcKey(t, "k")
+	stranger, err := newKey(issued, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ks := newKeySet([]key{k})
+	good, err := signToken(k, testClaims())
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := payloadOf(t, good)
+	parts := strings.Split(good, ".")
+	none := func([]byte) []byte { return nil }
+	hmacOf := func(secret []byte) func([]byte) []byte {
+		return func(input []byte) []byte {
+			mac := hmac.New(sha256.New, secret)
+			mac.Write(input)
+			return mac.Sum(nil)
+		}
+	}
+	x := base64.RawURLEncoding.EncodeToString(stranger.Public)
+	publicJWK, err := json.Marshal(k.jwk())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, token string
+		want        error
+	}{
+		{"as signed", good, nil},
+		{"typ is ignored", sign(`{"typ":"JWT","alg":"EdDSA","kid":"k"}`, payload, k.signature), nil},
+		{"alg none, no signature", sign(`{"alg":"none","kid":"k"}`, payload, none), errAlgorithm},
+		{"alg none, right signature", sign(`{"alg":"none","kid":"k"}`, payload, k.signature), errAlgorithm},
+		{"alg in other case", sign(`{"alg":"eddsa","kid":"k"}`, payload, k.signature), errAlgorithm},
+		{"alg Ed25519", sign(`{"alg":"Ed25519","kid":"k"}`, payload, k.signature), errAlgorithm},
+		{"HS256 with the public key", sign(`{"alg":"HS256","kid":"k"}`, payload, hmacOf(k.Public)), errAlgorithm},
+		{"HS256 with the public JWK", sign(`{"alg":"HS256","kid":"k"}`, payload, hmacOf(publicJWK)), errAlgorithm},
+		{"EdDSA over an HMAC with the public key", sign(`{"alg":"EdDSA","kid":"k"}`, payload, hmacOf(k.Public)), errSignature},
+		{"RS256", sign(`{"alg":"RS256","kid":"k"}`, payload, k.signature), errAlgorithm},
+		{"no alg", sign(`{"kid":"k"}`, payload, k.signature), errAlgorithm},
+		{"alg is a number", sign(`{"alg":1,"kid":"k"}`, payload, k.signature), errMalformed},
+		{"alg is null", sign(`{"alg":null,"kid":"k"}`, payload, k.signature), errMalformed},
+		{"two algs", sign(`{"alg":"none","alg":"EdDSA","kid":"k"}`, payload, k.signature), errMalformed},
+		{"member in other case", sign(`{"ALG":"EdDSA","kid":"k"}`, payload, k.signature), errAlgorithm},
+		{"crit", sign(`{"alg":"EdDSA","kid":"k","crit":["x"],"x":1}`, payload, k.signature), errMalformed},
+		{"b64", sign(`{"alg":"EdDSA","kid":"k","b64":false}`, payload, k.signature), errMalformed},
+		{"no kid", sign(`{"alg":"EdDSA"}`, payload, k.signature), errUnknownKey},
+		{"empty kid", sign(`{"alg":"EdDSA","kid":""}`, payload, k.signature), errUnknownKey},
+		{"kid is a list", sign(`{"alg":"EdDSA","kid":["k"]}`, payload, k.signature), errMalformed},
+		{"unknown kid", sign(`{"alg":"EdDSA","kid":"K"}`, payload, k.signature), errUnknownKey},
+		{"a path for a kid", sign(`{"alg":"EdDSA","kid":"../k"}`, payload, k.signature), errUnknownKey},
+		{"key in the header", sign(`{"alg":"EdDSA","kid":"k","jwk":{"kty":"OKP","crv":"Ed25519","x":"`+x+`"}}`, payload, stranger.signature), errSignature},
+		{"key by address", sign(`{"alg":"EdDSA","kid":"k","jku":"https://evil.example/jwks"}`, payload, stranger.signature), errSignature},
+		{"signed by another key", sign(`{"alg":"EdDSA","kid":"k"}`, payload, stranger.signature), errSignature},
+		{"no signature", parts[0] + "." + parts[1] + ".", errSignature},
+		{"signature cut", good[:len(good)-2], errSignature},
+		{"payload of another", parts[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(strings.Replace(payload, `"user"`, `"admin"`, 1))) + "." + parts[2], errSignature},
+		{"empty", "", errMalformed},
+		{"dots", "..", errMalformed},
+		{"two parts", parts[0] + "." + parts[1], errMalformed},
+		{"four parts", good + ".", errMalformed},
+		{"padded", good + "==", errMalformed},
+		{"line feed", good + "\n", errMalformed},
+		{"line feed inside", parts[0] + "." + parts[1] + "\n." + parts[2], errMalformed},
+		{"blank", " " + good, errMalformed},
+		{"standard alphabet", parts[0] + "." + parts[1] + "." + strings.Repeat("+", 86), errMalformed},
+		{"header is no object", sign(`"EdDSA"`, payload, k.signature), errMalformed},
+		{"header and more", sign(`{"alg":"EdDSA","kid":"k"}{}`, payload, k.signature), errMalformed},
+		{"header not UTF-8", sign("{\"alg\":\"EdDSA\",\"kid\":\"k\",\"x\":\"\xff\"}", payload, k.signature), errMalformed},
+		{"too long", good + strings.Repeat("A", maxTokenLength), errMalformed},
+	} {
+		claims, err := verifyToken(ks, tt.token, testIssuer, testAudience, issued)
+		if tt.want == nil {
+			if err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			continue
+		}
+		if !errors.Is(err, tt.want) || !errors.Is(err, ErrInvalidToken) {
+			t.Errorf("%s: error %v, want %v", tt.name, err, tt.want)
+		}
+		if claims != (Claims{}) {
+			t.Errorf("%s: claims %+v of a refused token", tt.name, claims)
+		}
+	}
+	// The unused bits of the last character are zero, so no other spelling of
+	// the signature is the same token.
+	for _, last := range "BCDEFGHIJKLMNOP" {
+		if strings.HasSuffix(good, string(last)) {
+			continue
+		}
+		if _, err := verifyToken(ks, good[:len(good)-1]+string(last), testIssuer, testAudience, issued); err == nil {
+			t.Errorf("also verifies with %c at the end", last)
+		}
+	}
+}
+
+func TestVerifyTokenClaims(t *testing.T) {
+	t.Parallel()
+	k := rfcKey(t, "k")
+	ks := newKeySet([]key{k})
+	base := map[string]any{
+		"sub": "u", "email": "ada@mana.how", "role": "user", "sid": "s", "iss": testIssuer, "aud": testAudience,
+		"exp": issued.Unix() + 900, "iat": issued.Unix(), "jti": "j",
+	}
+	missing := struct{}{}
+	for _, tt := range []struct {
+		name  string
+		set   map[string]any
+		want  string // text of the error
+		claim string // Claim of a *ClaimError
+	}{
+		{"as issued", nil, "", ""},
+		{"no email, sid, iat, jti", map[string]any{"email": missing, "sid": missing, "iat": missing, "jti": missing}, "", ""},
+		{"unknown claim", map[string]any{"app_settings": map[string]any{"b2b": true}}, "", ""},
+		{"admin", map[string]any{"role": "admin"}, "", ""},
+
+		{"aud in a list", map[string]any{"aud": []string{"other", testAudience}}, "", ""},
+		{"aud foreign", map[string]any{"aud": "other"}, `unexpected "aud" claim value`, "aud"},
+		{"aud foreign in a list", map[string]any{"aud": []string{"other", "another"}}, `unexpected "aud" claim value`, "aud"},
+		{"aud empty list", map[string]any{"aud": []string{}}, `unexpected "aud" claim value`, "aud"},
+		{"aud empty", map[string]any{"aud": ""}, `unexpected "aud" claim value`, "aud"},
+		{"aud longer", map[string]any{"aud": testAudience + "x"}, `unexpected "aud" claim value`, "aud"},
+		{"aud missing", map[string]any{"aud": missing}, `missing required "aud" claim`, "aud"},
+		{"aud null", map[string]any{"aud": nil}, "Invalid token", ""},
+		{"aud number", map[string]any{"aud": 1}, "Invalid token", ""},
+		{"aud mixed list", map[string]any{"aud": []any{testAudience, 1}}, "Invalid token", ""},
+		{"aud nested list", map[string]any{"aud": []any{[]string{testAudience}}}, "Invalid token", ""},
+		{"iss foreign", map[string]any{"iss": "https://evil.example"}, `unexpected "iss" claim value`, "iss"},
+		{"iss with a slash", map[string]any{"iss": testIssuer + "/"}, `unexpected "iss" claim value`, "iss"},
+		{"iss missing", map[string]any{"iss": missing}, `missing required "iss" claim`, "iss"},
+		{"iss list", map[string]any{"iss": []string{testIssuer}}, "Invalid token", ""},
+
+		{"sub missing", map[string]any{"sub": missing}, `missing required "sub" claim`, "sub"},
+		{"sub empty", map[string]any{"sub": ""}, `unexpected "sub" claim value`, "sub"},
+		{"sub number", map[string]any{"sub": 1}, "Invalid token", ""},
+		{"role missing", map[string]any{"role": missing}, `missing required "role" claim`, "role"},
+		{"role unknown", map[string]any{"role": "root"}, `unexpected "role" claim value`, "role"},
+		{"role bool", map[string]any{"role": true}, "Invalid token", ""},
+		{"email object", map[string]any{"email": map[string]any{}}, "Invalid token", ""},
+		{"sid null", map[string]any{"sid": nil}, "Invalid token", ""},
+
+		{"exp this second", map[string]any{"exp": issued.Unix()}, `jwt expired: "exp" claim timestamp check failed`, ""},
+		{"exp long ago", map[string]any{"exp": issued.Unix() - 3600}, `jwt expired: "exp" claim timestamp check failed`, ""},
+		{"exp zero", map[string]any{"exp": 0}, `jwt expired: "exp" claim timestamp check failed`, ""},
+		{"exp within what other claims have for leeway", map[string]any{"exp": issued.Unix() - 1}, `jwt expired: "exp" claim timestamp check failed`, ""},
+		{"exp next second", map[string]any{"exp": issued.Unix() + 1}, "", ""},
+		{"exp fraction", map[string]any{"exp": float64(issued.Unix()) + 0.5}, "", ""},
+		{"exp missing", map[string]any{"exp": missing}, `missing required "exp" claim`, "exp"},
+		{"exp null", map[string]any{"exp": nil}, "Invalid token", ""},
+		{"exp text", map[string]any{"exp": fmt.Sprint(issued.Unix() + 900)}, "Invalid token", ""},
+		{"exp huge", map[string]any{"exp": json.RawMessage("1e300")}, "Invalid token", ""},
+		{"exp overflow", map[string]any{"exp": json.RawMessage("1e999")}, "Invalid token", ""},
+		{"exp negative", map[string]any{"exp": -1}, "Invalid token", ""},
+
+		{"iat within leeway", map[string]any{"iat": issued.Unix() + 30}, "", ""},
+		{"iat past leeway", map[string]any{"iat": issued.Unix() + 31}, `"iat" claim timestamp check failed`, "iat"},
+		{"nbf now", map[string]any{"nbf": issued.Unix()}, "", ""},
+		{"nbf within leeway", map[string]any{"nbf": issued.Unix() + 30}, "", ""},
+		{"nbf past leeway", map[string]any{"nbf": issued.Unix() + 31}, `"nbf" claim timestamp check failed`, "nbf"},
+		{"nbf text", map[string]any{"nbf": "now"}, "Invalid token", ""},
+		{"iat list", map[string]any{"iat": []int{1}}, "Invalid token", ""},
+	} {
+		claims := make(map[string]any)
+		for name, value := range base {
+			claims[name] = value
+		}
+		for name, value := range tt.set {
+			claims[name] = value
+			if value == missing {
+				delete(claims, name)
+			}
+		}
+		payload, err := json.Marshal(claims)
+		if err != nil {
+			t.Fatal(err)
+		}
+		token := sign(`{"alg":"EdDSA","kid":"k"}`, string(payload), k.signature)
+		got, err := verifyToken(ks, token, testIssuer, testAudience, issued)
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if text != tt.want {
+			t.Errorf("%s: error %q, want %q", tt.name, text, tt.want)
+		}
+		if err == nil {
+			continue
+		}
+		if got != (Claims{}) || !errors.Is(err, ErrInvalidToken) {
+			t.Errorf("%s: claims %+v, error %v", tt.name, got, err)
+		}
+		var fault *ClaimError
+		if errors.As(err, &fault) != (tt.claim != "") || (fault != nil && fault.Claim != tt.claim) {
+			t.Errorf("%s: claim fault %+v", tt.name, fault)
+		}
+		if errors.Is(err, ErrTokenExpired) != strings.HasPrefix(tt.want, "jwt expired") {
+			t.Errorf("%s: expired or not?", tt.name)
+		}
+	}
+}
+
+func TestVerifyTokenPayloads(t *testing.T) {
+	t.Parallel()
+	k := rfcKey(t, "k")
+	good, err := signToken(k, testClaims())
+	if err != nil {
+		t.Fatal(err)
+	}
+	payload := payloadOf(t, good)
+	for name, doc := range map[string]string{
+		"nothing":       "",
+		"null":          "null",
+		"list":          "[" + payload + "]",
+		"text":          `"` + testAudience + `"`,
+		"twice":         payload + payload,
+		"trailing text": payload + "x",
+		"cut":           payload[:len(payload)-1],
+		"double claim":  strings.Replace(payload, `"role":"user"`, `"role":"user","role":"admin"`, 1),
+		"escaped twice": strings.Replace(payload, `"role":"user"`, `"role":"user","r\u006fle":"admin"`, 1),
+		"not UTF-8":     strings.Replace(payload, "ada", "\xff\xfe", 1),
+		"deep":          `{"x":` + strings.Repeat("[", 5000),
+	} {
+		token := sign(`{"alg":"EdDSA","kid":"k"}`, doc, k.signature)
+		if _, err := verifyToken(newKeySet([]key{k}), token, testIssuer, testAudience, issued); !errors.Is(err, ErrInvalidToken) {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	// Members in other case are other members.
+	token := sign(`{"alg":"EdDSA","kid":"k"}`, strings.Replace(payload, `"role":"user"`, `"role":"user","Role":"admin"`, 1), k.signature)
+	claims, err := verifyToken(newKeySet([]key{k}), token, testIssuer, testAudience, issued)
+	if err != nil || claims.Role != RoleUser {
+		t.Errorf("role %q, error %v", claims.Role, err)
+	}
+}
+
+// Whatever the phrase, clients refresh on an expired token and on one whose
+// key is gone.
+func TestTextsOnWhichClientsRefresh(t *testing.T) {
+	t.Parallel()
+	for _, err := range []error{ErrTokenExpired, ErrInvalidToken, errUnknownKey, &ClaimError{Claim: "aud"}, &ClaimError{Claim: "exp", Missing: true}} {
+		text := strings.ToLower(err.Error())
+		if !strings.Contains(text, "jwt expired") && !strings.Contains(text, "invalid token") && !strings.Contains(text, "claim") {
+			t.Errorf("%q makes no client refresh", err)
+		}
+	}
+	for _, err := range []error{ErrInvalidCredentials, ErrWrongPassword, ErrNoSession, ErrNoPassword, ErrInvalidRefreshToken, ErrRefreshExpired, &LockedError{}} {
+		text := strings.ToLower(err.Error())
+		for _, phrase := range []string{"jwt expired", "token has expired", "invalid token", "token validation failed", "claim"} {
+			if strings.Contains(text, phrase) {
+				t.Errorf("%q makes clients refresh", err)
+			}
+		}
+	}
+}
+
+func FuzzBearer(f *testing.F) {
+	k := rfcKey(f, "k")
+	ks := newKeySet([]key{k})
+	good, err := signToken(k, testClaims())
+	if err != nil {
+		f.Fatal(err)
+	}
+	payload := payloadOf(f, good)
+	f.Add(`{"alg":"EdDSA","kid":"k"}`, payload, good)
+	f.Add(`{"alg":"none","kid":"k"}`, payload, good[:len(good)-1])
+	f.Add(`{"alg":"EdDSA","kid":"k","alg":"HS256"}`, `{"aud":["a",1],"exp":1e9}`, "..")
+	f.Fuzz(func(t *testing.T, header, payload, raw string) {
+		// Nobody but the key signs, so only the token itself verifies.
+		if _, err := verifyToken(ks, raw, testIssuer, testAudience, issued); (err == nil) != (raw == good) {
+			t.Errorf("%q: error %v", raw, err)
+		} else if err != nil && !errors.Is(err, ErrInvalidToken) {
+			t.Errorf("error %v is no ErrInvalidToken", err)
+		}
+		// Whatever gets signed, what verifies is what was asked for.
+		token := sign(header, payload, k.signature)
+		claims, err := verifyToken(ks, token, testIssuer, testAudience, issued)
+		switch {
+		case err != nil && (!errors.Is(err, ErrInvalidToken) || claims != (Claims{})):
+			t.Errorf("claims %+v, error %v", claims, err)
+		case err == nil && (claims.Issuer != testIssuer || claims.Audience != testAudience || claims.Subject == "" ||
+			!claims.Role.Valid() || !claims.Expires.After(issued)):
+			t.Errorf("claims %+v verify", claims)
+		case err == nil:
+			read := struct{ Alg, KID string }{}
+			if json.Unmarshal([]byte(header), &read) != nil || read.Alg != "EdDSA" || read.KID != "k" {
+				t.Errorf("header %q is accepted", header)
+			}
+		}
+	})
+}
+
+func BenchmarkVerifyToken(b *testing.B) {
+	k := rfcKey(b, newID())
+	ks := newKeySet([]key{k})
+	token, err := signToken(k, testClaims())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := verifyToken(ks, token, testIssuer, testAudience, issued); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkVerifySignature is the part of BenchmarkVerifyToken that nobody can
+// do without.
+func BenchmarkVerifySignature(b *testing.B) {
+	k := rfcKey(b, "k")
+	token, err := signToken(k, testClaims())
+	if err != nil {
+		b.Fatal(err)
+	}
+	input, _, _, signature, err := splitToken(token)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if !ed25519.Verify(k.Public, []byte(input), signature) {
+			b.Fatal("signature")
+		}
+	}
+}
+
+func BenchmarkSignToken(b *testing.B) {
+	k := rfcKey(b, newID())
+	claims := testClaims()
+	for b.Loop() {
+		if _, err := signToken(k, claims); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

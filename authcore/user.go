@@ -1,0 +1,110 @@
+package authcore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::text AS role,
+	u.created_at, u.updated_at, u.disabled_at, u.deleted_at`
+
+// usable is the condition under which an account may sign in and refresh.
+const usable = `u.deleted_at IS NULL AND u.disabled_at IS NULL`
+
+// NormalizeEmail gives the form an address is stored and compared in, or
+// [ErrInvalidInput].
+func NormalizeEmail(address string) (string, error) {
+	address = strings.ToLower(strings.TrimSpace(address))
+	parsed, err := mail.ParseAddress(address)
+	if err != nil || parsed.Address != address || len(address) > 254 || strings.ContainsAny(address, "\"\x00") {
+		return "", fmt.Errorf("%w: email %q is not an address", ErrInvalidInput, address)
+	}
+	return address, nil
+}
+
+// registerTx writes an account with its credential in the caller's
+// transaction. The password has been checked and hashed before, so that no
+// hash is computed while a transaction is open.
+func registerTx(ctx context.Context, tx pgx.Tx, u User, passwordHash string) (User, error) {
+	list, err := tx.Query(ctx,
+		`WITH u AS (
+		   INSERT INTO auth.users (id, name, email, email_verified, role)
+		   VALUES ($1, $2, $3, $4, $5::text::auth.user_role)
+		   RETURNING *),
+		 credential AS (
+		   INSERT INTO auth.accounts (id, account_id, provider_id, user_id, password)
+		   SELECT $6, u.id, 'credential', u.id, $7 FROM u)
+		 SELECT `+userColumns+` FROM u`,
+		u.ID, u.Name, u.Email, u.EmailVerified, string(u.Role), newID(), passwordHash)
+	if err != nil {
+		return User{}, err
+	}
+	return pgx.CollectExactlyOneRow(list, pgx.RowToStructByName[User])
+}
+
+// Register makes an account. It fails with [ErrEmailTaken], [*PasswordError],
+// [ErrInvalidInput] or [ErrBusy].
+func (s *Service) Register(ctx context.Context, client Client, r Registration) (User, error) {
+	metadata := map[string]any{}
+	if r.ReferralCode != "" {
+		metadata["referralCode"] = clip(r.ReferralCode, 64)
+	}
+	if r.SourceAppURL != "" {
+		metadata["sourceAppUrl"] = clip(r.SourceAppURL, 255)
+	}
+	return s.makeUser(ctx, client,
+		NewUser{Email: r.Email, Password: r.Password, Name: r.Name, Role: RoleUser}, "registered", metadata)
+}
+
+// CreateUser makes an account as an operator.
+func (s *Service) CreateUser(ctx context.Context, op Operator, n NewUser) (User, error) {
+	if n.Role == "" {
+		n.Role = RoleUser
+	}
+	return s.makeUser(ctx, Client{}, n, "user_created", map[string]any{"operator": op.Name})
+}
+
+func (s *Service) makeUser(ctx context.Context, client Client, n NewUser, eventType string, metadata map[string]any) (User, error) {
+	email, err := NormalizeEmail(n.Email)
+	if err != nil {
+		return User{}, err
+	}
+	if !n.Role.Valid() {
+		return User{}, fmt.Errorf("%w: role %q is not user, admin or service", ErrInvalidInput, n.Role)
+	}
+	if err := CheckPassword(n.Password); err != nil {
+		return User{}, err
+	}
+	hash, err := s.hasher.Hash(ctx, n.Password)
+	if err != nil {
+		return User{}, err
+	}
+	u := User{ID: newID(), Name: clip(strings.TrimSpace(n.Name), 1020), Email: email, EmailVerified: n.Verified, Role: n.Role}
+	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		if u, err = registerTx(ctx, tx, u, hash); err != nil {
+			return err
+		}
+		return recordTx(ctx, tx, event{Type: eventType, UserID: u.ID, Client: client, Metadata: metadata})
+	})
+	return u, err
+}
+
+// userByID reads an account that may still act, or [ErrUserNotFound].
+func (s *Service) userByID(ctx context.Context, c Caller) (User, error) {
+	u, err := row[User](ctx, s, scopeOf(c),
+		`SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1 AND `+usable, c.UserID)
+	return u, notFound(err, ErrUserNotFound)
+}
+
+// notFound turns the absence of a row into the sentinel that names it.
+func notFound(err, sentinel error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return sentinel
+	}
+	return err
+}
