@@ -149,6 +149,7 @@ func TestReturnTarget(t *testing.T) {
 		{"https://chat.mana.how/a%2Fb/100%25/x;v=1", "https://chat.mana.how/a%2Fb/100%25/x;v=1"},
 		{"https://chat.mana.how/grüße ?q=ä b", "https://chat.mana.how/gr%C3%BC%C3%9Fe%20?q=%C3%A4%20b"},
 		{`https://chat.mana.how/?q="><script>`, "https://chat.mana.how/?q=%22%3E%3Cscript%3E"},
+		{"https://chat.mana.how/?q=100%&r=%4#%0x", "https://chat.mana.how/?q=100%25&r=%254#%250x"},
 		{"https://chat.mana.how/...", "https://chat.mana.how/..."},
 		{"https://chat.mana.how/a//b", "https://chat.mana.how/a//b"},
 		{"/account", "https://auth.mana.how/account"},

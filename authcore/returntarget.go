@@ -79,17 +79,25 @@ func plainPath(path string) bool {
 }
 
 // escapeTarget percent-encodes what may not stand in a URL or could end an
-// HTML attribute, and leaves percent signs alone.
+// HTML attribute, a percent sign that escapes nothing included.
 func escapeTarget(rest string) string {
-	const hex = "0123456789ABCDEF"
+	const digits = "0123456789ABCDEF"
 	var b strings.Builder
 	for i := range len(rest) {
 		c := rest[i]
-		if c > ' ' && c < 0x7f && !strings.ContainsRune("\"<>`{}|^'", rune(c)) {
-			b.WriteByte(c)
-			continue
+		plain := c > ' ' && c < 0x7f && strings.IndexByte("\"<>`{}|^'", c) < 0
+		if c == '%' {
+			plain = i+2 < len(rest) && isHex(rest[i+1]) && isHex(rest[i+2])
 		}
-		b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		if plain {
+			b.WriteByte(c)
+		} else {
+			b.Write([]byte{'%', digits[c>>4], digits[c&15]})
+		}
 	}
 	return b.String()
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
 }

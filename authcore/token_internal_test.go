@@ -534,3 +534,41 @@ func BenchmarkSignToken(b *testing.B) {
 		}
 	}
 }
+
+// FuzzStrictObject compares with encoding/json, which takes more.
+func FuzzStrictObject(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, ` { "a" : "b" , "c":[1,{"d":"}"}],"e":-1.5e3 } `, `{"a":"\"\\","b\u0041":null}`, `{"a":1,"a":2}`, `[1]`, `{"a":{"a":[]}}`, `{"a":true}x`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		o, err := strictObject(doc)
+		if err != nil {
+			return
+		}
+		var want map[string]json.RawMessage
+		if err := json.Unmarshal(doc, &want); err != nil {
+			t.Fatalf("%q is read: %v", doc, err)
+		}
+		got := make(map[string]json.RawMessage)
+		for _, m := range o {
+			got[m.name] = m.value
+		}
+		if len(got) != len(o) {
+			t.Errorf("%q has a member twice", doc)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q: %s", doc, diff)
+		}
+		for name := range want {
+			text, err := o.text(name)
+			var wantText *string
+			if wantErr := json.Unmarshal(want[name], &wantText); (err == nil) != (wantErr == nil && wantText != nil) || (err == nil && text != *wantText) {
+				t.Errorf("%q: %q is %q, %v", doc, name, text, err)
+			}
+			_, _ = o.date(name)
+			_, _ = o.texts(name)
+		}
+	})
+}

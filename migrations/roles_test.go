@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
+	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/localpg"
 	"mana.how/edge/internal/pgtest"
 	"mana.how/edge/migrations"
@@ -106,6 +108,34 @@ func TestStrangerAsksForMembership(t *testing.T) {
 	for _, run := range []func(context.Context, *pgx.Conn) (migrations.Status, error){migrations.Check, migrations.Apply} {
 		if s, err := run(t.Context(), login); err != nil || len(s.Pending) > 0 {
 			t.Errorf("after the statements: %+v, %v", s, err)
+		}
+	}
+}
+
+// A login role that inherits nothing (the rule since PostgreSQL 16) still can
+// have a statement described before its transaction takes a role on.
+func TestLoginRoleWithoutInheritance(t *testing.T) {
+	t.Parallel()
+	server := cluster(t)
+	execAll(t, connect(t, server.AdminDSN()), `ALTER ROLE mana NOINHERIT`)
+	apply(t, server.DSN())
+	config, err := pgxpool.ParseConfig(server.DSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, mode := range []pgx.QueryExecMode{pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe} {
+		config.ConnConfig.DefaultQueryExecMode = mode
+		pool, err := pgxpool.NewWithConfig(t.Context(), config.Copy())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer pool.Close()
+		if _, err := dbscope.Row[struct{ N int64 }](t.Context(), pool, dbscope.User("alice", "user"),
+			`SELECT count(*) AS n FROM auth.users WHERE id = $1`, "alice"); err != nil {
+			t.Errorf("%s: %v", mode, err)
+		}
+		if _, err := pool.Exec(t.Context(), `SELECT FROM auth.users`); !denied(err) {
+			t.Errorf("%s: the login role itself: %v", mode, err)
 		}
 	}
 }
