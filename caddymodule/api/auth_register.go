@@ -1,0 +1,47 @@
+package api
+
+import (
+	"context"
+	"errors"
+
+	"mana.how/edge/authcore"
+)
+
+type registerRequest struct {
+	Email        string `json:"email" rule:"email"`
+	Password     string `json:"password" rule:"max=128,min=8,string"`
+	Name         string `json:"name" rule:"optional,max=255,string"`
+	ReferralCode string `json:"referralCode" rule:"optional,max=255,string"`
+	SourceAppURL string `json:"sourceAppUrl" rule:"optional,max=255,url"`
+	SourceAppID  string `json:"sourceAppId" rule:"optional,max=255,string"`
+}
+
+type registerResponse struct {
+	User registeredUser `json:"user"`
+}
+
+type registeredUser struct {
+	ID    string `json:"id"`
+	Email string `json:"email"`
+	Name  string `json:"name"`
+}
+
+func register(ctx context.Context, c *call, req registerRequest) (registerResponse, error) {
+	u, err := c.auth.Register(ctx, c.Client, authcore.Registration{
+		Email: req.Email, Password: req.Password, Name: req.Name,
+		ReferralCode: req.ReferralCode, SourceAppURL: req.SourceAppURL,
+	})
+	if err != nil {
+		return registerResponse{}, err
+	}
+	return registerResponse{registeredUser{ID: u.ID, Email: u.Email, Name: u.Name}}, nil
+}
+
+// newPassword words the refusal of a password that came in the named field.
+func newPassword(field string, err error) error {
+	var refused *authcore.PasswordError
+	if errors.As(err, &refused) {
+		return refusedPassword(field, refused)
+	}
+	return err
+}

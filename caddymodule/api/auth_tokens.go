@@ -1,0 +1,97 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"mana.how/edge/authcore"
+)
+
+type refreshRequest struct {
+	RefreshToken string `json:"refreshToken" rule:"string"`
+}
+
+func refresh(ctx context.Context, c *call, req refreshRequest) (tokenResponse, error) {
+	tokens, err := c.auth.Refresh(ctx, c.Client, req.RefreshToken)
+	if err != nil {
+		return tokenResponse{}, err
+	}
+	return tokensOf(tokens), nil
+}
+
+// exchange gives an app tokens of its own for the SSO cookie. Any
+// Authorization header is ignored: clients attach stale ones.
+func exchange(ctx context.Context, c *call, _ none) (tokenResponse, error) {
+	cookies := c.cookies()
+	if len(cookies) == 0 {
+		return tokenResponse{}, &problem{status: 401, code: "NO_SESSION_COOKIE", text: "No session cookie found"}
+	}
+	if c.api.SameSite(c.r) != nil {
+		return tokenResponse{}, errCSRF
+	}
+	tokens, err := c.auth.Exchange(ctx, c.Client, cookies)
+	if err != nil {
+		return tokenResponse{}, err
+	}
+	return tokensOf(tokens), nil
+}
+
+type validateRequest struct {
+	Token string `json:"token" rule:"string"`
+}
+
+type validateResponse struct {
+	Valid   bool           `json:"valid"`
+	Payload *claimsPayload `json:"payload,omitempty"`
+	Error   string         `json:"error,omitempty"`
+}
+
+type claimsPayload struct {
+	Subject        string        `json:"sub"`
+	Email          string        `json:"email"`
+	Role           authcore.Role `json:"role"`
+	SessionID      string        `json:"sid"`
+	OrganizationID string        `json:"org,omitempty"`
+	Issuer         string        `json:"iss"`
+	Audience       string        `json:"aud"`
+	Expires        int64         `json:"exp"`
+	IssuedAt       *int64        `json:"iat,omitempty"`
+	ID             string        `json:"jti,omitempty"`
+}
+
+// validate always answers 200. Back ends forward its error to browsers, which
+// refresh on the phrases of the verifier. It asks memory only.
+func validate(ctx context.Context, c *call, req validateRequest) (validateResponse, error) {
+	if req.Token == "" || c.bodyErr != nil {
+		return validateResponse{Error: "No token provided"}, nil
+	}
+	claims, err := c.auth.Verify(ctx, req.Token)
+	switch {
+	case errors.Is(err, authcore.ErrInvalidToken):
+		return validateResponse{Error: err.Error()}, nil
+	case err != nil:
+		return validateResponse{}, err
+	}
+	payload := &claimsPayload{
+		Subject: claims.Subject, Email: claims.Email, Role: claims.Role,
+		SessionID: claims.SessionID, OrganizationID: claims.OrganizationID,
+		Issuer: claims.Issuer, Audience: claims.Audience,
+		Expires: claims.Expires.Unix(), ID: claims.ID,
+	}
+	if !claims.IssuedAt.IsZero() {
+		iat := claims.IssuedAt.Unix()
+		payload.IssuedAt = &iat
+	}
+	return validateResponse{Valid: true, Payload: payload}, nil
+}
+
+// jwks publishes the verification keys (RFC 7517, section 5). Keys are
+// announced long before they sign, so that a cached set knows every signer.
+func jwks(_ context.Context, c *call, _ none) (document, error) {
+	set := c.auth.JWKS()
+	if !json.Valid(set) {
+		return document{}, errors.New("the key set is no JSON")
+	}
+	return document{"application/json; charset=utf-8", "public, max-age=300", set}, nil
+}

@@ -1,0 +1,149 @@
+package api
+
+import (
+	"errors"
+	"net/http"
+	"reflect"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"mana.how/edge/authcore"
+)
+
+// call is one request on its way through a route: who acts, and what a handler
+// may need beside the decoded body.
+type call struct {
+	// Caller is filled on routes with access user; elsewhere only its Client.
+	authcore.Caller
+	auth   *authcore.Service
+	api    *api
+	route  *route
+	r      *http.Request
+	header http.Header // of the answer
+	params []string
+	body   body
+	// bodyFaults are what a lenient route was spared: what is wrong with the
+	// fields, or with the whole body.
+	bodyFaults []bodyFault
+	bodyErr    error
+}
+
+// prepare resolves the core, checks the Bearer token and reads the body.
+func (c *call) prepare(w http.ResponseWriter) error {
+	c.Client = c.client()
+	if c.route.access != open {
+		auth, err := c.api.Auth(c.r.Context())
+		if err != nil {
+			return errors.Join(authcore.ErrUnavailable, err)
+		}
+		c.auth = auth
+	}
+	if c.route.access == user {
+		if err := c.authenticate(); err != nil {
+			return err
+		}
+	}
+	if !c.route.handler.plan.readsBody {
+		return nil
+	}
+	b, err := readBody(w, c.r)
+	if err != nil {
+		if c.route.body == strict {
+			return err
+		}
+		c.bodyErr = err
+	}
+	c.body = b
+	return nil
+}
+
+// authenticate verifies the Bearer token and names the caller.
+func (c *call) authenticate() error {
+	token, ok := bearerToken(c.r.Header)
+	if !ok {
+		return errNoToken
+	}
+	claims, err := c.auth.Verify(c.r.Context(), token)
+	if err != nil {
+		return err
+	}
+	c.UserID, c.Email, c.Role, c.SessionID = claims.Subject, claims.Email, claims.Role, claims.SessionID
+	return nil
+}
+
+// bearerToken reads exactly one header of exactly "Bearer <token>". The scheme
+// is case-sensitive, as clients of the contract send it.
+func bearerToken(h http.Header) (string, bool) {
+	values := h["Authorization"]
+	if len(values) != 1 {
+		return "", false
+	}
+	token, ok := strings.CutPrefix(values[0], "Bearer ")
+	return token, ok && token != "" && !strings.ContainsAny(token, " \t")
+}
+
+// fill decodes the body and the path's parameters into a request.
+func (c *call) fill(p *plan, into reflect.Value) error {
+	faults := p.fill(into, c.params, c.body, c.route.body == strict)
+	if len(faults) == 0 {
+		return nil
+	}
+	if c.route.body == lenient {
+		c.bodyFaults = faults
+		return nil
+	}
+	return invalid(faults)
+}
+
+// cookies are the verified tokens of every SSO cookie the request carries.
+func (c *call) cookies() []string { return c.auth.Cookies().Tokens(c.r.Header["Cookie"]) }
+
+func (c *call) setCookie(value string) { c.header.Add("Set-Cookie", value) }
+
+// setSession sends the SSO cookie of a browser session.
+func (c *call) setSession(b authcore.BrowserSession) {
+	left, ttl := b.Session.ExpiresAt.Sub(c.api.Now()), c.auth.SessionTTL()
+	if left > ttl-time.Minute {
+		left = ttl // a new session's, less the time this request took
+	}
+	c.setCookie(c.auth.Cookies().Set(b.Token, b.Persistent, left))
+	if !b.Persistent {
+		c.setCookie(c.auth.Cookies().SetBriefly())
+	}
+}
+
+func (c *call) clearSession() {
+	for _, value := range c.auth.Cookies().Clear() {
+		c.setCookie(value)
+	}
+}
+
+// knownDevice names the browser by its device cookie, and gives it one that
+// had none: lockout counts the tries of a device that signed in before apart.
+func (c *call) knownDevice() {
+	cookies := c.auth.Cookies()
+	id, ok := cookies.Device(c.r.Header["Cookie"])
+	if !ok {
+		set := cookies.NewDevice()
+		c.setCookie(set)
+		pair, _, _ := strings.Cut(set, ";")
+		id, _ = cookies.Device([]string{pair})
+	}
+	c.Client.DeviceID = id
+}
+
+// printable makes a text from a header fit to store: valid UTF-8 without
+// control characters, of at most n bytes.
+func printable(s string, n int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return -1
+		}
+		return r
+	}, s)
+	if len(s) > n {
+		s = strings.ToValidUTF8(s[:n], "")
+	}
+	return s
+}

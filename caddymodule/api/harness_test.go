@@ -1,0 +1,259 @@
+package api_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/ulule/limiter/v3"
+	"github.com/ulule/limiter/v3/drivers/store/memory"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+const (
+	base       = "https://auth.example.test"
+	app        = "https://chat.example.test"
+	foreign    = "https://evil.test"
+	password   = "correct horse battery"
+	cookieName = "__Secure-mana.session_token"
+)
+
+// site is the API over a real core and a database of its own.
+type site struct {
+	testing.TB
+	http.Handler
+	auth *authcore.Service
+	db   *pgtest.Database
+	log  *strings.Builder
+}
+
+func newSite(t testing.TB, change ...func(*api.Config, *api.Deps)) *site {
+	t.Helper()
+	db := pgtest.New(t)
+	secrets, err := authcore.NewSecrets("0123456789abcdef0123456789abcdef", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	patterns := []string{"https://*.example.test"}
+	auth, err := authcore.New(t.Context(), authcore.Config{
+		BaseURL: base, CookieDomain: ".example.test", TrustedOrigins: patterns, Secrets: secrets,
+		Hashing: authcore.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
+	}, authcore.Deps{Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &site{TB: t, auth: auth, db: db, log: new(strings.Builder)}
+	cfg, deps := settings(t, auth)
+	deps.Database = auth.Ready
+	deps.Logger = slog.New(slog.NewTextHandler(s.log, nil))
+	for _, f := range change {
+		f(&cfg, &deps)
+	}
+	if s.Handler, err = api.New(cfg, deps); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func settings(t testing.TB, auth *authcore.Service) (api.Config, api.Deps) {
+	t.Helper()
+	baseURL, err := url.Parse(base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	origins, faults := authcore.ParseOrigins(base, []string{"https://*.example.test"})
+	if len(faults) > 0 {
+		t.Fatal(faults)
+	}
+	return api.Config{BaseURL: baseURL, Origins: origins, Version: "v1.2.3"}, api.Deps{
+		Auth: func(context.Context) (*authcore.Service, error) {
+			if auth == nil {
+				return nil, errors.New("not started")
+			}
+			return auth, nil
+		},
+		SameSite: func(r *http.Request) error { return sameSite(r, origins) },
+		ClientIP: func(r *http.Request) netip.Addr {
+			ip, _ := netip.ParseAddr(r.Header.Get("Test-Client"))
+			return ip
+		},
+	}
+}
+
+// bare is the API without a core: as before the app has started.
+func bare(t testing.TB) *site {
+	t.Helper()
+	cfg, deps := settings(t, nil)
+	deps.Database = func(context.Context) error { return errors.New("secret detail") }
+	h, err := api.New(cfg, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &site{TB: t, Handler: h}
+}
+
+// sameSite is the rule of the design; the directive brings its own.
+func sameSite(r *http.Request, origins authcore.Origins) error {
+	if origin := r.Header.Get("Origin"); origin != "" && origin != "null" {
+		if origins.Trusts(origin) {
+			return nil
+		}
+		return errors.New("cross-site")
+	}
+	if r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+		return nil
+	}
+	return errors.New("cross-site")
+}
+
+func withLimits(store limiter.Store) func(*api.Config, *api.Deps) {
+	return func(_ *api.Config, d *api.Deps) {
+		d.Limits = func(context.Context) (limiter.Store, error) { return store, nil }
+	}
+}
+
+// answer is a response that was read.
+type answer struct {
+	testing.TB
+	code   int
+	header http.Header
+	body   string
+}
+
+// header sets one header of a request.
+type header func(http.Header)
+
+func with(name, value string) header { return func(h http.Header) { h.Add(name, value) } }
+
+func bearer(token string) header { return with("Authorization", "Bearer "+token) }
+
+func asForm(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded") }
+
+// send makes a request. A body that is a string is sent as it is; anything
+// else as JSON; nil sends none.
+func (s *site) send(method, path string, content any, headers ...header) answer {
+	s.Helper()
+	var r io.Reader
+	switch c := content.(type) {
+	case nil:
+	case string:
+		r = strings.NewReader(c)
+	default:
+		raw, err := json.Marshal(c)
+		if err != nil {
+			s.Fatal(err)
+		}
+		r = strings.NewReader(string(raw))
+	}
+	req := httptest.NewRequest(method, path, r)
+	if content != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("User-Agent", "Test/1.0")
+	for _, f := range headers {
+		f(req.Header)
+	}
+	w := httptest.NewRecorder()
+	s.ServeHTTP(w, req)
+	return answer{s, w.Code, w.Header(), w.Body.String()}
+}
+
+// status fails unless the answer has it.
+func (a answer) status(want int) answer {
+	a.Helper()
+	if a.code != want {
+		a.Fatalf("status %d, want %d: %s", a.code, want, a.body)
+	}
+	return a
+}
+
+// object is the answer's JSON object.
+func (a answer) object() map[string]any {
+	a.Helper()
+	var v map[string]any
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		a.Fatalf("no JSON object (%v): %s", err, a.body)
+	}
+	return v
+}
+
+// message fails unless the error has exactly these texts.
+func (a answer) message(want ...string) answer {
+	a.Helper()
+	switch m := a.object()["message"].(type) {
+	case string:
+		if len(want) != 1 || want[0] != m {
+			a.Errorf("message %q, want %q", m, want)
+		}
+	case []any:
+		got := make([]string, len(m))
+		for i := range m {
+			got[i], _ = m[i].(string)
+		}
+		if strings.Join(got, "|") != strings.Join(want, "|") {
+			a.Errorf("messages %q, want %q", got, want)
+		}
+	default:
+		a.Errorf("no message: %s", a.body)
+	}
+	return a
+}
+
+func (a answer) text(key string) string {
+	a.Helper()
+	s, ok := a.object()[key].(string)
+	if !ok {
+		a.Fatalf("no text %q: %s", key, a.body)
+	}
+	return s
+}
+
+// session is the Set-Cookie of the SSO cookie.
+func (a answer) session() *http.Cookie {
+	a.Helper()
+	for _, c := range (&http.Response{Header: a.header}).Cookies() {
+		if c.Name == cookieName {
+			return c
+		}
+	}
+	return nil
+}
+
+// register makes an account by the API.
+func (s *site) register(email string) {
+	s.Helper()
+	s.send("POST", "/api/v1/auth/register", map[string]any{"email": email, "password": password}).status(201)
+}
+
+// login signs an app in and returns access and refresh token.
+func (s *site) login(email string) (access, refresh string) {
+	s.Helper()
+	a := s.send("POST", "/api/v1/auth/login", map[string]any{"email": email, "password": password}).status(200)
+	return a.text("accessToken"), a.text("refreshToken")
+}
+
+// cookie signs a browser in and returns its Cookie header.
+func (s *site) cookie(email string) header {
+	s.Helper()
+	a := s.send("POST", "/api/auth/sign-in/email", map[string]any{"email": email, "password": password},
+		with("Origin", app)).status(200)
+	c := a.session()
+	if c == nil {
+		s.Fatalf("no session cookie: %v", a.header)
+	}
+	return with("Cookie", c.Name+"="+c.Value)
+}

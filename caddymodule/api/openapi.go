@@ -1,0 +1,209 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// object is a JSON object of the document.
+type object = map[string]any
+
+// openAPI makes the OpenAPI 3.1 document of the table.
+func openAPI(table []*route, cfg Config) ([]byte, error) {
+	s := schemas{}
+	contractRef := s.of(reflect.TypeFor[contractError]())
+	nativeRef := s.of(reflect.TypeFor[nativeError]())
+	paths := object{}
+	for _, rt := range table {
+		item, ok := paths[rt.path].(object)
+		if !ok {
+			item = object{}
+			paths[rt.path] = item
+		}
+		failure := contractRef
+		if rt.shape == native {
+			failure = nativeRef
+		}
+		item[strings.ToLower(rt.method)] = operation(rt, s, failure)
+	}
+	cookieName := "mana.session_token"
+	if cfg.BaseURL.Scheme == "https" {
+		cookieName = "__Secure-" + cookieName
+	}
+	version := cfg.Version
+	if version == "" {
+		version = "0"
+	}
+	out, err := json.MarshalIndent(object{
+		"openapi": "3.1.0",
+		"info":    object{"title": "Mana Edge", "version": version, "summary": "Identity of a family of sites"},
+		"servers": []any{object{"url": cfg.BaseURL.String()}},
+		"paths":   paths,
+		"components": object{
+			"schemas": s,
+			"securitySchemes": object{
+				"bearer": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+				"cookie": object{"type": "apiKey", "in": "cookie", "name": cookieName},
+			},
+		},
+	}, "", "\t")
+	if err != nil {
+		return nil, fmt.Errorf("write the OpenAPI document: %w", err)
+	}
+	return out, nil
+}
+
+func openAPIDocument(_ context.Context, c *call, _ none) (document, error) {
+	return document{"application/json; charset=utf-8", "public, max-age=300", c.api.openapi}, nil
+}
+
+func operation(rt *route, s schemas, failure object) object {
+	op := object{
+		"operationId": operationID(rt),
+		"summary":     rt.summary,
+		"tags":        []any{tag(rt)},
+		"responses":   responses(rt, s, failure),
+	}
+	switch rt.access {
+	case user:
+		op["security"] = []any{object{"bearer": []any{}}}
+	case cookie:
+		op["security"] = []any{object{"cookie": []any{}}}
+	}
+	var params []any
+	for _, f := range rt.handler.plan.fields {
+		if f.fromPath {
+			params = append(params, object{"name": f.name, "in": "path", "required": true, "schema": f.schema()})
+		}
+	}
+	if params != nil {
+		op["parameters"] = params
+	}
+	if rt.handler.plan.readsBody {
+		schema := object{"schema": rt.requestSchema()}
+		op["requestBody"] = object{"required": rt.body == strict, "content": object{
+			"application/json":                  schema,
+			"application/x-www-form-urlencoded": schema,
+		}}
+	}
+	return op
+}
+
+func operationID(rt *route) string {
+	id := strings.ToLower(rt.method) + rt.path
+	return strings.Trim(strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		case r == '{' || r == '}':
+			return -1
+		}
+		return '_'
+	}, id), "_")
+}
+
+func tag(rt *route) string {
+	switch {
+	case rt.shape == page:
+		return "pages"
+	case strings.Contains(rt.path, "/health"):
+		return "health"
+	case strings.Contains(rt.path, "api-docs"), strings.HasSuffix(rt.path, "openapi.json"):
+		return "documentation"
+	case strings.HasSuffix(rt.path, "/jwks"):
+		return "keys"
+	case rt.shape == native:
+		return "single sign-on"
+	}
+	return "auth"
+}
+
+// responses are the answer of success and the errors a route can give.
+func responses(rt *route, s schemas, failure object) object {
+	success := object{"description": "Success"}
+	failureContent := object{"application/json": object{"schema": failure}}
+	if rt.shape == page {
+		success["content"] = object{"text/html": object{"schema": object{"type": "string"}}}
+		failureContent = object{"text/html": object{"schema": object{"type": "string"}}}
+	} else {
+		success["content"] = object{"application/json": object{"schema": s.of(rt.handler.response)}}
+	}
+	out := object{strconv.Itoa(rt.success()): success}
+	statuses := map[int]string{}
+	if rt.handler.plan.readsBody && (rt.body == strict || rt.shape != contract) {
+		statuses[400], statuses[413], statuses[415] = "Fault in the body", "Body too large", "Body of another type"
+	}
+	if rt.access == user {
+		statuses[401] = "No access token, or one that does not verify"
+	}
+	if rt.limit.count > 0 {
+		statuses[429] = fmt.Sprintf("More than %d requests in %v from one address", rt.limit.count, rt.limit.period)
+	}
+	if rt.access != open {
+		statuses[503] = "The database is away"
+	}
+	for _, f := range rt.faults {
+		if statuses[f.answer.status] == "" {
+			statuses[f.answer.status] = f.answer.Error()
+		}
+	}
+	for status, description := range statuses {
+		out[strconv.Itoa(status)] = object{"description": description, "content": failureContent}
+	}
+	out["default"] = object{"description": "Any other error", "content": failureContent}
+	if rt.shape == page && rt.method == "POST" {
+		out["303"] = object{"description": "Done; go on"}
+	}
+	return out
+}
+
+// requestSchema is the body a plan reads.
+func (rt *route) requestSchema() object {
+	properties, required := object{}, []string{}
+	for _, f := range rt.handler.plan.fields {
+		if f.fromPath {
+			continue
+		}
+		properties[f.name] = f.schema()
+		if !f.optional {
+			required = append(required, f.name)
+		}
+	}
+	schema := object{"type": "object", "properties": properties, "additionalProperties": rt.body == lenient}
+	if len(required) > 0 {
+		schema["required"] = required
+	}
+	return schema
+}
+
+func (f planField) schema() object {
+	var base any = "string"
+	if f.boolean {
+		base = "boolean"
+	}
+	if f.optional {
+		base = []any{base, "null"}
+	}
+	schema := object{"type": base}
+	for _, c := range f.rules {
+		maps.Copy(schema, c.schema)
+	}
+	return schema
+}
+
+// tags lists the tags of the table in order.
+func tags(table []*route) []string {
+	var found []string
+	for _, rt := range table {
+		if t := tag(rt); !slices.Contains(found, t) {
+			found = append(found, t)
+		}
+	}
+	return found
+}

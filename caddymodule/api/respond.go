@@ -1,0 +1,187 @@
+package api
+
+import (
+	"encoding/json"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"mana.how/edge/caddymodule/pages"
+)
+
+// answerer is an answer that is not plain JSON.
+type answerer interface {
+	answer(a *api, w http.ResponseWriter, r *http.Request)
+}
+
+// respond writes an answer with the route's status of success.
+func (a *api) respond(w http.ResponseWriter, r *http.Request, rt *route, resp any) {
+	if own, ok := resp.(answerer); ok {
+		own.answer(a, w, r)
+		return
+	}
+	a.writeJSON(w, r, rt.success(), resp)
+}
+
+func (a *api) writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) {
+	out, err := json.Marshal(v)
+	if err != nil {
+		a.Logger.ErrorContext(r.Context(), "encode an answer", "error", err)
+		status, out = 500, []byte(`{"statusCode":500,"message":"`+internalText+`"}`)
+	}
+	write(w, r, status, "application/json; charset=utf-8", out)
+}
+
+func write(w http.ResponseWriter, r *http.Request, status int, contentType string, out []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(out)))
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(out)
+	}
+}
+
+// document is an answer that is bytes already.
+type document struct {
+	contentType  string
+	cacheControl string
+	body         []byte
+}
+
+func (d document) answer(_ *api, w http.ResponseWriter, r *http.Request) {
+	if d.cacheControl != "" {
+		w.Header().Set("Cache-Control", d.cacheControl)
+	}
+	write(w, r, 200, d.contentType, d.body)
+}
+
+// refuse writes the answer to an error in the shape of the route. rt and c
+// are nil for a request that found no route.
+func (a *api) refuse(w http.ResponseWriter, r *http.Request, rt *route, c *call, err error) {
+	p, requestID := a.problemOf(r, rt, err)
+	if p.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(p.retry)))
+	}
+	if p.status == 401 && rt != nil && rt.access == user && isTokenProblem(err) {
+		w.Header().Set("WWW-Authenticate", "Bearer")
+	}
+	shape := contract
+	if rt != nil {
+		shape = rt.shape
+	} else if strings.HasPrefix(r.URL.Path, "/api/auth/") {
+		shape = native
+	}
+	switch shape {
+	case native:
+		a.writeJSON(w, r, p.status, nativeError{Message: p.Error(), Code: nativeCode(p), RequestID: requestID})
+	case page:
+		a.refusePage(w, r, p, requestID)
+	default:
+		a.writeJSON(w, r, p.status, contractError{
+			StatusCode: p.status, Message: p.message(), Timestamp: instant(a.Now()),
+			Path: pathOf(r), Code: p.code, RequestID: requestID,
+		})
+	}
+}
+
+func isTokenProblem(err error) bool {
+	p := known(nil, err)
+	return p != nil && (p.code == "NO_TOKEN" || p.code == "INVALID_TOKEN" || p.code == "TOKEN_EXPIRED")
+}
+
+func (p *problem) message() any {
+	if len(p.texts) > 0 {
+		return p.texts
+	}
+	return p.text
+}
+
+// contractError is the error body of every route outside of /api/auth.
+type contractError struct {
+	StatusCode int     `json:"statusCode"`
+	Message    any     `json:"message"`
+	Timestamp  instant `json:"timestamp"`
+	Path       string  `json:"path"`
+	Code       string  `json:"code,omitempty"`
+	RequestID  string  `json:"requestId,omitempty"`
+}
+
+// nativeError is the error body of the routes under /api/auth. Its code is
+// the message in capitals, as their clients expect.
+type nativeError struct {
+	Message   string `json:"message"`
+	Code      string `json:"code"`
+	RequestID string `json:"requestId,omitempty"`
+}
+
+func nativeCode(p *problem) string {
+	if p.code == "VALIDATION_ERROR" {
+		return p.code
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '_'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
+			return r
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		}
+		return -1
+	}, p.Error())
+}
+
+// redirect sends the browser on with a GET (RFC 9110, section 15.4.4).
+type redirect struct{ to string }
+
+func (d redirect) answer(_ *api, w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Location", d.to)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// html is a hosted page with its status.
+type html struct {
+	status int
+	view   pages.View
+	// formTarget is an origin that the page's form may lead to beside its own.
+	formTarget string
+	retry      time.Duration // Retry-After, where set
+}
+
+func (p html) answer(a *api, w http.ResponseWriter, r *http.Request) {
+	out, nonce, err := a.Pages.Render(pages.LanguageOf(r.Header.Get("Accept-Language")), p.view)
+	if err != nil {
+		a.Logger.ErrorContext(r.Context(), "render a page", "error", err)
+		write(w, r, 500, "text/plain; charset=utf-8", []byte(internalText))
+		return
+	}
+	securePage(w.Header(), nonce, p.formTarget)
+	w.Header().Add("Vary", "Accept-Language")
+	if p.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(seconds(p.retry)))
+	}
+	write(w, r, p.status, "text/html; charset=utf-8", out)
+}
+
+// refusePage shows an error as a page.
+func (a *api) refusePage(w http.ResponseWriter, r *http.Request, p *problem, requestID string) {
+	html{status: p.status, view: pages.Problem{Code: p.code, RequestID: requestID}}.answer(a, w, r)
+}
+
+// instant is a time on the wire: ISO 8601, UTC, with milliseconds.
+type instant time.Time
+
+// MarshalText implements encoding.TextMarshaler.
+func (t instant) MarshalText() ([]byte, error) {
+	return time.Time(t).UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"), nil
+}
+
+// seconds rounds up, to one at least.
+func seconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }

@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+	"reflect"
+
+	"mana.how/edge/authcore"
+)
+
+// route is one line of the table.
+type route struct {
+	method, path string
+	handler      handler
+	rule
+}
+
+// rule is everything about a route but its place and its handler.
+type rule struct {
+	summary string
+	// status of success, 200 where zero.
+	status int
+	access access
+	body   bodyMode
+	shape  shape
+	limit  limit
+	// faults are answers to errors that this route words in its own way.
+	faults []fault
+	// recoverable gives the texts of 429 and 5xx a phrase by which clients
+	// tell trouble of the network from the end of a session.
+	recoverable bool
+}
+
+// access is what a request must bring.
+type access int
+
+const (
+	// open routes need no identity core: they answer while it is away.
+	open access = iota
+	// anyone may call; the core is there.
+	anyone
+	// user needs a Bearer access token (RFC 6750, section 2.1).
+	user
+	// cookie reads the SSO cookie, for the OpenAPI document; the handler
+	// decides what it needs.
+	cookie
+)
+
+// bodyMode tells how a body that does not fit is met.
+type bodyMode int
+
+const (
+	// strict refuses unknown fields and answers all faults at once.
+	strict bodyMode = iota
+	// lenient ignores unknown fields and leaves faults to the handler.
+	lenient
+)
+
+// shape is the form of a route's errors.
+type shape int
+
+const (
+	// contract is {statusCode, message, timestamp, path, code?}.
+	contract shape = iota
+	// native is {message, code}, of the routes under /api/auth.
+	native
+	// page is HTML.
+	page
+)
+
+func (rt *route) pattern() string {
+	if rt == nil {
+		return "unknown"
+	}
+	return rt.path
+}
+
+func (rt *route) success() int {
+	if rt.status == 0 {
+		return 200
+	}
+	return rt.status
+}
+
+// handler is a route's function with its types, which the body is decoded by
+// and the OpenAPI document made of.
+type handler struct {
+	request, response reflect.Type
+	plan              *plan
+	run               func(context.Context, *call) (any, error)
+}
+
+// handle makes a handler of a function from a decoded request to an answer.
+// Fields of Req are the body's, but those tagged `path`. An answer that
+// implements [answerer] writes itself; any other is written as JSON.
+func handle[Req, Resp any](fn func(context.Context, *call, Req) (Resp, error)) handler {
+	p := planFor(reflect.TypeFor[Req]())
+	return handler{
+		request:  reflect.TypeFor[Req](),
+		response: reflect.TypeFor[Resp](),
+		plan:     p,
+		run: func(ctx context.Context, c *call) (any, error) {
+			var req Req
+			if err := c.fill(p, reflect.ValueOf(&req).Elem()); err != nil {
+				return nil, err
+			}
+			return fn(ctx, c, req)
+		},
+	}
+}
+
+// none is the request of a route that reads no body.
+type none struct{}
+
+// client is the device a caller connects from.
+func (c *call) client() authcore.Client {
+	return authcore.Client{IP: c.api.ClientIP(c.r), UserAgent: printable(c.r.UserAgent(), 512)}
+}

@@ -1,0 +1,74 @@
+package api
+
+import (
+	"net/http"
+
+	"mana.how/edge/authcore"
+)
+
+// routes is the table: everything this service answers to.
+func routes() []*route {
+	const v1 = "/api/v1/auth"
+	table := []*route{
+		post(v1+"/register", handle(register), rule{summary: "Make an account",
+			status: http.StatusCreated, access: anyone, limit: perMinute(5),
+			faults: []fault{{authcore.ErrInvalidInput, invalid([]bodyFault{{text: "email must be an email"}})}}}),
+		post(v1+"/login", handle(login), rule{summary: "Sign in an app", access: anyone, limit: perMinute(10)}),
+		post(v1+"/logout", handle(logout), rule{summary: "End the session of an access token, refresh token or cookie",
+			access: anyone, body: lenient, limit: authLimit}),
+		post(v1+"/refresh", handle(refresh), rule{summary: "Exchange a refresh token for its successor",
+			access: anyone, limit: authLimit, recoverable: true,
+			faults: []fault{{authcore.ErrUserNotFound, &problem{status: 401, code: "USER_NOT_FOUND", text: "User not found"}}}}),
+		get(v1+"/session", handle(session), rule{summary: "The caller's account and session", access: user, limit: authLimit}),
+		post(v1+"/validate", handle(validate), rule{summary: "Verify an access token for a back end",
+			access: anyone, body: lenient, limit: serviceLimit}),
+		post(v1+"/session-to-token", handle(exchange), rule{summary: "Tokens for an app out of the SSO cookie",
+			access: cookie, limit: authLimit}),
+
+		get(v1+"/jwks", handle(jwks), rule{summary: "Public signing keys", access: anyone, limit: serviceLimit}),
+		get("/api/auth/jwks", handle(jwks), rule{summary: "Public signing keys", access: anyone, shape: native, limit: serviceLimit}),
+		get("/api/oidc/jwks", handle(jwks), rule{summary: "Public signing keys", access: anyone, limit: serviceLimit}),
+
+		get(v1+"/profile", handle(profile), rule{summary: "The caller's profile", access: user, limit: authLimit}),
+		post(v1+"/profile", handle(updateProfile), rule{summary: "Change name or picture", access: user, limit: authLimit}),
+		post(v1+"/change-password", handle(changePassword), rule{summary: "Change the password and end all other sessions",
+			access: user, limit: perMinute(5),
+			faults: []fault{{authcore.ErrWrongPassword, &problem{status: 401, code: "WRONG_PASSWORD", text: "Current password is incorrect"}}}}),
+		del(v1+"/account", handle(deleteAccount), rule{summary: "Delete the account", access: user, limit: perMinute(3)}),
+
+		get(v1+"/sessions", handle(sessions), rule{summary: "The caller's devices", access: user, limit: authLimit}),
+		del(v1+"/sessions", handle(revokeOtherSessions), rule{summary: "End all other sessions", access: user, limit: authLimit}),
+		del(v1+"/sessions/{id}", handle(revokeSession), rule{summary: "End a session", access: user, limit: authLimit}),
+
+		get("/api/auth/get-session", handle(getSession), rule{summary: "The SSO session, or null",
+			access: cookie, shape: native, limit: nativeLimit}),
+		post("/api/auth/sign-in/email", handle(signInEmail), rule{summary: "Sign in and set the SSO cookie",
+			access: anyone, body: lenient, shape: native, limit: signInLimit}),
+		post("/api/auth/sign-out", handle(signOut), rule{summary: "End the SSO session and clear its cookie",
+			access: cookie, shape: native, limit: nativeLimit}),
+
+		get("/login", handle(loginPage), rule{summary: "Sign-in page", access: cookie, shape: page, limit: authLimit}),
+		post("/login", handle(loginForm), rule{summary: "Sign-in form", access: anyone, body: lenient, shape: page, limit: perMinute(10)}),
+		get("/register", handle(registerPage), rule{summary: "Registration page", access: anyone, shape: page, limit: authLimit}),
+		post("/register", handle(registerForm), rule{summary: "Registration form", access: anyone, body: lenient, shape: page, limit: perMinute(5)}),
+		get("/account", handle(accountPage), rule{summary: "The signed-in user's devices", access: cookie, shape: page, limit: authLimit}),
+		post("/account", handle(accountForm), rule{summary: "Sign out, or end other sessions",
+			access: cookie, body: lenient, shape: page, limit: authLimit}),
+
+		get("/api/v1/openapi.json", handle(openAPIDocument), rule{summary: "This document", limit: authLimit}),
+		get("/api-docs-json", handle(openAPIDocument), rule{summary: "This document", limit: authLimit}),
+		get("/api-docs", handle(docsPage), rule{summary: "This document as a page", shape: page, limit: authLimit}),
+	}
+	for _, prefix := range []string{"", "/api/v1"} {
+		table = append(table,
+			get(prefix+"/health", handle(healthy), rule{summary: "The process serves", limit: serviceLimit}),
+			get(prefix+"/health/live", handle(live), rule{summary: "Liveness probe", limit: serviceLimit}),
+			get(prefix+"/health/ready", handle(ready), rule{summary: "Readiness probe", limit: serviceLimit}),
+		)
+	}
+	return table
+}
+
+func get(path string, h handler, r rule) *route  { return &route{http.MethodGet, path, h, r} }
+func post(path string, h handler, r rule) *route { return &route{http.MethodPost, path, h, r} }
+func del(path string, h handler, r rule) *route  { return &route{http.MethodDelete, path, h, r} }

@@ -1,0 +1,74 @@
+package api
+
+import (
+	"reflect"
+	"strings"
+
+	"mana.how/edge/authcore"
+)
+
+// schemas are the named schemas of the document (JSON Schema 2020-12), made of
+// the types of answers.
+type schemas map[string]any
+
+// of returns a schema of the type, or a reference to it.
+func (s schemas) of(t reflect.Type) object {
+	switch t {
+	case reflect.TypeFor[instant]():
+		return object{"type": "string", "format": "date-time"}
+	case reflect.TypeFor[authcore.Role]():
+		return object{"type": "string", "enum": []any{authcore.RoleUser, authcore.RoleAdmin, authcore.RoleService}}
+	case reflect.TypeFor[authcore.SessionKind]():
+		return object{"type": "string", "enum": []any{authcore.AppSession, authcore.WebSession}}
+	case reflect.TypeFor[document]():
+		return object{"type": "object"}
+	}
+	switch t.Kind() {
+	case reflect.String:
+		return object{"type": "string"}
+	case reflect.Bool:
+		return object{"type": "boolean"}
+	case reflect.Int, reflect.Int64:
+		return object{"type": "integer"}
+	case reflect.Pointer:
+		return object{"anyOf": []any{s.of(t.Elem()), object{"type": "null"}}}
+	case reflect.Slice:
+		return object{"type": "array", "items": s.of(t.Elem())}
+	case reflect.Interface: // the message of an error
+		return object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "items": object{"type": "string"}}}}
+	case reflect.Struct:
+		name := strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
+		if _, known := s[name]; !known {
+			s[name] = object{} // ends the recursion of a type that holds itself
+			s[name] = s.structure(t)
+		}
+		return object{"$ref": "#/components/schemas/" + name}
+	}
+	panic("api: no schema for " + t.String())
+}
+
+func (s schemas) structure(t reflect.Type) object {
+	properties, required := object{}, []string{}
+	var collect func(reflect.Type)
+	collect = func(t reflect.Type) {
+		for i := range t.NumField() {
+			f := t.Field(i)
+			if f.Anonymous {
+				collect(f.Type)
+				continue
+			}
+			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+			ft := f.Type
+			if options == "omitempty" {
+				if ft.Kind() == reflect.Pointer {
+					ft = ft.Elem()
+				}
+			} else {
+				required = append(required, name)
+			}
+			properties[name] = s.of(ft)
+		}
+	}
+	collect(t)
+	return object{"type": "object", "properties": properties, "required": required}
+}

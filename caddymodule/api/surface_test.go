@@ -1,0 +1,259 @@
+package api_test
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"mana.how/edge/caddymodule/api"
+)
+
+// TestTable pins the routes, so that none appears or goes unnoticed.
+func TestTable(t *testing.T) {
+	t.Parallel()
+	want := []string{
+		"POST /api/v1/auth/register", "POST /api/v1/auth/login", "POST /api/v1/auth/logout",
+		"POST /api/v1/auth/refresh", "GET /api/v1/auth/session", "POST /api/v1/auth/validate",
+		"POST /api/v1/auth/session-to-token",
+		"GET /api/v1/auth/jwks", "GET /api/auth/jwks", "GET /api/oidc/jwks",
+		"GET /api/v1/auth/profile", "POST /api/v1/auth/profile", "POST /api/v1/auth/change-password",
+		"DELETE /api/v1/auth/account",
+		"GET /api/v1/auth/sessions", "DELETE /api/v1/auth/sessions", "DELETE /api/v1/auth/sessions/{id}",
+		"GET /api/auth/get-session", "POST /api/auth/sign-in/email", "POST /api/auth/sign-out",
+		"GET /login", "POST /login", "GET /register", "POST /register", "GET /account", "POST /account",
+		"GET /api/v1/openapi.json", "GET /api-docs-json", "GET /api-docs",
+		"GET /health", "GET /health/live", "GET /health/ready",
+		"GET /api/v1/health", "GET /api/v1/health/live", "GET /api/v1/health/ready",
+	}
+	var got []string
+	for _, row := range api.Table() {
+		got = append(got, row.Method+" "+row.Path)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("table (-want +got):\n%s", diff)
+	}
+}
+
+func TestUnknownPathsAndMethods(t *testing.T) {
+	t.Parallel()
+	s := bare(t)
+	for _, row := range []struct{ method, path, text string }{
+		{"GET", "/", "Cannot GET /"},
+		{"GET", "/nope?token=secret", "Cannot GET /nope"},
+		{"PUT", "/api/v1/auth/login", "Cannot PUT /api/v1/auth/login"},
+		{"GET", "/api/v1/auth/login", "Cannot GET /api/v1/auth/login"},
+		{"POST", "/api/v1/auth/forgot-password", "Cannot POST /api/v1/auth/forgot-password"},
+		{"GET", "/api/v1/auth//profile", "Cannot GET /api/v1/auth//profile"},
+		{"GET", "/api/v1/auth/../auth/jwks", "Cannot GET /api/v1/auth/../auth/jwks"},
+		{"GET", "/API/v1/auth/jwks", "Cannot GET /API/v1/auth/jwks"},
+		{"DELETE", "/api/v1/auth/sessions/a/b", "Cannot DELETE /api/v1/auth/sessions/a/b"},
+		{"TRACE", "/health", "Cannot TRACE /health"},
+	} {
+		got := s.send(row.method, row.path, nil).status(404).message(row.text).object()
+		if got["statusCode"] != 404.0 || got["error"] != nil || got["timestamp"] == nil || strings.Contains(got["path"].(string), "?") {
+			t.Errorf("%s %s: %v", row.method, row.path, got)
+		}
+	}
+	native := s.send("POST", "/api/auth/sign-up/email", nil).status(404).object()
+	if native["message"] != "Cannot POST /api/auth/sign-up/email" || native["statusCode"] != nil {
+		t.Errorf("native 404: %v", native)
+	}
+	long := s.send("GET", "/"+strings.Repeat("a", 100_000), nil).status(404)
+	if len(long.body) > 2000 {
+		t.Errorf("a long path is echoed in %d bytes", len(long.body))
+	}
+}
+
+func TestTrailingSlashAndHead(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.send("GET", "/health/", nil).status(200)
+	s.send("POST", "/api/v1/auth/logout/", nil).status(200)
+	got := s.send("HEAD", "/api/v1/auth/jwks", nil).status(200)
+	if got.body != "" || got.header.Get("Content-Length") == "" {
+		t.Errorf("HEAD: %q %v", got.body, got.header)
+	}
+	s.send("HEAD", "/api/v1/auth/login", nil).status(404)
+}
+
+func TestEveryRouteBeforeTheAppHasStarted(t *testing.T) {
+	t.Parallel()
+	s := bare(t)
+	for _, row := range api.Table() {
+		got := s.send(row.Method, row.URL(), nil)
+		switch {
+		case strings.HasSuffix(row.Path, "/ready"):
+			got.status(503)
+		case !row.Core:
+			got.status(200)
+		default:
+			got.status(503)
+			if got.header.Get("Retry-After") != "5" {
+				t.Errorf("%s %s: Retry-After %q", row.Method, row.Path, got.header.Get("Retry-After"))
+			}
+			if !row.Page && !strings.Contains(got.text("message"), "database connection unavailable, please retry") {
+				t.Errorf("%s %s: %s", row.Method, row.Path, got.body)
+			}
+		}
+	}
+	s.send("POST", "/api/v1/auth/refresh", nil).message("Request failed: database connection unavailable, please retry")
+}
+
+func TestEveryBearerRouteRefusesGuests(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, row := range api.Table() {
+		if row.Bearer {
+			s.send(row.Method, row.URL(), nil).status(401).message("No token provided")
+		}
+	}
+}
+
+func TestSecurityHeadersOnEveryAnswer(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	paths := []api.Row{{Method: "GET", Path: "/nope"}, {Method: "OPTIONS", Path: "/health"}}
+	for _, row := range append(api.Table(), paths...) {
+		h := s.send(row.Method, row.URL(), nil).header
+		for name, want := range map[string]string{
+			"Cross-Origin-Opener-Policy":        "same-origin-allow-popups",
+			"Strict-Transport-Security":         "max-age=31536000; includeSubDomains",
+			"Origin-Agent-Cluster":              "?1",
+			"X-Content-Type-Options":            "nosniff",
+			"X-Dns-Prefetch-Control":            "off",
+			"X-Download-Options":                "noopen",
+			"X-Permitted-Cross-Domain-Policies": "none",
+			"X-Xss-Protection":                  "0",
+		} {
+			if got := h.Get(name); got != want {
+				t.Errorf("%s %s: %s is %q", row.Method, row.Path, name, got)
+			}
+		}
+		csp := h.Get("Content-Security-Policy")
+		if !strings.Contains(csp, "frame-ancestors 'none'") || h.Get("X-Powered-By") != "" {
+			t.Errorf("%s %s: policy %q", row.Method, row.Path, csp)
+		}
+		if !row.Page && (h.Get("Referrer-Policy") != "no-referrer" || h.Get("X-Frame-Options") != "SAMEORIGIN" ||
+			h.Get("Cross-Origin-Resource-Policy") != "cross-origin" || !strings.Contains(csp, "upgrade-insecure-requests")) {
+			t.Errorf("%s %s: %v", row.Method, row.Path, h)
+		}
+	}
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	preflight := func(origin string) http.Header {
+		return s.send("OPTIONS", "/api/v1/auth/session-to-token", nil, with("Origin", origin),
+			with("Access-Control-Request-Method", "POST"), with("Access-Control-Request-Headers", "content-type,authorization")).
+			status(204).header
+	}
+	h := preflight(app)
+	for name, want := range map[string]string{
+		"Access-Control-Allow-Origin":      app,
+		"Access-Control-Allow-Credentials": "true",
+		"Access-Control-Allow-Methods":     "GET,POST,PUT,DELETE,PATCH,OPTIONS",
+		"Access-Control-Allow-Headers":     "Content-Type,Authorization,X-Requested-With,X-App-Id",
+		"Access-Control-Max-Age":           "600",
+	} {
+		if got := h.Get(name); got != want {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
+	}
+	for _, origin := range []string{foreign, "null", "https://example.test.evil.test", "http://chat.example.test", "https://evil-example.test"} {
+		if h := preflight(origin); h.Get("Access-Control-Allow-Origin") != "" || h.Get("Access-Control-Allow-Credentials") != "" {
+			t.Errorf("%s is allowed: %v", origin, h)
+		}
+		h := s.send("GET", "/api/auth/get-session", nil, with("Origin", origin)).status(200).header
+		if h.Get("Access-Control-Allow-Origin") != "" || !strings.Contains(strings.Join(h["Vary"], ","), "Origin") {
+			t.Errorf("%s: %v", origin, h)
+		}
+	}
+	h = s.send("GET", "/api/auth/get-session", nil, with("Origin", app)).status(200).header
+	if h.Get("Access-Control-Allow-Origin") != app || h.Get("Access-Control-Allow-Credentials") != "true" {
+		t.Errorf("get-session from an app: %v", h)
+	}
+	h = s.send("POST", "/api/v1/auth/login", "{", with("Origin", app)).status(400).header
+	if h.Get("Access-Control-Allow-Origin") != app {
+		t.Error("an app cannot read an error")
+	}
+	if h := s.send("GET", "/login", nil, with("Origin", app)).header; h.Get("Access-Control-Allow-Origin") != "" {
+		t.Error("an app can read a page")
+	}
+	h = s.send("OPTIONS", "/api/v1/auth/profile", nil).status(204).header
+	if h.Get("Allow") != "GET, POST, HEAD, OPTIONS" {
+		t.Errorf("Allow: %q", h.Get("Allow"))
+	}
+	s.send("OPTIONS", "/nope", nil).status(404)
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	for _, prefix := range []string{"", "/api/v1"} {
+		got := s.send("GET", prefix+"/health", nil).status(200).object()
+		if got["status"] != "ok" || got["timestamp"] == nil || got["uptime"] == nil {
+			t.Errorf("health: %v", got)
+		}
+		if diff := cmp.Diff(map[string]any{"status": "ok"}, s.send("GET", prefix+"/health/live", nil).status(200).object()); diff != "" {
+			t.Error(diff)
+		}
+		checks, _ := s.send("GET", prefix+"/health/ready", nil).status(200).object()["checks"].(map[string]any)
+		database, _ := checks["database"].(map[string]any)
+		if database["status"] != "ok" || database["latency"] == nil {
+			t.Errorf("database: %v", checks)
+		}
+		if diff := cmp.Diff(map[string]any{"status": "not_configured"}, checks["redis"]); diff != "" {
+			t.Error(diff)
+		}
+	}
+	down := bare(t).send("GET", "/health/ready", nil).status(503)
+	checks, _ := down.object()["checks"].(map[string]any)
+	want := map[string]any{"status": "error", "error": "database does not answer"}
+	if diff := cmp.Diff(want, checks["database"]); diff != "" || down.text("status") != "error" {
+		t.Errorf("down: %s%s", diff, down.body)
+	}
+}
+
+func TestDatabaseAway(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.register("ada@example.test")
+	access, refresh := s.login("ada@example.test")
+	s.db.Pool.Close()
+	away := "database connection unavailable, please retry"
+	for _, got := range []answer{
+		s.send("POST", "/api/v1/auth/login", map[string]any{"email": "ada@example.test", "password": password}),
+		s.send("GET", "/api/v1/auth/profile", nil, bearer(access)),
+	} {
+		got.status(503).message(away)
+		if got.header.Get("Retry-After") != "5" {
+			t.Errorf("Retry-After %q", got.header.Get("Retry-After"))
+		}
+	}
+	s.send("POST", "/api/v1/auth/refresh", map[string]any{"refreshToken": refresh}).status(503).message("Request failed: " + away)
+	s.send("GET", "/health/ready", nil).status(503)
+	s.send("GET", "/health", nil).status(200)
+	if got := s.send("POST", "/api/v1/auth/validate", map[string]any{"token": access}).status(200).object(); got["valid"] != true {
+		t.Errorf("validate needs the database: %v", got)
+	}
+	s.send("GET", "/api/v1/auth/jwks", nil).status(200)
+}
+
+// TestUnknownErrorsTellNothing makes the database fail in a way no table knows.
+func TestUnknownErrorsTellNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, func(_ *api.Config, d *api.Deps) {
+		d.SameSite = func(*http.Request) error { panic(errors.New("secret detail")) }
+	})
+	got := s.send("POST", "/api/auth/sign-out", nil, with("Cookie", "a=b")).status(500)
+	if got.text("message") != "Internal server error" || strings.Contains(got.body, "secret") {
+		t.Errorf("answer %s", got.body)
+	}
+	if id := got.text("requestId"); len(id) < 16 || !strings.Contains(s.log.String(), id) || !strings.Contains(s.log.String(), "secret detail") {
+		t.Errorf("request id %q, log %q", id, s.log.String())
+	}
+}

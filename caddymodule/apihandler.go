@@ -1,0 +1,157 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"runtime/debug"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/ulule/limiter/v3"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/api"
+)
+
+func init() {
+	caddy.RegisterModule(new(API))
+	httpcaddyfile.RegisterHandlerDirective("mana_api", parseAPI)
+}
+
+// API answers the JSON API, the JWKS, the health probes and the hosted pages.
+// It ends the chain: what it does not know is answered with 404. It may stand
+// on any site; links lead to the app's `base_url`.
+type API struct {
+	handler http.Handler
+}
+
+// CaddyModule returns the Caddy module information.
+func (*API) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.mana_api",
+		New: func() caddy.Module { return new(API) },
+	}
+}
+
+// Provision finds the app and builds the route table. It connects to nothing:
+// the live runtime is looked up for each request.
+func (h *API) Provision(ctx caddy.Context) error {
+	app, err := appOf(ctx)
+	if err != nil {
+		return err
+	}
+	settings := app.Settings()
+	h.handler, err = api.New(
+		api.Config{BaseURL: settings.BaseURL, Origins: settings.Origins, Version: moduleVersion()},
+		api.Deps{
+			Auth: func(ctx context.Context) (*authcore.Service, error) {
+				rt, err := runtimeOf(ctx, app)
+				if err != nil {
+					return nil, err
+				}
+				return rt.Auth, nil
+			},
+			Limits: func(ctx context.Context) (limiter.Store, error) {
+				rt, err := app.Runtime(ctx)
+				if err != nil {
+					return nil, err
+				}
+				return rt.Limits, nil
+			},
+			Database: func(ctx context.Context) error {
+				rt, err := app.Runtime(ctx)
+				if err != nil {
+					return err
+				}
+				return rt.Auth.Ready(ctx)
+			},
+			Redis:    redisProbe(app),
+			SameSite: func(r *http.Request) error { return checkSameSite(r, settings.Origins) },
+			ClientIP: clientIP,
+			Logger:   ctx.Slogger(),
+			Metrics:  collectors.api(),
+		})
+	return err
+}
+
+// runtimeOf waits for the app as long as a client would.
+func runtimeOf(ctx context.Context, app *App) (*Runtime, error) {
+	ctx, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	return app.Runtime(ctx)
+}
+
+// redisProbe is nil where no Redis is configured.
+func redisProbe(app *App) func(context.Context) error {
+	if !app.Settings().redis.IsSet() {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		rt, err := app.Runtime(ctx)
+		if err != nil {
+			return err
+		}
+		return rt.Redis.Ping(ctx).Err()
+	}
+}
+
+// clientIP is the client's address by the server's trusted_proxies.
+func clientIP(r *http.Request) netip.Addr {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	ip, _ := netip.ParseAddr(text)
+	return ip
+}
+
+// moduleVersion is this module's version in the build, empty where unknown.
+func moduleVersion() string {
+	const path = "mana.how/edge"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	if info.Main.Path == path {
+		return info.Main.Version
+	}
+	for _, dep := range info.Deps {
+		if dep.Path == path {
+			return dep.Version
+		}
+	}
+	return ""
+}
+
+// ServeHTTP answers the request. It calls no next handler.
+func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	h.handler.ServeHTTP(w, r)
+	return nil
+}
+
+// UnmarshalCaddyfile reads the directive. Syntax:
+//
+//	mana_api
+func (h *API) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // the directive's name
+	if d.NextArg() {
+		return d.ArgErr()
+	}
+	if d.NextBlock(0) {
+		return d.Errf("unrecognized option %q: mana_api has none", d.Val())
+	}
+	return nil
+}
+
+func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(API)
+	err := handler.UnmarshalCaddyfile(h.Dispenser)
+	return handler, err
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*API)(nil)
+	_ caddyhttp.MiddlewareHandler = (*API)(nil)
+	_ caddyfile.Unmarshaler       = (*API)(nil)
+)

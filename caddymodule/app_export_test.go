@@ -1,0 +1,98 @@
+package caddymodule
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/spf13/cobra"
+	"github.com/ulule/limiter/v3"
+)
+
+// Resolve resolves with the given environment alone.
+func (c Config) Resolve(env map[string]string) (Settings, error) {
+	return c.resolve(func(name string) (string, bool) {
+		value, ok := env[name]
+		return value, ok
+	})
+}
+
+// Facts are the resolved settings that tests compare, secrets revealed.
+type Facts struct {
+	BaseURL, Audience, CookieDomain         string
+	ServiceKey, EncryptionKey, LegacySecret string
+	Origins                                 []string
+	DatabaseDir, DatabaseURL, Direct, Mode  string
+	Redis                                   string
+	AccessTokenTTL, RefreshTokenTTL         time.Duration
+}
+
+// Facts reveals the settings.
+func (s Settings) Facts() Facts {
+	return Facts{
+		BaseURL: s.BaseURL.String(), Audience: s.Audience, CookieDomain: s.CookieDomain,
+		ServiceKey: s.ServiceKey.Reveal(), EncryptionKey: s.encryptionKey.Reveal(), LegacySecret: s.legacySecret.Reveal(),
+		Origins: s.trustedOrigins, DatabaseDir: s.database.dir, DatabaseURL: s.database.url.Reveal(),
+		Direct: s.database.direct.Reveal(), Mode: s.database.queryMode.String(), Redis: s.redis.Reveal(),
+		AccessTokenTTL: s.AccessTokenTTL, RefreshTokenTTL: s.RefreshTokenTTL,
+	}
+}
+
+// SameRuntime tells whether two settings would share a runtime.
+func SameRuntime(a, b Settings) bool { return a.key() == b.key() }
+
+// LetGoAfter sets how long unused runtimes linger, and returns what restores it.
+func LetGoAfter(grace time.Duration) (restore func()) {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	before := shared.grace
+	shared.grace = grace
+	return func() {
+		shared.mu.Lock()
+		defer shared.mu.Unlock()
+		shared.grace = before
+	}
+}
+
+// OpenRuntimes is how many runtimes this process holds, lingering ones included.
+func OpenRuntimes() int {
+	n := 0
+	shared.each(func(*Runtime) { n++ })
+	return n
+}
+
+// Commands is the command group as Caddy would build it.
+func Commands() *cobra.Command {
+	group := &cobra.Command{Use: "mana", SilenceUsage: true}
+	buildCommands(group)
+	return group
+}
+
+// CountRequest counts as the API does.
+func CountRequest(method, route string, status int, took time.Duration) {
+	collectors.api().Request(method, route, status, took)
+}
+
+// CountUsers takes the census into metrics of its own.
+func CountUsers(ctx context.Context, pool *pgxpool.Pool) (total, verified, today float64, err error) {
+	m := newMetrics()
+	err = m.countUsersOnce(ctx, pool)
+	return gaugeValue(m.users), gaugeValue(m.verified), gaugeValue(m.today), err
+}
+
+func gaugeValue(g prometheus.Gauge) float64 {
+	var sample dto.Metric
+	if err := g.Write(&sample); err != nil {
+		panic(err)
+	}
+	return sample.GetGauge().GetValue()
+}
+
+// RedisLimits are the limits that count in Redis.
+func RedisLimits(url string, log *slog.Logger) (limiter.Store, func(), error) {
+	shared, release, err := acquireRedis(NewSecret(url), log)
+	return shared.limits, release, err
+}

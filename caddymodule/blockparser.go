@@ -1,0 +1,93 @@
+package caddymodule
+
+import (
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// blockParser reads blocks of directives and goes on after a fault, so that
+// one look at the answer shows everything there is to mend.
+type blockParser struct {
+	*caddyfile.Dispenser
+	block  string // path of the block that is read, as "mana database"
+	faults []error
+}
+
+// faultf records a fault at the present file and line. Arguments are never
+// quoted in it: they may be secrets.
+func (p *blockParser) faultf(format string, args ...any) {
+	p.faults = append(p.faults, p.Errf(format, args...))
+}
+
+// directives reads the block that opens next, if one does. Each directive may
+// stand once. A parser of a directive reads its arguments and its own block.
+func (p *blockParser) directives(known map[string]func()) {
+	seen := make(map[string]int)
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		name := p.Val()
+		parse, ok := known[name]
+		switch line, repeated := seen[name], seen[name] > 0; {
+		case !ok:
+			p.faultf("%s has no directive %q", p.block, name)
+			p.skip()
+		case repeated:
+			p.faultf("%s: %s is already set in line %d", p.block, name, line)
+			p.skip()
+		default:
+			seen[name] = p.Line()
+			parse()
+		}
+	}
+}
+
+// nested reads the block of a directive.
+func (p *blockParser) nested(name string, known map[string]func()) {
+	outer := p.block
+	p.block = outer + " " + name
+	p.directives(known)
+	p.block = outer
+}
+
+// one reads the single argument of the present directive.
+func (p *blockParser) one(target *string) {
+	name := p.Val()
+	args := p.RemainingArgs()
+	if len(args) != 1 || strings.TrimSpace(args[0]) == "" {
+		p.faultf("%s: takes one argument, here are %d", name, len(args))
+	} else {
+		*target = args[0]
+	}
+	p.noBlock(name)
+}
+
+// some reads one argument or more.
+func (p *blockParser) some(target *[]string) {
+	name := p.Val()
+	if *target = p.RemainingArgs(); len(*target) == 0 {
+		p.faultf("%s: takes one argument or more", name)
+	}
+	p.noBlock(name)
+}
+
+func (p *blockParser) noArguments() {
+	name := p.Val()
+	if len(p.RemainingArgs()) > 0 {
+		p.faultf("%s: takes a block and no arguments", name)
+	}
+}
+
+func (p *blockParser) noBlock(name string) {
+	for nesting, first := p.Nesting(), true; p.NextBlock(nesting); first = false {
+		if first {
+			p.faultf("%s: takes no block", name)
+		}
+	}
+}
+
+// skip passes over the arguments and the block of a directive.
+func (p *blockParser) skip() {
+	p.RemainingArgs()
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+	}
+}

@@ -1,0 +1,250 @@
+package caddymodule
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/internal/localpg"
+	"mana.how/edge/migrations"
+)
+
+// source is where a command found its configuration.
+type source struct {
+	config   Config
+	env      environment
+	from     string // for people
+	complete bool   // a config file, of which everything is expected to be right
+}
+
+// commandVariables are what a command without a config takes from the
+// environment: where the database is and what reads its keys.
+var commandVariables = map[string]bool{
+	"DATABASE_URL": true, "MANA_ENCRYPTION_KEY": true, "BETTER_AUTH_SECRET": true, "AUTH_SECRET": true,
+}
+
+// findSource decides where the database is.
+func (inv invocation) findSource() (source, error) {
+	named, file := inv.flag("database"), inv.flag("config")
+	if named == "" && file == "" {
+		if _, err := os.Stat("Caddyfile"); err == nil {
+			file = "Caddyfile"
+		}
+	}
+	if named == "" && file != "" {
+		config, err := readConfig(file, inv.flag("adapter"))
+		if err != nil {
+			return source{}, fmt.Errorf("%s: %w", file, err)
+		}
+		return source{config: config, env: processEnvironment, from: file, complete: true}, nil
+	}
+	s := source{
+		// No token is made here, so the issuer may be anything.
+		config: Config{BaseURL: "https://localhost"},
+		env: func(name string) (string, bool) {
+			if !commandVariables[name] {
+				return "", false
+			}
+			return processEnvironment(name)
+		},
+	}
+	switch kind, dir, _ := strings.Cut(named, ":"); {
+	case named == "" && processEnvironment.get("DATABASE_URL") != "":
+		s.from = "DATABASE_URL"
+	case named == "":
+		s.from = "the embedded database"
+	case kind == "embedded":
+		s.from = "--database"
+		s.config.Database = &DatabaseConfig{Embedded: &EmbeddedConfig{Dir: dir}}
+	default:
+		s.from = "--database"
+		s.config.Database = &DatabaseConfig{URL: named}
+	}
+	return s, nil
+}
+
+// readConfig adapts a config file as `run` does and takes the app out of it. A
+// file without the app has its defaults.
+func readConfig(file, adapter string) (Config, error) {
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return Config{}, err
+	}
+	base := strings.ToLower(filepath.Base(file))
+	if adapter == "" && filepath.Ext(base) != ".json" &&
+		(strings.HasPrefix(base, "caddyfile") || strings.HasSuffix(base, ".caddyfile")) {
+		adapter = "caddyfile"
+	}
+	if adapter != "" {
+		adapt := caddyconfig.GetAdapter(adapter)
+		if adapt == nil {
+			return Config{}, fmt.Errorf("there is no config adapter %q", adapter)
+		}
+		if raw, _, err = adapt.Adapt(raw, map[string]any{"filename": file}); err != nil {
+			return Config{}, err
+		}
+	}
+	var whole struct {
+		Apps map[string]json.RawMessage `json:"apps"`
+	}
+	if err := json.Unmarshal(raw, &whole); err != nil {
+		return Config{}, fmt.Errorf("not a config in JSON; name its adapter with --adapter: %w", err)
+	}
+	app := new(App)
+	if part, ok := whole.Apps[appName]; ok {
+		if err := caddy.StrictUnmarshalJSON(part, app); err != nil {
+			return Config{}, fmt.Errorf("app %s: %w", appName, err)
+		}
+	}
+	return app.Config, nil
+}
+
+// locate resolves the database alone, so that commands that need no more work
+// with a config that is at fault elsewhere.
+func (s source) locate() (database, error) {
+	r := &resolver{env: s.env, replacer: caddy.NewReplacer()}
+	d := r.database(s.config.Database)
+	return d, errors.Join(r.faults...)
+}
+
+// connection is a database in a command's hands.
+type connection struct {
+	at      address
+	dir     string // of the embedded database
+	started bool   // by this command
+	release func()
+}
+
+// connect finds the address of the database and starts the embedded one where
+// nobody runs it.
+func (d database) connect(ctx context.Context, log *slog.Logger) (connection, error) {
+	c := connection{at: d.address(), dir: d.dir, release: func() {}}
+	if !d.embedded() {
+		return c, nil
+	}
+	c.at.embedded = true
+	dsn, running, err := attach(ctx, d.dir)
+	if err != nil {
+		return c, fmt.Errorf("database: %w", err)
+	}
+	if !running {
+		server, release, err := acquireEmbedded(ctx, d.dir, log)
+		if errors.Is(err, localpg.ErrInUse) { // a server came up in between
+			dsn, running, err = attach(ctx, d.dir)
+			if err == nil && !running {
+				err = localpg.ErrInUse
+			}
+		}
+		if err != nil {
+			return c, fmt.Errorf("database: %w", err)
+		}
+		if server != nil {
+			dsn, c.started, c.release = server.DSN(), true, release
+		}
+	}
+	c.at.pool, c.at.listen = dsn, dsn
+	return c, nil
+}
+
+// attach asks for a running server. A folder that does not exist has none.
+func attach(ctx context.Context, dir string) (string, bool, error) {
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return "", false, nil
+	}
+	return localpg.Attach(ctx, dir)
+}
+
+// withDatabase runs f on the database the flags lead to.
+func (inv invocation) withDatabase(f func(source, connection) error) error {
+	s, err := inv.findSource()
+	if err != nil {
+		return err
+	}
+	d, err := s.locate()
+	if err != nil {
+		return err
+	}
+	c, err := d.connect(inv.ctx, inv.log())
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	return f(s, c)
+}
+
+// withService runs f with the identity core on that database.
+func (inv invocation) withService(f func(*authcore.Service) error) error {
+	return inv.withDatabase(func(s source, c connection) error {
+		settings, err := s.config.resolve(s.env)
+		if err != nil {
+			return err
+		}
+		if err := c.current(inv.ctx); err != nil {
+			return err
+		}
+		return c.withService(inv.ctx, settings, inv.log(), f)
+	})
+}
+
+// current brings an embedded database that only this command runs up to date,
+// and refuses any other that is not.
+func (c connection) current(ctx context.Context) error {
+	if c.started {
+		_, err := migrate(ctx, c.at)
+		return err
+	}
+	var status migrations.Status
+	err := withConn(ctx, c.at, func(conn *pgx.Conn) (err error) {
+		status, err = migrations.Check(ctx, conn)
+		return err
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("database: %w", err)
+	case len(status.Pending) > 0:
+		return fmt.Errorf("database: the schema is at version %d of %d; run `mana-edge mana migrate` first", status.Current, status.Latest)
+	}
+	return nil
+}
+
+func (c connection) withService(ctx context.Context, s Settings, log *slog.Logger, f func(*authcore.Service) error) error {
+	key, err := s.encryptionKey, error(nil)
+	if c.at.embedded && !key.IsSet() {
+		if key, err = embeddedKey(c.dir); err != nil {
+			return fmt.Errorf("encryption_key: %w", err)
+		}
+	}
+	config := s.auth()
+	if config.Secrets, err = authcore.NewSecrets(key.Reveal(), s.legacySecret.Reveal()); err != nil {
+		return fmt.Errorf("encryption_key: %w", err)
+	}
+	pool, err := openPool(ctx, c.at)
+	if err != nil {
+		return err
+	}
+	defer closePool(pool, log)
+	service, err := authcore.New(ctx, config, authcore.Deps{
+		Pool: pool, ListenDSN: c.at.listen, Limits: processLimits(), Logger: log,
+	})
+	if err != nil {
+		return err
+	}
+	defer service.Close()
+	return f(service)
+}
+
+// log shows warnings and errors on stderr; a command's result is its output.
+func (inv invocation) log() *slog.Logger {
+	return slog.New(slog.NewTextHandler(inv.ErrOrStderr(), &slog.HandlerOptions{Level: slog.LevelWarn}))
+}

@@ -1,0 +1,84 @@
+package caddymodule
+
+import (
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mana.how/edge/authcore"
+)
+
+func keysCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use:   "keys <command>",
+		Short: "Lists and rotates signing keys",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "Lists signing keys and what they are doing",
+		Args:  cobra.NoArgs,
+		RunE:  runs(listKeys),
+	}
+	rotate := &cobra.Command{
+		Use:   "rotate [--now]",
+		Short: "Makes a new signing key",
+		Long: `Makes a new signing key. It is announced first, so that whoever caches the key
+set knows it when it begins to sign; the old one goes when its last token has
+expired. --now cuts the announcement down to the moment every edge needs to
+learn of the key: others who cached the key set refuse new tokens until they
+look again.`,
+		Args: cobra.NoArgs,
+		RunE: runs(rotateKeys),
+	}
+	rotate.Flags().Bool("now", false, "Sign with the new key as soon as every edge knows it")
+	group.AddCommand(list, rotate)
+	return group
+}
+
+// keyView is a signing key in JSON.
+type keyView struct {
+	ID        string            `json:"id"`
+	State     authcore.KeyState `json:"state"`
+	CreatedAt time.Time         `json:"createdAt"`
+	SignsFrom time.Time         `json:"signsFrom"`
+	GoneAt    *time.Time        `json:"goneAt"`
+}
+
+func viewKey(k authcore.KeyInfo) keyView {
+	return keyView{ID: k.ID, State: k.State, CreatedAt: k.CreatedAt, SignsFrom: k.SignsFrom, GoneAt: k.GoneAt}
+}
+
+func printKeys(w io.Writer, keys ...keyView) {
+	line(w, "ID\tSTATE\tCREATED\tSIGNS FROM\tGONE AT")
+	for _, k := range keys {
+		line(w, "%s\t%v\t%s\t%s\t%s", k.ID, k.State, moment(k.CreatedAt), moment(k.SignsFrom), momentOf(k.GoneAt))
+	}
+}
+
+func listKeys(inv invocation, _ []string) error {
+	return inv.withService(func(s *authcore.Service) error {
+		keys, err := s.Keys(inv.ctx)
+		if err != nil {
+			return err
+		}
+		views := make([]keyView, len(keys))
+		for i, k := range keys {
+			views[i] = viewKey(k)
+		}
+		return inv.print(views, func(w io.Writer) { printKeys(w, views...) })
+	})
+}
+
+func rotateKeys(inv invocation, _ []string) error {
+	return inv.withService(func(s *authcore.Service) error {
+		key, err := s.RotateKeys(inv.ctx, operator(), inv.on("now"))
+		if err != nil {
+			return err
+		}
+		view := viewKey(key)
+		return inv.print(view, func(w io.Writer) { printKeys(w, view) })
+	})
+}

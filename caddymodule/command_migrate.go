@@ -1,0 +1,75 @@
+package caddymodule
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/spf13/cobra"
+
+	"mana.how/edge/migrations"
+)
+
+func migrateCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "migrate [--status]",
+		Short: "Brings the database schema up to date",
+		Long: `Applies the migrations that are pending, under a lock, so that several may run
+it at once. Starting the server does the same. Where the login role may not
+create roles, it prints the statements an owner of the cluster must run.`,
+		Args: cobra.NoArgs,
+		RunE: runs(migrateAction),
+	}
+	cmd.Flags().Bool("status", false, "Only show how far the schema is")
+	return cmd
+}
+
+// schemaView is the schema's state in JSON.
+type schemaView struct {
+	Current int      `json:"current"`
+	Latest  int      `json:"latest"`
+	Pending []string `json:"pending"`
+	Applied []string `json:"applied,omitempty"`
+}
+
+func migrateAction(inv invocation, _ []string) error {
+	return inv.withDatabase(func(_ source, c connection) error {
+		var before, after migrations.Status
+		err := withConn(inv.ctx, c.at, func(conn *pgx.Conn) (err error) {
+			before, err = migrations.Check(inv.ctx, conn)
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("database: %w", err)
+		}
+		after = before
+		if !inv.on("status") {
+			if after, err = migrate(inv.ctx, c.at); err != nil {
+				if errors.Is(err, migrations.ErrNewerSchema) {
+					err = fmt.Errorf("%w; use the binary that migrated it, or a newer one", err)
+				}
+				return err
+			}
+		}
+		view := schemaView{Current: after.Current, Latest: after.Latest, Pending: after.Pending}
+		if view.Pending == nil {
+			view.Pending = []string{}
+		}
+		if len(before.Pending) > len(after.Pending) {
+			view.Applied = before.Pending[:len(before.Pending)-len(after.Pending)]
+		}
+		return inv.print(view, func(w io.Writer) {
+			line(w, "schema\t%d of %d", view.Current, view.Latest)
+			if len(view.Applied) > 0 {
+				line(w, "applied\t%s", strings.Join(view.Applied, ", "))
+			}
+			pending := "none"
+			if len(view.Pending) > 0 {
+				pending = strings.Join(view.Pending, ", ")
+			}
+			line(w, "pending\t%s", pending)
+		})
+	})
+}

@@ -1,0 +1,274 @@
+package caddymodule_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"mana.how/edge/caddymodule"
+	"mana.how/edge/internal/pgtest"
+)
+
+// operate runs a command of the group as main would.
+func operate(t testing.TB, input string, args ...string) (output string, err error) {
+	t.Helper()
+	var out, faults bytes.Buffer
+	group := caddymodule.Commands()
+	group.SetArgs(args)
+	group.SetIn(strings.NewReader(input))
+	group.SetOut(&out)
+	group.SetErr(&faults)
+	err = group.ExecuteContext(t.Context())
+	if err != nil && !strings.Contains(faults.String(), err.Error()) {
+		t.Errorf("stderr %q lacks the error %v", faults.String(), err)
+	}
+	return out.String(), err
+}
+
+// configFile is a JSON config with only the app in it.
+func configFile(t testing.TB, app map[string]any) string {
+	t.Helper()
+	raw, err := json.Marshal(map[string]any{"apps": map[string]any{"mana": app}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "config.json")
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
+func decode[T any](t testing.TB, output string) (value T) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(output), &value); err != nil {
+		t.Fatalf("%v in %s", err, output)
+	}
+	return value
+}
+
+type accountJSON struct {
+	ID, Email, Name, Role, Password string
+	EmailVerified                   bool
+	DisabledAt                      *time.Time
+}
+
+func TestMigrateCommand(t *testing.T) {
+	t.Parallel()
+	db := pgtest.Empty(t)
+	type schema struct {
+		Current, Latest  int
+		Pending, Applied []string
+	}
+	status := func(args ...string) schema {
+		t.Helper()
+		out, err := operate(t, "", append([]string{"migrate", "--json", "--database", db.DSN}, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return decode[schema](t, out)
+	}
+	before := status("--status")
+	if before.Current != 0 || before.Latest == 0 || len(before.Pending) != before.Latest || len(before.Applied) != 0 {
+		t.Fatalf("an empty database: %+v", before)
+	}
+	after := status()
+	if after.Current != before.Latest || len(after.Pending) != 0 || len(after.Applied) != before.Latest {
+		t.Fatalf("migrated: %+v", after)
+	}
+	if again := status(); again.Current != after.Current || len(again.Applied) != 0 {
+		t.Fatalf("migrated again: %+v", again)
+	}
+}
+
+func TestUserCommands(t *testing.T) {
+	t.Parallel()
+	file := configFile(t, externalApp(pgtest.New(t)))
+	run := func(input string, args ...string) string {
+		t.Helper()
+		out, err := operate(t, input, append(args, "--json", "--config", file)...)
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		return out
+	}
+	made := decode[accountJSON](t, run("", "user", "create", "--email", "Ada@Example.com", "--name", "Ada", "--role", "admin"))
+	if made.Email != "ada@example.com" || made.Role != "admin" || !made.EmailVerified || len(made.Password) < 20 {
+		t.Fatalf("made %+v", made)
+	}
+	second := decode[accountJSON](t, run("correct horse battery\n", "user", "create", "--email", "bob@example.com", "--password-stdin"))
+	if second.Password != "" || second.Role != "user" {
+		t.Fatalf("made %+v", second)
+	}
+	if list := decode[[]accountJSON](t, run("", "user", "list", "--search", "BOB")); len(list) != 1 || list[0].ID != second.ID {
+		t.Fatalf("found %+v", list)
+	}
+	if got := decode[accountJSON](t, run("", "user", "role", "bob@example.com", "service")); got.Role != "service" {
+		t.Fatalf("role: %+v", got)
+	}
+	if got := decode[accountJSON](t, run("", "user", "disable", second.ID)); got.DisabledAt == nil {
+		t.Fatalf("disabled: %+v", got)
+	}
+	if got := decode[accountJSON](t, run("", "user", "disable", second.ID, "--enable")); got.DisabledAt != nil {
+		t.Fatalf("enabled: %+v", got)
+	}
+	if got := decode[[]any](t, run("", "user", "sessions", made.ID)); len(got) != 0 {
+		t.Fatalf("sessions: %+v", got)
+	}
+	if got := decode[map[string]any](t, run("", "user", "sessions", made.ID, "--revoke")); got["revoked"] != 0.0 {
+		t.Fatalf("revoked: %+v", got)
+	}
+
+	table, err := operate(t, "", "user", "list", "--config", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if lines := strings.Split(strings.TrimSpace(table), "\n"); len(lines) != 3 || !strings.HasPrefix(lines[0], "ID ") {
+		t.Errorf("table:\n%s", table)
+	}
+}
+
+func TestUserCommandsFail(t *testing.T) {
+	t.Parallel()
+	file := configFile(t, externalApp(pgtest.New(t)))
+	for name, args := range map[string][]string{
+		"unknown account": {"user", "disable", "nobody@example.com"},
+		"unknown role":    {"user", "create", "--email", "x@example.com", "--role", "king"},
+		"no address":      {"user", "create"},
+		"no argument":     {"user", "role"},
+		"unknown command": {"user", "promote"},
+	} {
+		if out, err := operate(t, "", append(args, "--config", file)...); err == nil {
+			t.Errorf("%s: no error, but %s", name, out)
+		}
+	}
+}
+
+func TestKeysCommands(t *testing.T) {
+	t.Parallel()
+	file := configFile(t, externalApp(pgtest.New(t)))
+	type key struct {
+		ID, State string
+		SignsFrom time.Time
+	}
+	run := func(args ...string) string {
+		t.Helper()
+		out, err := operate(t, "", append(args, "--json", "--config", file)...)
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		return out
+	}
+	if keys := decode[[]key](t, run("keys", "list")); len(keys) != 1 || keys[0].State != "signing" {
+		t.Fatalf("keys: %+v", keys)
+	}
+	fresh := decode[key](t, run("keys", "rotate"))
+	keys := decode[[]key](t, run("keys", "list"))
+	if len(keys) != 2 || fresh.State != "announced" {
+		t.Fatalf("rotated %+v to %+v", fresh, keys)
+	}
+	if now := decode[key](t, run("keys", "rotate", "--now")); time.Until(now.SignsFrom) > time.Minute {
+		t.Fatalf("rotated at once: %+v", now)
+	}
+	if until := time.Until(fresh.SignsFrom); until < 30*time.Minute {
+		t.Fatalf("announced for %s only", until)
+	}
+}
+
+func TestCommandsNeedAnUpToDateSchema(t *testing.T) {
+	t.Parallel()
+	file := configFile(t, externalApp(pgtest.Empty(t)))
+	_, err := operate(t, "", "user", "list", "--config", file)
+	if err == nil || !strings.Contains(err.Error(), "mana-edge mana migrate") {
+		t.Errorf("got %v", err)
+	}
+}
+
+type findingJSON struct{ Check, Status, Detail string }
+
+func findings(t testing.TB, app map[string]any) (map[string]findingJSON, error) {
+	t.Helper()
+	out, err := operate(t, "", "doctor", "--json", "--config", configFile(t, app))
+	found := make(map[string]findingJSON)
+	for _, f := range decode[[]findingJSON](t, out) {
+		found[f.Check] = f
+	}
+	return found, err
+}
+
+func TestDoctorFindsNothing(t *testing.T) {
+	t.Parallel()
+	app := with(externalApp(pgtest.New(t)), "cookie_domain", ".example.com")
+	found, err := findings(t, app)
+	if err != nil {
+		t.Errorf("%v: %+v", err, found)
+	}
+	for _, check := range []string{"config", "database", "listen", "clock", "roles", "schema", "row security", "keys", "cookies", "redis"} {
+		if found[check].Status != "ok" {
+			t.Errorf("%s: %+v", check, found[check])
+		}
+	}
+}
+
+func TestDoctorFindsFaults(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	good := externalApp(db)
+	if _, err := findings(t, good); err != nil { // makes the first key
+		t.Fatal(err)
+	}
+	if _, err := db.Pool.Exec(t.Context(), `SET ROLE mana_owner; ALTER TABLE auth.verification NO FORCE ROW LEVEL SECURITY; RESET ROLE`); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		app         map[string]any
+		check, want string
+	}{
+		"table laid open": {good, "row security", "auth.verification"},
+		"other key":       {with(good, "encryption_key", strings.Repeat("other", 8)), "keys", ""},
+		"config":          {with(good, "cookie_domain", ".mana.how"), "config", "cookie_domain"},
+		"redis away":      {with(good, "redis", "redis://"+freeAddress(t)), "redis", "does not answer"},
+		"database away":   {with(good, "database", map[string]any{"url": "postgres://mana:pw@" + freeAddress(t) + "/mana"}), "database", "connect"},
+		"empty database":  {with(good, "database", map[string]any{"url": pgtest.Empty(t).DSN}), "schema", "mana-edge mana migrate"},
+		"superuser":       {with(good, "database", map[string]any{"url": db.AdminDSN()}), "roles", "superuser"},
+	} {
+		found, err := findings(t, tt.app)
+		if err == nil {
+			t.Errorf("%s: nothing failed", name)
+		}
+		if f := found[tt.check]; f.Status != "fail" || !strings.Contains(f.Detail, tt.want) {
+			t.Errorf("%s: %+v, want %s to fail with %q", name, f, tt.check, tt.want)
+		}
+	}
+}
+
+// With the embedded database commands start it for the moment, or talk to the
+// server that runs.
+func TestCommandsOnTheEmbeddedDatabase(t *testing.T) {
+	stopAtEnd(t)
+	dir := filepath.Join(pgtest.Dir(t), "pg")
+	app := map[string]any{
+		"database": map[string]any{"embedded": map[string]any{"dir": dir}}, "base_url": "https://auth.example.com",
+	}
+	made, err := operate(t, "", "user", "create", "--email", "ada@example.com", "--json", "--database", "embedded:"+dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := load(t, site(t, freeAddress(t), app)); err != nil {
+		t.Fatalf("the command left the database in use: %v", err)
+	}
+	found, err := operate(t, "", "user", "list", "--json", "--config", configFile(t, app))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if users := decode[[]accountJSON](t, found); len(users) != 1 || users[0].ID != decode[accountJSON](t, made).ID {
+		t.Errorf("found %s, made %s", found, made)
+	}
+	if err := liveRuntime(t).Auth.Ready(t.Context()); err != nil {
+		t.Errorf("the command ended the running server: %v", err)
+	}
+}

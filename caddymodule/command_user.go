@@ -1,0 +1,180 @@
+package caddymodule
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mana.how/edge/authcore"
+)
+
+func userCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use:   "user <command>",
+		Short: "Makes, lists and changes accounts",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	create := &cobra.Command{
+		Use:   "create --email <address> [--name <name>] [--role user|admin|service] [--password-stdin]",
+		Short: "Makes an account",
+		Long: `Makes an account with a verified e-mail address. The password is the first line
+of the input with --password-stdin; else it is asked for on a terminal; else,
+or where the answer is empty, one is made and printed.`,
+		Args: cobra.NoArgs,
+		RunE: runs(createUser),
+	}
+	create.Flags().String("email", "", "E-mail address (required)")
+	create.Flags().String("name", "", "Name")
+	create.Flags().String("role", "user", "user, admin or service")
+	create.Flags().Bool("password-stdin", false, "Read the password from the input")
+
+	list := &cobra.Command{
+		Use:   "list [--search <text>]",
+		Short: "Lists accounts, the newest first",
+		Args:  cobra.NoArgs,
+		RunE:  runs(listUsers),
+	}
+	list.Flags().String("search", "", "Part of the e-mail address or the name")
+	list.Flags().Int("limit", 100, "How many to show, 1 to 1000")
+	list.Flags().Int("offset", 0, "How many to pass over")
+
+	role := &cobra.Command{
+		Use:   "role <id|email> user|admin|service",
+		Short: "Changes an account's role",
+		Args:  cobra.ExactArgs(2),
+		RunE:  runs(changeRole),
+	}
+	disable := &cobra.Command{
+		Use:   "disable <id|email> [--enable]",
+		Short: "Shuts an account out at once, or lets it in again",
+		Args:  cobra.ExactArgs(1),
+		RunE:  runs(disableUser),
+	}
+	disable.Flags().Bool("enable", false, "Let the account in again")
+
+	sessions := &cobra.Command{
+		Use:   "sessions <id|email> [--revoke]",
+		Short: "Lists an account's sessions, or ends them all",
+		Args:  cobra.ExactArgs(1),
+		RunE:  runs(userSessions),
+	}
+	sessions.Flags().Bool("revoke", false, "End all sessions of the account")
+
+	group.AddCommand(create, list, role, disable, sessions)
+	return group
+}
+
+// userView is an account in JSON.
+type userView struct {
+	ID            string        `json:"id"`
+	Email         string        `json:"email"`
+	Name          string        `json:"name"`
+	Role          authcore.Role `json:"role"`
+	EmailVerified bool          `json:"emailVerified"`
+	CreatedAt     time.Time     `json:"createdAt"`
+	DisabledAt    *time.Time    `json:"disabledAt"`
+	// Password is there only where the command made it.
+	Password string `json:"password,omitempty"`
+}
+
+func viewUser(u authcore.User) userView {
+	return userView{
+		ID: u.ID, Email: u.Email, Name: u.Name, Role: u.Role,
+		EmailVerified: u.EmailVerified, CreatedAt: u.CreatedAt, DisabledAt: u.DisabledAt,
+	}
+}
+
+func (v userView) print(inv invocation) error {
+	return inv.print(v, func(w io.Writer) {
+		line(w, "id\t%s", v.ID)
+		line(w, "email\t%s", v.Email)
+		line(w, "name\t%s", v.Name)
+		line(w, "role\t%s", v.Role)
+		line(w, "disabled\t%s", momentOf(v.DisabledAt))
+		if v.Password != "" {
+			line(w, "password\t%s", v.Password)
+		}
+	})
+}
+
+func createUser(inv invocation, _ []string) error {
+	email := inv.flag("email")
+	if email == "" {
+		return fmt.Errorf("--email is missing")
+	}
+	password, generated, err := choosePassword(inv)
+	if err != nil {
+		return err
+	}
+	return inv.withService(func(s *authcore.Service) error {
+		user, err := s.CreateUser(inv.ctx, operator(), authcore.NewUser{
+			Email: email, Password: password, Name: inv.flag("name"),
+			Role: authcore.Role(inv.flag("role")), Verified: true,
+		})
+		if err != nil {
+			return err
+		}
+		view := viewUser(user)
+		if generated {
+			view.Password = password
+		}
+		return view.print(inv)
+	})
+}
+
+func listUsers(inv invocation, _ []string) error {
+	limit, _ := inv.Flags().GetInt("limit")
+	offset, _ := inv.Flags().GetInt("offset")
+	return inv.withService(func(s *authcore.Service) error {
+		users, err := s.Users(inv.ctx, operator(), authcore.UserQuery{
+			Search: inv.flag("search"), Limit: limit, Offset: offset,
+		})
+		if err != nil {
+			return err
+		}
+		views := make([]userView, len(users))
+		for i, u := range users {
+			views[i] = viewUser(u)
+		}
+		return inv.print(views, func(w io.Writer) {
+			line(w, "ID\tEMAIL\tNAME\tROLE\tCREATED\tDISABLED")
+			for _, v := range views {
+				line(w, "%s\t%s\t%s\t%s\t%s\t%s", v.ID, v.Email, v.Name, v.Role, moment(v.CreatedAt), momentOf(v.DisabledAt))
+			}
+		})
+	})
+}
+
+// onUser runs f on the account that the first argument names.
+func onUser(inv invocation, args []string, f func(*authcore.Service, authcore.User) error) error {
+	return inv.withService(func(s *authcore.Service) error {
+		user, err := s.UserByIDOrEmail(inv.ctx, operator(), args[0])
+		if err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		return f(s, user)
+	})
+}
+
+func changeRole(inv invocation, args []string) error {
+	return onUser(inv, args, func(s *authcore.Service, u authcore.User) error {
+		user, err := s.SetRole(inv.ctx, operator(), u.ID, authcore.Role(args[1]))
+		if err != nil {
+			return err
+		}
+		return viewUser(user).print(inv)
+	})
+}
+
+func disableUser(inv invocation, args []string) error {
+	return onUser(inv, args, func(s *authcore.Service, u authcore.User) error {
+		user, err := s.SetDisabled(inv.ctx, operator(), u.ID, !inv.on("enable"))
+		if err != nil {
+			return err
+		}
+		return viewUser(user).print(inv)
+	})
+}

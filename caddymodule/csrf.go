@@ -1,0 +1,89 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"mana.how/edge/authcore"
+)
+
+var errCrossSite = errors.New("cross-site request")
+
+// checkSameSite refuses a request that another site may have made the browser
+// send with the user's cookie. Browsers set Sec-Fetch-Site and Origin, and no
+// page can forge them:
+//
+//   - methods that change nothing pass (RFC 9110, section 9.2.1);
+//   - an Origin must be the request's own or a trusted one, the opaque origin
+//     "null" counts as none;
+//   - without one, Sec-Fetch-Site must say same-origin or none;
+//   - neither header is a refusal.
+//
+// A WebSocket handshake is a GET that changes everything, so its Origin is
+// checked too; without any Origin it is no browser's.
+func checkSameSite(r *http.Request, origins authcore.Origins) error {
+	upgrade := isUpgrade(r)
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:
+		if !upgrade {
+			return nil
+		}
+	}
+	origin, site := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
+	if len(origin) > 1 || len(site) > 1 {
+		return errCrossSite
+	}
+	if len(origin) == 1 && origin[0] != "null" {
+		if strings.EqualFold(origin[0], requestOrigin(r)) || origins.Trusts(origin[0]) {
+			return nil
+		}
+		return errCrossSite
+	}
+	if len(site) == 1 && (site[0] == "same-origin" || site[0] == "none") {
+		return nil
+	}
+	if upgrade && len(origin) == 0 && len(site) == 0 {
+		return nil
+	}
+	return errCrossSite
+}
+
+// requestOrigin is the origin the client asked: the scheme of its connection
+// and the Host it named. X-Forwarded-Proto counts from proxies that the
+// server's trusted_proxies name, X-Forwarded-Host never.
+func requestOrigin(r *http.Request) string {
+	scheme := "http"
+	if r.TLS != nil {
+		scheme = "https"
+	} else if trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool); trusted {
+		if values := r.Header["X-Forwarded-Proto"]; len(values) == 1 && values[0] == "https" {
+			scheme = "https"
+		}
+	}
+	return scheme + "://" + r.Host
+}
+
+// isPreflight recognises a CORS preflight as browsers send it (Fetch, section
+// 4.8): no credentials, no body, and nothing by which an upstream could take
+// it for another method. It passes the gate as a guest's, for the app to
+// answer.
+func isPreflight(r *http.Request) bool {
+	if r.Method != http.MethodOptions || r.ContentLength != 0 || len(r.TransferEncoding) > 0 ||
+		len(r.Header["Origin"]) != 1 || len(r.Header["Access-Control-Request-Method"]) != 1 {
+		return false
+	}
+	for name := range r.Header {
+		switch name {
+		case "Authorization", "Cookie", "X-Api-Key":
+			return false
+		}
+		if plain := strings.ReplaceAll(strings.ToLower(name), "_", "-"); strings.HasPrefix(plain, "x-http-method") ||
+			plain == "x-method-override" || plain == "x-method" {
+			return false
+		}
+	}
+	return true
+}

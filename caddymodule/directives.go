@@ -1,0 +1,15 @@
+package caddymodule
+
+import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+// The order of the directives. Each "before basic_auth" lands right before
+// basic_auth, behind those registered earlier, so a request meets them in the
+// order of these lines, and nothing that answers stands before them but redir.
+func init() {
+	httpcaddyfile.RegisterHandlerDirective("mana_rate_limit", parseRateLimit)
+	httpcaddyfile.RegisterHandlerDirective("mana_auth", parseGate)
+
+	httpcaddyfile.RegisterDirectiveOrder("mana_rate_limit", httpcaddyfile.Before, "basic_auth")
+	httpcaddyfile.RegisterDirectiveOrder("mana_auth", httpcaddyfile.Before, "basic_auth")
+	httpcaddyfile.RegisterDirectiveOrder("mana_api", httpcaddyfile.Before, "respond")
+}

@@ -1,0 +1,186 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/migrations"
+)
+
+const (
+	// clockTolerance is how far this clock may be from the database's: tokens
+	// and revocations compare times of both.
+	clockTolerance = 2 * time.Second
+	examineLimit   = 30 * time.Second
+)
+
+// database examines the database from the address inwards.
+func (d *doctor) database(place database, s Settings, settled bool) {
+	ctx, cancel := context.WithTimeout(d.ctx, examineLimit)
+	defer cancel()
+	c, err := place.connect(ctx, d.log())
+	if err != nil {
+		d.fail("database", "%v", err)
+		return
+	}
+	defer c.release()
+	if c.started {
+		if err := c.current(ctx); err != nil {
+			d.fail("database", "%v", err)
+			return
+		}
+	}
+	began := time.Now()
+	current := false
+	err = withConn(ctx, c.at, func(conn *pgx.Conn) error {
+		d.ok("database", "reached in %s", time.Since(began).Round(time.Microsecond))
+		d.direct(ctx, conn, c.at)
+		d.clock(ctx, conn)
+		d.roles(ctx, conn)
+		if current = d.schema(ctx, conn); current {
+			d.rowSecurity(ctx, conn)
+		}
+		return nil
+	})
+	if err != nil {
+		d.fail("database", "%v", err)
+		return
+	}
+	if c.at.pooled {
+		d.pooler(ctx, c.at)
+	}
+	if settled && current {
+		d.keys(ctx, c, s)
+	}
+}
+
+// behindPooler tells a pooler by the process id it makes up for its clients.
+func behindPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
+	var pid uint32
+	err := conn.QueryRow(ctx, `SELECT pg_backend_pid()`, pgx.QueryExecModeSimpleProtocol).Scan(&pid)
+	return pid != conn.PgConn().PID(), err
+}
+
+// direct examines the connection that LISTEN needs.
+func (d *doctor) direct(ctx context.Context, conn *pgx.Conn, at address) {
+	pooled, err := behindPooler(ctx, conn)
+	switch {
+	case err != nil:
+		d.fail("listen", "%v", err)
+		return
+	case pooled && at.pooled:
+		d.fail("listen", "direct leads through a pooler; let it lead to PostgreSQL itself")
+		return
+	case pooled:
+		d.fail("listen", "the database URL leads through a pooler such as PgBouncer; add `direct <url of PostgreSQL itself>` to database")
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, networkWait)
+	defer cancel()
+	if _, err := conn.Exec(ctx, `LISTEN mana_doctor`); err == nil {
+		if _, err = conn.Exec(ctx, `NOTIFY mana_doctor`); err == nil {
+			_, err = conn.WaitForNotification(ctx)
+		}
+		if err != nil {
+			d.fail("listen", "a notification did not arrive: %v", err)
+			return
+		}
+		_, _ = conn.Exec(ctx, `UNLISTEN *`)
+	} else {
+		d.fail("listen", "%v", err)
+		return
+	}
+	d.ok("listen", "notifications arrive")
+}
+
+// pooler examines the connection that requests use.
+func (d *doctor) pooler(ctx context.Context, at address) {
+	through := at
+	through.listen = at.pool
+	err := withConn(ctx, through, func(conn *pgx.Conn) error {
+		pooled, err := behindPooler(ctx, conn)
+		if err != nil {
+			return err
+		}
+		switch {
+		case !pooled:
+			d.warn("pooler", "the database URL leads to PostgreSQL itself; direct is not needed")
+		case at.queryMode == pgx.QueryExecModeCacheStatement:
+			d.warn("pooler", "query_mode cache_statement needs PgBouncer 1.21 or later with max_prepared_statements; cache_describe works with all")
+		default:
+			d.ok("pooler", "query_mode %s", strings.ReplaceAll(at.queryMode.String(), " ", "_"))
+		}
+		var limit string
+		if err := conn.QueryRow(ctx, `SELECT current_setting('statement_timeout')`).Scan(&limit); err != nil {
+			return err
+		}
+		if limit == "0" {
+			var role string
+			if err := conn.QueryRow(ctx, `SELECT quote_ident(session_user)`).Scan(&role); err != nil {
+				return err
+			}
+			var statements []string
+			for name, limit := range sessionLimits {
+				statements = append(statements, fmt.Sprintf("ALTER ROLE %s SET %s = '%s';", role, name, limit))
+			}
+			d.warn("timeouts", "through a pooler the role's own settings hold, and it has no statement_timeout; run: %s", strings.Join(statements, " "))
+		}
+		return nil
+	})
+	if err != nil {
+		d.fail("pooler", "%v", err)
+	}
+}
+
+func (d *doctor) clock(ctx context.Context, conn *pgx.Conn) {
+	var there time.Time
+	began := time.Now()
+	if err := conn.QueryRow(ctx, `SELECT clock_timestamp()`).Scan(&there); err != nil {
+		d.fail("clock", "%v", err)
+		return
+	}
+	took := time.Since(began)
+	skew := there.Sub(began.Add(took / 2)).Abs()
+	if skew > clockTolerance+took {
+		d.fail("clock", "differs from the database's by %s; let both follow a time server", skew.Round(time.Millisecond))
+		return
+	}
+	d.ok("clock", "within %s of the database's", (skew + took).Round(time.Millisecond))
+}
+
+func (d *doctor) schema(ctx context.Context, conn *pgx.Conn) bool {
+	status, err := migrations.Check(ctx, conn)
+	switch {
+	case errors.Is(err, migrations.ErrNewerSchema):
+		d.fail("schema", "%v; use the binary that migrated it, or a newer one", err)
+	case err != nil:
+		d.fail("schema", "%v", err)
+	case len(status.Pending) > 0:
+		d.fail("schema", "at version %d of %d; run `mana-edge mana migrate`", status.Current, status.Latest)
+	default:
+		d.ok("schema", "version %d", status.Current)
+	}
+	return err == nil && len(status.Pending) == 0
+}
+
+// keys proves that the encryption key is the one the signing keys were sealed
+// with.
+func (d *doctor) keys(ctx context.Context, c connection, s Settings) {
+	err := c.withService(ctx, s, d.log(), func(service *authcore.Service) error {
+		keys, err := service.Keys(ctx)
+		if err != nil {
+			return err
+		}
+		d.ok("keys", "%d signing keys, all readable", len(keys))
+		return nil
+	})
+	if err != nil {
+		d.fail("keys", "%v", err)
+	}
+}

@@ -1,0 +1,46 @@
+package caddymodule
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"github.com/ulule/limiter/v3"
+	"go.uber.org/zap"
+
+	"mana.how/edge/authcore"
+)
+
+// Provisioned readies the gate without an app.
+func (g *Gate) Provisioned(base string, auth func(context.Context) (*authcore.Service, error)) *Gate {
+	g.base, _ = url.Parse(base)
+	g.auth = auth
+	g.logger = zap.NewNop()
+	return g
+}
+
+// Provisioned readies the rate limit without an app.
+func (l *RateLimit) Provisioned(failed func(), auth *authcore.Service, store limiter.Store) *RateLimit {
+	l.runtime = func(context.Context) (*authcore.Service, limiter.Store, error) { return auth, store, nil }
+	l.failed = failed
+	l.logger = zap.NewNop()
+	l.resolve()
+	return l
+}
+
+// Rested forgets that the counters failed.
+func (l *RateLimit) Rested() { l.restUntil.Store(0) }
+
+var (
+	StripIdentity = stripIdentity
+	BearerToken   = bearerToken
+	DropBearer    = dropBearer
+	HeaderSafe    = headerSafe
+	ClientCookies = clientCookies
+)
+
+// SealIdentity seals what the claims say.
+func SealIdentity(h http.Header, c authcore.Claims) { identityOf(c).seal(h) }
+
+// TakeCookies removes the named cookies and tells whether there were any.
+func TakeCookies(h http.Header, names ...string) bool { return cookieNames(names).take(h) }

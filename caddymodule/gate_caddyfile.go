@@ -1,0 +1,44 @@
+package caddymodule
+
+import (
+	"errors"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// UnmarshalCaddyfile reads the gate's directive. Syntax:
+//
+//	mana_auth [<matcher>] [optional] {
+//		role <role>...
+//		scope <scope>...
+//		login redirect|never
+//	}
+//
+// All faults are reported together, each with its file and line.
+func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // directive name
+	p := &blockParser{Dispenser: d, block: "mana_auth"}
+	switch args := d.RemainingArgs(); {
+	case len(args) == 0:
+	case len(args) == 1 && args[0] == "optional":
+		g.Optional = true
+	default:
+		p.faultf("mana_auth: takes no argument but optional, here are %q", args)
+	}
+	p.directives(map[string]func(){
+		"role":  func() { p.some(&g.Roles) },
+		"scope": func() { p.some(&g.Scopes) },
+		"login": func() { p.one(&g.Login) },
+	})
+	return errors.Join(p.faults...)
+}
+
+func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	g := new(Gate)
+	return g, g.UnmarshalCaddyfile(h.Dispenser)
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*Gate)(nil)

@@ -1,0 +1,660 @@
+package caddymodule_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/google/go-cmp/cmp"
+	"github.com/ulule/limiter/v3/drivers/store/memory"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule"
+	"mana.how/edge/internal/pgtest"
+)
+
+const (
+	gateBase     = "https://auth.example.test"
+	gateApp      = "https://chat.example.test"
+	gatePassword = "correct horse battery"
+	gateSecret   = "0123456789abcdef0123456789abcdef"
+)
+
+var gateClient = authcore.Client{IP: netip.MustParseAddr("192.0.2.1"), UserAgent: "test", DeviceID: "d1", DeviceName: "Test"}
+
+// gateService is an identity core on a database of its own.
+func gateService(t testing.TB, db *pgtest.Database, change ...func(*authcore.Config)) *authcore.Service {
+	t.Helper()
+	secrets, err := authcore.NewSecrets(gateSecret, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := authcore.Config{
+		BaseURL: gateBase, CookieDomain: ".example.test", TrustedOrigins: []string{"https://*.example.test"},
+		Secrets: secrets, Hashing: authcore.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
+	}
+	for _, f := range change {
+		f(&cfg)
+	}
+	s, err := authcore.New(t.Context(), cfg, authcore.Deps{
+		Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(), Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		_ = s.Run(ctx)
+		close(done)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+	})
+	return s
+}
+
+// person is a user with a bearer and a cookie session.
+type person struct {
+	user    authcore.User
+	tokens  authcore.Tokens
+	browser authcore.BrowserSession
+	cookie  string // name=value
+}
+
+func newPerson(t testing.TB, s *authcore.Service, email string, role authcore.Role) person {
+	t.Helper()
+	ctx := t.Context()
+	user, err := s.CreateUser(ctx, authcore.Operator{Name: "test"}, authcore.NewUser{Email: email, Password: gatePassword, Name: "Ada", Role: role, Verified: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := s.SignIn(ctx, gateClient, email, gatePassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser, err := s.SignInBrowser(ctx, gateClient, email, gatePassword, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, _, _ := strings.Cut(s.Cookies().Set(browser.Token, true, time.Hour), ";")
+	return person{user, tokens, browser, cookie}
+}
+
+func gate(s *authcore.Service, g *caddymodule.Gate) *caddymodule.Gate {
+	return g.Provisioned(gateBase, func(context.Context) (*authcore.Service, error) { return s, nil })
+}
+
+// serve sends the request through the handler as Caddy would. upstream is
+// what got past it, nil if nothing did.
+func serve(t testing.TB, h caddyhttp.MiddlewareHandler, r *http.Request) (w *httptest.ResponseRecorder, upstream *http.Request) {
+	t.Helper()
+	w = httptest.NewRecorder()
+	r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
+	err := h.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		upstream = r
+		w.WriteHeader(http.StatusOK)
+		return nil
+	}))
+	if err != nil {
+		t.Fatalf("%s %s: %v", r.Method, r.URL, err)
+	}
+	return w, upstream
+}
+
+// ask is a request to the app. Headers come as "Name: value".
+func ask(method, target string, headers ...string) *http.Request {
+	if strings.HasPrefix(target, "/") {
+		target = gateApp + target
+	}
+	r := httptest.NewRequest(method, target, nil)
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header[http.CanonicalHeaderKey(name)] = append(r.Header[http.CanonicalHeaderKey(name)], value)
+	}
+	return r
+}
+
+// wantRefusal checks status and the error body of the contract.
+func wantRefusal(t testing.TB, w *httptest.ResponseRecorder, upstream *http.Request, status int, message string) {
+	t.Helper()
+	if upstream != nil {
+		t.Errorf("the upstream was reached")
+	}
+	var body struct {
+		StatusCode               int
+		Message, Timestamp, Path string
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
+		t.Fatalf("%d, body %q: %v", w.Code, w.Body, err)
+	}
+	if w.Code != status || body.StatusCode != status || body.Message != message {
+		t.Errorf("got %d %+v, want %d %q", w.Code, body, status, message)
+	}
+	if _, err := time.Parse(time.RFC3339, body.Timestamp); err != nil || !strings.HasPrefix(body.Path, "/") || strings.Contains(body.Path, "?") {
+		t.Errorf("body %+v", body)
+	}
+	if got := w.Header().Get("Cache-Control"); got != "no-store" {
+		t.Errorf("Cache-Control %q", got)
+	}
+	if status == 401 && w.Header().Get("WWW-Authenticate") != "Bearer" {
+		t.Errorf("WWW-Authenticate %q", w.Header().Get("WWW-Authenticate"))
+	}
+}
+
+func wantSealed(t testing.TB, upstream *http.Request, p person, sessionID string) {
+	t.Helper()
+	if upstream == nil {
+		t.Fatal("the upstream was not reached")
+	}
+	want := map[string]string{"X-Mana-User-Id": p.user.ID, "X-Mana-Email": p.user.Email, "X-Mana-Role": string(p.user.Role), "X-Mana-Session-Id": sessionID}
+	if diff := cmp.Diff(want, sealedOf(upstream)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func sealedOf(r *http.Request) map[string]string {
+	sealed := make(map[string]string)
+	for name, values := range r.Header {
+		if looksLikeIdentity(name) {
+			sealed[name] = strings.Join(values, "|")
+		}
+	}
+	return sealed
+}
+
+func TestGateBearer(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	g := gate(s, &caddymodule.Gate{})
+	good := "Authorization: Bearer " + ada.tokens.AccessToken
+
+	w, up := serve(t, g, ask("GET", "/x", good, "X-Mana-User-Id: 666", "X_Mana_Role: admin", "Connection: x-mana-user-id", "Cookie: a=1"))
+	wantSealed(t, up, ada, ada.tokens.SessionID)
+	if got := up.Header.Values("Authorization"); len(got) != 1 || got[0] != "Bearer "+ada.tokens.AccessToken {
+		t.Errorf("Authorization %q", got)
+	}
+	if up.Header.Get("Cookie") != "a=1" || up.Header["Connection"] != nil {
+		t.Errorf("Cookie %q, Connection %q", up.Header.Get("Cookie"), up.Header["Connection"])
+	}
+	if vary := w.Header().Get("Vary"); !strings.Contains(vary, "Cookie") || !strings.Contains(vary, "Authorization") {
+		t.Errorf("Vary %q", vary)
+	}
+
+	for _, c := range []struct {
+		name    string
+		headers []string
+		message string
+	}{
+		{"no header", nil, "No token provided"},
+		{"other scheme", []string{"Authorization: Basic YTpi"}, "No token provided"},
+		{"small letters", []string{"Authorization: bearer " + ada.tokens.AccessToken}, "No token provided"},
+		{"two blanks", []string{"Authorization: Bearer  " + ada.tokens.AccessToken}, "No token provided"},
+		{"two headers", []string{good, good}, "No token provided"},
+		{"two headers and a cookie", []string{good, "Authorization: Basic YTpi", "Cookie: " + ada.cookie}, "No token provided"},
+		{"garbage", []string{"Authorization: Bearer a.b.c"}, "Invalid token"},
+		{"API key", []string{"Authorization: Bearer sk_live_0123456789abcdef"}, "Invalid token"},
+		{"bad bearer, good cookie", []string{"Authorization: Bearer a.b.c", "Cookie: " + ada.cookie}, "Invalid token"},
+		{"bad bearer, good cookie, page load", []string{"Authorization: Bearer a.b.c", "Cookie: " + ada.cookie, "Sec-Fetch-Mode: navigate"}, "Invalid token"},
+		{"alien cookie", []string{"Cookie: __Secure-mana.session_token=abc.def"}, "No token provided"},
+	} {
+		w, up := serve(t, g, ask("GET", "/x?token=secret", c.headers...))
+		t.Log(c.name)
+		wantRefusal(t, w, up, 401, c.message)
+		if strings.Contains(w.Body.String(), "secret") {
+			t.Errorf("the query leaks: %s", w.Body)
+		}
+	}
+}
+
+func TestGateCookie(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	g := gate(s, &caddymodule.Gate{})
+
+	_, up := serve(t, g, ask("GET", "/", "Cookie: theme=\"dark\";  lang=de; "+ada.cookie, "Cookie: last=1"))
+	wantSealed(t, up, ada, ada.browser.Session.ID)
+	if diff := cmp.Diff([]string{"theme=\"dark\";  lang=de", "last=1"}, up.Header["Cookie"]); diff != "" {
+		t.Error(diff)
+	}
+	if got := caddymodule.ClientCookies(up); len(got) != 2 || !strings.Contains(got[0], ada.cookie) {
+		t.Errorf("handlers of the edge see %q", got)
+	}
+	token, ok := caddymodule.BearerToken(up.Header)
+	if !ok {
+		t.Fatalf("Authorization %q", up.Header["Authorization"])
+	}
+	claims, err := s.Verify(t.Context(), token)
+	if err != nil || claims.Subject != ada.user.ID || claims.SessionID != ada.browser.Session.ID {
+		t.Errorf("the fresh bearer says %+v, %v", claims, err)
+	}
+	// The second gate of a chain meets the bearer the first one wrote.
+	_, up = serve(t, g, up)
+	wantSealed(t, up, ada, ada.browser.Session.ID)
+}
+
+// caddy-security#131, #168, #347, better-auth#9233, tinyauth#155: a dead or
+// foreign cookie of the same name does not hide the good one.
+func TestGateTriesEveryCookieOfTheName(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	name, _, _ := strings.Cut(ada.cookie, "=")
+	dead, _, _ := strings.Cut(s.Cookies().Set("abcdefghijklmnopqrstuvwxyzABCDEF", true, time.Hour), ";")
+	for _, cookie := range []string{
+		name + "=garbage; " + ada.cookie,
+		dead + "; " + ada.cookie,
+		ada.cookie + "; " + dead,
+	} {
+		_, up := serve(t, gate(s, &caddymodule.Gate{}), ask("GET", "/", "Cookie: "+cookie))
+		wantSealed(t, up, ada, ada.browser.Session.ID)
+		if up.Header["Cookie"] != nil {
+			t.Errorf("upstream got %q", up.Header["Cookie"])
+		}
+	}
+	w, up := serve(t, gate(s, &caddymodule.Gate{}), ask("GET", "/", "Cookie: "+dead))
+	wantRefusal(t, w, up, 401, "Invalid token")
+}
+
+// caddy-security#272, supabase#36354, pomerium#6024: nothing outlives logout.
+func TestGateHonoursSignOut(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	g := gate(s, &caddymodule.Gate{})
+	bearer, cookie := "Authorization: Bearer "+ada.tokens.AccessToken, "Cookie: "+ada.cookie
+	for _, credential := range []string{bearer, cookie} {
+		_, up := serve(t, g, ask("GET", "/", credential))
+		if up == nil {
+			t.Fatal("refused before the sign-out")
+		}
+	}
+	if err := s.SignOut(t.Context(), gateClient, authcore.SignOut{SessionID: ada.tokens.SessionID, CookieTokens: []string{ada.browser.Token}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, credential := range []string{bearer, cookie} {
+		w, up := serve(t, g, ask("GET", "/", credential))
+		wantRefusal(t, w, up, 401, "Invalid token")
+	}
+}
+
+func TestGateOptional(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	g := gate(s, &caddymodule.Gate{Optional: true})
+
+	_, up := serve(t, g, ask("GET", "/", "Authorization: Bearer "+ada.tokens.AccessToken))
+	wantSealed(t, up, ada, ada.tokens.SessionID)
+
+	for _, c := range []struct {
+		headers       []string
+		authorization []string
+	}{
+		{nil, nil},
+		{[]string{"X-Mana-User-Id: 666", "x_mana_role: admin"}, nil},
+		{[]string{"Authorization: Bearer a.b.c", "X-Mana-User-Id: 666"}, nil},
+		{[]string{"Authorization: bearer a.b.c"}, nil},
+		{[]string{"Authorization: Basic YTpi"}, []string{"Basic YTpi"}},
+		{[]string{"Authorization: Basic YTpi", "Authorization: Bearer " + ada.tokens.AccessToken}, nil},
+		{[]string{"Cookie: __Secure-mana.session_token=abc.def; a=1"}, nil},
+	} {
+		_, up := serve(t, g, ask("GET", "/", c.headers...))
+		if up == nil {
+			t.Fatalf("%q: refused", c.headers)
+		}
+		if sealed := sealedOf(up); len(sealed) > 0 {
+			t.Errorf("%q: guest named %v", c.headers, sealed)
+		}
+		if diff := cmp.Diff(c.authorization, up.Header["Authorization"]); diff != "" {
+			t.Errorf("%q: %s", c.headers, diff)
+		}
+		if strings.Contains(up.Header.Get("Cookie"), "mana.") {
+			t.Errorf("%q: upstream got cookie %q", c.headers, up.Header.Get("Cookie"))
+		}
+		repl := up.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+		if got := repl.ReplaceAll("{http.auth.user.id}", ""); got != "" {
+			t.Errorf("%q: placeholder %q", c.headers, got)
+		}
+	}
+}
+
+func TestGateRoles(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	root := newPerson(t, s, "root@example.test", "admin")
+	g := gate(s, &caddymodule.Gate{Roles: []string{"admin", "service"}, Scopes: []string{"chat"}})
+	for _, credential := range []string{"Authorization: Bearer " + ada.tokens.AccessToken, "Cookie: " + ada.cookie} {
+		w, up := serve(t, g, ask("GET", "/", credential, "X-Mana-Role: admin", "Sec-Fetch-Mode: navigate"))
+		wantRefusal(t, w, up, 403, "Forbidden: your role does not allow this")
+		for _, phrase := range []string{"jwt expired", "token expired", "token has expired", "invalid token", "token validation failed", "claim"} {
+			if strings.Contains(strings.ToLower(w.Body.String()), phrase) {
+				t.Errorf("%q would make clients refresh", phrase)
+			}
+		}
+	}
+	_, up := serve(t, g, ask("GET", "/", "Authorization: Bearer "+root.tokens.AccessToken))
+	wantSealed(t, up, root, root.tokens.SessionID)
+}
+
+func TestGatePlaceholders(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	_, up := serve(t, gate(s, &caddymodule.Gate{}), ask("GET", "/", "Cookie: "+ada.cookie))
+	repl := up.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	got := repl.ReplaceAll("{http.auth.user.id} {http.auth.user.email} {http.auth.user.role} {http.auth.user.session} {http.auth.user.org}.", "?")
+	if want := ada.user.ID + " ada@example.test user " + ada.browser.Session.ID + " ?."; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestGateCrossSite(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	g := gate(s, &caddymodule.Gate{})
+	for _, c := range []struct {
+		method  string
+		headers []string
+		pass    bool
+	}{
+		{"POST", nil, false},
+		{"DELETE", []string{"Origin: " + gateApp}, true},
+		{"POST", []string{"Origin: https://CHAT.example.test"}, true},
+		{"POST", []string{"Origin: https://todo.example.test", "Sec-Fetch-Site: same-site"}, true},
+		{"POST", []string{"Origin: http://chat.example.test"}, false},
+		{"POST", []string{"Origin: https://chat.example.test:8443"}, false},
+		{"POST", []string{"Origin: https://chat.example.test.evil.test"}, false},
+		{"POST", []string{"Origin: https://evil.test", "Sec-Fetch-Site: cross-site"}, false},
+		{"POST", []string{"Origin: https://evil.test", "Sec-Fetch-Site: same-origin"}, false},
+		{"POST", []string{"Origin: null"}, false},
+		{"POST", []string{"Origin: null", "Sec-Fetch-Site: same-origin"}, true},
+		{"POST", []string{"Origin: null", "Sec-Fetch-Site: cross-site"}, false},
+		{"PATCH", []string{"Sec-Fetch-Site: same-origin"}, true},
+		{"POST", []string{"Sec-Fetch-Site: none"}, true},
+		{"POST", []string{"Sec-Fetch-Site: same-site"}, false},
+		{"POST", []string{"Sec-Fetch-Site: same-origin", "Sec-Fetch-Site: cross-site"}, false},
+		{"POST", []string{"Origin: https://evil.test", "Origin: " + gateApp}, false},
+		{"POST", []string{"Origin: https://evil.test", "X-Forwarded-Host: evil.test"}, false},
+		{"PROPFIND", nil, false},
+		{"GET", []string{"Origin: https://evil.test", "Sec-Fetch-Site: cross-site"}, true},
+		{"GET", []string{"Upgrade: websocket", "Origin: https://evil.test"}, false},
+		{"GET", []string{"Upgrade: websocket", "Origin: https://chat.example.test"}, true},
+		{"GET", []string{"Upgrade: websocket"}, true},
+		{"GET", []string{"Upgrade: websocket", "Sec-Fetch-Site: cross-site"}, false},
+	} {
+		r := ask(c.method, "/", append(c.headers, "Cookie: "+ada.cookie)...)
+		w, up := serve(t, g, r)
+		switch {
+		case c.pass:
+			if up == nil {
+				t.Errorf("%s %q: refused with %d", c.method, c.headers, w.Code)
+			}
+		default:
+			if up != nil {
+				t.Errorf("%s %q: passed", c.method, c.headers)
+				continue
+			}
+			wantRefusal(t, w, up, 403, "Forbidden: request from another site")
+		}
+	}
+	// A bearer is no cookie: no page can make a browser send it.
+	_, up := serve(t, g, ask("POST", "/", "Authorization: Bearer "+ada.tokens.AccessToken, "Origin: https://evil.test"))
+	wantSealed(t, up, ada, ada.tokens.SessionID)
+}
+
+func TestGatePreflight(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	g := gate(s, &caddymodule.Gate{})
+	genuine := []string{"Origin: https://todo.example.test", "Access-Control-Request-Method: POST"}
+	_, up := serve(t, g, ask("OPTIONS", "/x", append(genuine, "X-Mana-User-Id: 666")...))
+	if up == nil || len(sealedOf(up)) > 0 {
+		t.Errorf("a preflight must pass as a guest's: %v", up)
+	}
+	for _, extra := range []string{
+		"Authorization: Bearer a.b.c", "Cookie: a=1", "X-HTTP-Method-Override: DELETE", "X_Http_Method: DELETE", "Origin: https://evil.test",
+	} {
+		if _, up := serve(t, g, ask("OPTIONS", "/x", append(genuine, extra)...)); up != nil {
+			t.Errorf("%s: no browser sends that, yet it passed", extra)
+		}
+	}
+	body := ask("OPTIONS", "/x", genuine...)
+	body.ContentLength = 3
+	for _, r := range []*http.Request{body, ask("OPTIONS", "/x"), ask("OPTIONS", "/x", genuine[0]), ask("POST", "/x", genuine...)} {
+		if _, up := serve(t, g, r); up != nil {
+			t.Errorf("passed: %v", r.Header)
+		}
+	}
+	_, up = serve(t, g, ask("OPTIONS", "/x", append(genuine, "Cookie: "+ada.cookie)...))
+	wantSealed(t, up, ada, ada.browser.Session.ID)
+}
+
+// A browser app on another trusted origin must be able to read the refusal.
+func TestGateRefusalIsReadableAcrossOrigins(t *testing.T) {
+	t.Parallel()
+	g := gate(gateService(t, pgtest.New(t)), &caddymodule.Gate{})
+	for origin, readable := range map[string]bool{"https://todo.example.test": true, "https://evil.test": false, "null": false} {
+		w, _ := serve(t, g, ask("GET", "/", "Origin: "+origin, "Authorization: Bearer a.b.c"))
+		if got := w.Header().Get("Access-Control-Allow-Origin"); (got == origin) != readable || (!readable && got != "") {
+			t.Errorf("%s: %q", origin, got)
+		}
+	}
+}
+
+func TestGateUnavailable(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := gateService(t, db)
+	ada := newPerson(t, s, "ada@example.test", "user")
+	g := gate(s, &caddymodule.Gate{})
+	for _, credential := range []string{"Authorization: Bearer " + ada.tokens.AccessToken, "Cookie: " + ada.cookie} {
+		if _, up := serve(t, g, ask("GET", "/", credential)); up == nil {
+			t.Fatal("refused while the database was up")
+		}
+	}
+	dead, _, _ := strings.Cut(s.Cookies().Set("abcdefghijklmnopqrstuvwxyzABCDEF", true, time.Hour), ";")
+	db.Pool.Close()
+
+	for _, credential := range []string{"Authorization: Bearer " + ada.tokens.AccessToken, "Cookie: " + ada.cookie} {
+		if _, up := serve(t, g, ask("GET", "/", credential)); up == nil {
+			t.Errorf("what was verified before must keep flowing")
+		}
+	}
+	started := time.Now()
+	w, up := serve(t, g, ask("GET", "/", "Cookie: "+dead, "Sec-Fetch-Mode: navigate"))
+	wantRefusal(t, w, up, 503, "Service unavailable: database connection unavailable")
+	if w.Header().Get("Retry-After") == "" || time.Since(started) > 5*time.Second {
+		t.Errorf("Retry-After %q after %v", w.Header().Get("Retry-After"), time.Since(started))
+	}
+	// Nor does an optional gate pass off a user as a guest.
+	w, up = serve(t, gate(s, &caddymodule.Gate{Optional: true}), ask("GET", "/", "Cookie: "+dead))
+	wantRefusal(t, w, up, 503, "Service unavailable: database connection unavailable")
+}
+
+func TestGateBeforeTheAppStarted(t *testing.T) {
+	t.Parallel()
+	notYet := func(context.Context) (*authcore.Service, error) { return nil, errors.New("not started") }
+	g := (&caddymodule.Gate{}).Provisioned(gateBase, notYet)
+	w, up := serve(t, g, ask("GET", "/", "Authorization: Bearer a.b.c"))
+	wantRefusal(t, w, up, 503, "Service unavailable: database connection unavailable")
+	g = (&caddymodule.Gate{Optional: true}).Provisioned(gateBase, notYet)
+	if _, up = serve(t, g, ask("GET", "/")); up == nil {
+		t.Error("a guest with nothing to check needs no database")
+	}
+}
+
+func TestGateFaultsAreReportedTogether(t *testing.T) {
+	t.Parallel()
+	err := (&caddymodule.Gate{Optional: true, Roles: []string{"root", "boss"}, Scopes: []string{"a b"}, Login: "maybe"}).Validate()
+	for _, want := range []string{`role: "root"`, `role: "boss"`, "optional", `scope: "a b"`, `login: "maybe"`} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is missing in %v", want, err)
+		}
+	}
+	if err := (&caddymodule.Gate{Roles: []string{"user", "admin"}, Login: "never"}).Validate(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestGateRedirectsPageLoadsOnly(t *testing.T) {
+	t.Parallel()
+	g := gate(gateService(t, pgtest.New(t)), &caddymodule.Gate{})
+	for _, c := range []struct {
+		method   string
+		headers  []string
+		redirect bool
+	}{
+		{"GET", []string{"Sec-Fetch-Mode: navigate"}, true},
+		{"HEAD", []string{"Sec-Fetch-Mode: navigate"}, true},
+		{"POST", []string{"Sec-Fetch-Mode: navigate"}, true},
+		{"GET", []string{"Accept: text/html,application/xhtml+xml"}, true},
+		{"GET", []string{"Accept: Text/HTML"}, true},
+		// pomerium#281, #409, caddy-security#90: no redirect for calls
+		{"GET", []string{"Sec-Fetch-Mode: cors", "Accept: text/html"}, false},
+		{"GET", []string{"Sec-Fetch-Mode: same-origin"}, false},
+		{"GET", []string{"Sec-Fetch-Mode: websocket"}, false},
+		{"GET", []string{"Accept: application/json"}, false},
+		{"GET", []string{"Accept: */*"}, false},
+		{"GET", nil, false},
+		{"POST", []string{"Accept: text/html"}, false},
+		{"GET", []string{"Accept: text/html", "Upgrade: websocket"}, false},
+	} {
+		w, up := serve(t, g, ask(c.method, "/x", c.headers...))
+		if c.redirect {
+			if w.Code != 302 || up != nil || w.Header().Get("Cache-Control") != "no-store" {
+				t.Errorf("%s %q: %d %v", c.method, c.headers, w.Code, w.Header())
+			}
+			continue
+		}
+		wantRefusal(t, w, up, 401, "No token provided")
+	}
+	w, up := serve(t, gate(gateService(t, pgtest.New(t)), &caddymodule.Gate{Login: "never"}), ask("GET", "/", "Sec-Fetch-Mode: navigate"))
+	wantRefusal(t, w, up, 401, "No token provided")
+}
+
+// caddy-security#267 to #270: where the redirect leads back to is made of the
+// request line and of trusted origins alone.
+func TestGateReturnURL(t *testing.T) {
+	t.Parallel()
+	g := gate(gateService(t, pgtest.New(t)), &caddymodule.Gate{})
+	for _, c := range []struct {
+		target  string
+		headers []string
+		want    string
+	}{
+		{gateApp + "/a/b?c=d&e=%26", nil, gateApp + "/a/b?c=d&e=%26"},
+		{gateApp + "/", []string{"X-Forwarded-Host: evil.test"}, gateApp + "/"},
+		{gateApp + "/", []string{"Forwarded: host=evil.test;proto=http"}, gateApp + "/"},
+		{gateApp + "/", []string{"Referer: javascript:alert(1)"}, gateApp + "/"},
+		{"http://chat.example.test/x", []string{"X-Forwarded-Proto: https"}, ""},
+		{"https://evil.test/x", nil, ""},
+		{"https://chat.example.test.evil.test/x", nil, ""},
+		{"https://evil.test/x", []string{"X-Forwarded-Host: chat.example.test"}, ""},
+		{gateApp + "/a/..;/admin", nil, gateApp + "/"},
+		{gateApp + "/x?u=" + strings.Repeat("y", 3000), nil, gateApp + "/"},
+	} {
+		w, _ := serve(t, g, ask("GET", c.target, append(c.headers, "Sec-Fetch-Mode: navigate")...))
+		location, err := url.Parse(w.Header().Get("Location"))
+		if err != nil || w.Code != 302 || location.Scheme+"://"+location.Host+location.Path != gateBase+"/login" {
+			t.Errorf("%s: %d %v, %v", c.target, w.Code, location, err)
+			continue
+		}
+		if got := location.Query().Get("returnUrl"); got != c.want {
+			t.Errorf("%s %q: returnUrl %q, want %q", c.target, c.headers, got, c.want)
+		}
+	}
+}
+
+// The redirect leads back to the URL asked for, not to what handle_path or
+// rewrite made of it.
+func TestGateReturnURLIsTheClients(t *testing.T) {
+	t.Parallel()
+	g := gate(gateService(t, pgtest.New(t)), &caddymodule.Gate{})
+	w := httptest.NewRecorder()
+	r := caddyhttp.PrepareRequest(ask("GET", "/outer/inner", "Sec-Fetch-Mode: navigate"), caddy.NewReplacer(), w, nil)
+	r.URL.Path = "/inner"
+	if err := g.ServeHTTP(w, r, nil); err != nil {
+		t.Fatal(err)
+	}
+	if location := w.Header().Get("Location"); !strings.Contains(location, url.QueryEscape(gateApp+"/outer/inner")) {
+		t.Errorf("Location %q", location)
+	}
+}
+
+func TestGateDetectsLoops(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	g := gate(s, &caddymodule.Gate{})
+	dead, _, _ := strings.Cut(s.Cookies().Set("abcdefghijklmnopqrstuvwxyzABCDEF", true, time.Hour), ";")
+
+	jar := ""
+	redirects := 0
+	for ; redirects < 10; redirects++ {
+		w, _ := serve(t, g, ask("GET", "/x?<script>", "Sec-Fetch-Mode: navigate", "Cookie: "+dead+jar))
+		set := w.Header().Get("Set-Cookie")
+		if w.Code != 302 {
+			if w.Code/100 != 4 || !strings.Contains(w.Body.String(), "cookie_domain") || !strings.Contains(set, "Max-Age=0") {
+				t.Errorf("%d %q %s", w.Code, set, w.Body)
+			}
+			if strings.Contains(w.Body.String(), "script>") {
+				t.Errorf("the page repeats the URL: %s", w.Body)
+			}
+			break
+		}
+		if !strings.HasPrefix(set, "__Host-mana.login_loop=") || !strings.Contains(set, "; Secure") || strings.Contains(set, "Domain") {
+			t.Fatalf("Set-Cookie %q", set)
+		}
+		value, _, _ := strings.Cut(set, ";")
+		jar = "; " + value
+	}
+	if redirects < 2 || redirects > 4 {
+		t.Errorf("explained after %d redirects", redirects)
+	}
+	// Another page is another count, and a session ends the counting.
+	w, _ := serve(t, g, ask("GET", "/other", "Sec-Fetch-Mode: navigate", "Cookie: a=1"+jar))
+	if w.Code != 302 {
+		t.Errorf("another page: %d", w.Code)
+	}
+	w, up := serve(t, g, ask("GET", "/x?<script>", "Sec-Fetch-Mode: navigate", "Cookie: "+ada.cookie+jar))
+	if up == nil || !strings.Contains(w.Header().Get("Set-Cookie"), "mana.login_loop=") || up.Header["Cookie"] != nil {
+		t.Errorf("signed in: %d, Set-Cookie %q, upstream %v", w.Code, w.Header().Get("Set-Cookie"), up)
+	}
+	// The gate before the sign-in page itself can only explain.
+	w, _ = serve(t, g, ask("GET", gateBase+"/login?returnUrl=x", "Sec-Fetch-Mode: navigate"))
+	if w.Code != 401 || !strings.Contains(w.Body.String(), "mana_auth") {
+		t.Errorf("sign-in page: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestGateRenewsTheCookie(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := gateService(t, db)
+	ada := newPerson(t, s, "ada@example.test", "user")
+	// Two days into its week the session's end is due to move.
+	other := gateService(t, db, func(c *authcore.Config) { c.SessionTTL = 10 * 24 * time.Hour })
+	w, up := serve(t, gate(other, &caddymodule.Gate{}), ask("GET", "/", "Cookie: "+ada.cookie))
+	wantSealed(t, up, ada, ada.browser.Session.ID)
+	set := w.Header().Values("Set-Cookie")
+	if len(set) != 1 || !strings.HasPrefix(set[0], ada.cookie+";") || !strings.Contains(set[0], "Max-Age=864000;") {
+		t.Errorf("Set-Cookie %q", set)
+	}
+}

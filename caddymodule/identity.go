@@ -1,0 +1,198 @@
+package caddymodule
+
+import (
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"mana.how/edge/authcore"
+)
+
+// The sealed headers, in canonical form. Only the gate writes them.
+const (
+	headerUserID    = "X-Mana-User-Id"
+	headerEmail     = "X-Mana-Email"
+	headerRole      = "X-Mana-Role"
+	headerSessionID = "X-Mana-Session-Id"
+	headerOrgID     = "X-Mana-Org-Id"
+)
+
+// identityPrefix is what every identity header starts with once its letters
+// are small and every other sign is a dash.
+const identityPrefix = "x-mana-"
+
+// namesIdentity tells whether an upstream could read the header name as one
+// of the sealed headers. CGI, WSGI, PHP and their kin map letters to one case
+// and the signs "_", "." and others to the same character as "-".
+func namesIdentity(name string) bool {
+	if len(name) < len(identityPrefix) {
+		return false
+	}
+	for i := range len(identityPrefix) {
+		if fold(name[i]) != identityPrefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func fold(c byte) byte {
+	switch {
+	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
+		return c
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	}
+	return '-'
+}
+
+// stripIdentity removes every alias of an identity header from the request:
+// from its header, from its trailer, now and when the body has been read, and
+// from the names that Connection declares hop-by-hop (RFC 9110, section
+// 7.6.1), by which a client could make a proxy drop what the gate sealed.
+func stripIdentity(r *http.Request) {
+	for name := range r.Header {
+		if namesIdentity(name) {
+			delete(r.Header, name)
+		}
+	}
+	if values, ok := r.Header["Connection"]; ok {
+		stripConnection(r.Header, values)
+	}
+	if len(r.Trailer) > 0 {
+		stripTrailer(r.Trailer)
+		if r.Body != nil {
+			r.Body = &trailerStripper{ReadCloser: r.Body, trailer: r.Trailer}
+		}
+	}
+}
+
+func stripTrailer(trailer http.Header) {
+	for name := range trailer {
+		if namesSealed(name) {
+			delete(trailer, name)
+		}
+	}
+}
+
+// stripConnection drops the tokens that name a header the gate writes. It
+// leaves a header without such tokens as it came.
+func stripConnection(h http.Header, values []string) {
+	changed := false
+	for _, value := range values {
+		for token := range strings.SplitSeq(value, ",") {
+			changed = changed || namesSealed(token)
+		}
+	}
+	if !changed {
+		return
+	}
+	var kept []string
+	for _, value := range values {
+		for token := range strings.SplitSeq(value, ",") {
+			if !namesSealed(token) {
+				kept = append(kept, strings.TrimSpace(token))
+			}
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Connection")
+	} else {
+		h["Connection"] = []string{strings.Join(kept, ", ")}
+	}
+}
+
+func namesSealed(token string) bool {
+	token = strings.TrimSpace(token)
+	return namesIdentity(token) || strings.EqualFold(token, "Authorization")
+}
+
+// trailerStripper strips trailers when they arrive: net/http fills the
+// request's map, undeclared names included, in the Read that meets the end.
+type trailerStripper struct {
+	io.ReadCloser
+	trailer http.Header
+}
+
+func (b *trailerStripper) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil {
+		stripTrailer(b.trailer)
+	}
+	return n, err
+}
+
+// identity is who a request acts for, as it is told to the upstream.
+type identity struct {
+	userID, email, role, sessionID, orgID string
+}
+
+func identityOf(c authcore.Claims) identity {
+	return identity{
+		userID:    headerSafe(c.Subject),
+		email:     headerSafe(c.Email),
+		role:      headerSafe(string(c.Role)),
+		sessionID: headerSafe(c.SessionID),
+		orgID:     headerSafe(c.OrganizationID),
+	}
+}
+
+// seal writes the identity headers; what is unknown has no header. The
+// header must have been stripped before.
+func (id identity) seal(h http.Header) {
+	values := &[...]string{id.userID, id.email, id.role, id.sessionID, id.orgID}
+	for i, name := range [...]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID} {
+		if values[i] != "" {
+			h[name] = values[i : i+1 : i+1]
+		}
+	}
+}
+
+// placeholders makes {http.auth.user.*} known; what is unknown is empty.
+func (id identity) placeholders(repl *caddy.Replacer) {
+	repl.Map(func(key string) (any, bool) {
+		field, ok := strings.CutPrefix(key, "http.auth.user.")
+		if !ok {
+			return nil, false
+		}
+		switch field {
+		case "id":
+			return id.userID, true
+		case "email":
+			return id.email, true
+		case "role":
+			return id.role, true
+		case "session":
+			return id.sessionID, true
+		case "org":
+			return id.orgID, true
+		}
+		return nil, false
+	})
+}
+
+// headerSafe makes a value fit for a header field (RFC 9110, section 5.5):
+// everything but visible ASCII is percent-encoded, and so is "%", so that two
+// values never become one. Decode it with any URL decoder.
+func headerSafe(value string) string {
+	const hex = "0123456789ABCDEF"
+	visible := func(c byte) bool { return c > ' ' && c < 0x7f && c != '%' }
+	i := 0
+	for i < len(value) && visible(value[i]) {
+		i++
+	}
+	if i == len(value) {
+		return value
+	}
+	var b strings.Builder
+	for i := range len(value) {
+		if c := value[i]; visible(c) {
+			b.WriteByte(c)
+		} else {
+			b.Write([]byte{'%', hex[c>>4], hex[c&15]})
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,71 @@
+package pages
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Language is one the pages are written in, as its tag (RFC 5646).
+type Language string
+
+const (
+	German  Language = "de"
+	English Language = "en"
+)
+
+var languages = []Language{German, English}
+
+// LanguageOf picks the language an Accept-Language header prefers (RFC 9110,
+// section 12.5.4), English where it names none of ours.
+func LanguageOf(header string) Language {
+	best, weight := English, 0.0
+	for i, entry := range strings.Split(header, ",") {
+		if i == 32 {
+			break
+		}
+		tag, params, _ := strings.Cut(strings.TrimSpace(entry), ";")
+		q := 1.0
+		if value, ok := strings.CutPrefix(strings.TrimSpace(params), "q="); ok {
+			var err error
+			if q, err = strconv.ParseFloat(value, 64); err != nil || !(q >= 0 && q <= 1) {
+				continue
+			}
+		}
+		primary, _, _ := strings.Cut(strings.ToLower(strings.TrimSpace(tag)), "-")
+		for _, lang := range languages {
+			if primary == string(lang) && q > weight {
+				best, weight = lang, q
+			}
+		}
+	}
+	return best
+}
+
+// text is the text of a key. An unknown key is its own text, so that a
+// missing one shows.
+func (l Language) text(key string) string {
+	if s, ok := texts[key]; ok {
+		return s[l]
+	}
+	return key
+}
+
+// fault is the text of an error's code, a general one where it has none.
+func (l Language) fault(code string) string {
+	if s, ok := faultTexts[code]; ok {
+		return s[l]
+	}
+	return faultTexts["INTERNAL"][l]
+}
+
+// when writes a time for people, in UTC. The zero time is a dash.
+func (l Language) when(t time.Time) string {
+	switch {
+	case t.IsZero():
+		return "–"
+	case l == German:
+		return t.UTC().Format("02.01.2006, 15:04 UTC")
+	}
+	return t.UTC().Format("2 Jan 2006, 15:04 UTC")
+}

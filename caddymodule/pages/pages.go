@@ -1,0 +1,132 @@
+// Package pages renders the hosted pages: sign-in, registration, account and
+// their company, in German and English. It holds templates, texts and one
+// style sheet; what a page shows is decided by its callers.
+//
+// # Threat model
+//
+// Everything in a view may come from an attacker: html/template escapes it
+// for its place. The pages hold no script and no inline handler, and their one
+// style element carries a nonce, so that the policy of the answer can forbid
+// all else. Forms work without JavaScript.
+package pages
+
+import (
+	"bytes"
+	"crypto/rand"
+	"embed"
+	"fmt"
+	"html/template"
+	"time"
+)
+
+//go:embed templates/*.html templates/style.css
+var files embed.FS
+
+// View is what one page shows.
+type View interface{ page() string }
+
+// Login is the sign-in form. Error names a text, ReturnURL is a checked target
+// or empty.
+type Login struct{ Email, ReturnURL, Error string }
+
+// Register is the registration form.
+type Register struct{ Name, Email, ReturnURL, Error string }
+
+// Account is the page of who is signed in, with his devices.
+type Account struct {
+	Name, Email string
+	Devices     []Device
+}
+
+// Device is one session. App tells an app's from a browser's.
+type Device struct {
+	ID, Name, UserAgent, IPAddress string
+	LastSeen                       time.Time
+	App, Current                   bool
+}
+
+// Loop explains why signing in again and again does not help: Site, an
+// origin, keeps sending a signed-in browser back.
+type Loop struct{ Site string }
+
+// Problem is an error. Code names its text; RequestID, where set, is what the
+// log has it under.
+type Problem struct{ Code, RequestID string }
+
+// Docs is the documentation of the API.
+type Docs struct {
+	Version string
+	Groups  []DocGroup
+}
+
+// DocGroup is the routes of one tag.
+type DocGroup struct {
+	Name   string
+	Routes []DocRoute
+}
+
+// DocRoute is one route of the API.
+type DocRoute struct {
+	Method, Path, Summary, Access, Limit string
+	Status                               int
+	Fields                               []DocField
+}
+
+// DocField is one field a route reads.
+type DocField struct {
+	Name, Type, Rules string
+	Optional          bool
+}
+
+func (Login) page() string    { return "login" }
+func (Register) page() string { return "register" }
+func (Account) page() string  { return "account" }
+func (Loop) page() string     { return "loop" }
+func (Problem) page() string  { return "problem" }
+func (Docs) page() string     { return "docs" }
+
+// Pages are the parsed templates. They are safe for concurrent use.
+type Pages struct {
+	templates map[Language]map[string]*template.Template
+	style     template.CSS
+}
+
+// New parses the templates of every page in every language.
+func New() (*Pages, error) {
+	style, err := files.ReadFile("templates/style.css")
+	if err != nil {
+		return nil, fmt.Errorf("read the style sheet: %w", err)
+	}
+	p := &Pages{templates: make(map[Language]map[string]*template.Template), style: template.CSS(style)}
+	for _, lang := range languages {
+		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when}
+		p.templates[lang] = make(map[string]*template.Template)
+		for _, v := range []View{Login{}, Register{}, Account{}, Loop{}, Problem{}, Docs{}} {
+			t, err := template.New("layout.html").Funcs(funcs).
+				ParseFS(files, "templates/layout.html", "templates/"+v.page()+".html")
+			if err != nil {
+				return nil, fmt.Errorf("parse the page %s: %w", v.page(), err)
+			}
+			p.templates[lang][v.page()] = t
+		}
+	}
+	return p, nil
+}
+
+// Render writes a page in the language. The nonce is that of its style, for
+// the Content-Security-Policy of the answer.
+func (p *Pages) Render(lang Language, v View) (html []byte, nonce string, err error) {
+	nonce = rand.Text()
+	var out bytes.Buffer
+	err = p.templates[lang][v.page()].Execute(&out, struct {
+		Language Language
+		Page     string
+		Nonce    string
+		Style    template.CSS
+		View     View
+	}{lang, v.page(), nonce, p.style, v})
+	if err != nil {
+		return nil, "", fmt.Errorf("render the page %s: %w", v.page(), err)
+	}
+	return out.Bytes(), nonce, nil
+}

@@ -1,0 +1,111 @@
+package pages
+
+// translated is one text in every language.
+type translated map[Language]string
+
+// texts are the words of the pages, by key.
+var texts = map[string]translated{
+	"title.login":    {German: "Anmelden", English: "Sign in"},
+	"title.register": {German: "Konto anlegen", English: "Create an account"},
+	"title.account":  {German: "Dein Konto", English: "Your account"},
+	"title.loop":     {German: "Die Anmeldung kommt nicht an", English: "Signing in does not get through"},
+	"title.problem":  {German: "Das hat nicht geklappt", English: "That did not work"},
+	"title.docs":     {German: "API", English: "API"},
+
+	"field.name":     {German: "Name (freiwillig)", English: "Name (optional)"},
+	"field.email":    {German: "E-Mail", English: "E-mail"},
+	"field.password": {German: "Passwort", English: "Password"},
+	"hint.password":  {German: "8 bis 128 Zeichen", English: "8 to 128 characters"},
+
+	"login.submit":    {German: "Anmelden", English: "Sign in"},
+	"login.other":     {German: "Noch kein Konto? Jetzt anlegen", English: "No account yet? Create one"},
+	"register.submit": {German: "Konto anlegen", English: "Create account"},
+	"register.other":  {German: "Schon ein Konto? Anmelden", English: "Already have an account? Sign in"},
+
+	"account.signedIn":     {German: "Angemeldet als", English: "Signed in as"},
+	"account.signOut":      {German: "Abmelden", English: "Sign out"},
+	"account.devices":      {German: "Deine Geräte", English: "Your devices"},
+	"account.current":      {German: "dieses Gerät", English: "this device"},
+	"account.app":          {German: "App", English: "App"},
+	"account.browser":      {German: "Browser", English: "Browser"},
+	"account.lastSeen":     {German: "zuletzt aktiv", English: "last active"},
+	"account.revoke":       {German: "Sitzung beenden", English: "End session"},
+	"account.revokeOthers": {German: "Alle anderen Sitzungen beenden", English: "End all other sessions"},
+
+	"loop.text": {
+		German:  "Du bist angemeldet, aber diese Seite schickt dich immer wieder hierher zurück:",
+		English: "You are signed in, but this site keeps sending you back here:",
+	},
+	"loop.reason": {
+		German:  "Meist erreicht das Cookie der Anmeldung sie nicht: Sie liegt unter einer anderen Domain, der Browser blockiert Cookies, oder eine Uhr geht falsch. Warte einen Augenblick und versuche es noch einmal. Hilft das nicht, wende dich an ihren Betreiber.",
+		English: "Most often the sign-in cookie does not reach it: it lives under another domain, the browser blocks cookies, or a clock is wrong. Wait a moment and try again. If that does not help, ask the people who run it.",
+	},
+	"loop.account": {German: "Zum Konto", English: "To your account"},
+
+	"problem.request": {German: "Kennung für den Betreiber:", English: "Id for the people who run this:"},
+	"problem.back":    {German: "Zur Anmeldung", English: "To sign-in"},
+
+	"docs.intro":    {German: "Alle Routen dieses Dienstes. Maschinenlesbar:", English: "Every route of this service. For machines:"},
+	"docs.needs":    {German: "Braucht", English: "Needs"},
+	"docs.limit":    {German: "Grenze je Adresse", English: "Limit per address"},
+	"docs.answers":  {German: "Antwort", English: "Answers"},
+	"docs.field":    {German: "Feld", English: "Field"},
+	"docs.type":     {German: "Art", English: "Type"},
+	"docs.rules":    {German: "Regeln", English: "Rules"},
+	"docs.optional": {German: "freiwillig", English: "optional"},
+}
+
+// faultTexts are what the pages say of an error, by its code.
+var faultTexts = map[string]translated{
+	"INTERNAL": {
+		German:  "Da ist etwas schiefgegangen. Bitte versuche es noch einmal.",
+		English: "Something went wrong. Please try again.",
+	},
+	"INVALID_CREDENTIALS": {German: "E-Mail oder Passwort ist falsch.", English: "Invalid email or password."},
+	"EMAIL_TAKEN": {
+		German:  "Zu dieser E-Mail gibt es schon ein Konto.",
+		English: "An account with this e-mail already exists.",
+	},
+	"ACCOUNT_LOCKED": {
+		German:  "Zu viele Fehlversuche. Bitte warte etwas, bevor du es noch einmal versuchst.",
+		English: "Too many failed sign-ins. Please wait a while before you try again.",
+	},
+	"RATE_LIMITED": {
+		German:  "Zu viele Anfragen. Bitte warte einen Augenblick.",
+		English: "Too many requests. Please wait a moment.",
+	},
+	"PASSWORD_TOO_COMMON": {
+		German:  "Dieses Passwort ist zu verbreitet. Bitte wähle ein anderes.",
+		English: "This password is too common. Please choose another.",
+	},
+	"VALIDATION_ERROR": {German: "Bitte prüfe deine Eingaben.", English: "Please check what you entered."},
+	"INVALID_INPUT":    {German: "Bitte prüfe deine Eingaben.", English: "Please check what you entered."},
+	"UNAVAILABLE": {
+		German:  "Der Dienst ist gerade nicht erreichbar. Bitte versuche es gleich noch einmal.",
+		English: "The service is not available right now. Please try again shortly.",
+	},
+	"BUSY": {
+		German:  "Gerade melden sich sehr viele an. Bitte versuche es gleich noch einmal.",
+		English: "A great many people are signing in. Please try again shortly.",
+	},
+	"CROSS_SITE": {
+		German:  "Dieses Formular kam von einer fremden Seite und wurde nicht angenommen.",
+		English: "This form came from another site and was not accepted.",
+	},
+	"BODY_TOO_LARGE":         {German: "Die Eingaben sind zu lang.", English: "What you entered is too long."},
+	"MALFORMED_BODY":         {German: "Das Formular war nicht lesbar.", English: "The form could not be read."},
+	"UNSUPPORTED_MEDIA_TYPE": {German: "Das Formular war nicht lesbar.", English: "The form could not be read."},
+	"UNKNOWN_ACTION":         {German: "Das Formular war nicht lesbar.", English: "The form could not be read."},
+
+	"FIELD_email_email":  {German: "Bitte gib eine gültige E-Mail-Adresse ein.", English: "Please enter a valid e-mail address."},
+	"FIELD_email_max":    {German: "Bitte gib eine gültige E-Mail-Adresse ein.", English: "Please enter a valid e-mail address."},
+	"FIELD_email_text":   {German: "Bitte gib eine gültige E-Mail-Adresse ein.", English: "Please enter a valid e-mail address."},
+	"FIELD_password_min": {German: "Das Passwort ist zu kurz.", English: "The password is too short."},
+	"FIELD_password_max": {German: "Das Passwort ist zu lang.", English: "The password is too long."},
+	"FIELD_password_text": {
+		German:  "Das Passwort enthält unzulässige Zeichen.",
+		English: "The password has characters that are not allowed.",
+	},
+	"FIELD_name_max":  {German: "Der Name ist zu lang.", English: "The name is too long."},
+	"FIELD_name_text": {German: "Der Name enthält unzulässige Zeichen.", English: "The name has characters that are not allowed."},
+}

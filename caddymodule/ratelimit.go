@@ -1,0 +1,274 @@
+package caddymodule
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/ulule/limiter/v3"
+	"go.uber.org/zap"
+	"golang.org/x/net/http/httpguts"
+
+	"mana.how/edge/authcore"
+)
+
+func init() {
+	caddy.RegisterModule(new(RateLimit))
+}
+
+const (
+	// storeWait is how long a request waits for the counters.
+	storeWait = time.Second
+	// storeRest is how long the counters are left alone once they failed, and
+	// storeSilence how long until the next log line about it.
+	storeRest    = time.Second
+	storeSilence = 30 * time.Second
+)
+
+// RateLimit answers 429 to a client that sends more than so many requests in a
+// window of time. Every answer tells how matters stand, in
+// `X-RateLimit-Limit`, `X-RateLimit-Remaining` and `X-RateLimit-Reset`
+// (seconds until the window ends); a 429 adds `Retry-After`.
+//
+// Counters live with the mana app: in Redis where it has one, else in the
+// process, and outlive a reload. Should they fail, requests pass, the log says
+// so twice a minute at most, and `mana_rate_limit_failures_total` counts them.
+type RateLimit struct {
+	// How many requests may pass in one window.
+	Limit int64 `json:"limit"`
+
+	// The length of the window, at least a second.
+	Window caddy.Duration `json:"window"`
+
+	// What is counted:
+	//
+	//   - `ip` (the default): the client's address by Caddy's trusted proxy
+	//     rules; an IPv6 client is its /64 network;
+	//   - `user`: the user of a verified access token or sign-on cookie;
+	//   - `api_key`: the owner's API key;
+	//   - `header`: the value of a request header. A client is free to send
+	//     another value each time, so this is for headers a proxy in front sets.
+	//
+	// A request without a verified user or key, or without the header, is
+	// counted by its address.
+	Key string `json:"key,omitempty"`
+
+	// The name of the header for key `header`.
+	Header string `json:"header,omitempty"`
+
+	// Handlers of the same zone, limit, window and key share their counters.
+	// The Caddyfile gives each directive a zone of its own.
+	Zone string `json:"zone,omitempty"`
+
+	runtime   func(context.Context) (*authcore.Service, limiter.Store, error)
+	ready     atomic.Pointer[rateLimitRuntime]
+	prefix    string
+	rate      limiter.Rate
+	failed    func() // counts a request that passed uncounted
+	restUntil atomic.Int64
+	silent    atomic.Int64
+	logger    *zap.Logger
+}
+
+type rateLimitRuntime struct {
+	auth  *authcore.Service
+	store limiter.Store
+}
+
+// CaddyModule returns the Caddy module information.
+func (*RateLimit) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.mana_rate_limit",
+		New: func() caddy.Module { return new(RateLimit) },
+	}
+}
+
+// Provision finds the app. It connects to nothing.
+func (l *RateLimit) Provision(ctx caddy.Context) error {
+	app, err := appOf(ctx)
+	if err := errors.Join(err, l.Validate()); err != nil {
+		return err
+	}
+	l.runtime = func(ctx context.Context) (*authcore.Service, limiter.Store, error) {
+		runtime, err := app.Runtime(ctx)
+		if err != nil {
+			return nil, nil, err
+		}
+		return runtime.Auth, runtime.Limits, nil
+	}
+	l.failed = uncounted.Inc
+	l.logger = ctx.Logger()
+	l.resolve()
+	return nil
+}
+
+func (l *RateLimit) resolve() {
+	window := time.Duration(l.Window)
+	l.prefix = fmt.Sprintf("gate:%s:%d/%s:%s%s:", l.Zone, l.Limit, window, l.Key, l.Header)
+	l.rate = limiter.Rate{Formatted: fmt.Sprintf("%d/%s", l.Limit, window), Period: window, Limit: l.Limit}
+}
+
+// Validate reports every fault of the configuration.
+func (l *RateLimit) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("mana_rate_limit: "+format, args...))
+	}
+	if l.Limit < 1 {
+		fault("limit: %d is not a number of requests from 1 up", l.Limit)
+	}
+	if time.Duration(l.Window) < time.Second {
+		fault("window: %v is shorter than a second", time.Duration(l.Window))
+	}
+	switch l.Key {
+	case "", "ip", "user", "api_key":
+		if l.Header != "" {
+			fault("header: only key header takes a name")
+		}
+	case "header":
+		if !httpguts.ValidHeaderFieldName(l.Header) {
+			fault("header: %q is not the name of a header", l.Header)
+		}
+	default:
+		fault("key: %q is none of ip, user, api_key, header", l.Key)
+	}
+	return errors.Join(faults...)
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	count, err := l.count(w, r)
+	if err != nil {
+		if r.Context().Err() == nil {
+			l.storeFailed(err)
+		}
+		return next.ServeHTTP(w, r)
+	}
+	reset := wholeSeconds(time.Until(time.Unix(count.Reset, 0)))
+	h := w.Header()
+	h.Set("X-RateLimit-Limit", strconv.FormatInt(count.Limit, 10))
+	h.Set("X-RateLimit-Remaining", strconv.FormatInt(count.Remaining, 10))
+	h.Set("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
+	if !count.Reached {
+		return next.ServeHTTP(w, r)
+	}
+	collectors.limited("mana_rate_limit")
+	// "request failed" and "rate limit" are what clients look for: with the
+	// former they keep their session, by the latter they name the reason.
+	return refusal{
+		status:     http.StatusTooManyRequests,
+		message:    "Request failed: rate limit exceeded, please try again later",
+		retryAfter: time.Duration(reset) * time.Second,
+	}.write(w, r)
+}
+
+var errResting = errors.New("counters failed a moment ago")
+
+func (l *RateLimit) count(w http.ResponseWriter, r *http.Request) (limiter.Context, error) {
+	if time.Now().UnixNano() < l.restUntil.Load() {
+		return limiter.Context{}, errResting
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), storeWait)
+	defer cancel()
+	ready := l.ready.Load()
+	if ready == nil {
+		auth, store, err := l.runtime(ctx)
+		if err != nil {
+			return limiter.Context{}, err
+		}
+		ready = &rateLimitRuntime{auth: auth, store: store}
+		l.ready.Store(ready)
+	}
+	return ready.store.Get(ctx, l.prefix+l.key(w, r, ready.auth), l.rate)
+}
+
+// storeFailed lets the counters rest and speaks of it now and then.
+func (l *RateLimit) storeFailed(err error) {
+	l.failed()
+	if errors.Is(err, errResting) {
+		return
+	}
+	now := time.Now()
+	l.restUntil.Store(now.Add(storeRest).UnixNano())
+	if last := l.silent.Load(); now.UnixNano() >= last && l.silent.CompareAndSwap(last, now.Add(storeSilence).UnixNano()) {
+		l.logger.Error("counting requests failed: they pass unlimited", zap.Error(err))
+	}
+}
+
+// key names the counter of the request. Whatever is not verified is bounded
+// in length and holds no secret.
+func (l *RateLimit) key(w http.ResponseWriter, r *http.Request, auth *authcore.Service) string {
+	switch l.Key {
+	case "user":
+		if id, ok := verifiedUser(w, r, auth); ok {
+			return "u:" + id
+		}
+	case "header":
+		if values := r.Header.Values(l.Header); len(values) > 0 && values[0] != "" {
+			sum := sha256.Sum256([]byte(values[0]))
+			return "h:" + base64.RawURLEncoding.EncodeToString(sum[:16])
+		}
+	}
+	return "ip:" + clientNetwork(r)
+}
+
+// verifiedUser is the user a later mana_auth will find, out of the same
+// caches.
+func verifiedUser(w http.ResponseWriter, r *http.Request, auth *authcore.Service) (id string, ok bool) {
+	if token, ok := bearerToken(r.Header); ok {
+		claims, err := auth.Verify(r.Context(), token)
+		return claims.Subject, err == nil
+	}
+	carried := clientCookies(r)
+	if len(carried) == 0 {
+		return "", false
+	}
+	tokens := auth.Cookies().Tokens(carried)
+	if len(tokens) == 0 {
+		return "", false
+	}
+	session, err := auth.BrowserSession(r.Context(), tokens)
+	if err != nil {
+		return "", false
+	}
+	renewCookie(w, auth, session)
+	return session.User.ID, true
+}
+
+// clientNetwork is the client's address by the server's trusted_proxies; an
+// IPv6 client is its /64, because it may pick any address in there.
+func clientNetwork(r *http.Request) string {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	if text == "" {
+		text = r.RemoteAddr
+		if host, _, err := net.SplitHostPort(text); err == nil {
+			text = host
+		}
+	}
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		return "unknown"
+	}
+	addr = addr.Unmap().WithZone("")
+	if addr.Is4() {
+		return addr.String()
+	}
+	return netip.PrefixFrom(addr, 64).Masked().String()
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*RateLimit)(nil)
+	_ caddy.Validator             = (*RateLimit)(nil)
+	_ caddyhttp.MiddlewareHandler = (*RateLimit)(nil)
+)

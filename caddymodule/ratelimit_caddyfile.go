@@ -1,0 +1,73 @@
+package caddymodule
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// UnmarshalCaddyfile reads the rate limit's directive. Syntax:
+//
+//	mana_rate_limit [<matcher>] <requests>/<duration> {
+//		key ip|user|api_key
+//		key header <name>
+//	}
+//
+// All faults are reported together, each with its file and line.
+func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // directive name
+	p := &blockParser{Dispenser: d, block: "mana_rate_limit"}
+	if args := d.RemainingArgs(); len(args) == 1 {
+		l.parseRate(p, args[0])
+	} else {
+		p.faultf("mana_rate_limit: takes one rate, such as 100/1m, here are %d", len(args))
+	}
+	p.directives(map[string]func(){"key": func() { l.parseKey(p) }})
+	return errors.Join(p.faults...)
+}
+
+func (l *RateLimit) parseRate(p *blockParser, rate string) {
+	count, window, _ := strings.Cut(rate, "/")
+	limit, err := strconv.ParseInt(count, 10, 64)
+	duration, windowErr := caddy.ParseDuration(window)
+	if err != nil || windowErr != nil {
+		p.faultf("mana_rate_limit: %q is not <requests>/<duration>, such as 100/1m", rate)
+		return
+	}
+	l.Limit, l.Window = limit, caddy.Duration(duration)
+}
+
+func (l *RateLimit) parseKey(p *blockParser) {
+	args := p.RemainingArgs()
+	switch {
+	case len(args) == 2 && args[0] == "header":
+		l.Key, l.Header = args[0], args[1]
+	case len(args) == 1 && args[0] != "header":
+		l.Key = args[0]
+	default:
+		p.faultf("key: takes ip, user, api_key or header <name>")
+	}
+	p.noBlock("key")
+}
+
+// parseRateLimit gives every directive of a Caddyfile a zone of its own: its
+// number, which stays the same over reloads of the same file.
+func parseRateLimit(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	l := new(RateLimit)
+	if err := l.UnmarshalCaddyfile(h.Dispenser); err != nil {
+		return nil, err
+	}
+	const state = "mana_rate_limit.zones"
+	zone, _ := h.State[state].(int)
+	h.State[state] = zone + 1
+	l.Zone = strconv.Itoa(zone + 1)
+	return l, nil
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*RateLimit)(nil)

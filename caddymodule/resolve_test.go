@@ -1,0 +1,330 @@
+package caddymodule_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"mana.how/edge/caddymodule"
+)
+
+const someKey = "an-encryption-key-of-some-length-0123456789"
+
+func external() caddymodule.Config {
+	return caddymodule.Config{
+		Database:      &caddymodule.DatabaseConfig{URL: "postgres://mana:pw@db.example.com/mana"},
+		BaseURL:       "https://auth.example.com",
+		EncryptionKey: someKey,
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	t.Parallel()
+	settings, err := external().Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := caddymodule.Facts{
+		BaseURL: "https://auth.example.com", Audience: "manacore", EncryptionKey: someKey,
+		DatabaseURL: "postgres://mana:pw@db.example.com/mana", Mode: "cache statement",
+	}
+	if diff := cmp.Diff(want, settings.Facts(), cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// The environment of the replaced service starts this one without a config.
+func TestEnvironmentOfTheReplacedService(t *testing.T) {
+	t.Parallel()
+	settings, err := caddymodule.Config{}.Resolve(map[string]string{
+		"NODE_ENV":              "production",
+		"DATABASE_URL":          "postgresql://mana:pw@db.example.com:5432/manacore",
+		"BASE_URL":              "https://auth.mana.how/",
+		"JWT_ISSUER":            "manacore",
+		"JWT_AUDIENCE":          "apps",
+		"COOKIE_DOMAIN":         ".mana.how",
+		"CORS_ORIGINS":          "https://mana.how, https://chat.mana.how,http://localhost:5173",
+		"REDIS_HOST":            "cache.example.com",
+		"REDIS_PORT":            "6380",
+		"REDIS_PASSWORD":        "p@ss/word",
+		"BETTER_AUTH_SECRET":    someKey,
+		"MANA_CORE_SERVICE_KEY": "service-key",
+		"SMTP_HOST":             "smtp.example.com",
+		"SMTP_PASSWORD":         "x",
+		"STRIPE_SECRET_KEY":     "sk_test_x",
+		"S3_ENDPOINT":           "https://s3.example.com",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := caddymodule.Facts{
+		BaseURL: "https://auth.mana.how", Audience: "apps", CookieDomain: ".mana.how",
+		ServiceKey: "service-key", LegacySecret: someKey,
+		Origins:     []string{"https://mana.how", "https://chat.mana.how", "http://localhost:5173"},
+		DatabaseURL: "postgresql://mana:pw@db.example.com:5432/manacore", Mode: "cache statement",
+		Redis: "redis://:p%40ss%2Fword@cache.example.com:6380",
+	}
+	if diff := cmp.Diff(want, settings.Facts()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestConfigWinsOverEnvironment(t *testing.T) {
+	t.Parallel()
+	c := external()
+	c.Audience, c.CookieDomain = "own", "example.com"
+	c.TrustedOrigins = []string{"https://a.example.com"}
+	c.Redis, c.ServiceKey = "redis://own:6379", "own-service-key"
+	c.AccessTokenTTL, c.RefreshTokenTTL = "5m", "2d"
+	c.Database.Direct = "postgres://mana:pw@pg.example.com/mana"
+	settings, err := c.Resolve(map[string]string{
+		"DATABASE_URL": "postgres://other/other", "BASE_URL": "https://other.test", "JWT_AUDIENCE": "other",
+		"COOKIE_DOMAIN": ".other.test", "CORS_ORIGINS": "https://other.test", "REDIS_HOST": "other",
+		"MANA_CORE_SERVICE_KEY": "other", "MANA_ENCRYPTION_KEY": "other",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := caddymodule.Facts{
+		BaseURL: "https://auth.example.com", Audience: "own", CookieDomain: "example.com",
+		ServiceKey: "own-service-key", EncryptionKey: someKey,
+		Origins:     []string{"https://a.example.com"},
+		DatabaseURL: "postgres://mana:pw@db.example.com/mana", Direct: "postgres://mana:pw@pg.example.com/mana",
+		Mode: "cache describe", Redis: "redis://own:6379",
+		AccessTokenTTL: 5 * time.Minute, RefreshTokenTTL: 48 * time.Hour,
+	}
+	if diff := cmp.Diff(want, settings.Facts()); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestEmbeddedDefaults(t *testing.T) {
+	t.Parallel()
+	settings, err := caddymodule.Config{BaseURL: "https://auth.mana.localhost:8443"}.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := settings.Facts().DatabaseDir
+	if !filepath.IsAbs(dir) || !strings.HasSuffix(dir, filepath.Join("mana", "postgres")) {
+		t.Errorf("folder of the embedded database: %q", dir)
+	}
+	explicit := caddymodule.Config{
+		BaseURL:  "https://auth.mana.localhost:8443",
+		Database: &caddymodule.DatabaseConfig{Embedded: &caddymodule.EmbeddedConfig{}},
+	}
+	settings, err = explicit.Resolve(map[string]string{"DATABASE_URL": "postgres://other/other"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := settings.Facts(); got.DatabaseURL != "" || got.DatabaseDir != dir {
+		t.Errorf("embedded, yet %+v", got)
+	}
+}
+
+func TestAllFaultsTogether(t *testing.T) {
+	t.Parallel()
+	_, err := caddymodule.Config{
+		Database:          &caddymodule.DatabaseConfig{URL: "mysql://db/mana", QueryMode: "fast"},
+		Redis:             "http://cache",
+		BaseURL:           "auth.example.com",
+		CookieDomain:      ".co.uk",
+		TrustedOrigins:    []string{"https://a.example.com/path"},
+		EncryptionKey:     "short",
+		AccessTokenTTL:    "soon",
+		RefreshTokenTTL:   "-1m",
+		EmailVerification: "required",
+		SMTP:              &caddymodule.SMTPConfig{Port: "70000"},
+		Stripe:            &caddymodule.StripeConfig{},
+		Storage:           &caddymodule.StorageConfig{},
+	}.Resolve(nil)
+	if err == nil {
+		t.Fatal("no fault")
+	}
+	for _, name := range []string{
+		"database: not a PostgreSQL URL", `database: query_mode "fast"`, "redis:", "base_url:",
+		"cookie_domain:", "trusted_origins:", "encryption_key:", `access_token_ttl: "soon"`, `refresh_token_ttl: "-1m"`,
+		"email_verification: required is not supported", "smtp: smtp is not supported", `smtp: port "70000"`,
+		"stripe: stripe is not supported", "storage: storage is not supported",
+	} {
+		if !strings.Contains("\n"+err.Error(), "\n"+name) {
+			t.Errorf("no fault that begins with %q in:\n%v", name, err)
+		}
+	}
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		change func(*caddymodule.Config)
+		env    map[string]string
+		want   string
+	}{
+		"base_url missing": {
+			change: func(c *caddymodule.Config) { c.BaseURL = "" },
+			want:   "base_url: missing",
+		},
+		"issuer that is no URL": {
+			change: func(c *caddymodule.Config) { c.BaseURL = "" },
+			env:    map[string]string{"JWT_ISSUER": "manacore"},
+			want:   `JWT_ISSUER is "manacore", which is no URL`,
+		},
+		"base_url with a path": {
+			change: func(c *caddymodule.Config) { c.BaseURL = "https://auth.example.com/auth" },
+			want:   "base_url: must be scheme and host only",
+		},
+		"database comes out empty": {
+			change: func(c *caddymodule.Config) { c.Database.URL = "{env.MANA_TEST_NOT_SET}" },
+			want:   "database: comes out empty",
+		},
+		"embedded and URL": {
+			change: func(c *caddymodule.Config) { c.Database.Embedded = &caddymodule.EmbeddedConfig{} },
+			want:   "database: is either embedded or a URL, not both",
+		},
+		"encryption_key missing": {
+			change: func(c *caddymodule.Config) { c.EncryptionKey = "" },
+			want:   "encryption_key: missing",
+		},
+		"encryption_key comes out empty": {
+			change: func(c *caddymodule.Config) { c.EncryptionKey = "{env.MANA_TEST_NOT_SET}" },
+			want:   "encryption_key: comes out empty",
+		},
+		"unknown placeholder": {
+			change: func(c *caddymodule.Config) { c.Audience = "{http.request.host}" },
+			want:   "audience: unrecognized placeholder {http.request.host}",
+		},
+		"cookie_domain elsewhere": {
+			change: func(c *caddymodule.Config) { c.CookieDomain = ".mana.how" },
+			want:   "cookie_domain:",
+		},
+		"cookie_domain is an address": {
+			change: func(c *caddymodule.Config) { c.CookieDomain = "192.0.2.1" },
+			want:   "cookie_domain:",
+		},
+		"COOKIE_DOMAIN is named": {
+			env:  map[string]string{"COOKIE_DOMAIN": "co.uk"},
+			want: "cookie_domain (from COOKIE_DOMAIN):",
+		},
+		"DATABASE_URL is named": {
+			change: func(c *caddymodule.Config) { c.Database = nil },
+			env:    map[string]string{"DATABASE_URL": "db.example.com"},
+			want:   "database (from DATABASE_URL):",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := external()
+			if tt.change != nil {
+				tt.change(&c)
+			}
+			_, err := c.Resolve(tt.env)
+			if err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %v, want %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestPlaceholders(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte(someKey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c := external()
+	c.EncryptionKey = "{file." + file + "}"
+	c.Redis = "{env.MANA_TEST_NOT_SET}"
+	settings, err := c.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := settings.Facts(); got.EncryptionKey != someKey || got.Redis != "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// No secret is in a fault, and none in what prints settings, however that is done.
+func TestSecretsAreNotPrinted(t *testing.T) {
+	t.Parallel()
+	const secret = "hunter2secret"
+	bad := caddymodule.Config{
+		Database: &caddymodule.DatabaseConfig{
+			URL: "postgres://u:" + secret + "/x#{y}@h:port/db", Direct: "mysql://u:" + secret + "@h/db",
+		},
+		Redis:         "redis://:" + secret + "{z}@h:p:1",
+		BaseURL:       "https://u:" + secret + "@auth.example.com",
+		EncryptionKey: secret,
+		ServiceKey:    "{" + secret + "}",
+	}
+	_, err := bad.Resolve(nil)
+	if err == nil || strings.Contains(err.Error(), secret) {
+		t.Errorf("fault texts: %v", err)
+	}
+
+	good := external()
+	good.Database.URL = "postgres://u:" + secret + "@db/mana"
+	good.EncryptionKey = strings.Repeat(secret, 4)
+	good.ServiceKey, good.Redis = secret, "redis://:"+secret+"@cache:6379"
+	settings, err := good.Resolve(map[string]string{"BETTER_AUTH_SECRET": strings.Repeat(secret, 3)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var logged strings.Builder
+	slog.New(slog.NewTextHandler(&logged, nil)).Info("x", "settings", settings, "key", settings.ServiceKey)
+	marshalled, err := json.Marshal(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped := struct{ s caddymodule.Settings }{settings}
+	for how, text := range map[string]string{
+		"%v": fmt.Sprintf("%v", settings), "%+v": fmt.Sprintf("%+v", settings), "%#v": fmt.Sprintf("%#v", settings),
+		"nested": fmt.Sprintf("%+v %#v", wrapped, wrapped), "%s": fmt.Sprintf("%s %q %x", settings.ServiceKey, settings.ServiceKey, settings.ServiceKey),
+		"log": logged.String(), "JSON": string(marshalled),
+	} {
+		if strings.Contains(text, secret) || strings.Contains(text, fmt.Sprintf("%x", secret)) {
+			t.Errorf("%s shows a secret: %s", how, text)
+		}
+	}
+}
+
+func TestRuntimeIsSharedByEqualSettingsOnly(t *testing.T) {
+	t.Parallel()
+	base, err := external().Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same, err := external().Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !caddymodule.SameRuntime(base, same) {
+		t.Error("equal settings do not share a runtime")
+	}
+	for name, change := range map[string]func(*caddymodule.Config){
+		"database":        func(c *caddymodule.Config) { c.Database.URL += "2" },
+		"password":        func(c *caddymodule.Config) { c.Database.URL = "postgres://mana:pw2@db.example.com/mana" },
+		"query mode":      func(c *caddymodule.Config) { c.Database.QueryMode = "exec" },
+		"redis":           func(c *caddymodule.Config) { c.Redis = "redis://cache" },
+		"encryption key":  func(c *caddymodule.Config) { c.EncryptionKey += "2" },
+		"audience":        func(c *caddymodule.Config) { c.Audience = "other" },
+		"trusted origins": func(c *caddymodule.Config) { c.TrustedOrigins = []string{"https://x.example.com"} },
+		"ttl":             func(c *caddymodule.Config) { c.AccessTokenTTL = "5m" },
+	} {
+		c := external()
+		change(&c)
+		other, err := c.Resolve(nil)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if caddymodule.SameRuntime(base, other) {
+			t.Errorf("another %s shares the runtime", name)
+		}
+	}
+}

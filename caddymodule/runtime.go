@@ -1,0 +1,134 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"github.com/ulule/limiter/v3"
+
+	"mana.how/edge/authcore"
+)
+
+// Runtime is what lives behind the app: connections, keys and caches. It is
+// shared by all generations of the config whose settings are equal.
+type Runtime struct {
+	// Auth is the identity core.
+	Auth *authcore.Service
+	// Pool are the connections to the database, as the login role.
+	Pool *pgxpool.Pool
+	// Redis is nil where none is configured.
+	Redis redis.UniversalClient
+	// Limits counts for rate limits, in Redis or in this process.
+	Limits limiter.Store
+
+	key       settingsKey
+	handedOut atomic.Bool
+	closers   []func() // in order of acquisition
+	closeOnce sync.Once
+	background
+}
+
+// background are the goroutines of a runtime.
+type background struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// newRuntime connects, migrates and starts. Where it fails it has closed what
+// it had opened. ctx bounds the start only.
+func newRuntime(ctx context.Context, s Settings, log *slog.Logger) (_ *Runtime, err error) {
+	run, cancel := context.WithCancel(context.Background())
+	rt := &Runtime{key: s.key(), background: background{cancel: cancel}}
+	defer func() {
+		if err != nil {
+			rt.close()
+		}
+	}()
+
+	dsn, secrets, err := rt.openDatabase(ctx, s, log)
+	if err != nil {
+		return nil, err
+	}
+	if err := rt.openLimits(s.redis, log); err != nil {
+		return nil, err
+	}
+	config := s.auth()
+	config.Secrets = secrets
+	rt.Auth, err = authcore.New(ctx, config, authcore.Deps{
+		Pool: rt.Pool, ListenDSN: dsn.listen, Limits: rt.Limits, Redis: rt.Redis,
+		Logger: log, Observer: collectors.authObserver(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("start the identity core: %w", err)
+	}
+	rt.onClose(rt.Auth.Close)
+
+	rt.do(func() { keepRunning(run, rt.Auth.Run, log) })
+	rt.do(func() { collectors.countUsers(run, rt.Pool, log) })
+	return rt, nil
+}
+
+// openLimits picks where rate limits are counted.
+func (rt *Runtime) openLimits(url Secret, log *slog.Logger) error {
+	rt.Limits = processLimits()
+	if !url.IsSet() {
+		return nil
+	}
+	shared, release, err := acquireRedis(url, log)
+	if err != nil {
+		return err
+	}
+	rt.onClose(release)
+	rt.Redis, rt.Limits = shared.client, shared.limits
+	return nil
+}
+
+func (rt *Runtime) onClose(f func()) { rt.closers = append(rt.closers, f) }
+
+func (b *background) do(f func()) {
+	b.done.Go(f)
+}
+
+// handOut notes that a request may hold the runtime.
+func (rt *Runtime) handOut() {
+	if !rt.handedOut.Load() {
+		rt.handedOut.Store(true)
+	}
+}
+
+// close ends the background work and gives back everything, newest first.
+func (rt *Runtime) close() {
+	rt.closeOnce.Do(func() {
+		rt.cancel()
+		rt.done.Wait()
+		for i := len(rt.closers) - 1; i >= 0; i-- {
+			rt.closers[i]()
+		}
+	})
+}
+
+// keepRunning runs a service until ctx ends, and again after a second where it
+// gave up before.
+func keepRunning(ctx context.Context, run func(context.Context) error, log *slog.Logger) {
+	for ctx.Err() == nil {
+		err := run(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if err == nil {
+			err = errors.New("it ended")
+		}
+		log.Error("the identity core's background work stopped, starting it again", "error", err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package caddymodule
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"hash"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore"
+)
+
+// Settings is the resolved configuration: no placeholder, no default left to
+// fill in. Its secrets do not print.
+type Settings struct {
+	// BaseURL is the issuer, scheme and host only.
+	BaseURL *url.URL
+	// Audience of access tokens.
+	Audience string
+	// CookieDomain of the sign-on cookie; empty is the host of BaseURL alone.
+	CookieDomain string
+	// Origins are the trusted ones, that of BaseURL included.
+	Origins authcore.Origins
+	// ServiceKey opens internal routes. Where it is not set they stay closed.
+	ServiceKey Secret
+
+	// AccessTokenTTL and RefreshTokenTTL are zero where authcore's defaults hold.
+	AccessTokenTTL, RefreshTokenTTL time.Duration
+
+	trustedOrigins []string
+	database       database
+	redis          Secret // URL; not set without Redis
+	encryptionKey  Secret // not set: the embedded database's own
+	legacySecret   Secret // BETTER_AUTH_SECRET
+}
+
+// database is where the state lives: dir for the embedded one, else url.
+type database struct {
+	dir       string
+	url       Secret
+	direct    Secret // not set: url leads to PostgreSQL itself
+	queryMode pgx.QueryExecMode
+}
+
+func (d database) embedded() bool { return d.dir != "" }
+
+// auth is the configuration of the identity core but for its secrets.
+func (s Settings) auth() authcore.Config {
+	return authcore.Config{
+		BaseURL:         s.BaseURL.String(),
+		Audience:        s.Audience,
+		CookieDomain:    s.CookieDomain,
+		TrustedOrigins:  s.trustedOrigins,
+		AccessTokenTTL:  s.AccessTokenTTL,
+		RefreshTokenTTL: s.RefreshTokenTTL,
+	}
+}
+
+// settingsKey names a runtime in the pool without holding what it was made of.
+type settingsKey [sha256.Size]byte
+
+// key is equal for settings that may share a runtime, and for those only.
+func (s Settings) key() settingsKey {
+	h := sha256.New()
+	hashFields(h,
+		s.BaseURL.String(), s.Audience, s.CookieDomain,
+		s.AccessTokenTTL.String(), s.RefreshTokenTTL.String(),
+		s.database.dir, s.database.url.Reveal(), s.database.direct.Reveal(), s.database.queryMode.String(),
+		s.redis.Reveal(), s.encryptionKey.Reveal(), s.legacySecret.Reveal(),
+		strconv.Itoa(len(s.trustedOrigins)))
+	hashFields(h, s.trustedOrigins...)
+	return settingsKey(h.Sum(nil))
+}
+
+// hashFields writes each field behind its length, so that no two lists of
+// fields run together into the same bytes.
+func hashFields(h hash.Hash, fields ...string) {
+	var n [8]byte
+	for _, f := range fields {
+		binary.BigEndian.PutUint64(n[:], uint64(len(f)))
+		h.Write(n[:])
+		h.Write([]byte(f))
+	}
+}
