@@ -1,0 +1,60 @@
+# Mana Edge. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL  := /bin/bash
+TAGS   := nobadger,nomysql,nopgx
+FLAGS  := -tags $(TAGS)
+LDFLAGS = -ldflags "-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VERSION)"
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.0.0)
+# More flags for `go test`: make test TESTFLAGS=-v
+TESTFLAGS ?=
+# How long the soak test runs: make soak SOAK=1h
+SOAK ?= 10m
+
+.PHONY: help run build test lint bench soak xcaddy fmt clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: build ## start the edge of Caddyfile.example with the demo app behind its gate
+	@.ci/packages initdb || true
+	@bin/demo-app & demo=$$!; \
+	bin/mana-edge run --config Caddyfile.example --adapter caddyfile & edge=$$!; \
+	trap 'kill $$edge $$demo 2>/dev/null; wait' INT TERM EXIT; \
+	wait $$edge
+
+build: ## build bin/mana-edge and bin/demo-app
+	go build $(FLAGS) $(LDFLAGS) -trimpath -o bin/ ./cmd/mana-edge ./cmd/demo-app
+
+# Everything is compiled once, for the race detector: vet, linters and tests share that build.
+test: ## format, vet, linters and every test, with the race detector; installs what they need when it may
+	@.ci/packages initdb pgbouncer redis-server chromium
+	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
+	go vet -race $(FLAGS) ./...
+	@$(MAKE) --no-print-directory lint
+	go test -race $(FLAGS) -timeout 20m $(TESTFLAGS) ./...
+	cd bench && go vet -race $(FLAGS) ./... && go test -race $(FLAGS) $(TESTFLAGS) ./...
+
+lint: bin/golangci-lint ## the linters of .golangci.yml, import rules included
+	GOFLAGS="$$(go env GOFLAGS) -race" bin/golangci-lint run
+
+bench: build ## measure the targets of the README, peers included; prints medians and ratios
+	@.ci/packages initdb
+	cd bench && go run $(FLAGS) . -root ..
+
+soak: ## hammer a running edge with reloads and revocations for SOAK (10m)
+	@.ci/packages initdb
+	go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/mana-edge -soak $(SOAK)
+
+xcaddy: ## build the binary that xcaddy.toml describes, with xcaddy
+	go run $(FLAGS) ./cmd/xbuild -config xcaddy.toml
+
+fmt: ## gofmt, and caddy fmt for the example
+	gofmt -w .
+	go run $(FLAGS) ./cmd/mana-edge fmt --overwrite Caddyfile.example
+
+clean: ## remove what was built
+	rm -rf bin
+
+# The linter is a module of its own, so that its dependencies stay out of go.mod.
+bin/golangci-lint: tools/go.mod
+	go build -C tools -o ../bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint

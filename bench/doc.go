@@ -1,0 +1,17 @@
+// Command bench measures what the gate costs and what the edge can do, on the
+// machine it runs on. Absolute figures of one machine say little, so whatever
+// is compared runs in alternating rounds of one run, and the medians of the
+// rounds' ratios are printed beside their targets:
+//
+//	gate        the same binary, the same upstream: without the gate, with a
+//	            bearer token, with the sign-on cookie
+//	peers       caddy-security's authorize with a token of its own; caddy-ratelimit
+//	            against mana_rate_limit
+//	sign-in     logins a second against the argon2id hashes the CPU can do
+//	api         refresh and validate
+//	memory      resident set idle, and with 100 000 cached sessions
+//	cold start  process start to the first answer, database initialised
+//
+// Everything listens on 127.0.0.1, runs for a bounded time and is stopped at
+// the end.
+package main

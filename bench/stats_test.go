@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestMedianAndRatio(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		in   []float64
+		want float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{4, 1, 3}, 3}, {[]float64{4, 1, 3, 2}, 2.5}} {
+		if got := median(test.in); got != test.want {
+			t.Errorf("median(%v) = %v, want %v", test.in, got, test.want)
+		}
+	}
+	if got := ratio([]float64{1, 9, 4}, []float64{2, 10, 4}); got != 0.9 {
+		t.Errorf("ratio = %v", got)
+	}
+}
+
+func TestReadAnswer(t *testing.T) {
+	t.Parallel()
+	const two = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" +
+		"HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+	type answer struct {
+		Status int
+		Body   string
+	}
+	var got []answer
+	r := bufio.NewReader(strings.NewReader(two))
+	for range 2 {
+		status, body, err := readAnswer(r, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, answer{status, string(body)})
+	}
+	if diff := cmp.Diff([]answer{{200, "ok"}, {401, "abcde"}}, got); diff != "" {
+		t.Errorf("answers (-want +got):\n%s", diff)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("X-Test") != "1" {
+			w.WriteHeader(http.StatusTeapot)
+		}
+	}))
+	t.Cleanup(server.Close)
+	load := Load{Address: server.Listener.Addr().String(), Clients: 2, Request: func(int, int) []byte { return get("app", "/", "X-Test: 1") }}
+	sample, err := load.Run(context.Background(), 50*time.Millisecond)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if sample.Requests == 0 || sample.Rate() <= 0 || sample.P99 < sample.P50 {
+		t.Errorf("sample = %+v", sample)
+	}
+	load.Request = func(int, int) []byte { return get("app", "/") }
+	if _, err := load.Run(context.Background(), 50*time.Millisecond); err == nil {
+		t.Error("a refused request is no error")
+	}
+}

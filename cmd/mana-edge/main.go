@@ -1,0 +1,16 @@
+// Command mana-edge is Caddy with the Mana Edge module and Caddy's standard
+// modules. It has Caddy's commands and one group of its own, "mana".
+package main
+
+import (
+	_ "time/tzdata" // zones for log formats and templates on bare images
+
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // Caddy's own modules
+
+	_ "mana.how/edge" // this module
+)
+
+func main() {
+	caddycmd.Main()
+}
