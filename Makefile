@@ -25,12 +25,12 @@ run: build ## start the edge of Caddyfile.example with the demo app behind its g
 build: ## build bin/mana-edge and bin/demo-app
 	go build $(FLAGS) $(LDFLAGS) -trimpath -o bin/ ./cmd/mana-edge ./cmd/demo-app
 
-# Everything is compiled once, for the race detector: vet, linters and tests share that build.
-test: ## format, vet, linters and every test, with the race detector; installs what they need when it may
+# Everything is compiled once, for the race detector: vet and tests share that build. The import rules are a test too;
+# `make lint` checks them with the rest, apart from here because building the linter takes longer than all tests.
+test: ## format, vet and every test, with the race detector; installs what they need when it may
 	@.ci/packages initdb pgbouncer redis-server chromium
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	go vet -race $(FLAGS) ./...
-	@$(MAKE) --no-print-directory lint
 	go test -race $(FLAGS) -timeout 20m $(TESTFLAGS) ./...
 	cd bench && go vet -race $(FLAGS) ./... && go test -race $(FLAGS) $(TESTFLAGS) ./...
 

@@ -10,7 +10,8 @@ import (
 
 const (
 	nonPersistentTTL = 24 * time.Hour
-	renewAfter       = 24 * time.Hour   // of use, before the cookie's end is moved on
+	renewAfter       = 24 * time.Hour // of use, before the cookie's end is moved on
+	renewWait        = time.Second
 	recheckAfter     = time.Minute      // a cached session is read again, off the request's path
 	trustDuring      = 15 * time.Minute // how long a cached session is believed while the database is away
 )
@@ -22,6 +23,7 @@ type cachedSession struct {
 	Session    Session
 	ReadAt     time.Time
 	rechecking atomic.Bool
+	renewing   atomic.Bool // once an entry: a renewal that fails is tried again after the next reading
 	bearer     atomic.Pointer[bearer]
 }
 
@@ -73,9 +75,13 @@ func (s *Service) browserSession(ctx context.Context, token string) (found *cach
 			return nil, false, err
 		}
 	}
-	if s.renewable(found.Session, now) {
-		if next, err := s.renew(ctx, token, id, found); err == nil {
+	if s.renewable(found.Session, now) && found.renewing.CompareAndSwap(false, true) {
+		next, err := s.renew(ctx, token, id, found)
+		if err == nil {
 			return next, true, nil
+		}
+		if !errors.Is(err, ErrNoSession) {
+			s.log.Warn("renew a browser session", "error", err)
 		}
 	}
 	if hit && now.Sub(found.ReadAt) > recheckAfter && found.rechecking.CompareAndSwap(false, true) {
@@ -172,16 +178,17 @@ func (s *Service) renewedEnd(ses Session, now time.Time) time.Time {
 // renew moves a session's end. Only the caller that moved it reports so, and
 // so the cookie is sent once.
 func (s *Service) renew(ctx context.Context, token string, id digest, old *cachedSession) (*cachedSession, error) {
-	ctx = context.WithoutCancel(ctx)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewWait)
+	defer cancel()
 	end := s.renewedEnd(old.Session, s.now())
 	n, err := s.exec(ctx, system(),
-		`UPDATE auth.sessions SET expires_at = $1, updated_at = now()
-		 WHERE id = $2 AND revoked_at IS NULL AND expires_at < $1 - interval '30 seconds'`, end, old.Session.ID)
+		`UPDATE auth.sessions SET expires_at = $1::timestamptz, updated_at = now()
+		 WHERE id = $2 AND revoked_at IS NULL AND expires_at < $1::timestamptz - interval '30 seconds'`, end, old.Session.ID)
 	if err != nil {
 		return nil, err
 	}
 	if n == 0 {
-		return nil, ErrNoSession
+		return nil, ErrNoSession // another edge, or another request, was first
 	}
 	return s.readSession(ctx, token, id)
 }

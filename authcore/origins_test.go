@@ -247,6 +247,7 @@ func TestReturnTarget(t *testing.T) {
 		{"https://chat.mana.how/\x7f", ""},
 		{"https://chat.mana.how/\xff", ""},
 		{"https://chat.mana.how/" + strings.Repeat("a", 5000), ""},
+		{"/" + strings.Repeat("`", 2000), ""}, // too long once it is escaped
 		{"https://[::1]/", ""},
 		{"https://*.mana.how/", ""},
 	} {

@@ -49,7 +49,11 @@ func (o Origins) ReturnTarget(raw string) (string, bool) {
 	if path == "" {
 		rest = "/" + rest
 	}
-	return at.String() + escapeTarget(rest), true
+	target := at.String() + escapeTarget(rest)
+	if len(target) > maxTargetLength {
+		return "", false
+	}
+	return target, true
 }
 
 // plainPath reports whether a path means the same to everyone, however often

@@ -61,7 +61,8 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-// Faults lists everything that is wrong with the configuration.
+// Faults lists everything that is wrong with the configuration. The secrets
+// are left out: with an embedded database they come only at the start.
 func (c Config) Faults() []error {
 	c = c.withDefaults()
 	var faults []error
@@ -154,7 +155,11 @@ type Service struct {
 // running for revocations of other edges to arrive.
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	cfg = cfg.withDefaults()
-	if faults := cfg.Faults(); len(faults) > 0 {
+	faults := cfg.Faults()
+	if !cfg.Secrets.set() {
+		faults = append(faults, errors.New("encryption_key: missing"))
+	}
+	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
 	origins, _ := ParseOrigins(cfg.BaseURL, cfg.TrustedOrigins)
@@ -191,9 +196,18 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	return s, nil
 }
 
-// Close waits for readings in the background, so that the pool may be closed
-// after it. No other method may be called any more.
-func (s *Service) Close() { s.rechecks.Wait() }
+// Format implements [fmt.Formatter]: a printed service shows none of its keys.
+func (s *Service) Format(state fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(state, "identity core of %s", s.cfg.BaseURL)
+}
+
+// Close ends what is still open, since nobody could revoke it any more, and
+// waits for readings in the background, so that the pool may be closed after
+// it. No other method may be called any more.
+func (s *Service) Close() {
+	s.watchers.endAll()
+	s.rechecks.Wait()
+}
 
 // Cookies writes and reads the SSO cookie.
 func (s *Service) Cookies() Cookies { return s.cookies }

@@ -71,3 +71,22 @@ func (ws *watchers) end(rev revocation) {
 		w.cancel()
 	}
 }
+
+// endAll cancels every watch.
+func (ws *watchers) endAll() {
+	for i := range ws.shards {
+		sh := &ws.shards[i]
+		var ended []*watch
+		sh.Lock()
+		for userID, set := range sh.byUser {
+			for w := range set {
+				ended = append(ended, w)
+			}
+			delete(sh.byUser, userID)
+		}
+		sh.Unlock()
+		for _, w := range ended {
+			w.cancel()
+		}
+	}
+}

@@ -125,6 +125,10 @@ func moduleVersion() string {
 
 // ServeHTTP answers the request. It calls no next handler.
 func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	// A gate before us on the same site has taken the edge's cookies away.
+	if own := clientCookies(r); len(own) > 0 {
+		r.Header["Cookie"] = own
+	}
 	h.handler.ServeHTTP(w, r)
 	return nil
 }

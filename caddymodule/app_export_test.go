@@ -44,18 +44,8 @@ func (s Settings) Facts() Facts {
 // SameRuntime tells whether two settings would share a runtime.
 func SameRuntime(a, b Settings) bool { return a.key() == b.key() }
 
-// LetGoAfter sets how long unused runtimes linger, and returns what restores it.
-func LetGoAfter(grace time.Duration) (restore func()) {
-	shared.mu.Lock()
-	defer shared.mu.Unlock()
-	before := shared.grace
-	shared.grace = grace
-	return func() {
-		shared.mu.Lock()
-		defer shared.mu.Unlock()
-		shared.grace = before
-	}
-}
+// Tests do not wait for the longest request.
+func init() { shared.grace = 50 * time.Millisecond }
 
 // OpenRuntimes is how many runtimes this process holds, lingering ones included.
 func OpenRuntimes() int {

@@ -658,3 +658,38 @@ func TestGateRenewsTheCookie(t *testing.T) {
 		t.Errorf("Set-Cookie %q", set)
 	}
 }
+
+// The scheme of the way back is X-Forwarded-Proto's only where the server
+// trusts the proxy that says so.
+func TestGateForwardedProto(t *testing.T) {
+	t.Parallel()
+	g := gate(gateService(t, pgtest.New(t)), &caddymodule.Gate{})
+	for trusted, want := range map[bool]string{true: gateApp + "/x", false: ""} {
+		w := httptest.NewRecorder()
+		r := ask("GET", "http://chat.example.test/x", "Sec-Fetch-Mode: navigate", "X-Forwarded-Proto: https", "X-Forwarded-Host: evil.test")
+		r = caddyhttp.PrepareRequest(r, caddy.NewReplacer(), w, nil)
+		caddyhttp.SetVar(r.Context(), caddyhttp.TrustedProxyVarKey, trusted)
+		if err := g.ServeHTTP(w, r, nil); err != nil {
+			t.Fatal(err)
+		}
+		location, err := url.Parse(w.Header().Get("Location"))
+		if err != nil || w.Code != 302 || location.Query().Get("returnUrl") != want {
+			t.Errorf("trusted %v: %d %v, %v", trusted, w.Code, location, err)
+		}
+	}
+}
+
+// caddy-security#275: no path is too odd to be refused in order.
+func TestGateOddPaths(t *testing.T) {
+	t.Parallel()
+	g := gate(gateService(t, pgtest.New(t)), &caddymodule.Gate{})
+	for _, path := range []string{"", "*", "//evil.test/", "/%00", "/a/../b", `/\evil.test`} {
+		r := ask("GET", "/", "Sec-Fetch-Mode: navigate")
+		r.URL = &url.URL{Path: path}
+		w, _ := serve(t, g, r)
+		location, err := url.Parse(w.Header().Get("Location"))
+		if err != nil || w.Code != 302 || !strings.HasPrefix(location.Query().Get("returnUrl"), gateApp+"/") {
+			t.Errorf("%q: %d %v, %v", path, w.Code, location, err)
+		}
+	}
+}
