@@ -250,7 +250,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 // server that runs.
 func TestCommandsOnTheEmbeddedDatabase(t *testing.T) {
 	stopAtEnd(t)
-	dir := filepath.Join(pgtest.Dir(t), "pg")
+	dir := pgtest.Dir(t)
 	app := map[string]any{
 		"database": map[string]any{"embedded": map[string]any{"dir": dir}}, "base_url": "https://auth.example.com",
 	}
