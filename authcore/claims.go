@@ -5,6 +5,7 @@ import "time"
 // Role is what a user may do on the platform as a whole.
 type Role string
 
+// The roles there are.
 const (
 	RoleUser    Role = "user"
 	RoleAdmin   Role = "admin"

@@ -2,13 +2,11 @@ package caddymodule
 
 import (
 	"errors"
-	"net/http"
 	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	promcollectors "github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api"
@@ -21,7 +19,6 @@ var collectors = newMetrics()
 // metrics are named as the replaced service named them, so that its dashboards
 // and alerts go on working, and mana_… where it had nothing of the kind.
 type metrics struct {
-	own *prometheus.Registry
 	all []prometheus.Collector
 
 	requests *prometheus.CounterVec
@@ -37,7 +34,7 @@ type metrics struct {
 }
 
 func newMetrics() *metrics {
-	m := &metrics{own: prometheus.NewPedanticRegistry()}
+	m := &metrics{}
 	request := []string{"method", "route", "status"}
 	m.requests = add(m, prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "http_requests_total", Help: "Requests the API answered.",
@@ -73,7 +70,6 @@ func newMetrics() *metrics {
 	m.all = append(m.all, poolCollector{m},
 		promcollectors.NewProcessCollector(promcollectors.ProcessCollectorOpts{Namespace: "auth"}))
 
-	m.own.MustRegister(m.all...)
 	return m
 }
 
@@ -107,11 +103,6 @@ func (m *metrics) registerAt(registry *prometheus.Registry) error {
 		}
 	}
 	return nil
-}
-
-// handler serves the collectors of this process in the Prometheus text format.
-func (m *metrics) handler() http.Handler {
-	return promhttp.HandlerFor(m.own, promhttp.HandlerOpts{})
 }
 
 // api is what the JSON API reports to.

@@ -3,11 +3,7 @@ package caddymodule
 import "github.com/prometheus/client_golang/prometheus"
 
 // uncounted are the requests that the counters of a rate limit lost.
-var uncounted = func() prometheus.Counter {
-	c := add(collectors, prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "mana_rate_limit_failures_total",
-		Help: "Requests that passed mana_rate_limit unlimited because its counters failed.",
-	}))
-	collectors.own.MustRegister(c)
-	return c
-}()
+var uncounted = add(collectors, prometheus.NewCounter(prometheus.CounterOpts{
+	Name: "mana_rate_limit_failures_total",
+	Help: "Requests that passed mana_rate_limit unlimited because its counters failed.",
+}))

@@ -117,22 +117,22 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, rt *route, params []
 		}
 	}
 	if rt == nil {
-		a.refuse(w, r, nil, nil, notInTable(r))
+		a.refuse(w, r, nil, notInTable(r))
 		return
 	}
 	c := &call{api: a, route: rt, r: r, header: w.Header(), params: params}
-	defer a.recovered(w, r, rt, c)
+	defer a.recovered(w, r, rt)
 	if err := a.limit(w, r, rt); err != nil {
-		a.refuse(w, r, rt, c, err)
+		a.refuse(w, r, rt, err)
 		return
 	}
 	if err := c.prepare(w); err != nil {
-		a.refuse(w, r, rt, c, err)
+		a.refuse(w, r, rt, err)
 		return
 	}
 	resp, err := rt.handler.run(r.Context(), c)
 	if err != nil {
-		a.refuse(w, r, rt, c, err)
+		a.refuse(w, r, rt, err)
 		return
 	}
 	a.respond(w, r, rt, resp)
@@ -140,7 +140,7 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, rt *route, params []
 
 // recovered turns a panic of a handler into a 500, as any unknown error. The
 // one that aborts a response on purpose goes on.
-func (a *api) recovered(w http.ResponseWriter, r *http.Request, rt *route, c *call) {
+func (a *api) recovered(w http.ResponseWriter, r *http.Request, rt *route) {
 	v := recover()
 	if v == nil {
 		return
@@ -148,7 +148,7 @@ func (a *api) recovered(w http.ResponseWriter, r *http.Request, rt *route, c *ca
 	if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 		panic(v)
 	}
-	a.refuse(w, r, rt, c, &panicError{v})
+	a.refuse(w, r, rt, &panicError{v})
 }
 
 // statusWriter remembers the status of an answer.

@@ -9,6 +9,7 @@ import (
 // Language is one the pages are written in, as its tag (RFC 5646).
 type Language string
 
+// The languages there are.
 const (
 	German  Language = "de"
 	English Language = "en"

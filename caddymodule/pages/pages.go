@@ -97,7 +97,8 @@ func New() (*Pages, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the style sheet: %w", err)
 	}
-	p := &Pages{templates: make(map[Language]map[string]*template.Template), style: template.CSS(style)}
+	css := template.CSS(style) // #nosec G203 -- our own file
+	p := &Pages{templates: make(map[Language]map[string]*template.Template), style: css}
 	for _, lang := range languages {
 		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when}
 		p.templates[lang] = make(map[string]*template.Template)
