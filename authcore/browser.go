@@ -28,8 +28,8 @@ type cachedSession struct {
 }
 
 type bearer struct {
-	token   string
-	expires time.Time
+	token  string
+	claims Claims
 }
 
 // storedToken is what auth.sessions.token holds for a cookie's token. Rows of
@@ -193,19 +193,20 @@ func (s *Service) renew(ctx context.Context, token string, id digest, old *cache
 	return s.readSession(ctx, token, id)
 }
 
-// Bearer gives an access token for the session, to be sent upstream. It is
-// signed once and handed out again until a third of its life is left.
-func (s *Service) Bearer(_ context.Context, b BrowserSession) (string, error) {
+// Bearer gives an access token for the session, to be sent upstream, and what
+// it says. It is signed once and handed out again until a third of its life is
+// left.
+func (s *Service) Bearer(_ context.Context, b BrowserSession) (string, Claims, error) {
 	now := s.now()
 	entry, cached := s.sessions.get(digestOf(b.Token), now)
 	if cached && !s.stale(entry) {
-		if have := entry.bearer.Load(); have != nil && now.Before(have.expires.Add(-s.cfg.AccessTokenTTL/3)) {
-			return have.token, nil
+		if have := entry.bearer.Load(); have != nil && now.Before(have.claims.Expires.Add(-s.cfg.AccessTokenTTL/3)) {
+			return have.token, have.claims, nil
 		}
 	}
-	token, expires, err := s.accessToken(b.User, b.Session.ID, b.Session.ActiveOrganizationID)
+	token, claims, err := s.accessToken(b.User, b.Session.ID, b.Session.ActiveOrganizationID)
 	if err == nil && cached {
-		entry.bearer.Store(&bearer{token, expires})
+		entry.bearer.Store(&bearer{token, claims})
 	}
-	return token, err
+	return token, claims, err
 }

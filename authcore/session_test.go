@@ -57,7 +57,7 @@ func TestBrowserSessionAndExchange(t *testing.T) {
 		if err != nil || live.User.Email != "ada@example.test" || live.Session.ID != browser.Session.ID {
 			t.Fatalf("live session: %+v, %v", live.Session, err)
 		}
-		bearer, err := s.Bearer(t.Context(), live)
+		bearer, _, err := s.Bearer(t.Context(), live)
 		if err != nil {
 			t.Fatal(err)
 		}

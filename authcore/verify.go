@@ -37,21 +37,21 @@ func (s *Service) Verify(ctx context.Context, token string) (Claims, error) {
 }
 
 // accessToken signs a token for the user in the session.
-func (s *Service) accessToken(u User, sessionID string, organizationID *string) (string, time.Time, error) {
+func (s *Service) accessToken(u User, sessionID string, organizationID *string) (string, Claims, error) {
 	now := s.now()
 	k, ok := s.keys.Load().signer(now)
 	if !ok {
-		return "", time.Time{}, errors.New("no signing key")
+		return "", Claims{}, errors.New("no signing key")
 	}
 	issued := s.revoked.issueAfter(u.ID, now)
 	claims := Claims{
 		Subject: u.ID, Email: u.Email, Role: u.Role, SessionID: sessionID,
 		Issuer: s.cfg.BaseURL, Audience: s.cfg.Audience, ID: newID(),
-		IssuedAt: issued, Expires: now.Add(s.cfg.AccessTokenTTL),
+		IssuedAt: issued.Truncate(time.Second), Expires: now.Add(s.cfg.AccessTokenTTL).Truncate(time.Second),
 	}
 	if organizationID != nil {
 		claims.OrganizationID = *organizationID
 	}
 	token, err := signToken(k, claims)
-	return token, claims.Expires, err
+	return token, claims, err
 }

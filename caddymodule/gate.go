@@ -245,10 +245,7 @@ func (g *Gate) identify(v visit) (claims authcore.Claims, fresh string, err erro
 	if err := checkSameSite(v.r, v.auth.Origins()); err != nil {
 		return claims, "", err
 	}
-	if fresh, err = v.auth.Bearer(ctx, session); err != nil {
-		return claims, "", err
-	}
-	if claims, err = v.auth.Verify(ctx, fresh); err != nil {
+	if fresh, claims, err = v.auth.Bearer(ctx, session); err != nil {
 		return claims, "", err
 	}
 	forgetLoop(v.w, v.r, v.cookies)

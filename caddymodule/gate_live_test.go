@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -110,6 +111,14 @@ func (l *live) do(t *testing.T, r *http.Request) *http.Response {
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(r)
+	// While Caddy reloads, the listener that goes may accept a connection and
+	// reset it before a request is read; browsers try again, too.
+	for range 5 {
+		if err == nil || r.Body != nil || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+			break
+		}
+		resp, err = client.Do(r)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
