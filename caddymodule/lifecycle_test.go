@@ -286,7 +286,7 @@ func TestValidateDoesNoIO(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	dir := filepath.Join(t.TempDir(), "database")
+	dir := filepath.Join(pgtest.Dir(t), "database")
 	for name, app := range map[string]map[string]any{
 		"external": {
 			"database": map[string]any{"url": "postgres://mana:pw@" + l.Addr().String() + "/mana"},

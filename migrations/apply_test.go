@@ -42,7 +42,7 @@ func apply(t *testing.T, dsn string) migrations.Status {
 // cluster returns a server of its own, without our roles.
 func cluster(t *testing.T) *localpg.Server {
 	t.Helper()
-	s, err := localpg.Start(t.Context(), localpg.Config{Dir: t.TempDir(), Options: map[string]string{"fsync": "off"}})
+	s, err := localpg.Start(t.Context(), localpg.Config{Dir: pgtest.Dir(t), Options: map[string]string{"fsync": "off"}})
 	if err != nil {
 		t.Fatal(err)
 	}

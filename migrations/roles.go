@@ -50,7 +50,7 @@ func prepareRoles(ctx context.Context, conn *pgx.Conn) error {
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("set up database roles: %w", ctx.Err())
-		case <-time.After(rand.N(20 * time.Millisecond)): // #nosec G404 -- spreads retries, guards nothing
+		case <-time.After(rand.N(20 * time.Millisecond)): //nolint:forbidigo,gosec // spreads retries, guards nothing
 		}
 	}
 }
