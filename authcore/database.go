@@ -3,9 +3,6 @@ package authcore
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -61,25 +58,10 @@ func dbError(err error) error {
 		return err
 	}
 	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
-		switch {
-		case pgErr.Code == "23505" && pgErr.ConstraintName == "users_email_key":
-			return ErrEmailTaken
-		case strings.HasPrefix(pgErr.Code, "08"), // connection exception
-			strings.HasPrefix(pgErr.Code, "57P"), // shutting down or starting up
-			strings.HasPrefix(pgErr.Code, "53"),  // out of resources
-			pgErr.Code == "57014",                // statement timeout
-			pgErr.Code == "55P03",                // lock timeout
-			pgErr.Code == "25006":                // read-only: a standby
-			return errors.Join(ErrUnavailable, err)
-		}
-		return err
+	if errors.As(err, &pgErr) && pgErr.Code == "23505" && pgErr.ConstraintName == "users_email_key" {
+		return ErrEmailTaken
 	}
-	var connectErr *pgconn.ConnectError
-	var netErr net.Error
-	if errors.As(err, &connectErr) || errors.As(err, &netErr) || pgconn.SafeToRetry(err) ||
-		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
-		errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "closed pool") {
+	if dbscope.Away(err) {
 		return errors.Join(ErrUnavailable, err)
 	}
 	return err

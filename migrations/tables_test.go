@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -27,7 +28,10 @@ type table struct {
 }
 
 // tables is every table of our schemas, parents first.
-var tables = []table{
+var tables = slices.Concat(identityTables, creditTables, giftTables, purchaseTables, subscriptionTables)
+
+// identityTables is every table of the schemas mana and auth.
+var identityTables = []table{
 	{name: "mana.schema_migrations", key: "version"},
 	{name: "auth.users", key: "id", reads: true, admin: true,
 		insert: `INSERT INTO auth.users (id, name, email) VALUES ($1, $1, $1 || '@example.com')`},
@@ -75,6 +79,12 @@ var tables = []table{
 // peopled is a database with a row of alice and one of bob in every table;
 // keys holds the key of each by user and table.
 func peopled(t *testing.T) (db *pgtest.Database, keys map[string]map[string]string) {
+	t.Helper()
+	return peopledIn(t, tables)
+}
+
+// peopledIn is peopled with rows in these tables only.
+func peopledIn(t *testing.T, tables []table) (db *pgtest.Database, keys map[string]map[string]string) {
 	t.Helper()
 	db = pgtest.New(t)
 	keys = map[string]map[string]string{}
@@ -159,7 +169,7 @@ func columns(t *testing.T, db *pgtest.Database, relation string) []string {
 	t.Helper()
 	rows, err := db.Pool.Query(t.Context(), `
 		SELECT attname::text FROM pg_attribute
-		WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped AND attidentity = ''`, relation)
+		WHERE attrelid = $1::text::regclass AND attnum > 0 AND NOT attisdropped AND attidentity = '' AND attgenerated = ''`, relation)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,112 @@
+package creditcore
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
+)
+
+const open = `INSERT INTO credits.balances (user_id)
+	SELECT u.id FROM auth.users AS u WHERE u.id = $1 AND u.deleted_at IS NULL
+	ON CONFLICT (user_id) DO NOTHING`
+
+// OpenTx gives a new user a balance of zero. It does nothing where there is
+// one, or where there is no such user.
+func (s *Service) OpenTx(ctx context.Context, tx pgx.Tx, userID string) error {
+	_, err := tx.Exec(ctx, open, userID)
+	return err
+}
+
+// openAccount is OpenTx in a transaction of its own; it fails with
+// [ErrAccountNotFound] where there is nothing to be opened.
+func (s *Service) openAccount(ctx context.Context, userID string) error {
+	n, err := s.exec(ctx, open, userID)
+	if err == nil && n == 0 {
+		return ErrAccountNotFound
+	}
+	return err
+}
+
+// LockTx locks the accounts in the order every transaction must lock in.
+// Users without an account are passed over.
+func (s *Service) LockTx(ctx context.Context, tx pgx.Tx, userIDs ...string) error {
+	ids := slices.Clone(userIDs)
+	slices.Sort(ids)
+	_, err := tx.Exec(ctx,
+		`SELECT 1 FROM credits.balances WHERE user_id = ANY ($1::text[]) ORDER BY user_id COLLATE "C" FOR UPDATE`, slices.Compact(ids))
+	return err
+}
+
+// Balance is what the caller has.
+func (s *Service) Balance(ctx context.Context, c Caller) (Balance, error) {
+	b, err := s.balance(ctx, dbscope.User(c.UserID, "user"), c.UserID)
+	if err != nil {
+		return Balance{}, err
+	}
+	return b, nil
+}
+
+// BalanceOf is what a user has, for back ends and operators. It fails with
+// [ErrAccountNotFound] where there is no such user.
+func (s *Service) BalanceOf(ctx context.Context, userID string) (Balance, error) {
+	return s.balance(ctx, dbscope.System(), userID)
+}
+
+// expiring is an account with whether something of it is due to expire.
+type expiring struct {
+	account
+	Due bool
+}
+
+func (s *Service) balance(ctx context.Context, scope dbscope.Scope, userID string) (Balance, error) {
+	const read = `SELECT balance, held, total_earned, total_spent, version, created_at, updated_at,
+		coalesce(next_expiry <= now(), false) AS due
+	 FROM credits.balances WHERE user_id = $1`
+	found, err := row[expiring](ctx, s, scope, read, userID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		if err = s.openAccount(ctx, userID); err != nil && !errors.Is(err, ErrAccountNotFound) {
+			return Balance{}, err
+		}
+		if found, err = row[expiring](ctx, s, scope, read, userID); errors.Is(err, pgx.ErrNoRows) {
+			return Balance{}, ErrAccountNotFound
+		}
+	}
+	if err == nil && found.Due {
+		found.account, err = row[account](ctx, s, dbscope.System(),
+			`SELECT balance, held, total_earned, total_spent, version, created_at, updated_at FROM credits.account($1)`, userID)
+	}
+	if err != nil {
+		return Balance{}, err
+	}
+	return found.of(userID), nil
+}
+
+// locked is an account under its lock, with the moment it was locked at.
+type locked struct {
+	account
+	UserID   string
+	Sequence int64
+	Unburnt  Amount
+}
+
+const lockedColumns = `user_id, balance, held, total_earned, total_spent, unburnt, version, sequence, created_at, updated_at`
+
+// lockTx locks an account and expires what is due. It opens one that is
+// missing, or fails with [ErrAccountNotFound].
+func (s *Service) lockTx(ctx context.Context, tx pgx.Tx, userID string) (locked, error) {
+	const lock = `SELECT ` + lockedColumns + ` FROM credits.account($1)`
+	a, err := txRow[locked](ctx, tx, lock, userID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		if err = s.OpenTx(ctx, tx, userID); err != nil {
+			return a, err
+		}
+		if a, err = txRow[locked](ctx, tx, lock, userID); errors.Is(err, pgx.ErrNoRows) {
+			return a, ErrAccountNotFound
+		}
+	}
+	return a, err
+}

@@ -1,0 +1,118 @@
+package creditcore
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
+)
+
+// Breach is an invariant that does not hold.
+type Breach struct {
+	Invariant string
+	UserID    string
+	Detail    string
+}
+
+// Report is the outcome of an audit. Breaches is empty for a sound ledger, and
+// holds at most maxBreaches.
+type Report struct {
+	Accounts int64
+	Entries  int64
+	Breaches []Breach
+}
+
+const (
+	maxBreaches = 1000
+	auditWait   = 10 * time.Minute
+)
+
+// Audit checks every invariant of the ledger in one snapshot.
+func (s *Service) Audit(ctx context.Context) (Report, error) {
+	ctx, cancel := context.WithTimeout(ctx, auditWait)
+	defer cancel()
+	var report Report
+	err := dbscope.InTx(ctx, s.pool, dbscope.System(), func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+			return err
+		}
+		found, err := tx.Query(ctx, auditSQL, maxBreaches)
+		if err != nil {
+			return err
+		}
+		if report.Breaches, err = pgx.CollectRows(found, pgx.RowToStructByName[Breach]); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM credits.balances), (SELECT count(*) FROM credits.transactions)`).
+			Scan(&report.Accounts, &report.Entries)
+	})
+	return report, dbError(err)
+}
+
+// auditSQL is one statement, so that all of it sees one snapshot. The argument
+// bounds the rows.
+const auditSQL = `
+WITH ledger AS (
+	SELECT user_id, count(*) AS n, min(sequence) AS first, max(sequence) AS last, sum(amount) AS total,
+	       sum(amount) FILTER (WHERE type IN ('purchase', 'adjustment', 'bonus', 'gift_receive') OR type = 'gift' AND amount > 0) AS earned,
+	       -coalesce(sum(amount) FILTER (WHERE type = 'usage'), 0) AS used
+	FROM credits.transactions
+	GROUP BY user_id
+), chain AS (
+	SELECT user_id, sequence, balance_before, lag(balance_after, 1, 0::bigint) OVER (PARTITION BY user_id ORDER BY sequence) AS expected
+	FROM credits.transactions
+), lots AS (
+	SELECT user_id, sum(remaining) AS remaining FROM credits.lots GROUP BY user_id
+), holds AS (
+	SELECT user_id, sum(amount) AS held FROM credits.holds WHERE state = 'open' GROUP BY user_id
+), usage AS (
+	SELECT user_id, sum(credits_used) AS used, sum(credits_refunded) AS refunded FROM credits.usage_stats GROUP BY user_id
+), returned AS (
+	SELECT reverses, sum(amount) AS amount FROM credits.transactions WHERE reverses IS NOT NULL GROUP BY reverses
+)
+SELECT * FROM (
+	SELECT 'balance is the sum of the ledger' AS invariant, b.user_id, format('balance %s, ledger %s', b.balance, coalesce(l.total, 0)) AS detail
+	FROM credits.balances AS b LEFT JOIN ledger AS l USING (user_id)
+	WHERE b.balance <> coalesce(l.total, 0)
+UNION ALL
+	SELECT 'rows are numbered without gaps', b.user_id, format('sequence %s, rows %s from %s to %s', b.sequence, coalesce(l.n, 0), l.first, l.last)
+	FROM credits.balances AS b LEFT JOIN ledger AS l USING (user_id)
+	WHERE b.sequence <> coalesce(l.n, 0) OR l.first <> 1 OR l.last <> b.sequence
+UNION ALL
+	SELECT 'each row begins where the one before ended', user_id, format('row %s begins with %s, expected %s', sequence, balance_before, expected)
+	FROM chain WHERE balance_before <> expected
+UNION ALL
+	SELECT 'balance is earned minus spent', user_id, format('balance %s, earned %s, spent %s', balance, total_earned, total_spent)
+	FROM credits.balances WHERE balance <> total_earned - total_spent OR balance < 0 OR held < 0 OR held > balance
+UNION ALL
+	SELECT 'total earned is the sum of grants', b.user_id, format('total earned %s, grants %s', b.total_earned, coalesce(l.earned, 0))
+	FROM credits.balances AS b LEFT JOIN ledger AS l USING (user_id)
+	WHERE b.total_earned <> coalesce(l.earned, 0)
+UNION ALL
+	SELECT 'held is the sum of open holds', b.user_id, format('held %s, holds %s', b.held, coalesce(h.held, 0))
+	FROM credits.balances AS b LEFT JOIN holds AS h USING (user_id)
+	WHERE b.held <> coalesce(h.held, 0)
+UNION ALL
+	SELECT 'lots hold the balance', b.user_id, format('lots %s, to be burnt %s, balance %s', coalesce(l.remaining, 0), b.unburnt, b.balance)
+	FROM credits.balances AS b LEFT JOIN lots AS l USING (user_id)
+	WHERE coalesce(l.remaining, 0) - b.unburnt <> b.balance
+UNION ALL
+	SELECT 'a lot is what became of it', user_id, transaction_id
+	FROM credits.lots WHERE granted <> remaining + burnt + expired + clawed_back
+UNION ALL
+	SELECT 'a settled hold has its ledger row', h.user_id, h.id
+	FROM credits.holds AS h LEFT JOIN credits.transactions AS t ON t.hold_id = h.id
+	WHERE coalesce(h.settled_amount, 0) <> coalesce(-t.amount, 0)
+UNION ALL
+	SELECT 'no more comes back than was charged', t.user_id, t.id
+	FROM returned AS r JOIN credits.transactions AS t ON t.id = r.reverses
+	WHERE r.amount > -t.amount
+UNION ALL
+	SELECT 'usage is what was charged', b.user_id, format('usage %s, ledger %s', coalesce(u.used, 0), coalesce(l.used, 0))
+	FROM credits.balances AS b LEFT JOIN usage AS u USING (user_id) LEFT JOIN ledger AS l USING (user_id)
+	WHERE coalesce(u.used, 0) <> coalesce(l.used, 0) OR coalesce(u.refunded, 0) > coalesce(u.used, 0)
+) AS breaches
+ORDER BY invariant, user_id
+LIMIT $1`

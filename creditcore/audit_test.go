@@ -1,0 +1,69 @@
+package creditcore_test
+
+import (
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/pgtest"
+)
+
+// Every invariant that the audit names is one it can find broken.
+func TestAuditFindsEveryBreach(t *testing.T) {
+	t.Parallel()
+	const unguarded = `SET session_replication_role = replica; `
+	for invariant, sql := range map[string]string{
+		"balance is the sum of the ledger": `UPDATE credits.balances SET balance = balance + 1, total_earned = total_earned + 1`,
+		"rows are numbered without gaps":   `DELETE FROM credits.transactions WHERE sequence = 2`,
+		"each row begins where the one before ended": `UPDATE credits.transactions
+			SET balance_before = balance_before + 1, balance_after = balance_after + 1 WHERE sequence = 2`,
+		"balance is earned minus spent": `ALTER TABLE credits.balances DROP CONSTRAINT balances_check1, DROP CONSTRAINT balances_check;
+			UPDATE credits.balances SET total_spent = total_spent + 1`,
+		"total earned is the sum of grants": `UPDATE credits.balances SET total_earned = total_earned + 1, total_spent = total_spent + 1`,
+		"held is the sum of open holds":     `UPDATE credits.balances SET held = held + 1`,
+		"lots hold the balance":             `UPDATE credits.lots SET remaining = remaining - 1, burnt = burnt + 1`,
+		"a lot is what became of it": `ALTER TABLE credits.lots DROP CONSTRAINT lots_check;
+			UPDATE credits.lots SET granted = granted + 1`,
+		"a settled hold has its ledger row":   `UPDATE credits.holds SET settled_amount = settled_amount - 1 WHERE state = 'settled'`,
+		"no more comes back than was charged": `UPDATE credits.transactions SET amount = 50, balance_after = balance_before + 50 WHERE type = 'refund'`,
+		"usage is what was charged":           `UPDATE credits.usage_stats SET credits_used = credits_used + 1`,
+	} {
+		t.Run(invariant, func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.New(t)
+			l := &ledger{creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool}), t, db}
+			alice := l.user("alice", 100)
+			charge := l.spend(alice, 10)
+			if _, err := l.Refund(t.Context(), creditcore.Refund{UserID: alice, Amount: 5, EntryID: charge.Entry.ID}); err != nil {
+				t.Fatal(err)
+			}
+			settled := l.hold(creditcore.Hold{UserID: alice, Amount: 10})
+			if _, err := l.Settle(t.Context(), settled.ID, 10, nil); err != nil {
+				t.Fatal(err)
+			}
+			l.hold(creditcore.Hold{UserID: alice, Amount: 10})
+			if report, err := l.Audit(t.Context()); err != nil || len(report.Breaches) > 0 || report.Accounts != 1 || report.Entries != 4 {
+				t.Fatalf("before: %+v, %v", report, err)
+			}
+			admin, err := pgx.Connect(t.Context(), db.AdminDSN())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer admin.Close(t.Context())
+			if _, err := admin.Exec(t.Context(), unguarded+sql, pgx.QueryExecModeSimpleProtocol); err != nil {
+				t.Fatal(err)
+			}
+			report, err := l.Audit(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, b := range report.Breaches {
+				if b.Invariant == invariant && b.UserID == "alice" {
+					return
+				}
+			}
+			t.Errorf("not found; breaches: %+v", report.Breaches)
+		})
+	}
+}

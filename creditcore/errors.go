@@ -1,0 +1,54 @@
+package creditcore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"mana.how/edge/internal/dbscope"
+)
+
+// Errors of the ledger. Test with [errors.Is], never by text.
+var (
+	// ErrAccountNotFound means that there is no such user, or no longer.
+	ErrAccountNotFound = errors.New("User balance not found")
+	// ErrKeyReused means that the idempotency key came with another request.
+	ErrKeyReused     = errors.New("Idempotency-Key was already used with another request")
+	ErrEntryNotFound = errors.New("Transaction not found")
+	// ErrRefundExceeds means that more would come back than was charged.
+	ErrRefundExceeds = errors.New("Refund exceeds what was charged")
+	ErrHoldNotFound  = errors.New("Hold not found")
+	// ErrInvalid covers a request that no ledger row could be made of.
+	ErrInvalid = errors.New("Invalid input")
+	// ErrUnavailable means that PostgreSQL cannot be reached.
+	ErrUnavailable = errors.New("database connection unavailable")
+)
+
+// InsufficientError refuses a debit or a hold: the account has less than it
+// takes. Nothing was recorded.
+type InsufficientError struct{ Required, Available Amount }
+
+func (e *InsufficientError) Error() string { return "Insufficient credits" }
+
+// dbError turns what PostgreSQL and the way to it say into sentinels.
+func dbError(err error) error {
+	switch {
+	case err == nil, errors.Is(err, pgx.ErrNoRows):
+		return err
+	case dbscope.Away(err):
+		return errors.Join(ErrUnavailable, err)
+	}
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.Code == "22003" { // numeric value out of range
+		return fmt.Errorf("%w: amount out of range", ErrInvalid)
+	}
+	return err
+}
+
+// violates reports a breach of the named unique index.
+func violates(err error, constraint string) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505" && pg.ConstraintName == constraint
+}

@@ -1,0 +1,160 @@
+package creditcore_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/pgtest"
+)
+
+func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
+
+// ledger is a service on a database of its own.
+type ledger struct {
+	*creditcore.Service
+	t  *testing.T
+	db *pgtest.Database
+}
+
+func newLedger(t *testing.T) *ledger {
+	t.Helper()
+	db := pgtest.New(t)
+	l := &ledger{creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool}), t, db}
+	t.Cleanup(func() {
+		if !t.Failed() {
+			l.sound()
+		}
+	})
+	return l
+}
+
+// user makes a user with that many credits.
+func (l *ledger) user(id string, credits creditcore.Amount) string {
+	l.t.Helper()
+	l.exec(`INSERT INTO auth.users (id, name, email) VALUES ($1, $1, $1 || '@example.com')`, id)
+	if credits > 0 {
+		l.grant(creditcore.Grant{UserID: id, Amount: credits})
+	}
+	return id
+}
+
+func (l *ledger) exec(sql string, args ...any) {
+	l.t.Helper()
+	if _, err := dbscope.Exec(l.t.Context(), l.db.Pool, dbscope.System(), sql, args...); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// grant fills in what does not matter.
+func (l *ledger) grant(g creditcore.Grant) creditcore.Receipt {
+	l.t.Helper()
+	if g.Source == "" {
+		g.Source = creditcore.SourceAdmin
+	}
+	if g.Type == "" {
+		g.Type = creditcore.Gift
+	}
+	r, err := l.Grant(l.t.Context(), g)
+	if err != nil {
+		l.t.Fatalf("grant: %v", err)
+	}
+	return r
+}
+
+func (l *ledger) debit(d creditcore.Debit) (creditcore.Receipt, error) {
+	if d.AppID == "" {
+		d.AppID = "app"
+	}
+	return l.Debit(l.t.Context(), d)
+}
+
+// spend is a debit that must succeed.
+func (l *ledger) spend(user string, amount creditcore.Amount) creditcore.Receipt {
+	l.t.Helper()
+	r, err := l.debit(creditcore.Debit{UserID: user, Amount: amount})
+	if err != nil {
+		l.t.Fatalf("debit: %v", err)
+	}
+	return r
+}
+
+func (l *ledger) balance(user string) creditcore.Balance {
+	l.t.Helper()
+	b, err := l.BalanceOf(l.t.Context(), user)
+	if err != nil {
+		l.t.Fatalf("balance: %v", err)
+	}
+	return b
+}
+
+func (l *ledger) wantAvailable(user string, want creditcore.Amount) {
+	l.t.Helper()
+	if got := l.balance(user).Available; got != want {
+		l.t.Errorf("available: %s, want %s", got, want)
+	}
+}
+
+// sound audits the ledger.
+func (l *ledger) sound() {
+	l.t.Helper()
+	report, err := l.Audit(l.t.Context())
+	if err != nil && l.t.Context().Err() == nil {
+		l.t.Fatalf("audit: %v", err)
+	}
+	for _, b := range report.Breaches {
+		l.t.Errorf("audit: %+v", b)
+	}
+}
+
+// lots are what remains of the user's lots by reference, as of now.
+func (l *ledger) lots(user string) map[string]creditcore.Amount {
+	l.t.Helper()
+	l.exec(`SELECT credits.burn($1) FROM (SELECT credits.account($1)) AS locked`, user)
+	type lot struct {
+		Reference string
+		Remaining creditcore.Amount
+	}
+	list, err := dbscope.Rows[lot](l.t.Context(), l.db.Pool, dbscope.System(),
+		`SELECT coalesce(reference, source) AS reference, remaining FROM credits.lots WHERE user_id = $1`, user)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	m := make(map[string]creditcore.Amount)
+	for _, x := range list {
+		m[x.Reference] += x.Remaining
+	}
+	return m
+}
+
+func short(err error) bool {
+	var e *creditcore.InsufficientError
+	return errors.As(err, &e)
+}
+
+// concurrently runs n calls that begin together.
+func concurrently(n int, call func(i int)) {
+	var begin, end sync.WaitGroup
+	begin.Add(1)
+	for i := range n {
+		end.Go(func() {
+			begin.Wait()
+			call(i)
+		})
+	}
+	begin.Done()
+	end.Wait()
+}
+
+func unique() string { return strings.ToLower(rand.Text()) }
+
+func in(d time.Duration) *time.Time {
+	t := time.Now().Add(d)
+	return &t
+}

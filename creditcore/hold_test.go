@@ -1,0 +1,242 @@
+package creditcore_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"mana.how/edge/creditcore"
+)
+
+func (l *ledger) hold(h creditcore.Hold) creditcore.Held {
+	l.t.Helper()
+	held, err := l.Hold(l.t.Context(), h)
+	if err != nil {
+		l.t.Fatalf("hold: %v", err)
+	}
+	return held
+}
+
+func TestHeldCreditsAreNotAvailable(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 10)
+	h := l.hold(creditcore.Hold{UserID: alice, Amount: 7})
+	if h.Balance.Available != 3 || h.Balance.TotalSpent != 7 {
+		t.Errorf("balance: %+v", h.Balance)
+	}
+	if _, err := l.debit(creditcore.Debit{UserID: alice, Amount: 4}); !short(err) {
+		t.Errorf("debit: %v", err)
+	}
+	if _, err := l.Hold(t.Context(), creditcore.Hold{UserID: alice, Amount: 4}); !short(err) {
+		t.Errorf("second hold: %v", err)
+	}
+	r, err := l.Settle(t.Context(), h.ID, 2, json.RawMessage(`{"tokens": 17}`))
+	if err != nil || r.Entry.Amount != -2 || r.Balance.Available != 8 || !strings.Contains(string(r.Entry.Metadata), "17") {
+		t.Errorf("settle: %+v, %v", r, err)
+	}
+}
+
+// Whoever comes first resolves the hold; nobody comes second.
+func TestHoldResolvesOnce(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	for range 10 {
+		alice := l.user(unique(), 10)
+		h := l.hold(creditcore.Hold{UserID: alice, Amount: 7})
+		concurrently(16, func(i int) {
+			var err error
+			if i%2 == 0 {
+				_, err = l.Settle(t.Context(), h.ID, 5, nil)
+			} else {
+				_, err = l.Release(t.Context(), h.ID)
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		// A release that came first makes the settlement a late one: charged once either way.
+		l.wantAvailable(alice, 5)
+	}
+}
+
+func TestReleaseAfterSettleHasNoEffect(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 10)
+	h := l.hold(creditcore.Hold{UserID: alice, Amount: 7})
+	for range 2 {
+		if r, err := l.Settle(t.Context(), h.ID, 99, nil); err != nil || r.Entry.Amount != -7 {
+			t.Errorf("settle: %+v, %v", r, err)
+		}
+	}
+	if b, err := l.Release(t.Context(), h.ID); err != nil || b.Available != 3 {
+		t.Errorf("release: %+v, %v", b, err)
+	}
+	if _, err := l.Release(t.Context(), "x"); !errors.Is(err, creditcore.ErrHoldNotFound) {
+		t.Errorf("unknown hold: %v", err)
+	}
+	if _, err := l.Settle(t.Context(), "x", 1, nil); !errors.Is(err, creditcore.ErrHoldNotFound) {
+		t.Errorf("unknown hold: %v", err)
+	}
+}
+
+func TestSettleWithNothing(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 10)
+	h := l.hold(creditcore.Hold{UserID: alice, Amount: 7})
+	if r, err := l.Settle(t.Context(), h.ID, 0, nil); err != nil || r.Entry.ID != "" || r.Balance.Available != 10 {
+		t.Errorf("settle: %+v, %v", r, err)
+	}
+	if r, err := l.Settle(t.Context(), h.ID, 5, nil); err != nil || !r.Replayed {
+		t.Errorf("second settle: %+v, %v", r, err)
+	}
+	l.wantAvailable(alice, 10)
+}
+
+// runFast runs the jobs of a service often.
+func runFast(t *testing.T, l *ledger) *creditcore.Service {
+	s := creditcore.New(creditcore.Config{ReapEvery: 20 * time.Millisecond, ExpireEvery: 20 * time.Millisecond},
+		creditcore.Deps{Pool: l.db.Pool})
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	return s
+}
+
+func eventually(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); !ok(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// A hold whose owner died comes back by itself, and a settlement that comes
+// too late takes what it finds.
+func TestReaperAndLateSettlement(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 10)
+	h := l.hold(creditcore.Hold{UserID: alice, Amount: 7, TTL: time.Millisecond})
+	for range 2 {
+		runFast(t, l)
+	}
+	eventually(t, "the hold is given back", func() bool { return l.balance(alice).Held == 0 })
+	l.wantAvailable(alice, 10)
+	l.spend(alice, 8)
+	r, err := l.Settle(t.Context(), h.ID, 5, nil)
+	if err != nil || r.Entry.Amount != -2 || !strings.Contains(string(r.Entry.Metadata), `"shortfall": 0.003`) {
+		t.Errorf("late settle: %+v, %v", r, err)
+	}
+	if r, err := l.Settle(t.Context(), h.ID, 5, nil); err != nil || !r.Replayed {
+		t.Errorf("second late settle: %+v, %v", r, err)
+	}
+	l.wantAvailable(alice, 0)
+}
+
+func TestJobExpiresUntouchedLots(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 0)
+	l.grant(creditcore.Grant{UserID: alice, Amount: 10, ExpiresAt: in(time.Millisecond)})
+	runFast(t, l)
+	eventually(t, "the lot has expired", func() bool {
+		list, err := l.History(t.Context(), creditcore.Caller{UserID: alice}, 1, 0)
+		return err == nil && list[0].Type == creditcore.Expiry
+	})
+}
+
+func TestAttemptsUnderAKeyShareOneCharge(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 10)
+	request := creditcore.Hold{UserID: alice, Amount: 7, Key: "k", Request: "POST /a"}
+	var joined atomic.Int32
+	holds := make([]creditcore.Held, 32)
+	concurrently(32, func(i int) {
+		held, err := l.Hold(t.Context(), request)
+		if err != nil {
+			t.Error(err)
+		}
+		if held.Replayed {
+			joined.Add(1)
+		}
+		holds[i] = held
+	})
+	if joined.Load() != 31 {
+		t.Errorf("%d joined", joined.Load())
+	}
+	other := request
+	other.Request = "POST /b"
+	if _, err := l.Hold(t.Context(), other); !errors.Is(err, creditcore.ErrKeyReused) {
+		t.Errorf("other request: %v", err)
+	}
+	// All but one fail: nothing comes back while one may still succeed.
+	for _, h := range holds[1:] {
+		if _, err := l.Release(t.Context(), h.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.wantAvailable(alice, 3)
+	if _, err := l.Settle(t.Context(), holds[0].ID, 7, nil); err != nil {
+		t.Fatal(err)
+	}
+	again := l.hold(request)
+	if again.Settled == nil || *again.Settled != 7 {
+		t.Errorf("a retry after success: %+v", again)
+	}
+	l.wantAvailable(alice, 3)
+}
+
+// The key of an attempt that failed is free, and that of one whose hold
+// expired: the retry is charged, the first one then is not.
+func TestRetryAfterFailureIsCharged(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 10)
+	request := creditcore.Hold{UserID: alice, Amount: 7, Key: "k", Request: "POST /a", TTL: time.Millisecond}
+	first := l.hold(request)
+	time.Sleep(5 * time.Millisecond)
+	request.TTL = time.Minute
+	second := l.hold(request)
+	if second.Replayed || second.ID == first.ID {
+		t.Fatalf("the retry: %+v", second)
+	}
+	if r, err := l.Settle(t.Context(), first.ID, 7, nil); err != nil || r.Entry.ID != "" {
+		t.Errorf("the first, late: %+v, %v", r, err)
+	}
+	if _, err := l.Release(t.Context(), second.ID); err != nil {
+		t.Fatal(err)
+	}
+	third := l.hold(request)
+	if _, err := l.Settle(t.Context(), third.ID, 7, nil); err != nil || third.Replayed {
+		t.Errorf("the third: %+v, %v", third, err)
+	}
+	l.wantAvailable(alice, 3)
+}
+
+func TestCompensationIsOnce(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 10)
+	r := l.spend(alice, 4)
+	concurrently(8, func(int) {
+		if b, err := l.Compensate(t.Context(), r); err != nil || b.Available != 10 {
+			t.Errorf("%+v, %v", b, err)
+		}
+	})
+	l.wantAvailable(alice, 10)
+}

@@ -1,0 +1,406 @@
+package creditcore_test
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
+)
+
+// modelLot and model say what an account must be like, burning lots eagerly.
+type modelLot struct {
+	name      string
+	priority  int
+	expires   time.Duration // on the model's clock; 0: never
+	promo     bool
+	sequence  int
+	granted   creditcore.Amount
+	remaining creditcore.Amount
+	burnt     creditcore.Amount
+	expired   creditcore.Amount
+	clawed    creditcore.Amount
+}
+
+type modelCharge struct {
+	id   string
+	left creditcore.Amount
+}
+
+type model struct {
+	clock         time.Duration
+	lots          []*modelLot
+	held          creditcore.Amount
+	holds         map[string]creditcore.Amount
+	charges       []*modelCharge
+	earned, spent creditcore.Amount
+}
+
+func (m *model) balance() creditcore.Amount   { return m.earned - m.spent }
+func (m *model) available() creditcore.Amount { return m.balance() - m.held }
+
+func (m *model) order() []*modelLot {
+	return slices.SortedFunc(slices.Values(m.lots), func(a, b *modelLot) int {
+		never := func(l *modelLot) time.Duration {
+			if l.expires == 0 {
+				return 1 << 62
+			}
+			return l.expires
+		}
+		paid := func(l *modelLot) int {
+			if l.promo {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(a.priority, b.priority), cmp.Compare(never(a), never(b)),
+			cmp.Compare(paid(a), paid(b)), cmp.Compare(a.sequence, b.sequence))
+	})
+}
+
+func (m *model) burn(n creditcore.Amount) {
+	for _, l := range m.order() {
+		take := min(n, l.remaining)
+		l.remaining -= take
+		l.burnt += take
+		n -= take
+	}
+	if n != 0 {
+		panic("the model overdrew")
+	}
+}
+
+func (m *model) spend(n creditcore.Amount) {
+	m.burn(n)
+	m.spent += n
+}
+
+// unburn gives back to lots in reverse order and returns what fits in none.
+func (m *model) unburn(n creditcore.Amount) creditcore.Amount {
+	order := m.order()
+	slices.Reverse(order)
+	for _, l := range order {
+		if l.expires != 0 && l.expires <= m.clock {
+			continue
+		}
+		take := min(n, l.burnt)
+		l.remaining += take
+		l.burnt -= take
+		n -= take
+	}
+	return n
+}
+
+// expire is what any touch of the account does first.
+func (m *model) expire() {
+	held := m.held
+	for _, l := range m.order() {
+		kept := min(held, l.remaining)
+		held -= kept
+		if l.expires != 0 && l.expires <= m.clock {
+			gone := l.remaining - kept
+			l.remaining, l.expired = kept, l.expired+gone
+			m.spent += gone
+		}
+	}
+}
+
+func seeds(t *testing.T) uint64 {
+	t.Helper()
+	if text := os.Getenv("MANA_TEST_SEED"); text != "" {
+		seed, err := strconv.ParseUint(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return seed
+	}
+	return rand.Uint64()
+}
+
+// Every account behaves as the model says, whatever order things happen in.
+// Each of 24 workers drives an account of its own against its model, and
+// between times disturbs two accounts that all share.
+func TestLedgerFollowsTheModel(t *testing.T) {
+	t.Parallel()
+	seed := seeds(t)
+	t.Logf("MANA_TEST_SEED=%d", seed)
+	steps := 60
+	if os.Getenv("MANA_SOAK") != "" {
+		steps = 3000
+	}
+	l := newLedger(t)
+	shared := []string{l.user("shared-a", creditcore.Credits(100)), l.user("shared-b", creditcore.Credits(100))}
+	var workers sync.WaitGroup
+	for w := range 24 {
+		d := &driver{
+			ledger: l, t: t, rng: rand.New(rand.NewPCG(seed, uint64(w))), user: l.user(fmt.Sprintf("user-%d", w), 0),
+			model: model{holds: make(map[string]creditcore.Amount)},
+		}
+		workers.Go(func() {
+			for step := range steps {
+				if t.Failed() {
+					return
+				}
+				d.step(step)
+				d.disturb(shared)
+			}
+			d.compareLots()
+		})
+	}
+	workers.Wait()
+}
+
+// driver takes one account and its model through random steps.
+type driver struct {
+	*ledger
+	t     *testing.T
+	rng   *rand.Rand
+	user  string
+	model model
+	n     int
+}
+
+func (d *driver) amount(limit creditcore.Amount) creditcore.Amount {
+	return 1 + creditcore.Amount(d.rng.Int64N(int64(max(limit, 1))))
+}
+
+func (d *driver) step(step int) {
+	m := &d.model
+	kind := d.rng.IntN(10)
+	name := []string{"grant", "debit", "debit", "debit", "hold", "settle", "release", "refund", "pass time", "clawback"}[kind]
+	var err error
+	if m.expire(); kind != 8 {
+		defer func() {
+			if err != nil {
+				d.t.Errorf("step %d of %s, %s: %v", step, d.user, name, err)
+			}
+			m.expire() // reading the balance is a touch too
+			b, berr := d.BalanceOf(d.t.Context(), d.user)
+			if berr != nil || b.Available != m.available() || b.Held != m.held || b.TotalEarned != m.earned || b.TotalSpent != m.spent+m.held {
+				d.t.Errorf("step %d of %s, %s: %+v, %v; the model has %s available, %s held, %s earned, %s spent",
+					step, d.user, name, b, berr, m.available(), m.held, m.earned, m.spent)
+			}
+		}()
+	}
+	switch name {
+	case "grant":
+		err = d.addLot()
+	case "debit":
+		n := d.amount(m.available() + 3)
+		var r creditcore.Receipt
+		if r, err = d.debit(creditcore.Debit{UserID: d.user, Amount: n}); n > m.available() {
+			err = wantShort(err)
+		} else if err == nil {
+			m.spend(n)
+			m.charges = append(m.charges, &modelCharge{id: r.Entry.ID, left: n})
+		}
+	case "hold":
+		n := d.amount(m.available() + 3)
+		var h creditcore.Held
+		if h, err = d.Hold(d.t.Context(), creditcore.Hold{UserID: d.user, Amount: n, TTL: time.Hour}); n > m.available() {
+			err = wantShort(err)
+		} else if err == nil {
+			m.holds[h.ID] = n
+			m.held += n
+		}
+	case "settle", "release":
+		for id, n := range m.holds {
+			delete(m.holds, id)
+			m.held -= n
+			if name == "release" {
+				_, err = d.Release(d.t.Context(), id)
+			} else {
+				charge := creditcore.Amount(d.rng.Int64N(int64(n) + 1))
+				var r creditcore.Receipt
+				if r, err = d.Settle(d.t.Context(), id, charge, nil); charge > 0 && err == nil {
+					m.spend(charge)
+					m.charges = append(m.charges, &modelCharge{id: r.Entry.ID, left: charge})
+				}
+			}
+			break
+		}
+	case "refund":
+		if len(m.charges) == 0 {
+			return
+		}
+		c := m.charges[d.rng.IntN(len(m.charges))]
+		n := d.amount(c.left + 2)
+		_, err = d.Refund(d.t.Context(), creditcore.Refund{UserID: d.user, Amount: n, EntryID: c.id})
+		if n > c.left {
+			if !errors.Is(err, creditcore.ErrRefundExceeds) {
+				err = fmt.Errorf("more than is left was refunded: %w", err)
+			} else {
+				err = nil
+			}
+			return
+		}
+		c.left -= n
+		m.spent -= n
+		if rest := m.unburn(n); rest > 0 {
+			d.n++
+			m.lots = append(m.lots, &modelLot{name: "refund", promo: true, sequence: d.n, granted: rest, remaining: rest})
+		}
+	case "pass time":
+		d.passTime(time.Duration(d.rng.IntN(30)) * time.Minute)
+	case "clawback":
+		err = d.takeBack()
+	}
+}
+
+func wantShort(err error) error {
+	if !short(err) {
+		return fmt.Errorf("more than was available: %w", err)
+	}
+	return nil
+}
+
+func (d *driver) addLot() error {
+	d.n++
+	l := &modelLot{name: fmt.Sprintf("lot-%d", d.n), priority: d.rng.IntN(3) - 1, sequence: d.n, promo: true, granted: d.amount(20_000)}
+	l.remaining = l.granted
+	source := creditcore.SourceGift
+	if d.rng.IntN(2) == 0 {
+		source, l.promo = creditcore.SourcePurchase, false
+	}
+	var expires *time.Time
+	if d.rng.IntN(2) == 0 {
+		// Distinct, and far enough for the test never to meet it by the real clock.
+		l.expires = d.model.clock + time.Duration(1+d.rng.IntN(180))*time.Minute + time.Duration(d.n)*time.Millisecond
+		t := epoch.Add(l.expires - d.model.clock)
+		expires = &t
+	}
+	_, err := d.Grant(d.t.Context(), creditcore.Grant{UserID: d.user, Amount: l.granted, Type: creditcore.Gift, Source: source,
+		Priority: l.priority, Reference: l.name, ExpiresAt: expires})
+	d.model.lots = append(d.model.lots, l)
+	d.model.earned += l.granted
+	return err
+}
+
+// epoch is the model's now: far ahead of the database's.
+var epoch = time.Now().Add(1000 * time.Hour).Truncate(time.Millisecond)
+
+// passTime brings the ends of all lots nearer. One that the model's clock has
+// reached gets an end that the database's clock has reached too.
+func (d *driver) passTime(by time.Duration) {
+	d.model.clock += by
+	err := dbscope.InTx(d.t.Context(), d.db.Pool, dbscope.System(), func(tx pgx.Tx) error {
+		for _, sql := range []string{
+			`SELECT credits.account($1) WHERE $2::timestamptz IS NOT NULL AND $3::interval IS NOT NULL`,
+			`SELECT credits.burn($1) WHERE $2::timestamptz IS NOT NULL AND $3::interval IS NOT NULL`,
+			`UPDATE credits.lots SET expires_at = CASE
+			   WHEN expires_at < $2::timestamptz - interval '500 hours' THEN expires_at - $3::interval
+			   WHEN expires_at - $3::interval <= $2 THEN expires_at - $3::interval - interval '2000 hours'
+			   ELSE expires_at - $3::interval END
+			 WHERE user_id = $1 AND expires_at IS NOT NULL`,
+			`UPDATE credits.balances SET next_expiry = (SELECT min(expires_at) FROM credits.lots WHERE user_id = $1 AND remaining > 0)
+			 WHERE user_id = $1 AND $2::timestamptz IS NOT NULL AND $3::interval IS NOT NULL`,
+		} {
+			if _, err := tx.Exec(d.t.Context(), sql, d.user, epoch, by); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		d.t.Errorf("pass time: %v", err)
+	}
+}
+
+func (d *driver) takeBack() error {
+	m := &d.model
+	if len(m.lots) == 0 {
+		return nil
+	}
+	l := m.lots[d.rng.IntN(len(m.lots))]
+	if l.name == "refund" {
+		return nil
+	}
+	d.n++
+	c := creditcore.Clawback{UserID: d.user, Reference: l.name, Amount: d.amount(l.granted), InternalKey: fmt.Sprintf("%s-%d", d.user, d.n)}
+	var taken creditcore.Amount
+	reinstate := d.rng.IntN(3) == 0
+	err := dbscope.InTx(d.t.Context(), d.db.Pool, dbscope.System(), func(tx pgx.Tx) (err error) {
+		if reinstate {
+			_, err = d.ReinstateTx(d.t.Context(), tx, c)
+			return err
+		}
+		taken, _, err = d.ClawbackTx(d.t.Context(), tx, c)
+		return err
+	})
+	if reinstate {
+		if c.Amount > l.clawed {
+			if errors.Is(err, creditcore.ErrRefundExceeds) {
+				return nil
+			}
+			return fmt.Errorf("more than was taken was reinstated: %w", err)
+		}
+		l.clawed -= c.Amount
+		l.remaining += c.Amount
+		m.earned += c.Amount
+		return err
+	}
+	want := max(0, min(c.Amount, l.granted-l.expired-l.clawed, m.available()))
+	if taken != want {
+		return errors.Join(err, fmt.Errorf("took %s, want %s", taken, want))
+	}
+	own := min(taken, l.remaining)
+	l.remaining -= own
+	l.burnt -= taken - own
+	l.clawed += taken
+	m.burn(taken - own)
+	m.earned -= taken
+	return err
+}
+
+func (d *driver) compareLots() {
+	m := &d.model
+	m.expire()
+	want := amounts{}
+	for _, l := range m.lots {
+		want[l.name] += l.remaining
+	}
+	got := d.lots(d.user)
+	if diff := gocmp.Diff(want, got); diff != "" && !(len(want) == 0 && len(got) == 0) {
+		d.t.Errorf("lots of %s (-model +ledger):\n%s", d.user, diff)
+	}
+}
+
+// disturb moves credits between two accounts that every worker uses, as gifts
+// do, and retries under one key.
+func (d *driver) disturb(shared []string) {
+	from, to := shared[d.rng.IntN(2)], shared[d.rng.IntN(2)]
+	n := d.amount(3000)
+	err := dbscope.InTx(d.t.Context(), d.db.Pool, dbscope.System(), func(tx pgx.Tx) error {
+		if err := d.LockTx(d.t.Context(), tx, from, to); err != nil {
+			return err
+		}
+		r, err := d.DebitTx(d.t.Context(), tx, creditcore.Debit{UserID: from, Amount: n, Type: creditcore.Gift})
+		if err != nil {
+			return err
+		}
+		if d.rng.IntN(4) == 0 {
+			_, err = d.RefundTx(d.t.Context(), tx, creditcore.Refund{UserID: from, Amount: n, EntryID: r.Entry.ID})
+			return err
+		}
+		_, err = d.GrantTx(d.t.Context(), tx, creditcore.Grant{UserID: to, Amount: n, Type: creditcore.Gift, Source: creditcore.SourceGift})
+		return err
+	})
+	if err != nil && !short(err) {
+		d.t.Errorf("gift from %s to %s: %v", from, to, err)
+	}
+	_, err = d.debit(creditcore.Debit{UserID: to, Amount: 1, Key: strconv.Itoa(d.rng.IntN(20))})
+	if err != nil && !short(err) {
+		d.t.Errorf("keyed debit: %v", err)
+	}
+}

@@ -1,0 +1,104 @@
+package creditcore
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// posting is a ledger row to be. earned and spent are what it adds to the
+// account's totals; earned − spent is its amount. unburnt is what it adds to
+// what lots are still to be charged with.
+type posting struct {
+	Type          EntryType
+	Earned, Spent Amount
+	Unburnt       Amount
+	AppID         string
+	Operation     string
+	Description   string
+	Metadata      json.RawMessage
+	Key           string
+	Fingerprint   []byte
+	InternalKey   string
+	Reverses      string
+}
+
+// postTx appends a row to the ledger of a locked account and moves the balance
+// with it.
+func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (Entry, error) {
+	e, err := txRow[Entry](ctx, tx,
+		`WITH b AS (
+			UPDATE credits.balances AS b
+			SET balance = b.balance + $2::bigint - $3::bigint, total_earned = b.total_earned + $2, total_spent = b.total_spent + $3,
+			    unburnt = b.unburnt + $4, version = b.version + 1, sequence = b.sequence + 1, updated_at = clock_timestamp()
+			WHERE b.user_id = $1
+			RETURNING b.balance, b.sequence, b.updated_at)
+		INSERT INTO credits.transactions AS t (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
+			operation, description, metadata, idempotency_key, fingerprint, internal_key, reverses, created_at, completed_at)
+		SELECT $5, $1, b.sequence, $6, $2::bigint - $3::bigint, b.balance - $2::bigint + $3::bigint, b.balance, $7,
+			$8, $9, $10::text::jsonb, $11, $12, $13, $14, b.updated_at, b.updated_at
+		FROM b
+		RETURNING `+entryColumns,
+		a.UserID, int64(p.Earned), int64(p.Spent), int64(p.Unburnt), newID(), string(p.Type), p.AppID,
+		p.Operation, p.Description, textOrNull(string(p.Metadata)), textOrNull(p.Key), p.Fingerprint, textOrNull(p.InternalKey), textOrNull(p.Reverses))
+	if err != nil {
+		return Entry{}, err
+	}
+	a.Balance += p.Earned - p.Spent
+	a.TotalEarned += p.Earned
+	a.TotalSpent += p.Spent
+	a.Unburnt += p.Unburnt
+	a.Version++
+	a.Sequence = e.Sequence
+	a.UpdatedAt = e.CreatedAt
+	return e, nil
+}
+
+// textOrNull stores an empty text as NULL.
+func textOrNull(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+// stored is a ledger row with the mark of the request it answers.
+type stored struct {
+	Entry
+	Fingerprint []byte
+}
+
+// replayTx finds the row of an idempotency key of the account, or of an
+// internal key, and whether it answers this request.
+func (s *Service) replayTx(ctx context.Context, tx pgx.Tx, a locked, key, internalKey string, fingerprint []byte) (Receipt, bool, error) {
+	where, name := `t.user_id = $1 AND t.idempotency_key = $2`, key
+	if internalKey != "" {
+		where, name = `t.user_id = $1 AND t.internal_key = $2`, internalKey
+	} else if key == "" {
+		return Receipt{}, false, nil
+	}
+	found, err := txRow[stored](ctx, tx,
+		`SELECT `+entryColumns+`, t.fingerprint FROM credits.transactions AS t WHERE `+where, a.UserID, name)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return Receipt{}, false, nil
+	}
+	if err != nil {
+		return Receipt{}, false, err
+	}
+	if internalKey == "" && string(found.Fingerprint) != string(fingerprint) {
+		return Receipt{}, false, ErrKeyReused
+	}
+	return Receipt{Entry: found.Entry, Balance: a.of(a.UserID), Replayed: true}, true, nil
+}
+
+// burnTx charges the lots with what was spent, before an event changes them.
+func (s *Service) burnTx(ctx context.Context, tx pgx.Tx, a *locked) error {
+	if a.Unburnt == 0 {
+		return nil
+	}
+	a.Unburnt = 0
+	_, err := tx.Exec(ctx, `SELECT credits.burn($1)`, a.UserID)
+	return err
+}

@@ -1,0 +1,36 @@
+package dbscope
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+// Away tells whether an error means that the database cannot serve at the
+// moment: it cannot be reached, is starting or stopping, out of resources, a
+// standby, or did not answer in time. The same work may succeed later.
+func Away(err error) bool {
+	if err == nil || errors.Is(err, pgx.ErrNoRows) {
+		return false
+	}
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return strings.HasPrefix(pgErr.Code, "08") || // connection exception
+			strings.HasPrefix(pgErr.Code, "57P") || // shutting down or starting up
+			strings.HasPrefix(pgErr.Code, "53") || // out of resources
+			pgErr.Code == "57014" || // statement timeout
+			pgErr.Code == "55P03" || // lock timeout
+			pgErr.Code == "25006" // read-only: a standby
+	}
+	var connectErr *pgconn.ConnectError
+	var netErr net.Error
+	return errors.As(err, &connectErr) || errors.As(err, &netErr) || pgconn.SafeToRetry(err) ||
+		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, context.DeadlineExceeded) ||
+		strings.Contains(err.Error(), "conn closed") || strings.Contains(err.Error(), "closed pool")
+}
