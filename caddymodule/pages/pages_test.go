@@ -17,6 +17,8 @@ func views() []pages.View {
 			{ID: attack, Name: attack, UserAgent: attack, IPAddress: attack, LastSeen: time.Unix(0, 0)}, {Current: true, App: true},
 		}},
 		pages.Loop{Site: attack},
+		pages.Gift{Code: attack, Status: "active", Credits: attack, Portions: 2, Creator: attack, Message: attack, Riddle: attack, Personalized: true, Expires: time.Unix(0, 0)},
+		pages.Gift{}, pages.Gift{Status: "depleted"}, pages.Gift{Status: "expired"}, pages.Gift{Status: "cancelled"}, pages.Gift{Status: "refunded"},
 		pages.Problem{Code: attack, RequestID: attack},
 		pages.Docs{Version: attack, Groups: []pages.DocGroup{{Name: attack, Routes: []pages.DocRoute{
 			{Method: attack, Path: attack, Summary: attack, Access: attack, Limit: attack,
@@ -35,7 +37,7 @@ func TestPagesEscapeAndTranslate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := regexp.MustCompile(`>\s*(title|field|hint|login|register|account|loop|problem|docs)\.[a-zA-Z]+`)
+	key := regexp.MustCompile(`>\s*(title|field|hint|login|register|account|loop|gift|problem|docs)\.[a-zA-Z]+`)
 	for _, lang := range []pages.Language{pages.German, pages.English} {
 		for _, v := range views() {
 			out, nonce, err := p.Render(lang, v)

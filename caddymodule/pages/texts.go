@@ -11,6 +11,7 @@ var texts = map[string]translated{
 	"title.loop":     {German: "Die Anmeldung kommt nicht an", English: "Signing in does not get through"},
 	"title.problem":  {German: "Das hat nicht geklappt", English: "That did not work"},
 	"title.docs":     {German: "API", English: "API"},
+	"title.gift":     {German: "Ein Geschenk", English: "A gift"},
 
 	"field.name":     {German: "Name (freiwillig)", English: "Name (optional)"},
 	"field.email":    {German: "E-Mail", English: "E-mail"},
@@ -41,6 +42,31 @@ var texts = map[string]translated{
 		English: "Most often the sign-in cookie does not reach it: it lives under another domain, the browser blocks cookies, or a clock is wrong. Wait a moment and try again. If that does not help, ask the people who run it.",
 	},
 	"loop.account": {German: "Zum Konto", English: "To your account"},
+
+	"gift.from":         {German: "Von", English: "From"},
+	"gift.credit":       {German: "Credit", English: "credit"},
+	"gift.credits":      {German: "Credits", English: "credits"},
+	"gift.left":         {German: "Noch zu haben:", English: "Still to be had:"},
+	"gift.of":           {German: "von", English: "of"},
+	"gift.personalized": {German: "Dieses Geschenk ist für eine bestimmte Person.", English: "This gift is for a specific person."},
+	"gift.riddle":       {German: "Zum Einlösen gehört die Antwort auf diese Frage:", English: "To redeem it, answer this question:"},
+	"gift.code":         {German: "Der Code zum Einlösen:", English: "The code to redeem:"},
+	"gift.how": {
+		German:  "Gib ihn in einer der Apps ein, sobald du angemeldet bist.",
+		English: "Enter it in one of the apps once you are signed in.",
+	},
+	"gift.expires":  {German: "Gültig bis", English: "Valid until"},
+	"gift.register": {German: "Noch kein Konto? Jetzt anlegen", English: "No account yet? Create one"},
+	"gift.login":    {German: "Anmelden", English: "Sign in"},
+
+	"gift.unknown": {
+		German:  "Diesen Geschenkcode gibt es nicht. Bitte prüfe, ob er richtig geschrieben ist.",
+		English: "There is no such gift code. Please check its spelling.",
+	},
+	"gift.depleted":  {German: "Dieses Geschenk ist schon vollständig eingelöst.", English: "This gift has been fully claimed."},
+	"gift.expired":   {German: "Dieses Geschenk ist abgelaufen.", English: "This gift has expired."},
+	"gift.cancelled": {German: "Dieses Geschenk wurde zurückgezogen.", English: "This gift has been cancelled."},
+	"gift.refunded":  {German: "Dieses Geschenk wurde zurückgezogen.", English: "This gift has been cancelled."},
 
 	"problem.request": {German: "Kennung für den Betreiber:", English: "Id for the people who run this:"},
 	"problem.back":    {German: "Zur Anmeldung", English: "To sign-in"},

@@ -1,0 +1,49 @@
+package gift
+
+import (
+	"context"
+
+	"mana.how/edge/creditcore"
+)
+
+// maxBreaches bounds what an audit lists.
+const maxBreaches = 1000
+
+// Audit checks in one snapshot that every gift's reservation is what was
+// claimed, came back, or is left. [creditcore.Service.Audit] checks the ledger
+// itself.
+func (s *Service) Audit(ctx context.Context) ([]creditcore.Breach, error) {
+	return rows[creditcore.Breach](ctx, s, system(), auditSQL, maxBreaches)
+}
+
+const auditSQL = `
+WITH claimed AS (
+	SELECT gift_code_id, count(*) AS portions, sum(credits_received) AS credits
+	FROM gifts.gift_redemptions WHERE status = 'success' GROUP BY gift_code_id
+), returned AS (
+	SELECT reverses, sum(amount) AS credits FROM credits.transactions WHERE reverses IS NOT NULL GROUP BY reverses
+), gift AS (
+	SELECT g.*, -t.amount AS reserved, coalesce(c.portions, 0) AS portions, coalesce(c.credits, 0) AS received,
+	       coalesce(r.credits, 0) AS returned, (g.total_portions - g.claimed_portions) * g.credits_per_portion AS unclaimed
+	FROM gifts.gift_codes AS g
+	LEFT JOIN credits.transactions AS t ON t.id = g.reservation_transaction_id
+	LEFT JOIN claimed AS c ON c.gift_code_id = g.id
+	LEFT JOIN returned AS r ON r.reverses = g.reservation_transaction_id
+)
+SELECT * FROM (
+	SELECT 'a gift was paid for' AS invariant, creator_id AS user_id, format('gift %s of %s, reserved %s', id, total_credits, reserved) AS detail
+	FROM gift WHERE reserved <> total_credits
+UNION ALL
+	SELECT 'a claimed portion has its redemption', creator_id, format('gift %s: claimed %s, redemptions %s', id, claimed_portions, portions)
+	FROM gift WHERE portions <> claimed_portions OR received <> claimed_portions * credits_per_portion
+UNION ALL
+	SELECT 'what nobody claimed came back', creator_id, format('gift %s, %s: unclaimed %s, returned %s', id, status, unclaimed, returned)
+	FROM gift
+	WHERE reserved IS NOT NULL AND returned <> CASE WHEN status IN ('expired', 'cancelled', 'refunded') THEN unclaimed ELSE 0 END
+UNION ALL
+	SELECT 'a redemption has its ledger row', r.redeemer_user_id, r.id
+	FROM gifts.gift_redemptions AS r JOIN credits.transactions AS t ON t.id = r.credit_transaction_id
+	WHERE t.amount <> r.credits_received OR t.user_id <> r.redeemer_user_id OR t.type <> 'gift'
+) AS breaches
+ORDER BY invariant, user_id
+LIMIT $1`
