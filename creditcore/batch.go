@@ -11,7 +11,7 @@ const (
 	maxBatch = 64
 	// maxBatches bounds the batches on their way at once. Few make them large:
 	// what arrives meanwhile shares the next commit.
-	maxBatches = 3
+	maxBatches = 2
 )
 
 // batcher gathers debits that arrive while others are on their way. Nothing

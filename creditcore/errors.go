@@ -46,9 +46,3 @@ func dbError(err error) error {
 	}
 	return err
 }
-
-// violates reports a breach of the named unique index.
-func violates(err error, constraint string) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.Code == "23505" && pg.ConstraintName == constraint
-}

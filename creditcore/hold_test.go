@@ -228,6 +228,27 @@ func TestRetryAfterFailureIsCharged(t *testing.T) {
 	l.wantAvailable(alice, 3)
 }
 
+// A key that was charged a day ago stands for a new request.
+func TestSettledKeyHasItsDay(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 20)
+	request := creditcore.Hold{UserID: alice, Amount: 7, Key: "k", Request: "POST /a"}
+	first := l.hold(request)
+	if _, err := l.Settle(t.Context(), first.ID, 7, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		age      string
+		replayed bool
+	}{{"23 hours", true}, {"25 hours", false}} {
+		l.exec(`UPDATE credits.holds SET resolved_at = now() - $1::text::interval WHERE id = $2`, c.age, first.ID)
+		if h := l.hold(request); h.Replayed != c.replayed {
+			t.Errorf("after %s: %+v", c.age, h)
+		}
+	}
+}
+
 func TestCompensationIsOnce(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)

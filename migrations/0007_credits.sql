@@ -394,6 +394,9 @@ BEGIN
 			PERFORM credits.expire_hold(known.id, moment);
 			known := NULL;
 			SELECT * INTO account FROM credits.balances AS b WHERE b.user_id = p_user;
+		ELSIF known.resolved_at < moment - interval '24 hours' THEN
+			UPDATE credits.holds AS h SET idempotency_key = NULL WHERE h.id = known.id; -- a retry does not come that late
+			known := NULL;
 		END IF;
 	END IF;
 	IF account.user_id IS NULL THEN
