@@ -1,0 +1,160 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stripe/stripe-go/v85"
+)
+
+func (s *Service) invoiceEffect(ctx context.Context, event stripe.Event) (effect, error) {
+	o, err := objectOf(event)
+	if err != nil || o.ID == "" { // a preview has no id
+		return nil, err
+	}
+	return s.invoiceNow(ctx, o.ID)
+}
+
+// invoiceChargeEffect is that of a refund or dispute of a payment that is no
+// purchase's. It is nil where the payment is none of an invoice of ours.
+func (s *Service) invoiceChargeEffect(ctx context.Context, intentID string) (effect, error) {
+	id, err := s.invoiceOfIntent(ctx, intentID)
+	if err != nil || id == "" {
+		return nil, err
+	}
+	return s.invoiceNow(ctx, id)
+}
+
+// invoiceOfIntent is empty where a payment belongs to no invoice.
+func (s *Service) invoiceOfIntent(ctx context.Context, intentID string) (string, error) {
+	ctx, cancel := asking(ctx)
+	defer cancel()
+	params := &stripe.InvoicePaymentListParams{Payment: &stripe.InvoicePaymentListPaymentParams{
+		Type: stripe.String("payment_intent"), PaymentIntent: stripe.String(intentID),
+	}}
+	for p, err := range s.stripe.V1InvoicePayments.List(ctx, params).All(ctx) {
+		if missing(err) {
+			return "", nil
+		}
+		if err != nil {
+			return "", fmt.Errorf("find the invoice of %s: %w", intentID, err)
+		}
+		if p.Invoice != nil {
+			return p.Invoice.ID, nil
+		}
+	}
+	return "", nil
+}
+
+// invoiceRow is what is stored of an invoice of Stripe.
+type invoiceRow struct {
+	Invoice
+	// StripeSubscriptionID is empty for one that bills no subscription.
+	StripeSubscriptionID string
+	// ReversedEuroCents were refunded or are disputed, of what was paid.
+	ReversedEuroCents int64
+	// Revision is that of our row when Stripe was asked, 0 where there was
+	// none.
+	Revision int64
+
+	of     owner
+	prices map[string]planPrice
+	lines  []paidLine
+}
+
+// invoiceNow asks Stripe for an invoice and makes the effect that stores it
+// and grants, or takes back, what is due for it. It is nil for one of an
+// unknown customer and for one that Stripe does not know.
+func (s *Service) invoiceNow(ctx context.Context, id string) (effect, error) {
+	revision, err := s.invoiceRevision(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	invoice, err := s.fetchInvoice(ctx, id)
+	if missing(err) {
+		return nil, nil //nolint:nilnil // a nil effect is a documented answer
+	}
+	if err != nil {
+		return nil, err
+	}
+	if invoice.Customer == nil {
+		return nil, nil //nolint:nilnil // see above
+	}
+	of, err := s.ownerOf(ctx, invoice.Customer.ID)
+	if errors.Is(err, errUnknownCustomer) {
+		return nil, nil //nolint:nilnil // see above
+	}
+	if err != nil {
+		return nil, err
+	}
+	if invoice.Livemode != s.cfg.live() {
+		return nil, fmt.Errorf("%w: invoice %s has livemode %t", errMismatch, id, invoice.Livemode)
+	}
+	now, err := rowOfInvoice(invoice, of)
+	if err != nil {
+		return nil, err
+	}
+	now.Revision = revision
+	if invoice.Status == stripe.InvoiceStatusPaid {
+		if now.ReversedEuroCents, err = s.reversedOf(ctx, invoice); err != nil {
+			return nil, err
+		}
+		if err := s.readLines(ctx, invoice, &now); err != nil {
+			return nil, err
+		}
+	}
+	return func(ctx context.Context, tx pgx.Tx) error { return s.storeInvoice(ctx, tx, now) }, nil
+}
+
+func (s *Service) fetchInvoice(ctx context.Context, id string) (*stripe.Invoice, error) {
+	ctx, cancel := asking(ctx)
+	defer cancel()
+	invoice, err := s.stripe.V1Invoices.Retrieve(ctx, id, &stripe.InvoiceRetrieveParams{
+		Expand: []*string{stripe.String("payments")},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("fetch invoice %s: %w", id, err)
+	}
+	return invoice, nil
+}
+
+func rowOfInvoice(i *stripe.Invoice, of owner) (invoiceRow, error) {
+	metadata, err := metadataOf(i.Metadata)
+	r := invoiceRow{of: of, Invoice: Invoice{
+		UserID: of.UserID, StripeInvoiceID: i.ID, StripeCustomerID: &i.Customer.ID, Number: orNull(i.Number),
+		Status: string(i.Status), AmountDueEuroCents: i.AmountDue, AmountPaidEuroCents: i.AmountPaid,
+		Currency: string(i.Currency), HostedInvoiceURL: orNull(i.HostedInvoiceURL), InvoicePDFURL: orNull(i.InvoicePDF),
+		PeriodStart: timeOf(i.PeriodStart), PeriodEnd: timeOf(i.PeriodEnd), DueDate: timeOf(i.DueDate),
+		Metadata: metadata, CreatedAt: time.Unix(i.Created, 0),
+	}}
+	if i.StatusTransitions != nil {
+		r.PaidAt = timeOf(i.StatusTransitions.PaidAt)
+	}
+	if i.Parent != nil && i.Parent.SubscriptionDetails != nil && i.Parent.SubscriptionDetails.Subscription != nil {
+		r.StripeSubscriptionID = i.Parent.SubscriptionDetails.Subscription.ID
+	}
+	return r, err
+}
+
+// reversedOf is how much of what was paid for an invoice went back, or may, in
+// cents.
+func (s *Service) reversedOf(ctx context.Context, invoice *stripe.Invoice) (int64, error) {
+	if invoice.Payments == nil || invoice.AmountPaid == 0 {
+		return 0, nil
+	}
+	var reversed int64
+	for _, p := range invoice.Payments.Data {
+		if p.Payment == nil || p.Payment.PaymentIntent == nil {
+			continue
+		}
+		now, err := s.intentPayment(ctx, p.Payment.PaymentIntent.ID)
+		if err != nil {
+			return 0, err
+		}
+		reversed += now.reversed()
+	}
+	return min(reversed, invoice.AmountPaid), nil
+}

@@ -1,0 +1,79 @@
+package billing
+
+import (
+	"math/bits"
+	"time"
+
+	"mana.how/edge/creditcore"
+)
+
+// month is a month, or the rest of one, of what an invoice line paid for.
+type month struct {
+	starts, ends time.Time
+	credits      creditcore.Amount
+}
+
+// spread divides credits over the months of a period, evenly and in whole
+// credits: somebody who pays a year gets a month's credits every month. A
+// period of about a month or less is one.
+func spread(credits creditcore.Amount, starts, ends time.Time) []month {
+	const crumb = 3 * 24 * time.Hour // less than that belongs to the month before
+	var bounds []time.Time
+	for k := 0; k == 0 || ends.Sub(addMonths(starts, k)) > crumb; k++ {
+		bounds = append(bounds, addMonths(starts, k))
+	}
+	n := int64(len(bounds))
+	bounds = append(bounds, ends)
+	var list []month
+	given := creditcore.Amount(0)
+	for k := range n {
+		upTo := credits
+		if k+1 < n {
+			upTo = credits * creditcore.Amount(k+1) / creditcore.Amount(n)
+			upTo -= upTo % creditcore.Credit
+		}
+		if upTo > given {
+			list = append(list, month{bounds[k], bounds[k+1], upTo - given})
+			given = upTo
+		}
+	}
+	return list
+}
+
+// addMonths moves a time by months as Stripe does: where the month is too
+// short for the day, its last day counts.
+func addMonths(t time.Time, n int) time.Time {
+	t = t.UTC()
+	first := time.Date(t.Year(), t.Month()+time.Month(n), 1, t.Hour(), t.Minute(), t.Second(), t.Nanosecond(), time.UTC)
+	last := first.AddDate(0, 1, -1).Day()
+	return first.AddDate(0, 0, min(t.Day(), last)-1)
+}
+
+// share is a×part/of to the nearest integer, a half up, without overflow. The
+// numbers are not negative; it is at most a×⌈part/of⌉.
+func share(a, part, of int64) int64 {
+	if a <= 0 || part <= 0 || of <= 0 {
+		return 0
+	}
+	hi, lo := bits.Mul64(uint64(a), uint64(part))
+	lo, carry := bits.Add64(lo, uint64(of)/2, 0)
+	hi += carry
+	if hi >= uint64(of) {
+		return int64(creditcore.MaxAmount)
+	}
+	q, _ := bits.Div64(hi, lo, uint64(of))
+	return int64(min(q, uint64(creditcore.MaxAmount)))
+}
+
+// kept is what a month is due when it is cut at a time: its share of the time
+// before, to the nearest whole credit.
+func (m month) kept(cut *time.Time) creditcore.Amount {
+	switch {
+	case cut == nil || !cut.Before(m.ends):
+		return m.credits
+	case !cut.After(m.starts):
+		return 0
+	}
+	kept := wholeCredits(m.credits, int64(cut.Sub(m.starts)/time.Second), int64(m.ends.Sub(m.starts)/time.Second))
+	return min(kept, m.credits)
+}

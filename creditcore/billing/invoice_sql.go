@@ -1,0 +1,94 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// invoiceRevision is zero where there is no row.
+func (s *Service) invoiceRevision(ctx context.Context, stripeID string) (int64, error) {
+	known, err := row[struct{ Revision int64 }](ctx, s, system(), `
+		SELECT revision
+		FROM subscriptions.invoices
+		WHERE stripe_invoice_id = $1`, stripeID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return 0, nil
+	}
+	return known.Revision, err
+}
+
+// storeInvoice writes an invoice as Stripe had it, unless our row moved since
+// (errStale), and what its lines are due.
+func (s *Service) storeInvoice(ctx context.Context, tx pgx.Tx, r invoiceRow) error {
+	if err := lockSubscriber(ctx, tx, r.UserID); err != nil {
+		return err
+	}
+	err := tx.QueryRow(ctx, `
+		INSERT INTO subscriptions.invoices AS i (user_id, subscription_id, stripe_invoice_id, stripe_customer_id, number,
+			status, amount_due_euro_cents, amount_paid_euro_cents, currency, hosted_invoice_url, invoice_pdf_url,
+			period_start, period_end, due_date, paid_at, metadata, created_at, updated_at, stripe_subscription_id,
+			reversed_euro_cents, revision)
+		SELECT $1, (SELECT id FROM subscriptions.subscriptions WHERE stripe_subscription_id = $2), $3, $4, $5,
+			$6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, nullif($2, ''), $19, 1
+		WHERE $20 = coalesce((SELECT revision FROM subscriptions.invoices WHERE stripe_invoice_id = $3), 0)
+		ON CONFLICT (stripe_invoice_id) DO UPDATE
+		SET subscription_id = coalesce(excluded.subscription_id, i.subscription_id),
+			stripe_customer_id = excluded.stripe_customer_id, number = excluded.number, status = excluded.status,
+			amount_due_euro_cents = excluded.amount_due_euro_cents, amount_paid_euro_cents = excluded.amount_paid_euro_cents,
+			currency = excluded.currency, hosted_invoice_url = excluded.hosted_invoice_url,
+			invoice_pdf_url = excluded.invoice_pdf_url, period_start = excluded.period_start,
+			period_end = excluded.period_end, due_date = excluded.due_date, paid_at = excluded.paid_at,
+			metadata = excluded.metadata, updated_at = excluded.updated_at,
+			stripe_subscription_id = coalesce(excluded.stripe_subscription_id, i.stripe_subscription_id),
+			reversed_euro_cents = excluded.reversed_euro_cents, revision = i.revision + 1
+		RETURNING i.id`,
+		r.UserID, r.StripeSubscriptionID, r.StripeInvoiceID, r.StripeCustomerID, r.Number,
+		r.Status, r.AmountDueEuroCents, r.AmountPaidEuroCents, r.Currency, r.HostedInvoiceURL, r.InvoicePDFURL,
+		r.PeriodStart, r.PeriodEnd, r.DueDate, r.PaidAt, r.Metadata, r.CreatedAt, s.now(),
+		r.ReversedEuroCents, r.Revision).Scan(&r.ID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return errStale
+	}
+	if err != nil {
+		return err
+	}
+	if err := storeTerms(ctx, tx, r.prices); err != nil {
+		return err
+	}
+	if r.StripeSubscriptionID != "" {
+		for _, l := range r.lines {
+			if err := storeLine(ctx, tx, r, l); err != nil {
+				return fmt.Errorf("store line %s: %w", l.id, err)
+			}
+		}
+	}
+	return s.allot(ctx, tx, r.UserID)
+}
+
+// storeLine writes what a line of a paid invoice means, once.
+func storeLine(ctx context.Context, tx pgx.Tx, r invoiceRow, l paidLine) error {
+	if l.cut {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO subscriptions.cuts (id, user_id, invoice_id, stripe_subscription_id, stripe_price_id, starts_at, ends_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)
+			ON CONFLICT (id) DO NOTHING`,
+			l.id, r.UserID, r.ID, r.StripeSubscriptionID, l.price.PriceID, l.starts, l.ends)
+		return err
+	}
+	for k, part := range spread(l.credits, l.starts, l.ends) {
+		_, err := tx.Exec(ctx, `
+			INSERT INTO subscriptions.allotments (id, user_id, invoice_id, stripe_subscription_id, stripe_price_id, plan_id,
+				line_id, line_starts_at, starts_at, ends_at, credits)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			ON CONFLICT (id) DO NOTHING`,
+			fmt.Sprintf("%s:%d", l.id, k), r.UserID, r.ID, r.StripeSubscriptionID, l.price.PriceID, l.price.PlanID,
+			l.id, l.starts, part.starts, part.ends, int64(part.credits))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

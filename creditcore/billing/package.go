@@ -1,0 +1,118 @@
+package billing
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
+)
+
+// Package is what is for sale: credits for a price.
+type Package struct {
+	ID             string
+	Name           string
+	Description    *string
+	Credits        creditcore.Amount
+	PriceEuroCents int64
+	StripePriceID  *string
+	Active         bool
+	SortOrder      int32
+	Metadata       json.RawMessage
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+}
+
+// PackageSeed is a package of the configuration, known by its name.
+type PackageSeed struct {
+	Name           string
+	Description    string
+	Credits        creditcore.Amount
+	PriceEuroCents int64
+}
+
+const packageColumns = `id, name, description, credits, price_euro_cents, stripe_price_id, active, sort_order,
+	metadata, created_at, updated_at`
+
+// Packages lists what is for sale, in the seller's order. Anybody may ask.
+func (s *Service) Packages(ctx context.Context) ([]Package, error) {
+	return rows[Package](ctx, s, system(), `
+		SELECT `+packageColumns+`
+		FROM credits.packages
+		WHERE active
+		ORDER BY sort_order, price_euro_cents, id`)
+}
+
+// packageForSale fails with [ErrPackageNotFound].
+func (s *Service) packageForSale(ctx context.Context, id string) (Package, error) {
+	p, err := row[Package](ctx, s, system(), `
+		SELECT `+packageColumns+`
+		FROM credits.packages
+		WHERE id = $1
+			AND active`, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return p, ErrPackageNotFound
+	}
+	return p, err
+}
+
+// seedPackages writes the configured packages, in their order, by name. One
+// that an earlier configuration wrote and this one does not name is no longer
+// for sale; those that no configuration wrote are left alone. Where none is
+// configured nothing changes, but that a shop without any gets the default
+// ones.
+func (s *Service) seedPackages(ctx context.Context) error {
+	if len(s.cfg.Packages) == 0 && s.stripe == nil {
+		return nil
+	}
+	ctx, cancel := bounded(ctx)
+	defer cancel()
+	err := dbscope.InTx(ctx, s.pool, system(), func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('credits.packages'))`); err != nil {
+			return err
+		}
+		seeds := s.cfg.Packages
+		if len(seeds) == 0 {
+			var any bool
+			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM credits.packages)`).Scan(&any); err != nil || any {
+				return err
+			}
+			seeds = DefaultPackages()
+		}
+		names := make([]string, len(seeds))
+		for i, p := range seeds {
+			names[i] = p.Name
+			if err := seedPackage(ctx, tx, p, i); err != nil {
+				return fmt.Errorf("package %q: %w", p.Name, err)
+			}
+		}
+		_, err := tx.Exec(ctx, `
+			UPDATE credits.packages
+			SET active = false, updated_at = now()
+			WHERE seeded AND active AND name <> ALL ($1)`, names)
+		return err
+	})
+	return dbError(err)
+}
+
+func seedPackage(ctx context.Context, tx pgx.Tx, p PackageSeed, order int) error {
+	_, err := tx.Exec(ctx, `
+		WITH known AS (
+			UPDATE credits.packages
+			SET description = nullif($2, ''), credits = $3, price_euro_cents = $4, sort_order = $5,
+				active = true, seeded = true,
+				updated_at = CASE WHEN (description, credits, price_euro_cents, sort_order, active)
+					IS NOT DISTINCT FROM (nullif($2, ''), $3::bigint, $4::bigint, $5::int, true) THEN updated_at ELSE now() END
+			WHERE name = $1
+			RETURNING id
+		)
+		INSERT INTO credits.packages (name, description, credits, price_euro_cents, sort_order, seeded)
+		SELECT $1, nullif($2, ''), $3, $4, $5, true
+		WHERE NOT EXISTS (SELECT FROM known)`, p.Name, p.Description, p.Credits, p.PriceEuroCents, order)
+	return err
+}

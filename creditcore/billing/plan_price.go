@@ -1,0 +1,110 @@
+package billing
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stripe/stripe-go/v85"
+
+	"mana.how/edge/creditcore"
+)
+
+// planPrice is a price of Stripe that one of our plans is, or was, sold at.
+type planPrice struct {
+	PriceID        string
+	PlanID         string
+	PlanName       string
+	MonthlyCredits creditcore.Amount
+	// The terms are zero until they are learnt.
+	UnitAmount  int64 // cents for one period
+	Currency    string
+	Period      string // day, week, month or year
+	PeriodCount int64
+
+	learnt bool // just now, and not yet stored
+}
+
+// planPrices finds our prices among ids. Those of other products are missing
+// in the answer.
+func (s *Service) planPrices(ctx context.Context, ids []string) (map[string]planPrice, error) {
+	found, err := rows[planPrice](ctx, s, system(), `
+		SELECT r.stripe_price_id AS price_id, r.plan_id, p.name AS plan_name, p.monthly_credits,
+			coalesce(r.unit_amount, 0) AS unit_amount, coalesce(r.currency, '') AS currency,
+			coalesce(r.period, '') AS period, coalesce(r.period_count, 0)::bigint AS period_count
+		FROM subscriptions.prices r
+		JOIN subscriptions.plans p ON p.id = r.plan_id
+		WHERE r.stripe_price_id = ANY ($1::text[])`, ids)
+	if err != nil {
+		return nil, err
+	}
+	prices := make(map[string]planPrice, len(found))
+	for _, p := range found {
+		prices[p.PriceID] = p
+	}
+	return prices, nil
+}
+
+// learn asks Stripe for the terms of prices that we have not seen paid yet.
+func (s *Service) learn(ctx context.Context, prices map[string]planPrice) error {
+	for id, p := range prices {
+		if p.PeriodCount > 0 {
+			continue
+		}
+		ctx, cancel := asking(ctx)
+		price, err := s.stripe.V1Prices.Retrieve(ctx, id, nil)
+		cancel()
+		if err != nil {
+			return fmt.Errorf("fetch price %s: %w", id, err)
+		}
+		p.UnitAmount, p.Currency, p.Period, p.PeriodCount = price.UnitAmount, string(price.Currency), string(Monthly), 1
+		if price.Recurring != nil && price.Recurring.IntervalCount > 0 {
+			p.Period, p.PeriodCount = string(price.Recurring.Interval), price.Recurring.IntervalCount
+		}
+		p.learnt = true
+		prices[id] = p
+	}
+	return nil
+}
+
+// storeTerms keeps what was learnt.
+func storeTerms(ctx context.Context, tx pgx.Tx, prices map[string]planPrice) error {
+	for _, p := range prices {
+		if !p.learnt {
+			continue
+		}
+		_, err := tx.Exec(ctx, `
+			UPDATE subscriptions.prices
+			SET unit_amount = $2, currency = $3, period = $4, period_count = $5
+			WHERE stripe_price_id = $1`, p.PriceID, p.UnitAmount, p.Currency, p.Period, p.PeriodCount)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// periodCredits are what one paid period of the price is due: the plan's
+// credits for each of its months, and a share of them for days and weeks.
+func (p planPrice) periodCredits() creditcore.Amount {
+	const month = 30 // days, for periods that are shorter
+	n := creditcore.Amount(p.PeriodCount)
+	switch stripe.PriceRecurringInterval(p.Period) {
+	case stripe.PriceRecurringIntervalYear:
+		return p.MonthlyCredits * 12 * n
+	case stripe.PriceRecurringIntervalWeek:
+		return wholeCredits(p.MonthlyCredits, 7*int64(n), month)
+	case stripe.PriceRecurringIntervalDay:
+		return wholeCredits(p.MonthlyCredits, int64(n), month)
+	}
+	return p.MonthlyCredits * n
+}
+
+// wholeCredits is the share part/of of an amount, to the nearest whole credit.
+// All of it is all of it, whole or not.
+func wholeCredits(a creditcore.Amount, part, of int64) creditcore.Amount {
+	if part == of {
+		return a
+	}
+	return creditcore.Amount(share(int64(a), part, of*int64(creditcore.Credit))) * creditcore.Credit
+}

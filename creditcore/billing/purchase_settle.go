@@ -1,0 +1,162 @@
+package billing
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/creditcore"
+)
+
+// settle moves a purchase, under its lock, to where its payment stands:
+// credits if paid, less what of them was refunded or is disputed.
+func (s *Service) settle(ctx context.Context, tx pgx.Tx, p purchaseRow, now payment) error {
+	if err := lockPurchase(ctx, tx, p); err != nil {
+		return err
+	}
+	next := p
+	if next.IntentID == "" {
+		next.IntentID = now.intentID
+	}
+	if next.SessionID == "" {
+		next.SessionID = now.sessionID
+	}
+	reason := ""
+	switch now.progress {
+	case paid:
+		if p.Status != Completed {
+			if err := s.grant(ctx, tx, next); err != nil {
+				return err
+			}
+			next.Status = Completed
+		}
+		if err := s.reverse(ctx, tx, &next, now); err != nil {
+			return err
+		}
+	case processing:
+		if p.Status == Failed {
+			next.Status = Pending
+		}
+	case declined, over:
+		if p.Status == Pending {
+			next.Status, reason = Failed, now.reason
+		}
+	}
+	if !changed(p, next) {
+		return nil
+	}
+	if next.Status != p.Status && next.Status != Pending {
+		onCommit(ctx, func() { s.sawPurchase(string(next.Status)) })
+	}
+	return storePurchase(ctx, tx, next, reason, s.now())
+}
+
+func changed(p, next purchaseRow) bool {
+	return p.Status != next.Status || p.IntentID != next.IntentID || p.SessionID != next.SessionID ||
+		p.ReversedEuroCents != next.ReversedEuroCents || p.ReversedCredits != next.ReversedCredits ||
+		p.ClawedBack != next.ClawedBack
+}
+
+// grant gives the credits, once for the purchase.
+func (s *Service) grant(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
+	metadata, err := json.Marshal(map[string]any{
+		"purchaseId": p.ID, "packageId": orNull(p.PackageID),
+		"stripePaymentIntentId": p.IntentID, "priceEuroCents": p.PriceEuroCents,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = s.ledger.GrantTx(ctx, tx, creditcore.Grant{
+		UserID: p.UserID, Amount: p.Credits,
+		Type: creditcore.Purchase, Source: creditcore.SourcePurchase, AppID: appID,
+		Description: "Credit purchase: " + p.Credits.String() + " credits",
+		Metadata:    metadata, InternalKey: p.reference(), Reference: p.reference(),
+	})
+	if err != nil {
+		return fmt.Errorf("grant the credits of purchase %s: %w", p.ID, err)
+	}
+	return nil
+}
+
+const appID = "stripe"
+
+// reversedCredits is what of the credits goes with the money: whole credits,
+// rounded in the buyer's favour, and all of them with all of it.
+func reversedCredits(credits creditcore.Amount, reversed, received int64) creditcore.Amount {
+	if reversed >= received {
+		return credits
+	}
+	share := int64(credits) / 1000 * reversed / received
+	return creditcore.Credits(share)
+}
+
+// reverse takes back, or gives back, what changed since the last time. What of
+// it was spent is the shortfall. A shortfall is not collected later: what a
+// buyer pays for afterwards is his.
+func (s *Service) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now payment) error {
+	if now.received <= 0 {
+		return nil
+	}
+	was := p.ReversedCredits
+	p.ReversedEuroCents = now.reversed()
+	p.ReversedCredits = reversedCredits(p.Credits, now.reversed(), now.received)
+	metadata, err := json.Marshal(map[string]any{
+		"purchaseId": p.ID, "stripePaymentIntentId": p.IntentID, "priceEuroCents": p.PriceEuroCents,
+		"refundedEuroCents": now.refunded, "disputedEuroCents": now.disputed,
+	})
+	if err != nil {
+		return err
+	}
+	// The revision makes the key unique: it rises with every change, under
+	// the row's lock.
+	move := creditcore.Clawback{
+		UserID: p.UserID, Reference: p.reference(), AppID: appID, Metadata: metadata,
+		InternalKey: fmt.Sprintf("%s:reversal:%d", p.reference(), p.Revision),
+	}
+	switch {
+	case p.ReversedCredits > was:
+		move.Amount = p.ReversedCredits - was
+		move.Description = "Credit purchase reversed: " + move.Amount.String() + " credits"
+		return s.clawBack(ctx, tx, p, move)
+	case p.ClawedBack > p.ReversedCredits:
+		move.Amount = p.ClawedBack - p.ReversedCredits
+		move.Description = "Credit purchase reinstated: " + move.Amount.String() + " credits"
+		if _, err := s.ledger.ReinstateTx(ctx, tx, move); err != nil {
+			return fmt.Errorf("reinstate credits of purchase %s: %w", p.ID, err)
+		}
+		p.ClawedBack = p.ReversedCredits
+		onCommit(ctx, func() { s.sawPurchase("reinstated") })
+	}
+	return nil
+}
+
+// clawBack takes back what can be taken.
+func (s *Service) clawBack(ctx context.Context, tx pgx.Tx, p *purchaseRow, move creditcore.Clawback) error {
+	taken, _, err := s.ledger.ClawbackTx(ctx, tx, move)
+	if errors.Is(err, creditcore.ErrEntryNotFound) { // bought before there were lots
+		taken, err = 0, nil
+	}
+	if err != nil {
+		return fmt.Errorf("take back credits of purchase %s: %w", p.ID, err)
+	}
+	p.ClawedBack += taken
+	short := move.Amount - taken
+	onCommit(ctx, func() {
+		s.sawPurchase("reversed")
+		if short > 0 {
+			s.sawPurchase("shortfall")
+			s.log.WarnContext(ctx, "credits of a reversed purchase were spent", "purchase", p.ID, "user", p.UserID, "shortfall", short.String())
+		}
+	})
+	return nil
+}
+
+func orNull(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}

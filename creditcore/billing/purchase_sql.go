@@ -1,0 +1,200 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/creditcore"
+)
+
+// purchaseColumns are those of [Purchase].
+const purchaseColumns = `id, user_id, package_id, credits, price_euro_cents, stripe_payment_intent_id,
+	stripe_customer_id, status, metadata, created_at, completed_at`
+
+// purchaseRow is a purchase as this package works with it. Missing texts are
+// empty.
+type purchaseRow struct {
+	ID             string
+	UserID         string
+	PackageID      string
+	PackageName    string
+	Credits        creditcore.Amount
+	PriceEuroCents int64
+	IntentID       string
+	SessionID      string
+	CustomerID     string
+	CheckoutURL    string
+	Status         Status
+	CreatedAt      time.Time
+	ExpiresAt      *time.Time
+	RequestHash    []byte
+	// ReversedEuroCents were refunded or are disputed, which is
+	// ReversedCredits; ClawedBack of them could be taken from the account.
+	ReversedEuroCents int64
+	ReversedCredits   creditcore.Amount
+	ClawedBack        creditcore.Amount
+	Revision          int64
+
+	replayed bool
+}
+
+const rowColumns = `p.id, p.user_id, coalesce(p.package_id, '') AS package_id,
+	coalesce((SELECT k.name FROM credits.packages k WHERE k.id = p.package_id), '') AS package_name,
+	p.credits, p.price_euro_cents, coalesce(p.stripe_payment_intent_id, '') AS intent_id,
+	coalesce(p.stripe_session_id, '') AS session_id, coalesce(p.stripe_customer_id, '') AS customer_id,
+	coalesce(p.checkout_url, '') AS checkout_url, p.status, p.created_at, p.expires_at, p.request_hash,
+	p.reversed_euro_cents, p.reversed_credits, p.clawed_back, p.revision`
+
+func purchaseError(err error) error {
+	if errors.Is(err, pgx.ErrNoRows) {
+		return ErrPurchaseNotFound
+	}
+	return err
+}
+
+// stripeMetadata names the purchase at Stripe.
+func (p purchaseRow) stripeMetadata() map[string]string {
+	return map[string]string{"userId": p.UserID, "packageId": p.PackageID, "purchaseId": p.ID}
+}
+
+// reference names the purchase's lot in the ledger.
+func (p purchaseRow) reference() string { return "purchase:" + p.ID }
+
+// addPurchase writes a pending purchase, or fails with [ErrPurchaseNotFound]
+// where the key is taken.
+func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pack Package, o sale) (purchaseRow, error) {
+	now := s.now().UTC().Truncate(time.Millisecond)
+	metadata := map[string]string{}
+	if o.roomID != "" {
+		metadata["roomId"] = o.roomID
+	}
+	var expires *time.Time
+	if o.kind == kindCheckout {
+		at := now.Add(checkoutLife).Truncate(time.Second)
+		expires = &at
+	}
+	p, err := row[purchaseRow](ctx, s, system(), `
+		INSERT INTO credits.purchases AS p (user_id, package_id, credits, price_euro_cents, stripe_customer_id,
+			metadata, kind, idempotency_key, request_hash, created_at, updated_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, nullif($6::jsonb, '{}'), $7, nullif($8, ''), $9, $10, $10, $11)
+		ON CONFLICT (user_id, idempotency_key) DO NOTHING
+		RETURNING `+rowColumns,
+		userID, pack.ID, int64(pack.Credits), pack.PriceEuroCents, customerID,
+		metadata, o.kind, o.key, o.fingerprint(), now, expires)
+	return p, purchaseError(err)
+}
+
+func (s *Service) purchaseByKey(ctx context.Context, userID, key string) (purchaseRow, error) {
+	p, err := row[purchaseRow](ctx, s, system(), `
+		SELECT `+rowColumns+`
+		FROM credits.purchases p
+		WHERE p.user_id = $1
+			AND p.idempotency_key = $2`, userID, key)
+	return p, purchaseError(err)
+}
+
+// link is what Stripe made for a purchase.
+type link struct {
+	intentID    string
+	sessionID   string
+	checkoutURL string
+}
+
+// linkPurchase stores the ids that Stripe gave. A purchase that a twin's
+// failure marked as failed is pending again.
+func (s *Service) linkPurchase(ctx context.Context, p purchaseRow, l link) error {
+	if (l.intentID == "" || p.IntentID == l.intentID) && (l.sessionID == "" || p.SessionID == l.sessionID) {
+		return nil
+	}
+	_, err := s.exec(context.WithoutCancel(ctx), system(), `
+		UPDATE credits.purchases
+		SET stripe_payment_intent_id = coalesce(stripe_payment_intent_id, nullif($2, '')),
+			stripe_session_id = coalesce(stripe_session_id, nullif($3, '')),
+			checkout_url = coalesce(checkout_url, nullif($4, '')),
+			stripe_customer_id = $5,
+			metadata = CASE WHEN $3 = '' THEN metadata
+				ELSE coalesce(metadata, '{}') || jsonb_build_object('stripeSessionId', $3::text) END,
+			status = CASE WHEN status = 'failed' AND stripe_payment_intent_id IS NULL AND stripe_session_id IS NULL
+				THEN 'pending' ELSE status END,
+			revision = revision + 1, updated_at = $6
+		WHERE id = $1`, p.ID, l.intentID, l.sessionID, l.checkoutURL, p.CustomerID, s.now())
+	if err != nil {
+		return fmt.Errorf("store the ids of purchase %s: %w", p.ID, err)
+	}
+	return nil
+}
+
+// abandonPurchase marks a purchase that Stripe has nothing of as failed. Its
+// key may be used again: a refusal stores nothing.
+func (s *Service) abandonPurchase(ctx context.Context, id, reason string, now time.Time) (bool, error) {
+	n, err := s.exec(ctx, system(), `
+		UPDATE credits.purchases
+		SET status = 'failed', idempotency_key = NULL, revision = revision + 1, updated_at = $4,
+			metadata = coalesce(metadata, '{}') || jsonb_build_object('failureReason', $2::text, 'failedAt', $3::text)
+		WHERE id = $1
+			AND status = 'pending'
+			AND stripe_payment_intent_id IS NULL
+			AND stripe_session_id IS NULL`, id, reason, moment(now), now)
+	return n == 1, err
+}
+
+// cents is an amount of money as a number of metadata.
+func cents(n int64) string { return strconv.FormatInt(n, 10) }
+
+// findPurchase looks for the purchase of a trail: by its payment, by its id,
+// by its session.
+func (s *Service) findPurchase(ctx context.Context, t trail) (purchaseRow, error) {
+	p, err := row[purchaseRow](ctx, s, system(), `
+		SELECT `+rowColumns+`
+		FROM credits.purchases p
+		WHERE p.stripe_payment_intent_id = nullif($1, '')
+			OR p.id = nullif($2, '')
+			OR p.stripe_session_id = nullif($3, '')
+		ORDER BY p.stripe_payment_intent_id = $1 DESC NULLS LAST, p.id = $2 DESC
+		LIMIT 1`, t.intentID, t.purchaseID, t.sessionID)
+	return p, purchaseError(err)
+}
+
+// lockPurchase fails with errStale if the row is not as it was read.
+func lockPurchase(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
+	var revision int64
+	err := tx.QueryRow(ctx, `
+		SELECT revision
+		FROM credits.purchases
+		WHERE id = $1
+		FOR UPDATE`, p.ID).Scan(&revision)
+	if err != nil {
+		return err
+	}
+	if revision != p.Revision {
+		return errStale
+	}
+	return nil
+}
+
+// storePurchase writes where a purchase stands. It must be locked.
+func storePurchase(ctx context.Context, tx pgx.Tx, p purchaseRow, reason string, now time.Time) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE credits.purchases
+		SET status = $2,
+			completed_at = CASE WHEN $2 = 'completed' THEN coalesce(completed_at, $9) END,
+			stripe_payment_intent_id = nullif($3, ''),
+			stripe_session_id = nullif($4, ''),
+			reversed_euro_cents = $5,
+			reversed_credits = $6,
+			clawed_back = $7,
+			shortfall = $6::bigint - $7::bigint,
+			metadata = CASE WHEN $8 = '' THEN metadata ELSE coalesce(metadata, '{}')
+				|| jsonb_build_object('failureReason', $8::text, 'failedAt', $10::text) END,
+			revision = revision + 1,
+			updated_at = $9
+		WHERE id = $1`,
+		p.ID, p.Status, p.IntentID, p.SessionID, p.ReversedEuroCents, int64(p.ReversedCredits), int64(p.ClawedBack),
+		reason, now, moment(now))
+	return err
+}

@@ -1,0 +1,181 @@
+package billing
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/stripe/stripe-go/v85"
+
+	"mana.how/edge/creditcore"
+)
+
+// Cancel ends the caller's subscription with the period that is paid. It may
+// be repeated. It fails with [ErrNotConfigured], [ErrNoSubscription],
+// [ErrSubscriptionChange] or a [*PaymentError].
+func (s *Service) Cancel(ctx context.Context, c creditcore.Caller) error {
+	if s.stripe == nil {
+		return ErrNotConfigured
+	}
+	sub, err := s.liveSubscription(ctx, c)
+	if err != nil {
+		return err
+	}
+	if sub.StripeSubscriptionID == nil {
+		return ErrNoSubscription
+	}
+	id := *sub.StripeSubscriptionID
+	params := &stripe.SubscriptionUpdateParams{CancelAtPeriodEnd: stripe.Bool(true)}
+	return s.change(ctx, id, ErrNoSubscription, func(context.Context) (*stripe.SubscriptionUpdateParams, error) { return params, nil })
+}
+
+// Reactivate takes back the cancellation of a subscription that has not ended.
+// It fails as [Service.Cancel] does, with [ErrNotCanceled] for
+// [ErrNoSubscription].
+func (s *Service) Reactivate(ctx context.Context, c creditcore.Caller) error {
+	if s.stripe == nil {
+		return ErrNotConfigured
+	}
+	sub, err := s.liveSubscription(ctx, c)
+	if errors.Is(err, ErrNoSubscription) || err == nil && (sub.StripeSubscriptionID == nil || !sub.CancelAtPeriodEnd) {
+		return ErrNotCanceled
+	}
+	if err != nil {
+		return err
+	}
+	id := *sub.StripeSubscriptionID
+	return s.change(ctx, id, ErrNotCanceled, func(ctx context.Context) (*stripe.SubscriptionUpdateParams, error) {
+		now, err := s.fetchSubscription(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		params := &stripe.SubscriptionUpdateParams{}
+		if now.CancelAt != 0 && !now.CancelAtPeriodEnd { // the portal sets a date
+			params.AddUnsetField(stripe.SubscriptionUpdateParamsUnsetFieldCancelAt)
+		} else {
+			params.CancelAtPeriodEnd = stripe.Bool(false)
+		}
+		return params, nil
+	})
+}
+
+// change updates a subscription at Stripe and then stores what Stripe has.
+// Once Stripe has agreed the change is made: if it cannot be stored now, an
+// event will follow. Where Stripe has no such subscription, or one that has
+// ended, ours is brought up to date and the error is ended.
+func (s *Service) change(ctx context.Context, id string, ended error, params func(context.Context) (*stripe.SubscriptionUpdateParams, error)) error {
+	asked, cancel := asking(ctx)
+	defer cancel()
+	wanted, err := params(asked)
+	if err == nil {
+		_, err = s.stripe.V1Subscriptions.Update(asked, id, wanted)
+	}
+	refresh := func() error {
+		return s.bring(context.WithoutCancel(ctx), func(ctx context.Context) (effect, error) { return s.subscriptionNow(ctx, id) })
+	}
+	if err == nil {
+		if err := refresh(); err != nil {
+			s.log.WarnContext(ctx, "a changed subscription is not stored yet", "subscription", id, "error", err)
+		}
+		return nil
+	}
+	if over, fetchErr := s.isOver(ctx, id); fetchErr == nil && over {
+		return errors.Join(ended, refresh())
+	}
+	return refused(err, ErrSubscriptionChange)
+}
+
+// isOver tells whether a subscription has ended, or never was.
+func (s *Service) isOver(ctx context.Context, id string) (bool, error) {
+	sub, err := s.fetchSubscription(ctx, id)
+	if missing(err) {
+		return true, nil
+	}
+	return err == nil && (sub.Status == stripe.SubscriptionStatusCanceled || sub.Status == stripe.SubscriptionStatusIncompleteExpired), err
+}
+
+// CancelForUser ends everything a user would go on paying for, at once: his
+// subscriptions, also those that we have not heard of, and his open checkout.
+// It is for accounts that are closed, and may be repeated; [Service.Run] does
+// so for users who are gone. Nothing is refunded.
+func (s *Service) CancelForUser(ctx context.Context, userID string) error {
+	if s.stripe == nil {
+		return nil
+	}
+	ids, err := s.endings(ctx, userID)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, id := range ids {
+		if err := s.end(ctx, id); err != nil {
+			faults = append(faults, fmt.Errorf("end subscription %s: %w", id, err))
+		}
+	}
+	return errors.Join(append(faults, s.closeCheckout(ctx, userID))...)
+}
+
+// endings are the subscriptions of a user that are alive, here or at Stripe.
+func (s *Service) endings(ctx context.Context, userID string) ([]string, error) {
+	ours, err := s.liveIDs(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]bool)
+	for _, id := range ours {
+		known[id] = true
+	}
+	customerID, err := s.customerOf(ctx, userID)
+	if err != nil || customerID == "" {
+		return ours, err
+	}
+	bound, cancel := asking(ctx)
+	defer cancel()
+	params := &stripe.SubscriptionListParams{Customer: stripe.String(customerID)} // those that are not canceled
+	params.Limit = stripe.Int64(100)
+	for sub, err := range s.stripe.V1Subscriptions.List(bound, params).All(bound) {
+		if missing(err) || customerGone(err) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list subscriptions of %s: %w", customerID, err)
+		}
+		if !known[sub.ID] {
+			ours = append(ours, sub.ID)
+		}
+	}
+	return ours, nil
+}
+
+// end cancels a subscription at once.
+func (s *Service) end(ctx context.Context, id string) error {
+	bound, cancel := asking(ctx)
+	defer cancel()
+	_, err := s.stripe.V1Subscriptions.Cancel(bound, id, nil)
+	if err != nil {
+		if over, fetchErr := s.isOver(ctx, id); fetchErr != nil || !over {
+			return errors.Join(err, fetchErr)
+		}
+	}
+	return s.bring(ctx, func(ctx context.Context) (effect, error) { return s.subscriptionNow(ctx, id) })
+}
+
+// closeCheckout ends an open checkout. One that was paid in between becomes a
+// subscription, which [Service.Run] ends.
+func (s *Service) closeCheckout(ctx context.Context, userID string) error {
+	known, err := s.checkoutOf(ctx, userID)
+	if err != nil || known.SessionID == "" || !known.ExpiresAt.After(s.now()) {
+		return err
+	}
+	bound, cancel := asking(ctx)
+	defer cancel()
+	_, err = s.stripe.V1CheckoutSessions.Expire(bound, known.SessionID, nil)
+	var answer *stripe.Error
+	if errors.As(err, &answer) && answer.HTTPStatusCode < 429 { // no longer open
+		err = nil
+	}
+	if err != nil {
+		return fmt.Errorf("close checkout %s: %w", known.SessionID, err)
+	}
+	return s.dropCheckout(ctx, userID, known.SessionID)
+}

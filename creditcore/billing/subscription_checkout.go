@@ -1,0 +1,208 @@
+package billing
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/stripe/stripe-go/v85"
+
+	"mana.how/edge/creditcore"
+)
+
+// SubscriptionOrder asks for a checkout of a plan.
+type SubscriptionOrder struct {
+	PlanID     string
+	Interval   Interval // Monthly where empty
+	SuccessURL string
+	CancelURL  string
+}
+
+// Checkout is a page of Stripe on which a subscription begins.
+type Checkout struct {
+	SessionID string
+	URL       string
+}
+
+// Subscribe opens a checkout. A user has one open checkout at most: the same
+// order again leads to the same page, another order closes the page before it.
+// So nobody can pay two subscriptions. It fails with [ErrNotConfigured],
+// [ErrPlanNotFound], also for a plan that is not for sale, [ErrNoMonthlyPrice],
+// [ErrNoYearlyPrice], [ErrSubscribed], [ErrUserNotFound], [ErrCustomer],
+// [ErrCheckout], a [*ReturnURLError] or a [*PaymentError].
+func (s *Service) Subscribe(ctx context.Context, c creditcore.Caller, o SubscriptionOrder) (Checkout, error) {
+	if s.stripe == nil {
+		return Checkout{}, ErrNotConfigured
+	}
+	if o.Interval == "" {
+		o.Interval = Monthly
+	}
+	if err := s.checkReturnURLs("successUrl", o.SuccessURL, "cancelUrl", o.CancelURL); err != nil {
+		return Checkout{}, err
+	}
+	plan, err := s.Plan(ctx, o.PlanID)
+	if err != nil {
+		return Checkout{}, err
+	}
+	if !plan.Active {
+		return Checkout{}, ErrPlanNotFound
+	}
+	price, err := plan.price(o.Interval)
+	if err != nil {
+		return Checkout{}, err
+	}
+	for range attempts {
+		out, err := s.subscribe(ctx, c, planOrder{SubscriptionOrder: o, priceID: price})
+		if !errors.Is(err, errStale) {
+			return out, err
+		}
+	}
+	return Checkout{}, fmt.Errorf("%w: other checkouts of the user came in between", ErrCheckout)
+}
+
+// planOrder is an order with the price it comes to.
+type planOrder struct {
+	SubscriptionOrder
+	priceID string
+}
+
+func (o planOrder) fingerprint() []byte {
+	return fingerprint(o.PlanID, o.priceID, string(o.Interval), o.SuccessURL, o.CancelURL)
+}
+
+// subscribe fails with errStale where another request came in between.
+func (s *Service) subscribe(ctx context.Context, c creditcore.Caller, o planOrder) (Checkout, error) {
+	known, err := s.checkoutOf(ctx, c.UserID)
+	if err != nil {
+		return Checkout{}, err
+	}
+	if known.Subscribed {
+		return Checkout{}, ErrSubscribed
+	}
+	if known.SessionID != "" {
+		open, err := s.resume(ctx, c.UserID, known, o)
+		if err != nil || open.URL != "" {
+			return open, err
+		}
+	}
+	var made *stripe.CheckoutSession
+	err = s.withCustomer(ctx, c, func(customerID string) (err error) {
+		made, err = s.makePlanSession(ctx, c.UserID, customerID, known.Revision, o)
+		return err
+	})
+	if errors.Is(err, ErrCustomer) || errors.Is(err, ErrUserNotFound) || errors.Is(err, creditcore.ErrUnavailable) {
+		return Checkout{}, err
+	}
+	if err != nil {
+		return Checkout{}, refused(err, ErrCheckout)
+	}
+	return Checkout{SessionID: made.ID, URL: made.URL}, s.keepCheckout(ctx, c.UserID, made, known.Revision, o)
+}
+
+// resume returns the known checkout if it is open and for the same order.
+// Otherwise it sees to it that nobody can pay there any more and returns an
+// empty one. It fails with [ErrSubscribed] where it was paid.
+func (s *Service) resume(ctx context.Context, userID string, known checkoutRow, o planOrder) (Checkout, error) {
+	bound, cancel := asking(ctx)
+	defer cancel()
+	session, err := s.stripe.V1CheckoutSessions.Retrieve(bound, known.SessionID, nil)
+	switch {
+	case missing(err):
+		return Checkout{}, nil
+	case err != nil:
+		return Checkout{}, refused(err, ErrCheckout)
+	case session.Status == stripe.CheckoutSessionStatusOpen && string(known.Fingerprint) == string(o.fingerprint()):
+		return Checkout{SessionID: session.ID, URL: session.URL}, nil
+	case session.Status == stripe.CheckoutSessionStatusOpen:
+		if _, err := s.stripe.V1CheckoutSessions.Expire(bound, session.ID, nil); err != nil {
+			s.log.InfoContext(ctx, "a checkout could not be closed", "session", session.ID, "error", err)
+			return Checkout{}, errStale // paid in this moment, or closed by a twin
+		}
+	case session.Status == stripe.CheckoutSessionStatusComplete:
+		return Checkout{}, s.checkPaid(ctx, userID, session)
+	}
+	return Checkout{}, nil
+}
+
+// checkPaid fails with [ErrSubscribed] where the subscription of a completed
+// checkout is alive, even if Stripe's event is not here yet.
+func (s *Service) checkPaid(ctx context.Context, userID string, session *stripe.CheckoutSession) error {
+	if session.Subscription == nil {
+		return nil
+	}
+	err := s.bring(ctx, func(ctx context.Context) (effect, error) { return s.subscriptionNow(ctx, session.Subscription.ID) })
+	if err != nil {
+		return err
+	}
+	again, err := s.checkoutOf(ctx, userID)
+	if err == nil && again.Subscribed {
+		err = ErrSubscribed
+	}
+	return err
+}
+
+// makePlanSession makes the checkout session of an order. Twins of the same
+// order get the same one.
+func (s *Service) makePlanSession(ctx context.Context, userID, customerID string, revision int64, o planOrder) (*stripe.CheckoutSession, error) {
+	ctx, cancel := asking(ctx)
+	defer cancel()
+	params := &stripe.CheckoutSessionCreateParams{
+		Mode:               stripe.String("subscription"),
+		PaymentMethodTypes: stripe.StringSlice([]string{"card", "sepa_debit"}),
+		Customer:           stripe.String(customerID),
+		ClientReferenceID:  stripe.String(userID),
+		LineItems: []*stripe.CheckoutSessionCreateLineItemParams{{
+			Price: stripe.String(o.priceID), Quantity: stripe.Int64(1),
+		}},
+		Metadata: map[string]string{"userId": userID, "planId": o.PlanID, "billingInterval": string(o.Interval)},
+		SubscriptionData: &stripe.CheckoutSessionCreateSubscriptionDataParams{
+			Metadata: map[string]string{"userId": userID, "planId": o.PlanID},
+		},
+		SuccessURL: stripe.String(o.SuccessURL),
+		CancelURL:  stripe.String(o.CancelURL),
+	}
+	params.SetIdempotencyKey(fmt.Sprintf("subscription:%s:%d:%s",
+		userID, revision, hex.EncodeToString(fingerprint(customerID, string(o.fingerprint())))))
+	return s.stripe.V1CheckoutSessions.Create(ctx, params)
+}
+
+// keepCheckout remembers an open checkout. Where another request was faster
+// it closes this one, unless it is the same, and fails with errStale.
+func (s *Service) keepCheckout(ctx context.Context, userID string, made *stripe.CheckoutSession, revision int64, o planOrder) error {
+	ctx = context.WithoutCancel(ctx)
+	kept, err := s.storeCheckout(ctx, checkoutRow{
+		SessionID: made.ID, URL: made.URL, Fingerprint: o.fingerprint(), ExpiresAt: s.checkoutEnd(made), Revision: revision,
+	}, userID)
+	if err != nil || kept {
+		return err
+	}
+	known, err := s.checkoutOf(ctx, userID)
+	if err != nil || known.SessionID == made.ID {
+		return err
+	}
+	ctx, cancel := asking(ctx)
+	defer cancel()
+	if _, err := s.stripe.V1CheckoutSessions.Expire(ctx, made.ID, nil); err != nil {
+		s.log.WarnContext(ctx, "a surplus checkout could not be closed", "session", made.ID, "error", err)
+	}
+	return errStale
+}
+
+func (s *Service) checkoutEnd(made *stripe.CheckoutSession) time.Time {
+	if made.ExpiresAt == 0 {
+		return s.now().Add(checkoutLife)
+	}
+	return time.Unix(made.ExpiresAt, 0)
+}
+
+// fingerprint is a hash of fields, none of which can run into the next.
+func fingerprint(fields ...string) []byte {
+	h := sha256.New()
+	for _, field := range fields {
+		_, _ = fmt.Fprintf(h, "%d:%s", len(field), field)
+	}
+	return h.Sum(nil)
+}

@@ -1,0 +1,162 @@
+package billing
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stripe/stripe-go/v85"
+)
+
+func (s *Service) subscriptionEffect(ctx context.Context, event stripe.Event) (effect, error) {
+	o, err := objectOf(event)
+	if err != nil {
+		return nil, err
+	}
+	return s.subscriptionNow(ctx, o.ID)
+}
+
+// subscriptionRow is what is stored of a subscription of Stripe.
+type subscriptionRow struct {
+	Subscription
+	// Revision is that of our row when Stripe was asked, 0 where there was
+	// none.
+	Revision int64
+}
+
+// subscriptionNow asks Stripe for a subscription and makes the effect that
+// stores it. It is nil for one of an unknown customer, for one that Stripe
+// does not know, and for one at a price that is none of our plans': such are
+// of other products of the same account, or a plan lacks its price id.
+func (s *Service) subscriptionNow(ctx context.Context, id string) (effect, error) {
+	known, err := s.subscriptionRevision(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	sub, err := s.fetchSubscription(ctx, id)
+	if missing(err) {
+		return nil, nil //nolint:nilnil // a nil effect is a documented answer
+	}
+	if err != nil {
+		return nil, err
+	}
+	if sub.Customer == nil {
+		return nil, nil //nolint:nilnil // see above
+	}
+	of, err := s.ownerOf(ctx, sub.Customer.ID)
+	if errors.Is(err, errUnknownCustomer) {
+		return nil, nil //nolint:nilnil // see above
+	}
+	if err != nil {
+		return nil, err
+	}
+	now, err := s.rowOfSubscription(ctx, sub, of)
+	if err != nil {
+		return nil, err
+	}
+	now.Revision = known.Revision
+	if now.PlanID == "" {
+		s.log.WarnContext(ctx, "a subscription is at a price of no plan", "subscription", id, "user", of.UserID, "price", *now.StripePriceID)
+		if now.PlanID = known.PlanID; known.PlanID == "" {
+			return nil, nil //nolint:nilnil // see above
+		}
+	}
+	return func(ctx context.Context, tx pgx.Tx) error { return s.storeSubscription(ctx, tx, now) }, nil
+}
+
+func (s *Service) fetchSubscription(ctx context.Context, id string) (*stripe.Subscription, error) {
+	ctx, cancel := asking(ctx)
+	defer cancel()
+	sub, err := s.stripe.V1Subscriptions.Retrieve(ctx, id, nil)
+	if err != nil {
+		return nil, fmt.Errorf("fetch subscription %s: %w", id, err)
+	}
+	return sub, nil
+}
+
+// rowOfSubscription finds the plan by the price of an item: by the first that
+// is one of ours. PlanID is empty where none is.
+func (s *Service) rowOfSubscription(ctx context.Context, sub *stripe.Subscription, of owner) (subscriptionRow, error) {
+	item, plan, err := s.planItem(ctx, sub)
+	if err != nil {
+		return subscriptionRow{}, err
+	}
+	metadata, err := metadataOf(sub.Metadata)
+	if err != nil {
+		return subscriptionRow{}, err
+	}
+	r := subscriptionRow{Subscription: Subscription{
+		UserID: of.UserID, PlanID: plan.PlanID,
+		StripeSubscriptionID: &sub.ID, StripeCustomerID: &sub.Customer.ID, StripePriceID: new(string),
+		Status: SubscriptionStatus(sub.Status), BillingInterval: Monthly,
+		CurrentPeriodStart: timeOf(item.CurrentPeriodStart), CurrentPeriodEnd: timeOf(item.CurrentPeriodEnd),
+		CancelAtPeriodEnd: endsWithPeriod(sub, item),
+		CanceledAt:        timeOf(sub.CanceledAt), EndedAt: timeOf(sub.EndedAt),
+		TrialStart: timeOf(sub.TrialStart), TrialEnd: timeOf(sub.TrialEnd),
+		Metadata: metadata, CreatedAt: time.Unix(sub.Created, 0),
+	}}
+	if item.Price != nil {
+		*r.StripePriceID = item.Price.ID
+		if item.Price.Recurring != nil {
+			r.BillingInterval = Interval(item.Price.Recurring.Interval)
+		}
+	}
+	return r, nil
+}
+
+// planItem is the item that is a plan of ours, else the first, which is empty
+// where there is none.
+func (s *Service) planItem(ctx context.Context, sub *stripe.Subscription) (stripe.SubscriptionItem, planPrice, error) {
+	var items []*stripe.SubscriptionItem
+	if sub.Items != nil {
+		items = sub.Items.Data
+	}
+	var ids []string
+	for _, item := range items {
+		if item.Price != nil {
+			ids = append(ids, item.Price.ID)
+		}
+	}
+	prices, err := s.planPrices(ctx, ids)
+	if err != nil {
+		return stripe.SubscriptionItem{}, planPrice{}, err
+	}
+	for _, item := range items {
+		if item.Price == nil {
+			continue
+		}
+		if plan, ok := prices[item.Price.ID]; ok {
+			return *item, plan, nil
+		}
+	}
+	if len(items) > 0 {
+		return *items[0], planPrice{}, nil
+	}
+	return stripe.SubscriptionItem{}, planPrice{}, nil
+}
+
+// endsWithPeriod tells whether a subscription is not renewed. The portal may
+// say so by a date.
+func endsWithPeriod(sub *stripe.Subscription, item stripe.SubscriptionItem) bool {
+	return sub.CancelAtPeriodEnd || sub.CancelAt != 0 && sub.CancelAt <= item.CurrentPeriodEnd
+}
+
+// timeOf reads a time of Stripe's, nil where there is none.
+func timeOf(unix int64) *time.Time {
+	if unix == 0 {
+		return nil
+	}
+	t := time.Unix(unix, 0).UTC()
+	return &t
+}
+
+// metadataOf is nil where there is none.
+func metadataOf(m map[string]string) (json.RawMessage, error) {
+	if len(m) == 0 {
+		return nil, nil
+	}
+	return json.Marshal(m)
+}

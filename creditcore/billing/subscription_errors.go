@@ -1,0 +1,17 @@
+package billing
+
+import "errors"
+
+// Errors of plans and subscriptions. The texts are part of the wire contract;
+// test with [errors.Is], never by text.
+var (
+	ErrPlanNotFound       = errors.New("Plan not found")
+	ErrNoMonthlyPrice     = errors.New("No Stripe price configured for month billing")
+	ErrNoYearlyPrice      = errors.New("No Stripe price configured for year billing")
+	ErrNoBillingAccount   = errors.New("No billing account found. Please subscribe to a plan first.")
+	ErrNoSubscription     = errors.New("No active subscription found")
+	ErrNotCanceled        = errors.New("No canceled subscription found")
+	ErrSubscribed         = errors.New("You already have a subscription. Manage it in the billing portal.")
+	ErrPortal             = errors.New("Failed to create portal session")
+	ErrSubscriptionChange = errors.New("Failed to update subscription")
+)

@@ -1,0 +1,107 @@
+package billing
+
+import (
+	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
+)
+
+type knownSubscription struct {
+	Revision int64
+	PlanID   string
+}
+
+// subscriptionRevision is zero where there is no row.
+func (s *Service) subscriptionRevision(ctx context.Context, stripeID string) (knownSubscription, error) {
+	k, err := row[knownSubscription](ctx, s, system(), `
+		SELECT revision, plan_id
+		FROM subscriptions.subscriptions
+		WHERE stripe_subscription_id = $1`, stripeID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return knownSubscription{}, nil
+	}
+	return k, err
+}
+
+// storeSubscription writes a subscription as Stripe had it, unless our row
+// moved since (errStale). What ended stays ended.
+func (s *Service) storeSubscription(ctx context.Context, tx pgx.Tx, r subscriptionRow) error {
+	if err := lockSubscriber(ctx, tx, r.UserID); err != nil {
+		return err
+	}
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO subscriptions.subscriptions AS s (user_id, plan_id, stripe_subscription_id, stripe_customer_id,
+			stripe_price_id, status, billing_interval, current_period_start, current_period_end, cancel_at_period_end,
+			canceled_at, ended_at, trial_start, trial_end, metadata, created_at, updated_at, surplus, revision)
+		SELECT $1, $2, $3, $4, nullif($5, ''), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, true, 1
+		WHERE $18 = coalesce((SELECT revision FROM subscriptions.subscriptions WHERE stripe_subscription_id = $3), 0)
+		ON CONFLICT (stripe_subscription_id) DO UPDATE
+		SET plan_id = excluded.plan_id, stripe_customer_id = excluded.stripe_customer_id,
+			stripe_price_id = excluded.stripe_price_id,
+			status = CASE WHEN s.status IN ('canceled', 'incomplete_expired') THEN s.status ELSE excluded.status END,
+			billing_interval = excluded.billing_interval, current_period_start = excluded.current_period_start,
+			current_period_end = excluded.current_period_end, cancel_at_period_end = excluded.cancel_at_period_end,
+			canceled_at = excluded.canceled_at, ended_at = coalesce(excluded.ended_at, s.ended_at),
+			trial_start = excluded.trial_start, trial_end = excluded.trial_end, metadata = excluded.metadata,
+			updated_at = excluded.updated_at, surplus = s.surplus OR NOT s.live, revision = s.revision + 1`,
+		r.UserID, r.PlanID, r.StripeSubscriptionID, r.StripeCustomerID, r.StripePriceID, r.Status, r.BillingInterval,
+		r.CurrentPeriodStart, r.CurrentPeriodEnd, r.CancelAtPeriodEnd, r.CanceledAt, r.EndedAt, r.TrialStart, r.TrialEnd,
+		r.Metadata, r.CreatedAt, s.now(), r.Revision)
+	if err != nil {
+		return err
+	}
+	if tag.RowsAffected() == 0 {
+		return errStale
+	}
+	if err := s.elect(ctx, tx, r.UserID); err != nil {
+		return err
+	}
+	if err := adoptInvoices(ctx, tx, *r.StripeSubscriptionID); err != nil {
+		return err
+	}
+	return s.allot(ctx, tx, r.UserID)
+}
+
+// elect makes the oldest live subscription of a user the one that counts. Any
+// other is surplus: he pays twice, and somebody has to look at it.
+func (s *Service) elect(ctx context.Context, tx pgx.Tx, userID string) error {
+	const elected = `(
+		SELECT o.id
+		FROM subscriptions.subscriptions o
+		WHERE o.user_id = $1
+			AND o.live
+		ORDER BY o.created_at, o.stripe_subscription_id
+		LIMIT 1)`
+	tag, err := tx.Exec(ctx, `
+		UPDATE subscriptions.subscriptions
+		SET surplus = true
+		WHERE user_id = $1
+			AND live
+			AND id <> `+elected, userID)
+	if err != nil {
+		return err
+	}
+	if n := tag.RowsAffected(); n > 0 {
+		onCommit(ctx, func() { s.log.WarnContext(ctx, "a user pays more than one subscription", "user", userID, "surplus", n) })
+	}
+	_, err = tx.Exec(ctx, `
+		UPDATE subscriptions.subscriptions
+		SET surplus = false
+		WHERE user_id = $1
+			AND surplus
+			AND (NOT live OR id = `+elected+`)`, userID)
+	return err
+}
+
+// adoptInvoices ties invoices that came before their subscription to it.
+func adoptInvoices(ctx context.Context, tx pgx.Tx, stripeID string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE subscriptions.invoices i
+		SET subscription_id = s.id
+		FROM subscriptions.subscriptions s
+		WHERE s.stripe_subscription_id = $1
+			AND i.stripe_subscription_id = $1
+			AND i.subscription_id IS NULL`, stripeID)
+	return err
+}

@@ -1,0 +1,48 @@
+package billing
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stripe/stripe-go/v85"
+)
+
+// eventsKept is how long event ids are remembered: longer than Stripe repeats
+// a delivery by itself or by hand (30 days).
+const eventsKept = 90 * 24 * time.Hour
+
+// eventKnown spares the questions to Stripe that a duplicate would cause. What
+// counts is [recordEvent].
+func (s *Service) eventKnown(ctx context.Context, id string) (bool, error) {
+	found, err := rows[struct{ ID string }](ctx, s, system(), `
+		SELECT id
+		FROM credits.stripe_events
+		WHERE id = $1`, id)
+	return len(found) > 0, err
+}
+
+// recordEvent remembers an event and tells whether it is new. A twin that is
+// being applied elsewhere is waited for.
+func recordEvent(ctx context.Context, tx pgx.Tx, event stripe.Event, outcome string) (bool, error) {
+	var object struct {
+		ID string `json:"id"`
+	}
+	if json.Unmarshal(event.Data.Raw, &object) != nil || !storable(object.ID) {
+		object.ID = "" // none to remember
+	}
+	tag, err := tx.Exec(ctx, `
+		INSERT INTO credits.stripe_events (id, type, object_id, livemode, outcome, created_at)
+		VALUES ($1, $2, nullif($3, ''), $4, $5, $6)
+		ON CONFLICT (id) DO NOTHING`,
+		event.ID, string(event.Type), object.ID, event.Livemode, outcome, time.Unix(event.Created, 0))
+	return tag.RowsAffected() == 1, err
+}
+
+func (s *Service) pruneEvents(ctx context.Context) error {
+	_, err := s.exec(ctx, system(), `
+		DELETE FROM credits.stripe_events
+		WHERE received_at < $1`, s.now().Add(-eventsKept))
+	return err
+}
