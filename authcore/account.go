@@ -123,7 +123,7 @@ func (s *Service) DeleteAccount(ctx context.Context, c Caller, password, reason 
 	if reason != "" {
 		metadata["reason"] = clip(reason, 1000)
 	}
-	return s.closeAccount(ctx, c.UserID, reasonDeleted,
+	err := s.closeAccount(ctx, c.UserID, reasonDeleted,
 		event{Type: "account_deleted", UserID: c.UserID, Client: c.Client, Metadata: metadata},
 		func(ctx context.Context, tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, `DELETE FROM auth.accounts WHERE user_id = $1`, c.UserID); err != nil {
@@ -136,6 +136,10 @@ func (s *Service) DeleteAccount(ctx context.Context, c Caller, password, reason 
 				 WHERE id = $1 AND deleted_at IS NULL`, c.UserID)
 			return err
 		})
+	if err == nil {
+		s.hooks.Deleted(context.WithoutCancel(ctx), c.UserID)
+	}
+	return err
 }
 
 // closeAccount bars a user and ends his sessions: the change, the event and

@@ -121,6 +121,7 @@ type Deps struct {
 	Logger    *slog.Logger
 	Now       func() time.Time
 	Observer  Observer
+	Hooks     Hooks
 }
 
 // Service signs users in and verifies what they carry. It is safe for
@@ -133,6 +134,7 @@ type Service struct {
 	log     *slog.Logger
 	now     func() time.Time
 	observe Observer
+	hooks   Hooks
 
 	cookies Cookies
 	origins Origins
@@ -165,7 +167,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	origins, _ := ParseOrigins(cfg.BaseURL, cfg.TrustedOrigins)
 	s := &Service{
 		cfg: cfg, pool: deps.Pool, listen: deps.ListenDSN, redis: deps.Redis,
-		log: deps.Logger, now: deps.Now, observe: deps.Observer,
+		log: deps.Logger, now: deps.Now, observe: deps.Observer, hooks: deps.Hooks.withDefaults(),
 		cookies: NewCookies(cfg.BaseURL, cfg.CookieDomain, cfg.Secrets.CookieHMAC),
 		origins: origins,
 		hasher:  newHasher(cfg.Hashing, deps.Observer.HashWait),

@@ -89,9 +89,16 @@ func (s *Service) makeUser(ctx context.Context, client Client, n NewUser, eventT
 		if u, err = registerTx(ctx, tx, u, hash); err != nil {
 			return err
 		}
+		if err := s.hooks.RegisterTx(ctx, tx, u); err != nil {
+			return err
+		}
 		return recordTx(ctx, tx, event{Type: eventType, UserID: u.ID, Client: client, Metadata: metadata})
 	})
-	return u, err
+	if err != nil {
+		return User{}, err
+	}
+	s.hooks.Registered(context.WithoutCancel(ctx), u)
+	return u, nil
 }
 
 // userByID reads an account that may still act, or [ErrUserNotFound].

@@ -45,7 +45,10 @@ func (h *API) Provision(ctx caddy.Context) error {
 	}
 	settings := app.Settings()
 	h.handler, err = api.New(
-		api.Config{BaseURL: settings.BaseURL, Origins: settings.Origins, Version: moduleVersion()},
+		api.Config{
+			BaseURL: settings.BaseURL, Origins: settings.Origins, Version: moduleVersion(),
+			ServiceKey: settings.ServiceKey.Reveal(),
+		},
 		api.Deps{
 			Auth: func(ctx context.Context) (*authcore.Service, error) {
 				rt, err := runtimeOf(ctx, app)
@@ -53,6 +56,13 @@ func (h *API) Provision(ctx caddy.Context) error {
 					return nil, err
 				}
 				return rt.Auth, nil
+			},
+			Credits: func(ctx context.Context) (*api.Credits, error) {
+				rt, err := runtimeOf(ctx, app)
+				if err != nil {
+					return nil, err
+				}
+				return &api.Credits{Ledger: rt.Credits, Gifts: rt.Gifts, Billing: rt.Billing}, nil
 			},
 			Limits: func(ctx context.Context) (limiter.Store, error) {
 				rt, err := app.Runtime(ctx)

@@ -10,6 +10,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"github.com/spf13/cobra"
 	"github.com/ulule/limiter/v3"
+
+	"mana.how/edge/creditcore/billing"
 )
 
 // Resolve resolves with the given environment alone.
@@ -41,6 +43,9 @@ func (s Settings) Facts() Facts {
 	}
 }
 
+// Billing is the resolved configuration of the sale of credits.
+func (s Settings) Billing() billing.Config { return s.stripe.config(s.BaseURL) }
+
 // SameRuntime tells whether two settings would share a runtime.
 func SameRuntime(a, b Settings) bool { return a.key() == b.key() }
 
@@ -71,6 +76,13 @@ func CountUsers(ctx context.Context, pool *pgxpool.Pool) (total, verified, today
 	m := newMetrics()
 	err = m.countUsersOnce(ctx, pool)
 	return gaugeValue(m.users), gaugeValue(m.verified), gaugeValue(m.today), err
+}
+
+// CountHolds takes the census into metrics of its own.
+func CountHolds(ctx context.Context, pool *pgxpool.Pool) (open, leaked float64, err error) {
+	m := newMetrics()
+	err = m.countHoldsOnce(ctx, pool)
+	return gaugeValue(m.openHolds), gaugeValue(m.leakedHolds), err
 }
 
 func gaugeValue(g prometheus.Gauge) float64 {

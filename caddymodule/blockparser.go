@@ -1,6 +1,8 @@
 package caddymodule
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -21,8 +23,9 @@ func (p *blockParser) faultf(format string, args ...any) {
 }
 
 // directives reads the block that opens next, if one does. Each directive may
-// stand once. A parser of a directive reads its arguments and its own block.
-func (p *blockParser) directives(known map[string]func()) {
+// stand once, but those that are lists. A parser of a directive reads its
+// arguments and its own block.
+func (p *blockParser) directives(known map[string]func(), lists ...string) {
 	seen := make(map[string]int)
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
 		name := p.Val()
@@ -31,7 +34,7 @@ func (p *blockParser) directives(known map[string]func()) {
 		case !ok:
 			p.faultf("%s has no directive %q", p.block, name)
 			p.skip()
-		case repeated:
+		case repeated && !slices.Contains(lists, name):
 			p.faultf("%s: %s is already set in line %d", p.block, name, line)
 			p.skip()
 		default:
@@ -42,23 +45,35 @@ func (p *blockParser) directives(known map[string]func()) {
 }
 
 // nested reads the block of a directive.
-func (p *blockParser) nested(name string, known map[string]func()) {
+func (p *blockParser) nested(name string, known map[string]func(), lists ...string) {
 	outer := p.block
 	p.block = outer + " " + name
-	p.directives(known)
+	p.directives(known, lists...)
 	p.block = outer
 }
 
 // one reads the single argument of the present directive.
 func (p *blockParser) one(target *string) {
 	name := p.Val()
-	args := p.RemainingArgs()
-	if len(args) != 1 || strings.TrimSpace(args[0]) == "" {
-		p.faultf("%s: takes one argument, here are %d", name, len(args))
-	} else {
-		*target = args[0]
-	}
+	p.arguments(target)
 	p.noBlock(name)
+}
+
+// arguments reads one argument for each target.
+func (p *blockParser) arguments(targets ...*string) {
+	name := p.Val()
+	args := p.RemainingArgs()
+	if len(args) != len(targets) || slices.ContainsFunc(args, func(a string) bool { return strings.TrimSpace(a) == "" }) {
+		wanted := "one argument"
+		if len(targets) > 1 {
+			wanted = fmt.Sprintf("%d arguments", len(targets))
+		}
+		p.faultf("%s: takes %s, here are %d", name, wanted, len(args))
+		return
+	}
+	for i, target := range targets {
+		*target = args[i]
+	}
 }
 
 // some reads one argument or more.

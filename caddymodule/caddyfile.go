@@ -45,7 +45,15 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		refresh_token_ttl  <duration>
 //		email_verification required|optional
 //		smtp    { host … port … username … password … from … }
-//		stripe  { secret_key … webhook_secret … }
+//		stripe {
+//			secret_key     <key>
+//			webhook_secret <secret> [<second secret>]
+//			api_url        <url>
+//			return_url     <origin or scheme://...>
+//			grace          <duration>
+//			plan <name> { product … monthly … yearly … }
+//			package <name> <credits> <cents>
+//		}
 //		storage { endpoint … region … bucket … access_key … secret_key … public_url … }
 //	}
 //
@@ -118,8 +126,29 @@ func (p *blockParser) stripe() *StripeConfig {
 	p.noArguments()
 	p.nested("stripe", map[string]func(){
 		"secret_key":     func() { p.one(&c.SecretKey) },
-		"webhook_secret": func() { p.one(&c.WebhookSecret) },
+		"webhook_secret": func() { p.some(&c.WebhookSecret) },
+		"api_url":        func() { p.one(&c.APIURL) },
+		"return_url":     func() { p.some(&c.ReturnURL) },
+		"grace":          func() { p.one(&c.Grace) },
+		"plan":           func() { c.Plans = append(c.Plans, p.plan()) },
+		"package":        func() { c.Packages = append(c.Packages, p.creditPackage()) },
+	}, "plan", "package")
+	return c
+}
+
+func (p *blockParser) plan() (c PlanConfig) {
+	p.arguments(&c.Name)
+	p.nested("plan", map[string]func(){
+		"product": func() { p.one(&c.Product) },
+		"monthly": func() { p.one(&c.Monthly) },
+		"yearly":  func() { p.one(&c.Yearly) },
 	})
+	return c
+}
+
+func (p *blockParser) creditPackage() (c PackageConfig) {
+	p.arguments(&c.Name, &c.Credits, &c.Cents)
+	p.noBlock("package")
 	return c
 }
 

@@ -21,9 +21,9 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "mana",
 		Usage: "<command>",
-		Short: "Operates Mana Edge: schema, users, keys, diagnosis",
+		Short: "Operates Mana Edge: schema, users, credits, keys, diagnosis",
 		Long: `
-Operates the identity and the database behind the app "mana".
+Operates the identity, the ledger and the database behind the app "mana".
 
 The database is that of --database, else that of --config, else that of the
 Caddyfile in the current folder, else that of DATABASE_URL, else the embedded
@@ -44,7 +44,7 @@ func buildCommands(group *cobra.Command) {
 	flags.Bool("json", false, "Print JSON")
 	group.Args = cobra.NoArgs
 	group.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	group.AddCommand(migrateCommand(), userCommand(), keysCommand(), doctorCommand())
+	group.AddCommand(migrateCommand(), userCommand(), keysCommand(), creditsCommand(), giftCommand(), seedCommand(), doctorCommand())
 }
 
 // invocation is one call of a command.

@@ -16,6 +16,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/gift"
 	"mana.how/edge/internal/localpg"
 	"mana.how/edge/migrations"
 )
@@ -185,6 +188,11 @@ func (inv invocation) withDatabase(f func(source, connection) error) error {
 
 // withService runs f with the identity core on that database.
 func (inv invocation) withService(f func(*authcore.Service) error) error {
+	return inv.withCores(func(c cores) error { return f(c.auth) })
+}
+
+// withCores runs f with the cores on that database.
+func (inv invocation) withCores(f func(cores) error) error {
 	return inv.withDatabase(func(s source, c connection) error {
 		settings, err := s.config.resolve(s.env)
 		if err != nil {
@@ -193,7 +201,7 @@ func (inv invocation) withService(f func(*authcore.Service) error) error {
 		if err := c.current(inv.ctx); err != nil {
 			return err
 		}
-		return c.withService(inv.ctx, settings, inv.log(), f)
+		return c.withCores(inv.ctx, settings, inv.log(), f)
 	})
 }
 
@@ -218,7 +226,15 @@ func (c connection) current(ctx context.Context) error {
 	return nil
 }
 
-func (c connection) withService(ctx context.Context, s Settings, log *slog.Logger, f func(*authcore.Service) error) error {
+// cores are what commands work with. Their background work does not run.
+type cores struct {
+	auth   *authcore.Service
+	ledger *creditcore.Service
+	gifts  *gift.Service
+	sales  *billing.Service
+}
+
+func (c connection) withCores(ctx context.Context, s Settings, log *slog.Logger, f func(cores) error) error {
 	key, err := s.encryptionKey, error(nil)
 	if c.at.embedded && !key.IsSet() {
 		if key, err = embeddedKey(c.dir); err != nil {
@@ -234,14 +250,20 @@ func (c connection) withService(ctx context.Context, s Settings, log *slog.Logge
 		return err
 	}
 	defer closePool(pool, log)
-	service, err := authcore.New(ctx, config, authcore.Deps{
-		Pool: pool, ListenDSN: c.at.listen, Limits: processLimits(), Logger: log,
+	var all cores
+	all.ledger, all.gifts, all.sales = s.credits(pool, log)
+	people := accounts{
+		ledger: all.ledger, gifts: all.gifts, sales: all.sales, log: log,
+		later: func(work func(context.Context)) { work(ctx) },
+	}
+	all.auth, err = authcore.New(ctx, config, authcore.Deps{
+		Pool: pool, ListenDSN: c.at.listen, Limits: processLimits(), Logger: log, Hooks: people.hooks(),
 	})
 	if err != nil {
 		return err
 	}
-	defer service.Close()
-	return f(service)
+	defer all.auth.Close()
+	return f(all)
 }
 
 // log shows warnings and errors on stderr; a command's result is its output.

@@ -14,8 +14,8 @@ func doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Looks for what is wrong, and says what to do",
 		Long: `Checks the config, the database (address, poolers, roles, schema, row-level
-security, clock, keys), cookies, DNS and Redis. Each line is ok, warn or fail; the exit
-code is 1 if any fails.`,
+security, clock, keys), cookies, DNS, Redis and Stripe. Each line is ok, warn or fail; the
+exit code is 1 if any fails.`,
 		Args: cobra.NoArgs,
 		RunE: runs(doctorAction),
 	}
@@ -88,6 +88,9 @@ func (d *doctor) examine(s source) {
 		d.dns(settings)
 	}
 	d.redis(settings)
+	if faults == nil {
+		d.payments(settings)
+	}
 	if place, err := s.locate(); err == nil {
 		d.database(place, settings, faults == nil)
 	}

@@ -207,7 +207,7 @@ func TestDoctorFindsNothing(t *testing.T) {
 	if err != nil {
 		t.Errorf("%v: %+v", err, found)
 	}
-	for _, check := range []string{"config", "database", "listen", "clock", "roles", "schema", "row security", "keys", "cookies", "redis"} {
+	for _, check := range []string{"config", "database", "listen", "clock", "roles", "schema", "row security", "keys", "cookies", "redis", "stripe"} {
 		if found[check].Status != "ok" {
 			t.Errorf("%s: %+v", check, found[check])
 		}

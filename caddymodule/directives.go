@@ -8,8 +8,10 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 func init() {
 	httpcaddyfile.RegisterHandlerDirective("mana_rate_limit", parseRateLimit)
 	httpcaddyfile.RegisterHandlerDirective("mana_auth", parseGate)
+	httpcaddyfile.RegisterHandlerDirective("mana_credits", parseMeter)
 
 	httpcaddyfile.RegisterDirectiveOrder("mana_rate_limit", httpcaddyfile.Before, "basic_auth")
 	httpcaddyfile.RegisterDirectiveOrder("mana_auth", httpcaddyfile.Before, "basic_auth")
+	httpcaddyfile.RegisterDirectiveOrder("mana_credits", httpcaddyfile.Before, "basic_auth")
 	httpcaddyfile.RegisterDirectiveOrder("mana_api", httpcaddyfile.Before, "respond")
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"mana.how/edge/authcore"
 	"mana.how/edge/migrations"
 )
 
@@ -172,8 +171,8 @@ func (d *doctor) schema(ctx context.Context, conn *pgx.Conn) bool {
 // keys proves that the encryption key is the one the signing keys were sealed
 // with.
 func (d *doctor) keys(ctx context.Context, c connection, s Settings) {
-	err := c.withService(ctx, s, d.log(), func(service *authcore.Service) error {
-		keys, err := service.Keys(ctx)
+	err := c.withCores(ctx, s, d.log(), func(all cores) error {
+		keys, err := all.auth.Keys(ctx)
 		if err != nil {
 			return err
 		}

@@ -148,6 +148,7 @@ func (g *Gate) Validate() error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	stripIdentity(r)
+	r = forgetCaller(r)
 	if isPreflight(r) {
 		collectors.decided("preflight")
 		return next.ServeHTTP(w, r)
@@ -193,7 +194,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	} else {
 		passedByBearer.Inc()
 	}
-	return next.ServeHTTP(w, r.WithContext(watched))
+	return next.ServeHTTP(w, r.WithContext(withCaller(watched, claims.Subject)))
 }
 
 // visit is one request at the gate. cookies are its Cookie headers as the

@@ -31,6 +31,8 @@ type metrics struct {
 	signIns, refreshes, decisions  *prometheus.CounterVec
 	refused                        *prometheus.CounterVec
 	poolConnections, poolEmptyWait *prometheus.Desc
+
+	creditMetrics
 }
 
 func newMetrics() *metrics {
@@ -62,6 +64,8 @@ func newMetrics() *metrics {
 	m.refreshes = m.counter("mana_token_refreshes_total", "Token refreshes by outcome.", "outcome")
 	m.decisions = m.counter("mana_gate_decisions_total", "Requests at mana_auth by outcome.", "outcome")
 	m.refused = m.counter("mana_rate_limit_refusals_total", "Requests refused with 429, by where.", "where")
+
+	m.creditMetrics = newCreditMetrics(m)
 
 	m.poolConnections = prometheus.NewDesc("mana_database_connections",
 		"Database connections by state; max is how many there may be.", []string{"state"}, nil)

@@ -41,6 +41,7 @@ func TestMetricsOutliveReloads(t *testing.T) {
 		"http_request_duration_seconds", "auth_users_total", "auth_users_verified", "auth_users_created_today",
 		"auth_users_created_this_week", "auth_users_created_this_month", "auth_process_resident_memory_bytes",
 		"mana_revocation_lag_seconds", "mana_password_hash_wait_seconds", "mana_database_connections",
+		"mana_credit_debit_seconds", "mana_credit_batch_size", "mana_credit_holds_open", "mana_credit_holds_leaked",
 	} {
 		if _, ok := second[name]; !ok {
 			t.Errorf("%s is missing", name)

@@ -12,13 +12,25 @@ import (
 	"mana.how/edge/authcore"
 )
 
-// refusal is an answer of the gate or the rate limit in place of the
-// upstream's. Its texts steer real clients: "Invalid token" makes them refresh
-// and try again, so no other refusal may contain it.
+// refusal is an answer of the gate, the rate limit or the meter in place of
+// the upstream's. Its texts steer real clients: "Invalid token" makes them
+// refresh and try again, so no other refusal may contain it. What is empty is
+// left out.
 type refusal struct {
 	status     int
 	message    string
-	retryAfter time.Duration // zero for none
+	retryAfter time.Duration
+	code       string
+	details    any
+	problem    *problem
+}
+
+// problem are the members of RFC 9457, section 3.1.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
 }
 
 var (
@@ -27,6 +39,7 @@ var (
 	refuseRole         = refusal{status: http.StatusForbidden, message: "Forbidden: your role does not allow this"}
 	refuseCrossSite    = refusal{status: http.StatusForbidden, message: "Forbidden: request from another site"}
 	refuseUnavailable  = refusal{status: http.StatusServiceUnavailable, message: "Service unavailable: database connection unavailable", retryAfter: 5 * time.Second}
+	refuseKeyReused    = refusal{status: http.StatusUnprocessableEntity, message: "The idempotency key was used for another request", code: "IDEMPOTENCY_KEY_REUSED"}
 	refuseInternal     = refusal{status: http.StatusInternalServerError, message: "Internal server error"}
 )
 
@@ -36,9 +49,12 @@ func (f refusal) write(w http.ResponseWriter, r *http.Request) error {
 	body, err := json.Marshal(struct {
 		StatusCode int    `json:"statusCode"`
 		Message    string `json:"message"`
+		Code       string `json:"code,omitempty"`
+		Details    any    `json:"details,omitempty"`
 		Timestamp  string `json:"timestamp"`
 		Path       string `json:"path"`
-	}{f.status, f.message, time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), originalRequest(r).URL.EscapedPath()})
+		*problem
+	}{f.status, f.message, f.code, f.details, time.Now().UTC().Format("2006-01-02T15:04:05.000Z"), originalRequest(r).URL.EscapedPath(), f.problem})
 	if err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ func (c Config) resolve(env environment) (Settings, error) {
 	}
 	s.BaseURL = r.baseURL(c.BaseURL)
 	r.identity(&s)
+	s.stripe = r.stripe(c.Stripe, s)
 	r.secrets(c, s)
 	r.unsupported(c)
 	return s, errors.Join(r.faults...)
@@ -65,7 +66,7 @@ func (v value) or(fallback string) string {
 }
 
 // secretDirectives hold secrets, of which no fault may quote a piece.
-var secretDirectives = []string{"database", "redis", "encryption_key", "service_key"}
+var secretDirectives = []string{"database", "redis", "encryption_key", "service_key", "stripe"}
 
 // expand replaces the placeholders of one directive.
 func (r *resolver) expand(directive, raw string) string {
@@ -220,7 +221,6 @@ func (r *resolver) unsupported(c Config) {
 		set  bool
 	}{
 		{"smtp", c.SMTP != nil},
-		{"stripe", c.Stripe != nil},
 		{"storage", c.Storage != nil},
 	} {
 		if part.set {

@@ -142,8 +142,13 @@ func TestAllFaultsTogether(t *testing.T) {
 		RefreshTokenTTL:   "-1m",
 		EmailVerification: "required",
 		SMTP:              &caddymodule.SMTPConfig{Port: "70000"},
-		Stripe:            &caddymodule.StripeConfig{},
-		Storage:           &caddymodule.StorageConfig{},
+		Stripe: &caddymodule.StripeConfig{
+			SecretKey: "pk_test_1", APIURL: "ftp://x", ReturnURL: []string{"javascript://x"}, Grace: "soon",
+			WebhookSecret: []string{"a", "b", "c"},
+			Plans:         []caddymodule.PlanConfig{{Name: "pl us"}},
+			Packages:      []caddymodule.PackageConfig{{Name: "A", Credits: "0", Cents: "1.5"}},
+		},
+		Storage: &caddymodule.StorageConfig{},
 	}.Resolve(nil)
 	if err == nil {
 		t.Fatal("no fault")
@@ -152,7 +157,9 @@ func TestAllFaultsTogether(t *testing.T) {
 		"database: not a PostgreSQL URL", `database: query_mode "fast"`, "redis:", "base_url:",
 		"cookie_domain:", "trusted_origins:", "encryption_key:", `access_token_ttl: "soon"`, `refresh_token_ttl: "-1m"`,
 		"email_verification: required is not supported", "smtp: smtp is not supported", `smtp: port "70000"`,
-		"stripe: stripe is not supported", "storage: storage is not supported",
+		"stripe: this is the publishable key", "stripe: api_url must be", `stripe: return_url "javascript://x"`,
+		`stripe grace: "soon"`, "stripe: webhook_secret: one secret, or two", `stripe: plan "pl us"`,
+		`stripe: package "A": "0" is not a number of credits`, `stripe: package "A": "1.5" is not a price in euro cents`, "storage: storage is not supported",
 	} {
 		if !strings.Contains("\n"+err.Error(), "\n"+name) {
 			t.Errorf("no fault that begins with %q in:\n%v", name, err)
@@ -262,6 +269,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		BaseURL:       "https://u:" + secret + "@auth.example.com",
 		EncryptionKey: secret,
 		ServiceKey:    "{" + secret + "}",
+		Stripe:        &caddymodule.StripeConfig{SecretKey: secret, WebhookSecret: []string{"{" + secret + "}"}},
 	}
 	_, err := bad.Resolve(nil)
 	if err == nil || strings.Contains(err.Error(), secret) {
@@ -272,6 +280,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	good.Database.URL = "postgres://u:" + secret + "@db/mana"
 	good.EncryptionKey = strings.Repeat(secret, 4)
 	good.ServiceKey, good.Redis = secret, "redis://:"+secret+"@cache:6379"
+	good.Stripe = &caddymodule.StripeConfig{SecretKey: "sk_test_" + secret, WebhookSecret: []string{"whsec_" + secret, secret}}
 	settings, err := good.Resolve(map[string]string{"BETTER_AUTH_SECRET": strings.Repeat(secret, 3)})
 	if err != nil {
 		t.Fatal(err)
@@ -316,6 +325,16 @@ func TestRuntimeIsSharedByEqualSettingsOnly(t *testing.T) {
 		"audience":        func(c *caddymodule.Config) { c.Audience = "other" },
 		"trusted origins": func(c *caddymodule.Config) { c.TrustedOrigins = []string{"https://x.example.com"} },
 		"ttl":             func(c *caddymodule.Config) { c.AccessTokenTTL = "5m" },
+		"Stripe key": func(c *caddymodule.Config) {
+			c.Stripe = &caddymodule.StripeConfig{SecretKey: "sk_test_1", WebhookSecret: []string{"whsec_1"}}
+		},
+		"package": func(c *caddymodule.Config) {
+			c.Stripe = &caddymodule.StripeConfig{Packages: []caddymodule.PackageConfig{{Name: "A", Credits: "1", Cents: "1"}}}
+		},
+		"plan": func(c *caddymodule.Config) {
+			c.Stripe = &caddymodule.StripeConfig{Plans: []caddymodule.PlanConfig{{Name: "Plus", Monthly: "price_1"}}}
+		},
+		"return address": func(c *caddymodule.Config) { c.Stripe = &caddymodule.StripeConfig{ReturnURL: []string{"app://"}} },
 	} {
 		c := external()
 		change(&c)

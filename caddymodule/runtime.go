@@ -14,6 +14,9 @@ import (
 	"github.com/ulule/limiter/v3"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/gift"
 )
 
 // Runtime is what lives behind the app: connections, keys and caches. It is
@@ -21,6 +24,12 @@ import (
 type Runtime struct {
 	// Auth is the identity core.
 	Auth *authcore.Service
+	// Credits is the ledger.
+	Credits *creditcore.Service
+	// Gifts are the gift codes.
+	Gifts *gift.Service
+	// Billing sells credits. It is there without Stripe, too.
+	Billing *billing.Service
 	// Pool are the connections to the database, as the login role.
 	Pool *pgxpool.Pool
 	// Redis is nil where none is configured.
@@ -59,20 +68,42 @@ func newRuntime(ctx context.Context, s Settings, log *slog.Logger) (_ *Runtime, 
 	if err := rt.openLimits(s.redis, log); err != nil {
 		return nil, err
 	}
+	if err := rt.openCredits(ctx, s, log); err != nil {
+		return nil, err
+	}
 	config := s.auth()
 	config.Secrets = secrets
+	people := accounts{
+		ledger: rt.Credits, gifts: rt.Gifts, sales: rt.Billing, log: log,
+		later: func(work func(context.Context)) { rt.do(func() { work(run) }) },
+	}
 	rt.Auth, err = authcore.New(ctx, config, authcore.Deps{
 		Pool: rt.Pool, ListenDSN: dsn.listen, Limits: rt.Limits, Redis: rt.Redis,
-		Logger: log, Observer: collectors.authObserver(),
+		Logger: log, Observer: collectors.authObserver(), Hooks: people.hooks(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("start the identity core: %w", err)
 	}
 	rt.onClose(rt.Auth.Close)
 
-	rt.do(func() { keepRunning(run, rt.Auth.Run, log) })
+	for name, work := range map[string]func(context.Context) error{
+		"identity core": rt.Auth.Run, "ledger": rt.Credits.Run, "gifts": rt.Gifts.Run, "billing": rt.Billing.Run,
+	} {
+		rt.do(func() { keepRunning(run, name, work, log) })
+	}
 	rt.do(func() { collectors.countUsers(run, rt.Pool, log) })
+	rt.do(func() { collectors.countHolds(run, rt.Pool, log) })
 	return rt, nil
+}
+
+// openCredits makes the cores of the ledger and writes what is for sale: what
+// the config names, and the plans of the family that are missing.
+func (rt *Runtime) openCredits(ctx context.Context, s Settings, log *slog.Logger) error {
+	rt.Credits, rt.Gifts, rt.Billing = s.credits(rt.Pool, log)
+	if err := rt.Billing.Seed(ctx); err != nil {
+		return fmt.Errorf("stripe: write plans and packages: %w", err)
+	}
+	return nil
 }
 
 // openLimits picks where rate limits are counted.
@@ -116,7 +147,7 @@ func (rt *Runtime) close() {
 
 // keepRunning runs a service until ctx ends, and again after a second where it
 // gave up before.
-func keepRunning(ctx context.Context, run func(context.Context) error, log *slog.Logger) {
+func keepRunning(ctx context.Context, name string, run func(context.Context) error, log *slog.Logger) {
 	for ctx.Err() == nil {
 		err := run(ctx)
 		if ctx.Err() != nil {
@@ -125,7 +156,7 @@ func keepRunning(ctx context.Context, run func(context.Context) error, log *slog
 		if err == nil {
 			err = errors.New("it ended")
 		}
-		log.Error("the identity core's background work stopped, starting it again", "error", err)
+		log.Error("background work stopped, starting it again", "of", name, "error", err)
 		select {
 		case <-ctx.Done():
 		case <-time.After(time.Second):

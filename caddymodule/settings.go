@@ -4,13 +4,18 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"log/slog"
 	"net/url"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/gift"
 )
 
 // Settings is the resolved configuration: no placeholder, no default left to
@@ -35,6 +40,7 @@ type Settings struct {
 	redis          Secret // URL; not set without Redis
 	encryptionKey  Secret // not set: the embedded database's own
 	legacySecret   Secret // BETTER_AUTH_SECRET
+	stripe         stripe
 }
 
 // database is where the state lives: dir for the embedded one, else url.
@@ -59,6 +65,20 @@ func (s Settings) auth() authcore.Config {
 	}
 }
 
+// credits makes the cores of the ledger.
+func (s Settings) credits(pool *pgxpool.Pool, log *slog.Logger) (*creditcore.Service, *gift.Service, *billing.Service) {
+	ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{
+		Pool: pool, Logger: log, Observer: collectors.ledgerObserver(),
+	})
+	gifts := gift.New(gift.Config{BaseURL: s.BaseURL.String()}, gift.Deps{
+		Pool: pool, Ledger: ledger, Logger: log, Observer: collectors.giftObserver(),
+	})
+	sales := billing.New(s.stripe.config(s.BaseURL), billing.Deps{
+		Pool: pool, Ledger: ledger, Logger: log, Observer: collectors.billingObserver(),
+	})
+	return ledger, gifts, sales
+}
+
 // settingsKey names a runtime in the pool without holding what it was made of.
 type settingsKey [sha256.Size]byte
 
@@ -72,6 +92,7 @@ func (s Settings) key() settingsKey {
 		s.redis.Reveal(), s.encryptionKey.Reveal(), s.legacySecret.Reveal(),
 		strconv.Itoa(len(s.trustedOrigins)))
 	hashFields(h, s.trustedOrigins...)
+	s.stripe.hash(h)
 	return settingsKey(h.Sum(nil))
 }
 

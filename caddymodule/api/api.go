@@ -13,6 +13,9 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/pages"
+	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/gift"
 )
 
 // Config is what the API knows of its place in the world.
@@ -23,13 +26,26 @@ type Config struct {
 	Origins authcore.Origins
 	// Version of the program, for the OpenAPI document.
 	Version string
+	// ServiceKey is the secret with which back ends call internal routes.
+	// Where it is empty those routes are closed.
+	ServiceKey string
 }
 
-// Deps is what the API works with. Auth, SameSite and ClientIP are required.
+// Credits are the cores of what can be paid with, and for.
+type Credits struct {
+	Ledger  *creditcore.Service
+	Gifts   *gift.Service
+	Billing *billing.Service
+}
+
+// Deps is what the API works with. Auth, Credits, SameSite and ClientIP are
+// required.
 type Deps struct {
 	// Auth finds the live identity core for each request. Its error is
 	// answered as a database that is away.
 	Auth func(context.Context) (*authcore.Service, error)
+	// Credits finds the live cores of the ledger, as Auth does.
+	Credits func(context.Context) (*Credits, error)
 	// Limits finds the live counters. Without them, or where they fail, no
 	// request is refused.
 	Limits func(context.Context) (limiter.Store, error)
@@ -69,8 +85,8 @@ type api struct {
 // New builds the handler of the whole route table. It answers every path; one
 // that is not in the table is a 404.
 func New(cfg Config, deps Deps) (http.Handler, error) {
-	if cfg.BaseURL == nil || deps.Auth == nil || deps.SameSite == nil || deps.ClientIP == nil {
-		return nil, errors.New("api: BaseURL, Auth, SameSite and ClientIP are required")
+	if cfg.BaseURL == nil || deps.Auth == nil || deps.Credits == nil || deps.SameSite == nil || deps.ClientIP == nil {
+		return nil, errors.New("api: BaseURL, Auth, Credits, SameSite and ClientIP are required")
 	}
 	if deps.Pages == nil {
 		p, err := pages.New()

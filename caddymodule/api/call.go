@@ -1,6 +1,8 @@
 package api
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
 	"errors"
 	"net/http"
 	"reflect"
@@ -9,43 +11,50 @@ import (
 	"unicode/utf8"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/creditcore"
 )
 
 // call is one request on its way through a route: who acts, and what a handler
 // may need beside the decoded body.
 type call struct {
-	// Caller is filled on routes with access user; elsewhere only its Client.
+	// Caller is filled on routes with access user, or userOrService without a
+	// key; elsewhere only its Client.
 	authcore.Caller
-	auth   *authcore.Service
-	api    *api
-	route  *route
-	r      *http.Request
-	header http.Header // of the answer
-	params []string
-	body   body
+	// Service tells that the request brought the service key.
+	Service bool
+	auth    *authcore.Service
+	credits *Credits
+	api     *api
+	route   *route
+	r       *http.Request
+	header  http.Header // of the answer
+	params  []string
+	body    body
+	raw     []byte // the body of a route that takes it raw
 	// bodyFaults are what a lenient route was spared: what is wrong with the
 	// fields, or with the whole body.
 	bodyFaults []bodyFault
 	bodyErr    error
 }
 
-// prepare resolves the core, checks the Bearer token and reads the body.
+// prepare resolves the cores, checks who calls and reads the body.
 func (c *call) prepare(w http.ResponseWriter) error {
 	c.Client = c.client()
 	if c.route.access != open {
-		auth, err := c.api.Auth(c.r.Context())
-		if err != nil {
+		if err := c.resolve(); err != nil {
 			return errors.Join(authcore.ErrUnavailable, err)
 		}
-		c.auth = auth
 	}
-	if c.route.access == user {
-		if err := c.authenticate(); err != nil {
-			return err
-		}
+	if err := c.admit(); err != nil {
+		return err
 	}
-	if !c.route.handler.plan.readsBody {
+	if !c.route.readsBody() {
 		return nil
+	}
+	if c.route.body == raw {
+		content, err := readAll(w, c.r, maxRaw)
+		c.raw = content
+		return err
 	}
 	b, err := readBody(w, c.r)
 	if err != nil {
@@ -56,6 +65,48 @@ func (c *call) prepare(w http.ResponseWriter) error {
 	}
 	c.body = b
 	return nil
+}
+
+// resolve finds the live cores.
+func (c *call) resolve() (err error) {
+	if c.auth, err = c.api.Auth(c.r.Context()); err != nil {
+		return err
+	}
+	c.credits, err = c.api.Credits(c.r.Context())
+	return err
+}
+
+// admit refuses who does not bring what the route asks for.
+func (c *call) admit() error {
+	keys := c.r.Header[serviceKeyHeader]
+	switch access := c.route.access; {
+	case access == user, access == userOrService && len(keys) == 0:
+		return c.authenticate()
+	case access == service, access == userOrService:
+		if len(keys) == 0 {
+			return errNoKey
+		}
+		if len(keys) != 1 || !c.api.isServiceKey(keys[0]) {
+			return errWrongKey
+		}
+		c.Service = true
+	}
+	return nil
+}
+
+// serviceKeyHeader carries the secret of the family's back ends.
+const serviceKeyHeader = "X-Service-Key"
+
+// isServiceKey compares in constant time, the length included. Without a key
+// in the configuration nothing is one.
+func (a *api) isServiceKey(key string) bool {
+	want, got := sha256.Sum256([]byte(a.ServiceKey)), sha256.Sum256([]byte(key))
+	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && a.ServiceKey != ""
+}
+
+// payer is the caller as the ledger knows him.
+func (c *call) payer() creditcore.Caller {
+	return creditcore.Caller{UserID: c.UserID, Email: c.Email, Role: string(c.Role)}
 }
 
 // authenticate verifies the Bearer token and names the caller.
@@ -83,9 +134,17 @@ func bearerToken(h http.Header) (string, bool) {
 	return token, ok && token != "" && !strings.ContainsAny(token, " \t")
 }
 
-// fill decodes the body and the path's parameters into a request.
+// fill decodes the body and the parameters of path and query into a request.
 func (c *call) fill(p *plan, into reflect.Value) error {
-	faults := p.fill(into, c.params, c.body, c.route.body == strict)
+	r := received{params: c.params, body: c.body, service: c.Service}
+	if p.readsQuery {
+		query, err := parseForm(c.r.URL.RawQuery)
+		if err != nil {
+			return &problem{status: 400, code: "MALFORMED_QUERY", text: "Malformed query"}
+		}
+		r.query = query
+	}
+	faults := p.fill(into, r, c.route.body == strict)
 	if len(faults) == 0 {
 		return nil
 	}

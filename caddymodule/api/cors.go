@@ -7,7 +7,7 @@ import (
 
 const (
 	corsMethods = "GET,POST,PUT,DELETE,PATCH,OPTIONS"
-	corsHeaders = "Content-Type,Authorization,X-Requested-With,X-App-Id"
+	corsHeaders = "Content-Type,Authorization,X-Requested-With,X-App-Id,Idempotency-Key"
 	corsMaxAge  = "600"
 )
 

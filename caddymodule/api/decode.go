@@ -16,6 +16,8 @@ import (
 const (
 	// maxBody bounds a request body, in bytes.
 	maxBody = 100 << 10
+	// maxRaw bounds the body of a route that takes it as it is, in bytes.
+	maxRaw = 1 << 20
 	// maxDepth bounds the nesting of a JSON body.
 	maxDepth = 32
 )
@@ -36,6 +38,10 @@ type value struct {
 	text string
 	// fault tells why the text can be no string of ours.
 	fault string
+	// raw is the JSON of a number, an object or an array.
+	raw []byte
+	// untyped text, of a form or a query, may stand for a number.
+	untyped bool
 }
 
 type kind int
@@ -58,19 +64,9 @@ const (
 // byte is an object without fields, whatever it says of its type. It fails
 // with a [*problem] of status 400, 413 or 415.
 func readBody(w http.ResponseWriter, r *http.Request) (body, error) {
-	if r.ContentLength > maxBody {
-		return body{}, errTooLarge
-	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if err != nil {
-		var tooLarge *http.MaxBytesError
-		if errors.As(err, &tooLarge) {
-			return body{}, errTooLarge
-		}
-		return body{}, malformed("the request body ended early")
-	}
-	if len(raw) == 0 {
-		return body{}, nil
+	raw, err := readAll(w, r, maxBody)
+	if err != nil || len(raw) == 0 {
+		return body{}, err
 	}
 	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
 		return body{}, unsupported("Content-Encoding must be identity")
@@ -89,6 +85,23 @@ func readBody(w http.ResponseWriter, r *http.Request) (body, error) {
 		return parseForm(string(raw))
 	}
 	return body{}, unsupported("Content-Type must be application/json or application/x-www-form-urlencoded")
+}
+
+// readAll reads a body of at most limit bytes as it is. It fails with a
+// [*problem] of status 400 or 413.
+func readAll(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var exceeded *http.MaxBytesError
+	switch {
+	case errors.As(err, &exceeded):
+		return nil, tooLarge(limit)
+	case err != nil:
+		return nil, malformed("the request body ended early")
+	}
+	return raw, nil
 }
 
 // parseJSON reads one object. Of a field that came twice the first value
@@ -143,10 +156,10 @@ func jsonValue(raw json.RawMessage) value {
 	case 't', 'f':
 		return value{kind: boolean, text: string(raw)}
 	case '{', '[':
-		return value{kind: compound}
+		return value{kind: compound, raw: raw}
 	case '"':
-		if loneSurrogate(raw) {
-			return value{kind: text, fault: faultUnicode}
+		if fault := escapeFault(raw); fault != "" {
+			return value{kind: text, fault: fault}
 		}
 		var s string
 		if json.Unmarshal(raw, &s) != nil {
@@ -154,7 +167,7 @@ func jsonValue(raw json.RawMessage) value {
 		}
 		return textValue(s)
 	}
-	return value{kind: number, text: numberText(string(raw))}
+	return value{kind: number, text: numberText(string(raw)), raw: raw}
 }
 
 func textValue(s string) value {
@@ -179,9 +192,10 @@ func numberText(raw string) string {
 	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
-// loneSurrogate finds an escaped half of a surrogate pair without the other
-// half in a valid JSON string. The standard decoder would replace it silently.
-func loneSurrogate(raw []byte) bool {
+// escapeFault tells why the strings of valid JSON are no text of ours: an
+// escaped NUL, which PostgreSQL cannot store, or an escaped half of a surrogate
+// pair without the other, which the standard decoder would replace silently.
+func escapeFault(raw []byte) string {
 	for i := 0; i < len(raw); i++ {
 		if raw[i] != '\\' {
 			continue
@@ -191,18 +205,20 @@ func loneSurrogate(raw []byte) bool {
 			continue
 		}
 		switch unit := hex4(raw[i+1:]); {
+		case unit == 0:
+			return faultNUL
 		case unit>>10 == 0xDC00>>10:
-			return true
+			return faultUnicode
 		case unit>>10 == 0xD800>>10:
 			if len(raw) < i+11 || raw[i+5] != '\\' || raw[i+6] != 'u' || hex4(raw[i+7:])>>10 != 0xDC00>>10 {
-				return true
+				return faultUnicode
 			}
 			i += 10
 		default:
 			i += 4
 		}
 	}
-	return false
+	return ""
 }
 
 func hex4(b []byte) uint64 {
@@ -247,7 +263,9 @@ func parseForm(raw string) (body, error) {
 		if err != nil {
 			return body{}, malformed("a field is not urlencoded text")
 		}
-		b.add(name, textValue(decoded))
+		v := textValue(decoded)
+		v.untyped = true
+		b.add(name, v)
 	}
 	return b, nil
 }

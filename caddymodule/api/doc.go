@@ -5,11 +5,11 @@
 // # One request
 //
 //	security headers → CORS → route → limit by client address →
-//	Bearer token → body → handler → answer, or the one table of errors
+//	Bearer token or service key → body → handler → answer, or the one table of errors
 //
 // A handler is a function from a decoded request to an answer or an error; it
 // cannot skip a phase. Decoding bounds the body and lists every fault of its
-// fields at once. One table (see faults) turns errors of authcore into status,
+// fields at once. One table (see faults) turns errors of the cores into status,
 // code and text; what it does not know is a 500 with a fixed text and an id,
 // under which the log has the error.
 //

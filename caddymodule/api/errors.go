@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/creditcore"
 )
 
 // problem is an answer other than the one wished for. Its texts go to the
@@ -19,8 +20,10 @@ type problem struct {
 	status int
 	code   string
 	text   string
-	texts  []string      // of a validation, instead of text
-	retry  time.Duration // Retry-After, where set
+	texts  []string // of a validation, instead of text
+	// details go into the body of a contract error, where set.
+	details any
+	retry   time.Duration // Retry-After, where set
 }
 
 func (p *problem) Error() string {
@@ -36,7 +39,7 @@ type fault struct {
 	answer *problem
 }
 
-// faults is the one table from errors of the core to answers. The first line
+// faults is the one table from errors of the cores to answers. The first line
 // that fits counts, so wrapped errors stand before what they wrap. Clients
 // match many of these texts: see section 14 of the wire contract.
 var faults = []fault{
@@ -54,18 +57,36 @@ var faults = []fault{
 	{authcore.ErrSessionNotFound, &problem{status: 404, code: "SESSION_NOT_FOUND", text: "Session not found"}},
 	{authcore.ErrInvalidInput, &problem{status: 400, code: "INVALID_INPUT", text: "Invalid input"}},
 	{authcore.ErrBusy, &problem{status: 503, code: "BUSY", text: "The server is busy, please retry", retry: 2 * time.Second}},
-	{authcore.ErrUnavailable, &problem{status: 503, code: "UNAVAILABLE", text: "database connection unavailable, please retry", retry: 5 * time.Second}},
+	{authcore.ErrUnavailable, unavailable},
+
+	{creditcore.ErrAccountNotFound, &problem{status: 404, code: "BALANCE_NOT_FOUND", text: "User balance not found"}},
+	{creditcore.ErrKeyReused, &problem{status: 422, code: "IDEMPOTENCY_KEY_REUSED", text: "The idempotency key was used for another request"}},
+	{creditcore.ErrEntryNotFound, &problem{status: 404, code: "TRANSACTION_NOT_FOUND", text: "Transaction not found"}},
+	{creditcore.ErrRefundExceeds, &problem{status: 400, code: "REFUND_EXCEEDS_CHARGE", text: "Refund exceeds what was charged"}},
+	{creditcore.ErrHoldNotFound, &problem{status: 404, code: "HOLD_NOT_FOUND", text: "Hold not found"}},
+	{creditcore.ErrAmount, &problem{status: 400, code: "INVALID_AMOUNT", text: "The amount is not within what an account can hold"}},
+	{creditcore.ErrInvalid, &problem{status: 400, code: "INVALID_INPUT", text: "Invalid input"}},
+	{creditcore.ErrUnavailable, unavailable},
 }
 
 var (
 	errNoToken  = errors.New("no bearer token")
-	errTooLarge = &problem{status: 413, code: "BODY_TOO_LARGE", text: "Request body is larger than 100 kB"}
+	errNoKey    = &problem{status: 401, code: "NO_SERVICE_KEY", text: "No service key provided"}
+	errWrongKey = &problem{status: 401, code: "INVALID_SERVICE_KEY", text: "Invalid service key"}
 	errCSRF     = &problem{status: 403, code: "CROSS_SITE", text: "Cross-site request refused"}
 	errOrigin   = &problem{status: 403, code: "INVALID_ORIGIN", text: "Invalid origin"}
 	errNoOrigin = &problem{status: 403, code: "MISSING_OR_NULL_ORIGIN", text: "Missing or null Origin"}
 )
 
 const internalText = "Internal server error"
+
+var (
+	unavailable = &problem{status: 503, code: "UNAVAILABLE", text: "database connection unavailable, please retry", retry: 5 * time.Second}
+)
+
+func tooLarge(limit int64) *problem {
+	return &problem{status: 413, code: "BODY_TOO_LARGE", text: fmt.Sprintf("Request body is larger than %d kB", limit>>10)}
+}
 
 func malformed(text string) *problem {
 	return &problem{status: 400, code: "MALFORMED_BODY", text: "Malformed body: " + text}
@@ -122,6 +143,7 @@ func known(rt *route, err error) *problem {
 	var p *problem
 	var locked *authcore.LockedError
 	var password *authcore.PasswordError
+	var short *creditcore.InsufficientError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -130,6 +152,8 @@ func known(rt *route, err error) *problem {
 			text: "Too many failed sign-ins: rate limit exceeded, try again later", retry: locked.RetryAfter}
 	case errors.As(err, &password):
 		return refusedPassword("password", password)
+	case errors.As(err, &short):
+		return insufficient("Insufficient credits", short)
 	}
 	if rt != nil {
 		for _, f := range rt.faults {
@@ -144,6 +168,19 @@ func known(rt *route, err error) *problem {
 		}
 	}
 	return nil
+}
+
+// shortfall is what an account lacks, in the words of the shared client code.
+type shortfall struct {
+	Required   creditcore.Amount `json:"requiredCredits"`
+	Available  creditcore.Amount `json:"availableCredits"`
+	CreditType string            `json:"creditType"`
+}
+
+// insufficient refuses what an account cannot pay.
+func insufficient(text string, err *creditcore.InsufficientError) *problem {
+	return &problem{status: http.StatusPaymentRequired, code: "INSUFFICIENT_CREDITS", text: text,
+		details: shortfall{err.Required, err.Available, "user"}}
 }
 
 // refusedPassword words the refusal of a new password as a validation of the

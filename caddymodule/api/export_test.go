@@ -1,6 +1,10 @@
 package api
 
-import "strings"
+import (
+	"reflect"
+	"regexp"
+	"strings"
+)
 
 // Row is a line of the route table, for tests.
 type Row struct {
@@ -8,6 +12,8 @@ type Row struct {
 	Bearer, Strict     bool
 	Page, Native, Body bool
 	Core               bool
+	Service, Raw       bool
+	Query              bool
 	Limit              int64
 }
 
@@ -17,15 +23,18 @@ func Table() []Row {
 	for _, rt := range routes() {
 		rows = append(rows, Row{
 			Method: rt.method, Path: rt.path, Bearer: rt.access == user, Strict: rt.body == strict,
-			Page: rt.shape == page, Native: rt.shape == native, Body: rt.handler.plan.readsBody,
-			Core: rt.access != open, Limit: rt.limit.count,
+			Page: rt.shape == page, Native: rt.shape == native, Body: rt.readsBody(),
+			Core: rt.access != open, Service: rt.access == service || rt.access == userOrService, Raw: rt.body == raw,
+			Query: rt.handler.plan.readsQuery, Limit: rt.limit.count,
 		})
 	}
 	return rows
 }
 
 // URL is the row's path with a value for each parameter.
-func (r Row) URL() string { return strings.ReplaceAll(r.Path, "{id}", "some-id") }
+func (r Row) URL() string { return parameter.ReplaceAllString(r.Path, "some-id") }
+
+var parameter = regexp.MustCompile(`\{\w+\}`)
 
 // Decoded is what came of a body.
 type Decoded struct {
@@ -49,6 +58,28 @@ func decoded(b body, err error) (Decoded, error) {
 		}
 	}
 	return d, nil
+}
+
+// Fill fills a request type from a JSON body, or a form where it is none, and
+// a query, and returns the texts of the faults.
+func Fill[T any](content, query string, serviceKey bool) (req T, faults []string) {
+	parse := parseJSON
+	if !strings.HasPrefix(content, "{") {
+		parse = func(raw []byte) (body, error) { return parseForm(string(raw)) }
+	}
+	b, err := parse([]byte(content))
+	if err != nil {
+		return req, []string{err.Error()}
+	}
+	q, err := parseForm(query)
+	if err != nil {
+		return req, []string{err.Error()}
+	}
+	p := planFor(reflect.TypeFor[T]())
+	for _, f := range p.fill(reflect.ValueOf(&req).Elem(), received{body: b, query: q, service: serviceKey}, true) {
+		faults = append(faults, f.text)
+	}
+	return req, faults
 }
 
 var (

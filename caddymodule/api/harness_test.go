@@ -14,11 +14,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/ulule/limiter/v3"
 	"github.com/ulule/limiter/v3/drivers/store/memory"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/gift"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -30,6 +34,7 @@ const (
 	foreign    = "https://evil.test"
 	password   = "correct horse battery"
 	cookieName = "__Secure-mana.session_token"
+	serviceKey = "the service key of tests"
 )
 
 // site is the API over a real core and a database of its own.
@@ -37,13 +42,26 @@ type site struct {
 	testing.TB
 	http.Handler
 	auth *authcore.Service
-	db   *pgtest.Database
-	log  *strings.Builder
+	api.Credits
+	db  *pgtest.Database
+	log *strings.Builder
 }
 
 func newSite(t testing.TB, change ...func(*api.Config, *api.Deps)) *site {
 	t.Helper()
+	return newShop(t, billing.Config{BaseURL: base}, change...)
+}
+
+// newShop is a site that sells.
+func newShop(t testing.TB, sales billing.Config, change ...func(*api.Config, *api.Deps)) *site {
+	t.Helper()
 	db := pgtest.New(t)
+	ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool})
+	credits := api.Credits{
+		Ledger:  ledger,
+		Gifts:   gift.New(gift.Config{BaseURL: base}, gift.Deps{Pool: db.Pool, Ledger: ledger}),
+		Billing: billing.New(sales, billing.Deps{Pool: db.Pool, Ledger: ledger}),
+	}
 	secrets, err := authcore.NewSecrets("0123456789abcdef0123456789abcdef", "")
 	if err != nil {
 		t.Fatal(err)
@@ -52,12 +70,17 @@ func newSite(t testing.TB, change ...func(*api.Config, *api.Deps)) *site {
 	auth, err := authcore.New(t.Context(), authcore.Config{
 		BaseURL: base, CookieDomain: ".example.test", TrustedOrigins: patterns, Secrets: secrets,
 		Hashing: authcore.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
-	}, authcore.Deps{Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore()})
+	}, authcore.Deps{
+		Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(),
+		Hooks: authcore.Hooks{RegisterTx: func(ctx context.Context, tx pgx.Tx, u authcore.User) error {
+			return ledger.OpenTx(ctx, tx, u.ID)
+		}},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{TB: t, auth: auth, db: db, log: new(strings.Builder)}
-	cfg, deps := settings(t, auth)
+	s := &site{TB: t, auth: auth, Credits: credits, db: db, log: new(strings.Builder)}
+	cfg, deps := settings(t, auth, &s.Credits)
 	deps.Database = auth.Ready
 	deps.Logger = slog.New(slog.NewTextHandler(s.log, nil))
 	for _, f := range change {
@@ -69,7 +92,7 @@ func newSite(t testing.TB, change ...func(*api.Config, *api.Deps)) *site {
 	return s
 }
 
-func settings(t testing.TB, auth *authcore.Service) (api.Config, api.Deps) {
+func settings(t testing.TB, auth *authcore.Service, credits *api.Credits) (api.Config, api.Deps) {
 	t.Helper()
 	baseURL, err := url.Parse(base)
 	if err != nil {
@@ -79,13 +102,14 @@ func settings(t testing.TB, auth *authcore.Service) (api.Config, api.Deps) {
 	if len(faults) > 0 {
 		t.Fatal(faults)
 	}
-	return api.Config{BaseURL: baseURL, Origins: origins, Version: "v1.2.3"}, api.Deps{
+	return api.Config{BaseURL: baseURL, Origins: origins, Version: "v1.2.3", ServiceKey: serviceKey}, api.Deps{
 		Auth: func(context.Context) (*authcore.Service, error) {
 			if auth == nil {
 				return nil, errors.New("not started")
 			}
 			return auth, nil
 		},
+		Credits:  func(context.Context) (*api.Credits, error) { return credits, nil },
 		SameSite: func(r *http.Request) error { return sameSite(r, origins) },
 		ClientIP: func(r *http.Request) netip.Addr {
 			ip, _ := netip.ParseAddr(r.Header.Get("Test-Client"))
@@ -97,7 +121,7 @@ func settings(t testing.TB, auth *authcore.Service) (api.Config, api.Deps) {
 // bare is the API without a core: as before the app has started.
 func bare(t testing.TB) *site {
 	t.Helper()
-	cfg, deps := settings(t, nil)
+	cfg, deps := settings(t, nil, nil)
 	deps.Database = func(context.Context) error { return errors.New("secret detail") }
 	h, err := api.New(cfg, deps)
 	if err != nil {
@@ -140,6 +164,8 @@ type header func(http.Header)
 func with(name, value string) header { return func(h http.Header) { h.Add(name, value) } }
 
 func bearer(token string) header { return with("Authorization", "Bearer "+token) }
+
+func asService(h http.Header) { h.Set("X-Service-Key", serviceKey) }
 
 func asForm(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlencoded") }
 
@@ -244,6 +270,29 @@ func (s *site) login(email string) (access, refresh string) {
 	s.Helper()
 	a := s.send("POST", "/api/v1/auth/login", map[string]any{"email": email, "password": password}).status(200)
 	return a.text("accessToken"), a.text("refreshToken")
+}
+
+// member registers a user and returns his id and an access token.
+func (s *site) member(email string) (id string, token header) {
+	s.Helper()
+	s.register(email)
+	access, _ := s.login(email)
+	claims, err := s.auth.Verify(s.Context(), access)
+	if err != nil {
+		s.Fatal(err)
+	}
+	return claims.Subject, bearer(access)
+}
+
+// grant gives a user credits.
+func (s *site) grant(userID string, credits int64) {
+	s.Helper()
+	_, err := s.Ledger.Grant(s.Context(), creditcore.Grant{
+		UserID: userID, Amount: creditcore.Credits(credits), Type: creditcore.Gift, Source: creditcore.SourceAdmin, AppID: "admin",
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
 }
 
 // cookie signs a browser in and returns its Cookie header.

@@ -106,6 +106,9 @@ func TestBadInputsOnEveryRoute(t *testing.T) {
 			if row.Bearer {
 				headers = append(headers, bearer(access))
 			}
+			if row.Service {
+				headers = append(headers, asService)
+			}
 			got := s.send(row.Method, row.URL(), in.content, headers...)
 			if got.code >= 500 || row.Strict && got.code != in.status {
 				t.Errorf("%s %s, %s: status %d: %.200s", row.Method, row.Path, name, got.code, got.body)

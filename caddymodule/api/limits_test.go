@@ -22,7 +22,10 @@ func TestLimits(t *testing.T) {
 		"GET /api/auth/get-session": 100, "POST /api/auth/sign-in/email": 3,
 	}
 	for _, row := range api.Table() {
-		if n, ok := want[row.Method+" "+row.Path]; ok && n != row.Limit || row.Limit == 0 {
+		// The contract limits identity alone; back ends use the rest with a token
+		// or a key, and Stripe with a signature, all from few addresses.
+		unlimited := row.Raw || !strings.Contains(row.Path, "auth") && (row.Bearer || row.Service)
+		if n, ok := want[row.Method+" "+row.Path]; ok && n != row.Limit || row.Limit == 0 && !unlimited {
 			t.Errorf("%s %s: limit %d, want %d", row.Method, row.Path, row.Limit, n)
 		}
 	}

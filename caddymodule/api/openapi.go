@@ -42,14 +42,15 @@ func openAPI(table []*route, cfg Config) ([]byte, error) {
 	}
 	out, err := json.MarshalIndent(object{
 		"openapi": "3.1.0",
-		"info":    object{"title": "Mana Edge", "version": version, "summary": "Identity of a family of sites"},
+		"info":    object{"title": "Mana Edge", "version": version, "summary": "Identity and credits of a family of sites"},
 		"servers": []any{object{"url": cfg.BaseURL.String()}},
 		"paths":   paths,
 		"components": object{
 			"schemas": s,
 			"securitySchemes": object{
-				"bearer": object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-				"cookie": object{"type": "apiKey", "in": "cookie", "name": cookieName},
+				"bearer":  object{"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+				"cookie":  object{"type": "apiKey", "in": "cookie", "name": cookieName},
+				"service": object{"type": "apiKey", "in": "header", "name": serviceKeyHeader},
 			},
 		},
 	}, "", "\t")
@@ -75,17 +76,20 @@ func operation(rt *route, s schemas, failure object) object {
 		op["security"] = []any{object{"bearer": []any{}}}
 	case cookie:
 		op["security"] = []any{object{"cookie": []any{}}}
+	case service:
+		op["security"] = []any{object{"service": []any{}}}
+	case userOrService:
+		op["security"] = []any{object{"bearer": []any{}}, object{"service": []any{}}}
 	}
-	var params []any
-	for _, f := range rt.handler.plan.fields {
-		if f.fromPath {
-			params = append(params, object{"name": f.name, "in": "path", "required": true, "schema": f.schema()})
-		}
-	}
-	if params != nil {
+	if params := rt.parameters(); params != nil {
 		op["parameters"] = params
 	}
-	if rt.handler.plan.readsBody {
+	switch {
+	case rt.body == raw:
+		op["requestBody"] = object{"required": true, "content": object{
+			"application/json": object{"schema": object{"type": "object"}},
+		}}
+	case rt.handler.plan.readsBody:
 		schema := object{"schema": rt.requestSchema()}
 		op["requestBody"] = object{"required": rt.body == strict, "content": object{
 			"application/json":                  schema,
@@ -93,6 +97,20 @@ func operation(rt *route, s schemas, failure object) object {
 		}}
 	}
 	return op
+}
+
+// parameters are those of the path and of the query.
+func (rt *route) parameters() []any {
+	var params []any
+	for _, f := range rt.handler.plan.fields {
+		switch f.source {
+		case fromPath:
+			params = append(params, object{"name": f.name, "in": "path", "required": true, "schema": f.schema()})
+		case fromQuery:
+			params = append(params, object{"name": f.name, "in": "query", "required": !f.optional, "schema": f.schema()})
+		}
+	}
+	return params
 }
 
 func operationID(rt *route) string {
@@ -121,6 +139,11 @@ func tag(rt *route) string {
 	case rt.shape == native:
 		return "single sign-on"
 	}
+	for _, resource := range []string{"credits", "gifts", "subscriptions", "webhooks"} {
+		if strings.HasPrefix(rt.path, "/api/v1/"+resource) || strings.HasPrefix(rt.path, "/"+resource) {
+			return resource
+		}
+	}
 	return "auth"
 }
 
@@ -139,8 +162,14 @@ func responses(rt *route, s schemas, failure object) object {
 	if rt.handler.plan.readsBody && (rt.body == strict || rt.shape != contract) {
 		statuses[400], statuses[413], statuses[415] = "Fault in the body", "Body too large", "Body of another type"
 	}
-	if rt.access == user {
+	switch rt.access {
+	case user:
 		statuses[401] = "No access token, or one that does not verify"
+	case service, userOrService:
+		statuses[401] = "No access token or service key, or one that does not verify"
+	}
+	if rt.charges {
+		statuses[402] = "Insufficient credits"
 	}
 	if rt.limit.count > 0 {
 		statuses[429] = fmt.Sprintf("More than %d requests in %v from one address", rt.limit.count, rt.limit.period)
@@ -167,11 +196,11 @@ func responses(rt *route, s schemas, failure object) object {
 func (rt *route) requestSchema() object {
 	properties, required := object{}, []string{}
 	for _, f := range rt.handler.plan.fields {
-		if f.fromPath {
+		if f.source != fromBody {
 			continue
 		}
 		properties[f.name] = f.schema()
-		if !f.optional {
+		if !f.optional && (!f.service || rt.access == service) {
 			required = append(required, f.name)
 		}
 	}
@@ -183,11 +212,8 @@ func (rt *route) requestSchema() object {
 }
 
 func (f planField) schema() object {
-	var base any = "string"
-	if f.boolean {
-		base = "boolean"
-	}
-	if f.optional {
+	var base any = f.kind.String()
+	if f.optional && f.source == fromBody {
 		base = []any{base, "null"}
 	}
 	schema := object{"type": base}

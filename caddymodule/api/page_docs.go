@@ -31,19 +31,20 @@ func docRoute(rt *route) pages.DocRoute {
 		doc.Access = "Bearer token"
 	case cookie:
 		doc.Access = "SSO cookie"
+	case service:
+		doc.Access = serviceKeyHeader
+	case userOrService:
+		doc.Access = "Bearer token, " + serviceKeyHeader
 	}
 	if rt.limit.count > 0 {
 		doc.Limit = fmt.Sprintf("%d in %v", rt.limit.count, rt.limit.period)
 	}
 	for _, f := range rt.handler.plan.fields {
-		field := pages.DocField{Name: f.name, Type: "string", Optional: f.optional}
-		if f.boolean {
-			field.Type = "boolean"
-		}
+		field := pages.DocField{Name: f.name, Type: f.kind.String(), Optional: f.optional}
 		var rules []string
 		for _, c := range f.rules {
 			if c.name != "string" {
-				rules = append(rules, c.text)
+				rules = append(rules, c.message)
 			}
 		}
 		field.Rules = strings.Join(rules, "; ")

@@ -68,7 +68,7 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, rt *route, err erro
 	if p.retry > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(seconds(p.retry)))
 	}
-	if p.status == 401 && rt != nil && rt.access == user && isTokenProblem(err) {
+	if p.status == 401 && rt != nil && (rt.access == user || rt.access == userOrService) && isTokenProblem(err) {
 		w.Header().Set("WWW-Authenticate", "Bearer")
 	}
 	shape := contract
@@ -85,7 +85,7 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, rt *route, err erro
 	default:
 		a.writeJSON(w, r, p.status, contractError{
 			StatusCode: p.status, Message: p.message(), Timestamp: instant(a.Now()),
-			Path: pathOf(r), Code: p.code, RequestID: requestID,
+			Path: pathOf(r), Code: p.code, Details: p.details, RequestID: requestID,
 		})
 	}
 }
@@ -95,7 +95,10 @@ func isTokenProblem(err error) bool {
 	return p != nil && (p.code == "NO_TOKEN" || p.code == "INVALID_TOKEN" || p.code == "TOKEN_EXPIRED")
 }
 
-func (p *problem) message() any {
+// messages is one text or, of a validation, a list.
+type messages any
+
+func (p *problem) message() messages {
 	if len(p.texts) > 0 {
 		return p.texts
 	}
@@ -104,12 +107,13 @@ func (p *problem) message() any {
 
 // contractError is the error body of every route outside of /api/auth.
 type contractError struct {
-	StatusCode int     `json:"statusCode"`
-	Message    any     `json:"message"`
-	Timestamp  instant `json:"timestamp"`
-	Path       string  `json:"path"`
-	Code       string  `json:"code,omitempty"`
-	RequestID  string  `json:"requestId,omitempty"`
+	StatusCode int      `json:"statusCode"`
+	Message    messages `json:"message"`
+	Timestamp  instant  `json:"timestamp"`
+	Path       string   `json:"path"`
+	Code       string   `json:"code,omitempty"`
+	Details    any      `json:"details,omitempty"`
+	RequestID  string   `json:"requestId,omitempty"`
 }
 
 // nativeError is the error body of the routes under /api/auth. Its code is

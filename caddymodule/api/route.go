@@ -23,6 +23,8 @@ type rule struct {
 	body   bodyMode
 	shape  shape
 	limit  limit
+	// charges marks a route that answers 402 where credits are lacking.
+	charges bool
 	// faults are answers to errors that this route words in its own way.
 	faults []fault
 	// recoverable gives the texts of 429 and 5xx a phrase by which clients
@@ -43,6 +45,11 @@ const (
 	// cookie reads the SSO cookie, for the OpenAPI document; the handler
 	// decides what it needs.
 	cookie
+	// service needs the key of the family's back ends in X-Service-Key.
+	service
+	// userOrService takes either; call.Service tells which. A request that
+	// brings a key is judged by the key alone.
+	userOrService
 )
 
 // bodyMode tells how a body that does not fit is met.
@@ -53,6 +60,9 @@ const (
 	strict bodyMode = iota
 	// lenient ignores unknown fields and leaves faults to the handler.
 	lenient
+	// raw leaves the body to the handler, in call.raw, of any type and up to
+	// 1 MB.
+	raw
 )
 
 // shape is the form of a route's errors.
@@ -89,9 +99,12 @@ type handler struct {
 	run               func(context.Context, *call) (any, error)
 }
 
+// readsBody tells whether the route takes a body in any form.
+func (rt *route) readsBody() bool { return rt.handler.plan.readsBody || rt.body == raw }
+
 // handle makes a handler of a function from a decoded request to an answer.
-// Fields of Req are the body's, but those tagged `path`. An answer that
-// implements [answerer] writes itself; any other is written as JSON.
+// Fields of Req are the body's, but those tagged `path` or `query`. An answer
+// that implements [answerer] writes itself; any other is written as JSON.
 func handle[Req, Resp any](fn func(context.Context, *call, Req) (Resp, error)) handler {
 	p := planFor(reflect.TypeFor[Req]())
 	return handler{

@@ -2,6 +2,7 @@ package api
 
 import (
 	"net/http"
+	"slices"
 
 	"mana.how/edge/authcore"
 )
@@ -65,6 +66,14 @@ func routes() []*route {
 			get(prefix+"/health/live", handle(live), rule{summary: "Liveness probe", limit: serviceLimit}),
 			get(prefix+"/health/ready", handle(ready), rule{summary: "Readiness probe", limit: serviceLimit}),
 		)
+	}
+	table = slices.Concat(table, creditRoutes(), giftRoutes(), paymentRoutes(), subscriptionRoutes())
+	for _, rt := range table {
+		// What anybody may ask the database has a limit, unless it brings a
+		// signature. Bearers of tokens and keys may well be whole back ends.
+		if rt.access == anyone && rt.body != raw && rt.limit.count == 0 {
+			rt.limit = serviceLimit
+		}
 	}
 	return table
 }

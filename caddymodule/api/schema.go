@@ -1,10 +1,12 @@
 package api
 
 import (
+	"encoding/json"
 	"reflect"
 	"strings"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/creditcore"
 )
 
 // schemas are the named schemas of the document (JSON Schema 2020-12), made of
@@ -22,20 +24,28 @@ func (s schemas) of(t reflect.Type) object {
 		return object{"type": "string", "enum": []any{authcore.AppSession, authcore.WebSession}}
 	case reflect.TypeFor[document]():
 		return object{"type": "object"}
+	case reflect.TypeFor[creditcore.Amount]():
+		return object{"type": "number", "multipleOf": 0.001}
+	case reflect.TypeFor[json.RawMessage]():
+		return object{"type": []any{"object", "null"}}
+	case reflect.TypeFor[messages]():
+		return object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "items": object{"type": "string"}}}}
 	}
 	switch t.Kind() {
 	case reflect.String:
 		return object{"type": "string"}
 	case reflect.Bool:
 		return object{"type": "boolean"}
-	case reflect.Int, reflect.Int64:
+	case reflect.Int, reflect.Int32, reflect.Int64:
 		return object{"type": "integer"}
+	case reflect.Float64:
+		return object{"type": "number"}
 	case reflect.Pointer:
 		return object{"anyOf": []any{s.of(t.Elem()), object{"type": "null"}}}
 	case reflect.Slice:
 		return object{"type": "array", "items": s.of(t.Elem())}
-	case reflect.Interface: // the message of an error
-		return object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "items": object{"type": "string"}}}}
+	case reflect.Interface: // the details of an error
+		return object{"type": "object"}
 	case reflect.Struct:
 		name := strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
 		if _, known := s[name]; !known {

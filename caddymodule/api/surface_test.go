@@ -27,6 +27,16 @@ func TestTable(t *testing.T) {
 		"GET /api/v1/openapi.json", "GET /api-docs-json", "GET /api-docs",
 		"GET /health", "GET /health/live", "GET /health/ready",
 		"GET /api/v1/health", "GET /api/v1/health/live", "GET /api/v1/health/ready",
+		"GET /api/v1/credits/balance", "GET /api/v1/credits/balance/{userId}", "POST /api/v1/credits/use",
+		"POST /api/v1/credits/refund", "GET /api/v1/credits/transactions", "GET /api/v1/credits/usage",
+		"POST /api/v1/gifts", "GET /api/v1/gifts/me/created", "GET /api/v1/gifts/me/received", "GET /api/v1/gifts/{code}",
+		"POST /api/v1/gifts/{code}/redeem", "DELETE /api/v1/gifts/{id}", "GET /g/{code}",
+		"GET /api/v1/credits/packages", "GET /api/v1/credits/purchases", "GET /api/v1/credits/purchase/{purchaseId}",
+		"POST /api/v1/credits/purchase", "POST /api/v1/credits/payment-link",
+		"POST /api/v1/webhooks/stripe", "POST /webhooks/stripe",
+		"GET /api/v1/subscriptions/plans", "GET /api/v1/subscriptions/plans/{planId}", "GET /api/v1/subscriptions/current",
+		"GET /api/v1/subscriptions/invoices", "POST /api/v1/subscriptions/checkout", "POST /api/v1/subscriptions/portal",
+		"POST /api/v1/subscriptions/cancel", "POST /api/v1/subscriptions/reactivate",
 	}
 	var got []string
 	for _, row := range api.Table() {
@@ -106,8 +116,11 @@ func TestEveryBearerRouteRefusesGuests(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, row := range api.Table() {
-		if row.Bearer {
-			s.send(row.Method, row.URL(), nil).status(401).message("No token provided")
+		switch got := s.send(row.Method, row.URL(), nil); {
+		case row.Bearer:
+			got.status(401).message("No token provided")
+		case row.Service:
+			got.status(401)
 		}
 	}
 }
@@ -156,7 +169,7 @@ func TestCORS(t *testing.T) {
 		"Access-Control-Allow-Origin":      app,
 		"Access-Control-Allow-Credentials": "true",
 		"Access-Control-Allow-Methods":     "GET,POST,PUT,DELETE,PATCH,OPTIONS",
-		"Access-Control-Allow-Headers":     "Content-Type,Authorization,X-Requested-With,X-App-Id",
+		"Access-Control-Allow-Headers":     "Content-Type,Authorization,X-Requested-With,X-App-Id,Idempotency-Key",
 		"Access-Control-Max-Age":           "600",
 	} {
 		if got := h.Get(name); got != want {

@@ -1,46 +1,90 @@
 package api
 
 import (
+	"encoding/json"
 	"fmt"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
+
+	"mana.how/edge/creditcore"
 )
 
 // maxFaults bounds how many faults one answer lists.
 const maxFaults = 50
 
+// maxObject bounds an object that is stored as it came, in bytes.
+const maxObject = 64 << 10
+
 // plan is how a request type is filled. Its fields are declared with tags:
 //
 //	json:"name"            a field of the body
 //	path:"name"            the next parameter of the path
+//	query:"name"           a parameter of the query; unknown ones are ignored
 //	rule:"optional,max=8"  what its value must be, in the order of the texts
 //
-// A field is a string, or a *string or *bool that stays nil where the client
-// sent nothing or null. Numbers and booleans sent for a string are converted.
+// A field is one of
+//
+//	string            a number or boolean sent for it is converted
+//	creditcore.Amount a JSON number; nothing else is converted
+//	int               a JSON number without fraction
+//	bool              by pointer only
+//	json.RawMessage   an object, as it came
+//
+// or a pointer to one of the first four, which stays nil where an optional
+// field is missing or null. Text of a form or a query may stand for a number.
+//
+// The rule "service" keeps a field to callers with the service key: from
+// anybody else it is an unknown one.
 type plan struct {
-	readsBody bool
-	fields    []planField
+	readsBody  bool
+	readsQuery bool
+	fields     []planField
 }
 
 type planField struct {
 	name     string
 	index    int
-	fromPath bool
+	source   source
+	kind     fieldKind
 	optional bool
-	boolean  bool
+	service  bool
 	pointer  bool
 	rules    []check
 }
 
-// check is one rule: its name in the tag, the text of its violation without
-// the field's name, and what the OpenAPI schema says of it.
-type check struct {
-	name   string
-	text   string
-	ok     func(string) bool
-	schema map[string]any
+// source is where a field comes from.
+type source int
+
+const (
+	fromBody source = iota
+	fromPath
+	fromQuery
+)
+
+type fieldKind int
+
+const (
+	textField fieldKind = iota
+	booleanField
+	amountField
+	integerField
+	objectField
+)
+
+// String is the kind's type in JSON.
+func (k fieldKind) String() string {
+	return [...]string{
+		textField: "string", booleanField: "boolean", amountField: "number", integerField: "integer", objectField: "object",
+	}[k]
+}
+
+// received is what a request brought for a plan.
+type received struct {
+	params  []string
+	body    body
+	query   body
+	service bool // the caller has the service key
 }
 
 // bodyFault is one violation.
@@ -55,92 +99,100 @@ type bodyFault struct {
 func planFor(t reflect.Type) *plan {
 	p := &plan{}
 	for i := range t.NumField() {
-		sf := t.Field(i)
-		f := planField{name: sf.Tag.Get("json"), index: i}
-		if f.name == "" {
-			f.name, f.fromPath = sf.Tag.Get("path"), true
-		}
-		if f.name == "" {
-			panic(fmt.Sprintf("api: %s.%s has neither a json nor a path tag", t, sf.Name))
-		}
-		elem := sf.Type
-		if elem.Kind() == reflect.Pointer {
-			f.pointer, elem = true, elem.Elem()
-		}
-		f.boolean = elem.Kind() == reflect.Bool
-		if !f.boolean && elem.Kind() != reflect.String {
-			panic(fmt.Sprintf("api: %s.%s is neither text nor boolean", t, sf.Name))
-		}
-		for name := range strings.SplitSeq(sf.Tag.Get("rule"), ",") {
-			switch name {
-			case "":
-			case "optional":
-				f.optional = true
-			default:
-				f.rules = append(f.rules, checkNamed(name))
-			}
-		}
-		p.readsBody = p.readsBody || !f.fromPath
+		f := planFieldFor(t, t.Field(i))
+		f.index = i
+		p.readsBody = p.readsBody || f.source == fromBody
+		p.readsQuery = p.readsQuery || f.source == fromQuery
 		p.fields = append(p.fields, f)
 	}
 	return p
 }
 
-// checkNamed finds a rule of the tag's vocabulary. The texts are those of
-// class-validator, which clients show.
-func checkNamed(tag string) check {
-	name, arg, _ := strings.Cut(tag, "=")
-	n, err := strconv.Atoi(arg)
-	if (err != nil) != (arg == "") {
-		panic("api: rule " + tag + " needs a number")
+func planFieldFor(t reflect.Type, sf reflect.StructField) planField {
+	var f planField
+	for i, tag := range []string{fromBody: "json", fromPath: "path", fromQuery: "query"} {
+		if name := sf.Tag.Get(tag); name != "" {
+			f.name, f.source = name, source(i)
+		}
 	}
-	switch name {
-	case "string":
-		return check{name, "must be a string", func(string) bool { return true }, nil}
-	case "email":
-		return check{name, "must be an email", isEmail, map[string]any{"format": "email"}}
-	case "url": // of a site, which may be a host without a dot
-		return check{name, "must be a URL address", func(s string) bool { return isURL(s, false) }, nil}
-	case "weburl":
-		return check{name, "must be a URL address", func(s string) bool { return isURL(s, true) }, nil}
-	case "min":
-		return check{name, fmt.Sprintf("must be longer than or equal to %d characters", n),
-			func(s string) bool { return characters(s) >= n }, map[string]any{"minLength": n}}
-	case "max":
-		return check{name, fmt.Sprintf("must be shorter than or equal to %d characters", n),
-			func(s string) bool { return characters(s) <= n }, map[string]any{"maxLength": n}}
+	if f.name == "" {
+		panic(fmt.Sprintf("api: %s.%s has no json, path or query tag", t, sf.Name))
 	}
-	panic("api: unknown rule " + tag)
+	elem := sf.Type
+	if elem.Kind() == reflect.Pointer {
+		f.pointer, elem = true, elem.Elem()
+	}
+	switch {
+	case elem == reflect.TypeFor[creditcore.Amount]():
+		f.kind = amountField
+	case elem == reflect.TypeFor[json.RawMessage]() && !f.pointer:
+		f.kind = objectField
+	case elem.Kind() == reflect.String:
+		f.kind = textField
+	case elem.Kind() == reflect.Int:
+		f.kind = integerField
+	case elem.Kind() == reflect.Bool && f.pointer:
+		f.kind = booleanField
+	default:
+		panic(fmt.Sprintf("api: %s.%s is of a type that no field is filled with", t, sf.Name))
+	}
+	for name := range strings.SplitSeq(sf.Tag.Get("rule"), ",") {
+		switch name {
+		case "", "object": // what a json.RawMessage is anyway
+		case "optional":
+			f.optional = true
+		case "service":
+			f.service = true
+		default:
+			f.rules = append(f.rules, checkNamed(name))
+		}
+	}
+	return f
 }
 
 // fill sets the fields of a request and returns every fault: unknown fields
 // where they are refused, repeated ones, then each violated rule in order.
-func (p *plan) fill(into reflect.Value, params []string, b body, refuseUnknown bool) []bodyFault {
+func (p *plan) fill(into reflect.Value, r received, refuseUnknown bool) []bodyFault {
 	var faults []bodyFault
 	if refuseUnknown {
-		for _, name := range b.names {
-			if !p.knows(name) {
+		for _, name := range r.body.names {
+			if !p.knows(name, r.service) {
 				faults = append(faults, bodyFault{name, "unknown", "property " + shown(name) + " should not exist"})
 			}
 		}
 	}
-	for _, name := range b.repeated {
-		if refuseUnknown || p.knows(name) {
-			faults = append(faults, bodyFault{name, "repeated", "property " + shown(name) + " must not be repeated"})
+	for _, name := range r.body.repeated {
+		if refuseUnknown || p.knows(name, r.service) {
+			faults = append(faults, repeated(name))
 		}
 	}
 	for _, f := range p.fields {
-		v := b.values[f.name]
-		if f.fromPath {
-			v, params = textValue(params[0]), params[1:]
+		if f.service && !r.service {
+			continue
+		}
+		v := r.body.values[f.name]
+		switch f.source {
+		case fromPath:
+			v, r.params = textValue(r.params[0]), r.params[1:]
+		case fromQuery:
+			v = r.query.values[f.name]
+			if slices.Contains(r.query.repeated, f.name) {
+				faults = append(faults, repeated(f.name))
+			}
 		}
 		faults = append(faults, f.fill(into.Field(f.index), v)...)
 	}
 	return faults[:min(len(faults), maxFaults)]
 }
 
-func (p *plan) knows(name string) bool {
-	return slices.ContainsFunc(p.fields, func(f planField) bool { return !f.fromPath && f.name == name })
+func (p *plan) knows(name string, service bool) bool {
+	return slices.ContainsFunc(p.fields, func(f planField) bool {
+		return f.source == fromBody && f.name == name && (service || !f.service)
+	})
+}
+
+func repeated(name string) bodyFault {
+	return bodyFault{name, "repeated", "property " + shown(name) + " must not be repeated"}
 }
 
 // shown keeps an echoed name short.
@@ -150,29 +202,77 @@ func (f planField) fill(into reflect.Value, v value) []bodyFault {
 	if f.optional && (v.kind == absent || v.kind == null) {
 		return nil
 	}
-	fault := func(c check) bodyFault { return bodyFault{f.name, c.name, f.name + " " + c.text} }
 	if v.fault != "" {
-		return []bodyFault{{f.name, "text", f.name + " " + v.fault}}
+		return f.fault("text", v.fault)
 	}
-	if f.boolean {
-		if !slices.Contains([]string{"true", "false", "on"}, v.text) {
-			return []bodyFault{{f.name, "boolean", f.name + " must be a boolean value"}}
-		}
-		yes := v.text != "false"
-		into.Set(reflect.ValueOf(&yes))
-		return nil
+	switch f.kind {
+	case booleanField:
+		return f.fillBoolean(into, v)
+	case amountField, integerField:
+		return f.fillNumber(into, v)
+	case objectField:
+		return f.fillObject(into, v)
+	default:
+		return f.fillText(into, v)
 	}
-	isText := v.kind == text || v.kind == number || v.kind == boolean
-	if isText && f.pointer {
-		into.Set(reflect.ValueOf(&v.text))
-	} else if isText {
-		into.SetString(v.text)
-	}
+}
+
+func (f planField) fault(check, text string) []bodyFault {
+	return []bodyFault{{f.name, check, f.name + " " + text}}
+}
+
+// violated lists the rules that do not hold.
+func (f planField) violated(holds func(check) bool) []bodyFault {
 	var faults []bodyFault
 	for _, c := range f.rules {
-		if !isText || !c.ok(v.text) {
-			faults = append(faults, fault(c))
+		if !holds(c) {
+			faults = append(faults, bodyFault{f.name, c.name, c.of(f.name)})
 		}
 	}
 	return faults
+}
+
+// put sets a field or what it points to.
+func (f planField) put(into reflect.Value, v any) {
+	if f.pointer {
+		into.Set(reflect.New(into.Type().Elem()))
+		into = into.Elem()
+	}
+	into.Set(reflect.ValueOf(v).Convert(into.Type()))
+}
+
+func (f planField) fillText(into reflect.Value, v value) []bodyFault {
+	isText := v.kind == text || v.kind == number || v.kind == boolean
+	if isText {
+		f.put(into, v.text)
+	}
+	return f.violated(func(c check) bool {
+		if !isText {
+			return c.lax
+		}
+		return c.text == nil || c.text(v.text)
+	})
+}
+
+func (f planField) fillBoolean(into reflect.Value, v value) []bodyFault {
+	if !slices.Contains([]string{"true", "false", "on"}, v.text) {
+		return f.fault("boolean", "must be a boolean value")
+	}
+	f.put(into, v.text != "false")
+	return nil
+}
+
+// fillObject takes an object as it came, without the blanks.
+func (f planField) fillObject(into reflect.Value, v value) []bodyFault {
+	if v.kind != compound || v.raw[0] != '{' {
+		return f.fault("object", "must be an object")
+	}
+	if len(v.raw) > maxObject {
+		return f.fault("size", fmt.Sprintf("must not be larger than %d kB", maxObject>>10))
+	}
+	if fault := documentFault(v.raw); fault != "" {
+		return f.fault("text", fault)
+	}
+	f.put(into, compact(v.raw))
+	return nil
 }

@@ -1,0 +1,34 @@
+package authcore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Hooks let the rooms around the core take part in the life of an account.
+// Each may be nil.
+type Hooks struct {
+	// RegisterTx runs in the transaction that makes an account, in the scope of
+	// the system. Its error undoes the account and comes back as it is.
+	RegisterTx func(ctx context.Context, tx pgx.Tx, u User) error
+	// Registered runs once an account is made, before its maker gets it. ctx
+	// outlives the request; bound what is done with it.
+	Registered func(ctx context.Context, u User)
+	// Deleted runs once an account is closed by its owner. ctx outlives the
+	// request.
+	Deleted func(ctx context.Context, userID string)
+}
+
+func (h Hooks) withDefaults() Hooks {
+	if h.RegisterTx == nil {
+		h.RegisterTx = func(context.Context, pgx.Tx, User) error { return nil }
+	}
+	if h.Registered == nil {
+		h.Registered = func(context.Context, User) {}
+	}
+	if h.Deleted == nil {
+		h.Deleted = func(context.Context, string) {}
+	}
+	return h
+}

@@ -1,0 +1,117 @@
+package api
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// check is one rule: its name in the tag, the message of its violation, and
+// what the OpenAPI schema says of it. Text rules judge text, number rules a
+// number, which is NaN where the client sent none.
+type check struct {
+	name    string
+	message string // follows the field's name, unless it is whole
+	whole   bool
+	text    func(string) bool
+	// lax holds for what is no text at all, which another rule words.
+	lax    bool
+	number func(float64) bool
+	schema map[string]any
+}
+
+func (c check) of(field string) string {
+	if c.whole {
+		return c.message
+	}
+	return field + " " + c.message
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$`)
+
+// checkNamed finds a rule of the tag's vocabulary. The texts are those of
+// class-validator, which clients show.
+//
+//	of text     string email url weburl uuid isodate min=n max=n upto=n notempty oneof=a|b
+//	of numbers  number integer positive least=n most=n mincredits=n maxcredits=n
+//
+// upto is max, and notempty is min=1, but neither minds what is no text.
+func checkNamed(tag string) check {
+	name, arg, hasArg := strings.Cut(tag, "=")
+	if name == "oneof" {
+		return oneOf(strings.Split(arg, "|"))
+	}
+	n, err := strconv.Atoi(arg)
+	if (err == nil) != hasArg {
+		panic("api: rule " + tag + " needs a number, or takes none")
+	}
+	limit := float64(n)
+	switch name {
+	case "string":
+		return check{name: name, message: "must be a string"}
+	case "email":
+		return check{name: name, message: "must be an email", text: isEmail, schema: object{"format": "email"}}
+	case "url": // of a site, which may be a host without a dot
+		return check{name: name, message: "must be a URL address", text: func(s string) bool { return isURL(s, false) }}
+	case "weburl":
+		return check{name: name, message: "must be a URL address", text: func(s string) bool { return isURL(s, true) }}
+	case "uuid":
+		return check{name: name, message: "must be a UUID", text: uuidForm.MatchString, schema: object{"format": "uuid"}}
+	case "isodate":
+		return check{name: name, message: "must be a valid ISO 8601 date string",
+			text: func(s string) bool { _, ok := isoDate(s); return ok }}
+	case "min":
+		return check{name: name, message: fmt.Sprintf("must be longer than or equal to %d characters", n),
+			text: func(s string) bool { return characters(s) >= n }, schema: object{"minLength": n}}
+	case "max":
+		return check{name: name, message: fmt.Sprintf("must be shorter than or equal to %d characters", n),
+			text: func(s string) bool { return characters(s) <= n }, schema: object{"maxLength": n}}
+	case "upto":
+		return check{name: name, message: fmt.Sprintf("must be shorter than or equal to %d characters", n), lax: true,
+			text: func(s string) bool { return characters(s) <= n }, schema: object{"maxLength": n}}
+	case "notempty":
+		return check{name: name, message: "should not be empty", lax: true,
+			text: func(s string) bool { return s != "" }, schema: object{"minLength": 1}}
+	case "number":
+		return check{name: name, message: "must be a number conforming to the specified constraints",
+			number: func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }}
+	case "integer":
+		return check{name: name, message: "must be an integer number", number: func(x float64) bool { return x == math.Trunc(x) }}
+	case "positive":
+		return check{name: name, message: "must be a positive number", number: func(x float64) bool { return x > 0 },
+			schema: object{"exclusiveMinimum": 0}}
+	case "least":
+		return check{name: name, message: fmt.Sprintf("must not be less than %d", n),
+			number: func(x float64) bool { return x >= limit }, schema: object{"minimum": n}}
+	case "most":
+		return check{name: name, message: fmt.Sprintf("must not be greater than %d", n),
+			number: func(x float64) bool { return x <= limit }, schema: object{"maximum": n}}
+	case "mincredits":
+		return check{name: name, whole: true, message: fmt.Sprintf("Minimum %d credit required", n),
+			number: func(x float64) bool { return x >= limit }, schema: object{"minimum": n}}
+	case "maxcredits":
+		return check{name: name, whole: true, message: fmt.Sprintf("Maximum %d credits allowed", n),
+			number: func(x float64) bool { return x <= limit }, schema: object{"maximum": n}}
+	}
+	panic("api: unknown rule " + tag)
+}
+
+func oneOf(values []string) check {
+	return check{name: "oneof", message: "must be one of the following values: " + strings.Join(values, ", "),
+		text: func(s string) bool { return slices.Contains(values, s) }, schema: object{"enum": values}}
+}
+
+// isoDate reads an ISO 8601 instant as of RFC 3339, or a day, which begins at
+// midnight UTC.
+func isoDate(s string) (time.Time, bool) {
+	for _, layout := range []string{time.DateOnly, time.RFC3339} {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}

@@ -1,0 +1,106 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"mana.how/edge/creditcore"
+)
+
+type useRequest struct {
+	UserID         string            `json:"userId" rule:"service,string,notempty"`
+	Amount         creditcore.Amount `json:"amount" rule:"positive"`
+	AppID          string            `json:"appId" rule:"string,upto=255"`
+	Description    string            `json:"description" rule:"string,upto=1000"`
+	IdempotencyKey *string           `json:"idempotencyKey" rule:"optional,string"`
+	Metadata       json.RawMessage   `json:"metadata" rule:"optional,object"`
+}
+
+// changeResponse is what a charge and a refund answer.
+type changeResponse struct {
+	Success     bool        `json:"success"`
+	Transaction transaction `json:"transaction"`
+	NewBalance  newBalance  `json:"newBalance"`
+	Message     string      `json:"message,omitempty"`
+}
+
+type newBalance struct {
+	Balance    creditcore.Amount `json:"balance"`
+	TotalSpent creditcore.Amount `json:"totalSpent"`
+}
+
+// changed words a receipt. The answer to a repeated request says so, and its
+// balance is today's.
+func (c *call) changed(r creditcore.Receipt) changeResponse {
+	resp := changeResponse{
+		Success: true, Transaction: transactionOf(r.Entry),
+		NewBalance: newBalance{r.Balance.Available, r.Balance.TotalSpent},
+	}
+	if r.Replayed {
+		c.replayed()
+		resp.Message = "Transaction already processed"
+	}
+	return resp
+}
+
+// use charges the caller or, for a back end, the user it names.
+func use(ctx context.Context, c *call, req useRequest) (changeResponse, error) {
+	key, err := c.idempotencyKey(req.IdempotencyKey)
+	if err != nil {
+		return changeResponse{}, err
+	}
+	if !c.Service {
+		req.UserID = c.UserID
+	}
+	receipt, err := c.credits.Ledger.Debit(ctx, creditcore.Debit{
+		UserID: req.UserID, Amount: req.Amount, AppID: req.AppID, Description: req.Description,
+		Operation: operationOf(req.Metadata), Metadata: req.Metadata, Key: key,
+	})
+	if err != nil {
+		return changeResponse{}, err
+	}
+	return c.changed(receipt), nil
+}
+
+// operationOf is the priced operation that back ends name in the metadata.
+func operationOf(metadata json.RawMessage) string {
+	var named struct {
+		Operation any `json:"operation"`
+	}
+	if len(metadata) == 0 || json.Unmarshal(metadata, &named) != nil {
+		return ""
+	}
+	operation, _ := named.Operation.(string)
+	return printable(operation, maxKey)
+}
+
+type refundRequest struct {
+	UserID         string            `json:"userId" rule:"string,notempty"`
+	Amount         creditcore.Amount `json:"amount" rule:"positive"`
+	AppID          string            `json:"appId" rule:"string,upto=255"`
+	Description    string            `json:"description" rule:"string,upto=1000"`
+	TransactionID  *string           `json:"transactionId" rule:"optional,string,notempty"`
+	IdempotencyKey *string           `json:"idempotencyKey" rule:"optional,string"`
+	Metadata       json.RawMessage   `json:"metadata" rule:"optional,object"`
+}
+
+// refund gives back all or part of a charge or, without a transactionId, of
+// what the app charged the user in all.
+func refund(ctx context.Context, c *call, req refundRequest) (changeResponse, error) {
+	key, err := c.idempotencyKey(req.IdempotencyKey)
+	if err != nil {
+		return changeResponse{}, err
+	}
+	r := creditcore.Refund{
+		UserID: req.UserID, Amount: req.Amount, AppID: req.AppID, Description: req.Description,
+		Metadata: req.Metadata, Key: key,
+	}
+	if req.TransactionID != nil {
+		r.EntryID = *req.TransactionID
+	}
+	receipt, err := c.credits.Ledger.Refund(ctx, r)
+	if err != nil {
+		return changeResponse{}, err
+	}
+	return c.changed(receipt), nil
+}

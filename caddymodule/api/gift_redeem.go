@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/gift"
+)
+
+// hashRetry is when to try again where too many answers are being hashed.
+const hashRetry = 2 * time.Second
+
+// matrixHeader names the Matrix user a bot speaks for. It is a claim: it
+// counts together with the service key only.
+const matrixHeader = "X-Matrix-User-Id"
+
+type redeemRequest struct {
+	Code           string  `path:"code" rule:"string"`
+	Answer         *string `json:"answer" rule:"optional,max=100,string"`
+	SourceAppID    *string `json:"sourceAppId" rule:"optional,max=255,string"`
+	IdempotencyKey *string `json:"idempotencyKey" rule:"optional,string"`
+}
+
+// redeemResponse is a success with what came of it, or a refusal with why.
+type redeemResponse struct {
+	Success    bool               `json:"success"`
+	Credits    *creditcore.Amount `json:"credits,omitempty"`
+	NewBalance *creditcore.Amount `json:"newBalance,omitempty"`
+	Message    *string            `json:"message,omitempty"`
+	Error      string             `json:"error,omitempty"`
+}
+
+// redeemGift answers 200 whatever becomes of the claim: clients read success.
+func redeemGift(ctx context.Context, c *call, req redeemRequest) (redeemResponse, error) {
+	key, err := c.idempotencyKey(req.IdempotencyKey)
+	if err != nil {
+		return redeemResponse{}, err
+	}
+	claim := gift.Claim{Code: req.Code, Answer: textOf(req.Answer), SourceApp: textOf(req.SourceAppID), Key: key}
+	trusted, err := c.trusted()
+	if err != nil {
+		return redeemResponse{}, err
+	}
+	if ids := c.r.Header[matrixHeader]; trusted && len(ids) == 1 {
+		claim.MatrixID = ids[0]
+	}
+	guesses := c.guesses(trusted)
+	if err := guesses.allowed(ctx); err != nil {
+		return redeemResponse{}, err
+	}
+	r, err := c.credits.Gifts.Redeem(ctx, c.payer(), claim)
+	var refused gift.Refusal
+	switch {
+	case errors.As(err, &refused):
+		if refused == gift.Unknown {
+			guesses.missed(ctx)
+		}
+		return redeemResponse{Error: refused.Error()}, nil
+	case err != nil:
+		return redeemResponse{}, err
+	}
+	if r.Replayed {
+		c.replayed()
+	}
+	return redeemResponse{Success: true, Credits: &r.Credits, NewBalance: &r.Balance, Message: r.Message}, nil
+}
+
+// trusted tells whether a request that needs no service key brought the right
+// one beside what it needs. A wrong one is a refusal, not a request without.
+func (c *call) trusted() (bool, error) {
+	switch keys := c.r.Header[serviceKeyHeader]; {
+	case len(keys) == 0:
+		return false, nil
+	case len(keys) == 1 && c.api.isServiceKey(keys[0]):
+		return true, nil
+	}
+	return false, errWrongKey
+}

@@ -1,0 +1,155 @@
+package caddymodule_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/caddymodule"
+	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/pgtest"
+)
+
+type grantJSON struct {
+	TransactionID, UserID, Email, Reason string
+	Amount, Balance                      float64
+	ExpiresAt                            *time.Time
+	Replayed                             bool
+}
+
+func TestCreditsGrant(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	file := configFile(t, externalApp(db))
+	run := func(args ...string) string {
+		t.Helper()
+		out, err := operate(t, "", append(args, "--json", "--config", file)...)
+		if err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+		return out
+	}
+	made := decode[accountJSON](t, run("user", "create", "--email", "ada@example.com"))
+	first := decode[grantJSON](t, run("credits", "grant", "--user", "ADA@example.com", "--amount", "12.5"))
+	if first.UserID != made.ID || first.Amount != 12.5 || first.Balance != 12.5 || first.ExpiresAt != nil || first.Reason == "" {
+		t.Fatalf("granted %+v", first)
+	}
+	keyed := []string{"credits", "grant", "--user", made.ID, "--amount", "100", "--reason", "Thank you", "--expires", "30d", "--key", "k"}
+	second := decode[grantJSON](t, run(keyed...))
+	if days := time.Until(*second.ExpiresAt).Hours() / 24; second.Balance != 112.5 || second.Reason != "Thank you" || days < 29.9 || days > 30 {
+		t.Fatalf("granted %+v", second)
+	}
+	if again := decode[grantJSON](t, run(keyed...)); !again.Replayed || again.TransactionID != second.TransactionID || again.Balance != 112.5 {
+		t.Fatalf("repeated: %+v", again)
+	}
+	third := decode[grantJSON](t, run("credits", "grant", "--user", made.ID, "--amount", "1", "--expires", "2999-12-31"))
+	if want := time.Date(3000, 1, 1, 0, 0, 0, 0, time.UTC); !third.ExpiresAt.Equal(want) {
+		t.Errorf("expires at %v, want %v", third.ExpiresAt, want)
+	}
+	rows, err := creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool}).
+		History(t.Context(), creditcore.Caller{UserID: made.ID}, 10, 0)
+	if err != nil || len(rows) != 3 || rows[0].Type != creditcore.Gift || rows[0].AppID != "admin" ||
+		!strings.Contains(string(rows[0].Metadata), "cli:") {
+		t.Errorf("rows %+v, %v", rows, err)
+	}
+	table, err := operate(t, "", "credits", "grant", "--user", made.ID, "--amount", "1", "--config", file)
+	if err != nil || !strings.Contains(table, "114.5 credits") {
+		t.Errorf("table %v:\n%s", err, table)
+	}
+}
+
+func TestCreditsGrantFails(t *testing.T) {
+	t.Parallel()
+	file := configFile(t, externalApp(pgtest.New(t)))
+	if _, err := operate(t, "", "user", "create", "--email", "ada@example.com", "--config", file); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"nobody":          {[]string{"--amount", "1"}, "--user is missing"},
+		"no amount":       {[]string{"--user", "ada@example.com"}, "--amount"},
+		"no number":       {[]string{"--user", "ada@example.com", "--amount", "many"}, "--amount"},
+		"negative":        {[]string{"--user", "ada@example.com", "--amount=-1"}, "--amount"},
+		"too small":       {[]string{"--user", "ada@example.com", "--amount", "0.0001"}, "--amount"},
+		"too great":       {[]string{"--user", "ada@example.com", "--amount", "1e300"}, "--amount"},
+		"unknown account": {[]string{"--user", "bob@example.com", "--amount", "1"}, "bob@example.com: User not found"},
+		"over":            {[]string{"--user", "ada@example.com", "--amount", "1", "--expires", "2020-01-01"}, "is over"},
+		"no time":         {[]string{"--user", "ada@example.com", "--amount", "1", "--expires", "soon"}, "--expires"},
+	} {
+		if _, err := operate(t, "", append([]string{"credits", "grant", "--config", file}, tt.args...)...); err == nil || !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, want %q", name, err, tt.want)
+		}
+	}
+}
+
+type auditJSON struct {
+	Accounts, Entries int
+	Breaches          []struct{ Invariant, UserID, Detail string }
+}
+
+func TestCreditsAudit(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	file := configFile(t, externalApp(db))
+	made, err := operate(t, "", "user", "create", "--email", "ada@example.com", "--json", "--config", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := operate(t, "", "credits", "grant", "--user", "ada@example.com", "--amount", "5", "--config", file); err != nil {
+		t.Fatal(err)
+	}
+	out, err := operate(t, "", "credits", "audit", "--json", "--config", file)
+	if sound := decode[auditJSON](t, out); err != nil || sound.Accounts != 1 || sound.Entries != 1 || len(sound.Breaches) != 0 {
+		t.Fatalf("a sound ledger: %v, %+v", err, sound)
+	}
+	conn, err := pgx.Connect(t.Context(), db.AdminDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context())
+	if _, err := conn.Exec(t.Context(), `UPDATE credits.balances SET balance = balance + 1, total_earned = total_earned + 1`); err != nil {
+		t.Fatal(err)
+	}
+	out, err = operate(t, "", "credits", "audit", "--json", "--config", file)
+	broken := decode[auditJSON](t, out)
+	if err == nil || len(broken.Breaches) == 0 || broken.Breaches[0].UserID != decode[accountJSON](t, made).ID {
+		t.Errorf("a broken ledger: %v, %+v", err, broken)
+	}
+	table, err := operate(t, "", "credits", "audit", "--config", file)
+	if err == nil || !strings.Contains(table, "INVARIANT") {
+		t.Errorf("a broken ledger: %v\n%s", err, table)
+	}
+}
+
+func TestHoldGauges(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	file := configFile(t, externalApp(db))
+	out, err := operate(t, "", "user", "create", "--email", "ada@example.com", "--json", "--config", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := operate(t, "", "credits", "grant", "--user", "ada@example.com", "--amount", "5", "--config", file); err != nil {
+		t.Fatal(err)
+	}
+	ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool})
+	for range 2 {
+		if _, err := ledger.Hold(t.Context(), creditcore.Hold{
+			UserID: decode[accountJSON](t, out).ID, Amount: creditcore.Credits(1), AppID: "a", Operation: "o",
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := db.Pool.Exec(t.Context(), `SET ROLE mana_system; UPDATE credits.holds SET expires_at = now() - interval '3 minutes'
+		WHERE id = (SELECT min(id) FROM credits.holds); RESET ROLE`); err != nil {
+		t.Fatal(err)
+	}
+	open, leaked, err := caddymodule.CountHolds(t.Context(), db.Pool)
+	if err != nil || open != 2 || leaked != 1 {
+		t.Errorf("open %v, leaked %v, %v", open, leaked, err)
+	}
+}

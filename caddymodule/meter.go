@@ -1,0 +1,214 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+	"golang.org/x/net/http/httpguts"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/creditcore"
+)
+
+func init() {
+	caddy.RegisterModule(new(Meter))
+}
+
+const (
+	// longestName bounds the names that charges are booked under.
+	longestName = 255
+	// longestHold bounds how long one request may keep credits reserved.
+	longestHold = 24 * time.Hour
+)
+
+// Meter charges the signed-in user for a request, before the upstream works
+// on it. It stands behind mana_auth; a guest gets 401.
+//
+// A fixed price is debited first and given back if the request came to
+// nothing. With cost_from, and for a client that sends an Idempotency-Key, the
+// price is reserved first, and what the request came to is charged before the
+// headers of the response leave. What happens to a response after that, a
+// stream that breaks for instance, changes nothing any more.
+//
+// Every response says what it cost and what is left, in `Mana-Credits-Cost`
+// and `Mana-Credits-Remaining`. The upstream cannot set headers that begin
+// with `Mana-Credits-`. Too few credits are answered with 402. CORS preflights
+// pass for nothing.
+//
+// A request that comes again with its Idempotency-Key is passed on again, and
+// charged once; the key with another method, host, path, query or body is
+// refused with 422. The first MiB of a body counts, and the boundary of a
+// multipart body does not. A key whose request cost nothing is as good as new.
+//
+// The same is told by the placeholders `{http.mana.credits.cost}`,
+// `{http.mana.credits.remaining}` and `{http.mana.credits.outcome}`, once the
+// response has begun. The outcome is `charged`, `free`, `replayed` (charged
+// under its key before), `unpaid` (passed while the database was away), or, of
+// a request that did not pass, `insufficient`, `guest`, `refused` or
+// `unavailable`; with shadow it is what would have been, as `shadow_charged`.
+//
+// Several meters on the way of one request add up.
+type Meter struct {
+	// What a request costs, in credits: a number above 0 with up to three
+	// decimals. With cost_from it is the most a request may cost.
+	Credits Price `json:"credits"`
+
+	// The app that charges are booked under. Empty takes the host that the
+	// client asked for.
+	App string `json:"app,omitempty"`
+
+	// What the user gets for it, for his history and usage.
+	Operation string `json:"operation,omitempty"`
+
+	// The header of the upstream's response that says what the request cost,
+	// in credits from 0 up to the price. It does not reach the client. Without
+	// it, or with anything else in it, the full price is charged.
+	CostFrom string `json:"cost_from,omitempty"`
+
+	// The outcomes that cost nothing:
+	//
+	//   - `5xx`, `4xx`, `3xx`, `2xx`, or a status such as `429`; an upstream
+	//     that cannot be reached or says nothing is a 502, so `5xx`;
+	//   - `timeout`: the upstream took too long, or answered 504;
+	//   - `abort`: the client was gone before the response began.
+	//
+	// The default is `5xx` and `timeout`.
+	FreeOn []string `json:"free_on,omitempty"`
+
+	// What happens while the ledger cannot be asked: `refuse` (the default)
+	// answers 503, `allow` lets requests pass unpaid, with a line in the log
+	// for each.
+	OnOutage string `json:"on_outage,omitempty"`
+
+	// Charge nothing and refuse nobody; tell by placeholders, metrics and, for
+	// who would have been refused, the log what would have happened.
+	Shadow bool `json:"shadow,omitempty"`
+
+	// How long credits stay reserved for a request whose response does not
+	// begin, from a second to a day; the default is a minute. What is
+	// charged after that takes what the account still has.
+	HoldTTL caddy.Duration `json:"hold_ttl,omitempty"`
+
+	runtime func(context.Context) (meterRuntime, error)
+	ready   atomic.Pointer[meterRuntime]
+	price   creditcore.Amount
+	free    freeOutcomes
+	logger  *zap.Logger
+}
+
+// meterRuntime is what the meter needs of a runtime.
+type meterRuntime struct {
+	ledger  *creditcore.Service
+	origins authcore.Origins
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Meter) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.mana_credits",
+		New: func() caddy.Module { return new(Meter) },
+	}
+}
+
+// Provision finds the app. It connects to nothing.
+func (m *Meter) Provision(ctx caddy.Context) error {
+	app, err := appOf(ctx)
+	if err := errors.Join(err, m.Validate()); err != nil {
+		return err
+	}
+	m.runtime = func(ctx context.Context) (meterRuntime, error) {
+		runtime, err := app.Runtime(ctx)
+		if err != nil {
+			return meterRuntime{}, err
+		}
+		return meterRuntime{runtime.Credits, runtime.Auth.Origins()}, nil
+	}
+	m.logger = ctx.Logger()
+	m.resolve()
+	return nil
+}
+
+// resolve reads what Validate has approved.
+func (m *Meter) resolve() {
+	m.price, _ = m.Credits.amount()
+	m.free, _ = parseFreeOutcomes(m.FreeOn)
+}
+
+// Validate reports every fault of the configuration.
+func (m *Meter) Validate() error {
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("mana_credits: "+format, args...))
+	}
+	if _, err := m.Credits.amount(); err != nil {
+		fault("credits: %w", err)
+	}
+	for _, name := range []struct{ directive, value string }{{"app", m.App}, {"operation", m.Operation}} {
+		if len(name.value) > longestName || !utf8.ValidString(name.value) || strings.ContainsRune(name.value, 0) {
+			fault("%s: takes up to %d bytes of text", name.directive, longestName)
+		}
+	}
+	if m.CostFrom != "" && (!httpguts.ValidHeaderFieldName(m.CostFrom) || isMeterHeader(m.CostFrom)) {
+		fault("cost_from: %q is not the name of a header of the upstream", m.CostFrom)
+	}
+	_, unknown := parseFreeOutcomes(m.FreeOn)
+	for _, outcome := range unknown {
+		fault("free_on: %q is neither a status, 2xx to 5xx, timeout nor abort", outcome)
+	}
+	switch m.OnOutage {
+	case "", "refuse", "allow":
+	default:
+		fault("on_outage: %q is neither refuse nor allow", m.OnOutage)
+	}
+	if ttl := time.Duration(m.HoldTTL); ttl != 0 && (ttl < time.Second || ttl > longestHold) {
+		fault("hold_ttl: %v is not from a second to a day", ttl)
+	}
+	return errors.Join(faults...)
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if isPreflight(r) {
+		return next.ServeHTTP(w, r)
+	}
+	if m.Shadow {
+		return m.serveShadow(w, r, next)
+	}
+	bill, r := openBill(r)
+	v := &metering{Meter: m, w: w, r: r, bill: bill}
+	if err := v.begin(); err != nil {
+		return v.refuse(err)
+	}
+	return m.watch(w, r, next, v.end)
+}
+
+// service waits for the app to start, the first time only.
+func (m *Meter) service(ctx context.Context) (*meterRuntime, error) {
+	if ready := m.ready.Load(); ready != nil {
+		return ready, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	ready, err := m.runtime(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errNotReady, err)
+	}
+	m.ready.Store(&ready)
+	return &ready, nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Meter)(nil)
+	_ caddy.Validator             = (*Meter)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Meter)(nil)
+)

@@ -1,0 +1,38 @@
+package caddymodule
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/creditcore"
+)
+
+// Provisioned readies the meter without an app.
+func (m *Meter) Provisioned(ledger *creditcore.Service, origins authcore.Origins, log *zap.Logger) *Meter {
+	m.runtime = func(context.Context) (meterRuntime, error) { return meterRuntime{ledger, origins}, nil }
+	m.logger = log
+	m.resolve()
+	return m
+}
+
+// Unready readies the meter on an app that never starts.
+func (m *Meter) Unready(err error) *Meter {
+	m.runtime = func(context.Context) (meterRuntime, error) { return meterRuntime{}, err }
+	m.logger = zap.NewNop()
+	m.resolve()
+	return m
+}
+
+var (
+	WithCaller = withCaller
+	CostOf     = costOf
+)
+
+// Amount is the price as the meter reads it.
+func (p Price) Amount() (creditcore.Amount, error) { return p.amount() }
+
+// Tests do not wait long for late charges.
+func init() { late.first, late.last = 20*time.Millisecond, 100*time.Millisecond }

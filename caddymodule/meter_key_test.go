@@ -1,0 +1,305 @@
+package caddymodule_test
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"mana.how/edge/caddymodule"
+)
+
+// keyed is a request under a key.
+func keyed(user, key, method, target, body string, headers ...string) *http.Request {
+	r := ask(method, target, append(headers, "Idempotency-Key: "+key)...)
+	if body != "" {
+		r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+	}
+	return by(user, r)
+}
+
+// A request that comes again is passed on again and charged once, at a fixed
+// price as with a cost from the upstream.
+func TestMeterRetry(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	for _, costFrom := range []string{"", "X-Cost"} {
+		user := p.user("ada"+costFrom, 8000)
+		m := p.meter(&caddymodule.Meter{Credits: "5", CostFrom: costFrom})
+		again := func() *http.Request { return keyed(user, "k", "POST", "/generate?a=b", "{}") }
+
+		failed := send(t, m, again(), answers(500))
+		wantBill(t, failed.Header(), "0", "8")
+		first := send(t, m, again(), answers(200, "X-Cost", "5"))
+		wantBill(t, first.Header(), "5", "3")
+		for _, status := range []int{200, 500, 404} {
+			retry := send(t, m, again(), answers(status))
+			if retry.Code != status || retry.reached != 1 {
+				t.Errorf("retry: %d, reached %d", retry.Code, retry.reached)
+			}
+			wantBill(t, retry.Header(), "0", "3")
+			if got := retry.placeholders(); got != "replayed 0 3" {
+				t.Errorf("placeholders %q", got)
+			}
+		}
+		p.wantAvailable(user, 3000)
+		if n := len(entries(t, p.Service, user)); n != 1 {
+			t.Errorf("%d entries", n)
+		}
+		if other := send(t, m, keyed(user, "other", "POST", "/generate?a=b", "{}"), answers(200)); other.Code != 402 {
+			t.Errorf("another key: %d", other.Code)
+		}
+	}
+}
+
+func TestMeterKeyOfAnotherRequest(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	ada, bob := p.user("ada", 8000), p.user("bob", 8000)
+	m := p.meter(&caddymodule.Meter{Credits: "5"})
+	const form = "multipart/form-data; boundary="
+	if x := send(t, m, keyed(ada, "k", "POST", "/a?b=c", "{}"), answers(200)); x.Code != 200 {
+		t.Fatalf("%d: %s", x.Code, x.Body)
+	}
+	for name, r := range map[string]*http.Request{
+		"method": keyed(ada, "k", "PUT", "/a?b=c", "{}"),
+		"path":   keyed(ada, "k", "POST", "/b?b=c", "{}"),
+		"query":  keyed(ada, "k", "POST", "/a?b=d", "{}"),
+		"host":   keyed(ada, "k", "POST", "https://todo.example.test/a?b=c", "{}"),
+		"body":   keyed(ada, "k", "POST", "/a?b=c", "[]"),
+		"none":   keyed(ada, "k", "POST", "/a?b=c", ""),
+	} {
+		x := send(t, m, r, answers(200))
+		t.Log(name)
+		wantRefusal(t, x.ResponseRecorder, nil, 422, "The idempotency key was used for another request")
+		if x.reached > 0 || x.placeholders() != "refused 0 -" {
+			t.Errorf("%s: reached %d, placeholders %q", name, x.reached, x.placeholders())
+		}
+	}
+	p.wantAvailable(ada, 3000)
+	if x := send(t, m, keyed(bob, "k", "POST", "/b", "{}"), answers(200)); x.Code != 200 {
+		t.Errorf("the same key of another user: %d", x.Code)
+	}
+	// A browser sends a form under a new boundary each time.
+	eve := p.user("eve", 8000)
+	for _, boundary := range []string{"abc", "xyz"} {
+		body := "--" + boundary + "\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1\r\n--" + boundary + "--\r\n"
+		if x := send(t, m, keyed(eve, "k", "POST", "/a", body, "Content-Type: "+form+boundary), answers(200)); x.Code != 200 {
+			t.Errorf("form: %d", x.Code)
+		}
+	}
+	p.wantAvailable(eve, 3000)
+}
+
+// What the meter has read of a body the upstream reads, too.
+func TestMeterKeepsTheBody(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	ada := p.user("ada", 80_000)
+	m := p.meter(&caddymodule.Meter{Credits: "5"})
+	long := strings.Repeat("0123456789", 300_000)
+	for i, body := range []string{"x", long, long + "y"} {
+		var got strings.Builder
+		x := send(t, m, keyed(ada, string(rune('a'+i)), "POST", "/", body), func(_ http.ResponseWriter, r *http.Request) error {
+			_, err := io.Copy(&got, r.Body)
+			return err
+		})
+		if x.err != nil || got.String() != body {
+			t.Errorf("%d of %d bytes, %v", got.Len(), len(body), x.err)
+		}
+	}
+	// The length tells apart what the beginning does not.
+	if x := send(t, m, keyed(ada, "b", "POST", "/", long+"z"), answers(200)); x.Code != 422 {
+		t.Errorf("%d", x.Code)
+	}
+	broken := keyed(ada, "broken", "POST", "/", "x")
+	broken.Body = io.NopCloser(brokenReader{})
+	if x := send(t, m, broken, answers(200)); x.err == nil || x.reached > 0 {
+		t.Errorf("broken body: %d, %v", x.Code, x.err)
+	}
+	p.wantAvailable(ada, 65_000)
+}
+
+// A tunnel's body is its traffic.
+func TestMeterKeyOfATunnel(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	ada := p.user("ada", 8000)
+	r := keyed(ada, "k", "CONNECT", "/", "")
+	r.Body, r.ContentLength = io.NopCloser(leaver(func() { t.Error("the body was read") })), -1
+	wantBill(t, send(t, p.meter(&caddymodule.Meter{Credits: "5"}), r, answers(200)).Header(), "5", "3")
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestMeterBadKeys(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	ada := p.user("ada", 8000)
+	m := p.meter(&caddymodule.Meter{Credits: "5"})
+	for _, c := range []struct {
+		keys    []string
+		message string
+	}{
+		{[]string{""}, "Idempotency-Key should not be empty"},
+		{[]string{"a", "b"}, "Idempotency-Key must not be repeated"},
+		{[]string{strings.Repeat("k", 256)}, "Idempotency-Key must be shorter than or equal to 255 characters"},
+		{[]string{"\xff"}, "Idempotency-Key must be valid UTF-8"},
+	} {
+		r := ask("POST", "/")
+		r.Header["Idempotency-Key"] = c.keys
+		x := send(t, m, by(ada, r), answers(200))
+		wantRefusal(t, x.ResponseRecorder, nil, 400, c.message)
+		if x.reached > 0 {
+			t.Errorf("%q: passed", c.keys)
+		}
+	}
+	p.wantAvailable(ada, 8000)
+	if x := send(t, m, keyed(ada, strings.Repeat("ü", 255), "POST", "/", ""), answers(200)); x.Code != 200 {
+		t.Errorf("the longest key: %d", x.Code)
+	}
+}
+
+// Of concurrent twins one is charged, also where some fail; without a key all
+// are, and never more than there is.
+func TestMeterTwins(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	const twins = 32
+	for name, c := range map[string]struct {
+		meter  *caddymodule.Meter
+		key    string
+		fail   int32 // that many fail, first
+		left   string
+		passed int32
+	}{
+		"fixed":          {&caddymodule.Meter{Credits: "5"}, "k", 0, "3", twins},
+		"cost":           {&caddymodule.Meter{Credits: "5", CostFrom: "X-Cost"}, "k", 0, "6", twins},
+		"some fail":      {&caddymodule.Meter{Credits: "5"}, "k", twins / 2, "3", twins},
+		"all fail":       {&caddymodule.Meter{Credits: "5"}, "k", twins, "8", twins},
+		"without a key":  {&caddymodule.Meter{Credits: "2"}, "", 0, "0", 4},
+		"holds, no key":  {&caddymodule.Meter{Credits: "2", CostFrom: "X-Cost"}, "", 0, "0", 4},
+		"keys of others": {&caddymodule.Meter{Credits: "2"}, "each", 0, "0", 4},
+	} {
+		user := p.user(name, 8000)
+		m := p.meter(c.meter)
+		var begin, end sync.WaitGroup
+		var passed, charged, tried atomic.Int32
+		begin.Add(1)
+		for i := range twins {
+			end.Go(func() {
+				r := by(user, ask("POST", "/"))
+				if c.key != "" {
+					key := c.key
+					if key == "each" {
+						key += string(rune('a' + i))
+					}
+					r = keyed(user, key, "POST", "/", "")
+				}
+				begin.Wait()
+				x := send(t, m, r, func(w http.ResponseWriter, r *http.Request) error {
+					status := 200
+					if tried.Add(1) <= c.fail {
+						status = 500
+					}
+					return answers(status, "X-Cost", "2")(w, r)
+				})
+				passed.Add(int32(x.reached))
+				if cost := x.Header().Get("Mana-Credits-Cost"); cost != "0" {
+					charged.Add(1)
+				}
+			})
+		}
+		begin.Done()
+		end.Wait()
+		t.Log(name)
+		p.wantAvailable(user, amount(t, c.left))
+		if passed.Load() != c.passed {
+			t.Errorf("%s: %d passed, want %d", name, passed.Load(), c.passed)
+		}
+		want := int32(1)
+		switch c.left {
+		case "8":
+			want = 0
+		case "0":
+			want = 4
+		}
+		if charged.Load() != want {
+			t.Errorf("%s: %d say that they were charged, want %d", name, charged.Load(), want)
+		}
+	}
+}
+
+// A hold that outlives its time is charged late, and one whose retry was
+// charged meanwhile is not charged again.
+func TestMeterSlowAttempt(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	ada := p.user("ada", 8000)
+	m := p.meter(&caddymodule.Meter{Credits: "5", HoldTTL: caddy.Duration(time.Second)})
+	again := func() *http.Request { return keyed(ada, "k", "POST", "/", "") }
+	slow := send(t, m, again(), func(w http.ResponseWriter, r *http.Request) error {
+		time.Sleep(1100 * time.Millisecond)
+		wantBill(t, send(t, m, again(), answers(200)).Header(), "5", "3")
+		return answers(200)(w, r)
+	})
+	wantBill(t, slow.Header(), "0", "3")
+	p.wantAvailable(ada, 3000)
+}
+
+// The key stands for the URL that the client asked for, also after handle_path
+// and rewrite.
+func TestMeterKeyAfterRewrite(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	ada := p.user("ada", 8000)
+	m := p.meter(&caddymodule.Meter{Credits: "2"})
+	rewritten := caddyhttp.MiddlewareHandler(rewriter{m})
+	for path, status := range map[string]int{"/a/x": 200, "/b/x": 200} {
+		if x := send(t, rewritten, keyed(ada, path, "POST", path, ""), answers(200)); x.Code != status {
+			t.Errorf("%s: %d", path, x.Code)
+		}
+	}
+	if x := send(t, rewritten, keyed(ada, "/a/x", "POST", "/b/x", ""), answers(200)); x.Code != 422 {
+		t.Errorf("%d", x.Code)
+	}
+}
+
+type rewriter struct{ caddyhttp.MiddlewareHandler }
+
+func (h rewriter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	r.URL.Path = "/x"
+	return h.MiddlewareHandler.ServeHTTP(w, r, next)
+}
+
+// A client that leaves while its body is read owes nothing.
+func TestMeterClientLeavesWithItsBody(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	ada := p.user("ada", 8000)
+	ctx, leave := context.WithCancel(t.Context())
+	r := keyed(ada, "k", "POST", "/", "x").WithContext(ctx)
+	r = by(ada, r)
+	r.Body = io.NopCloser(leaver(leave))
+	x := send(t, p.meter(&caddymodule.Meter{Credits: "5"}), r, answers(200))
+	if x.Code != 499 || x.reached > 0 {
+		t.Errorf("%d, reached %d", x.Code, x.reached)
+	}
+	p.wantAvailable(ada, 8000)
+}
+
+type leaver func()
+
+func (l leaver) Read([]byte) (int, error) {
+	l()
+	return 0, io.ErrUnexpectedEOF
+}

@@ -1,0 +1,79 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// ending is how the upstream's part of a request came to an end, as far as the
+// headers of the response.
+type ending struct {
+	status   int
+	answered bool // the upstream said so itself
+	timeout  bool
+	abort    bool // the client was gone
+}
+
+// endingOf judges by the status that is about to leave, or the error that came
+// instead. A client that is gone gets nothing, whatever the upstream said.
+func endingOf(ctx context.Context, status int, err error) ending {
+	e := ending{status: status, answered: err == nil}
+	var timeout net.Error
+	var handler caddyhttp.HandlerError
+	if err != nil {
+		e.status = http.StatusInternalServerError
+		if errors.As(err, &handler) && handler.StatusCode > 0 {
+			e.status = handler.StatusCode
+		}
+		e.timeout = errors.As(err, &timeout) && timeout.Timeout()
+	}
+	e.timeout = e.timeout || e.status == http.StatusGatewayTimeout
+	if errors.Is(ctx.Err(), context.Canceled) {
+		e.abort, e.answered = true, false
+	}
+	return e
+}
+
+// freeOutcomes are the endings that cost nothing.
+type freeOutcomes struct {
+	timeout, abort bool
+	classes        [6]bool // by the first digit of the status
+	statuses       map[int]bool
+}
+
+// parseFreeOutcomes reads free_on; unknown is what it could not make sense of.
+func parseFreeOutcomes(names []string) (f freeOutcomes, unknown []string) {
+	if len(names) == 0 {
+		names = []string{"5xx", "timeout"}
+	}
+	f.statuses = make(map[int]bool)
+	for _, name := range names {
+		status, err := strconv.Atoi(name)
+		switch {
+		case name == "timeout":
+			f.timeout = true
+		case name == "abort":
+			f.abort = true
+		case name == "2xx", name == "3xx", name == "4xx", name == "5xx":
+			f.classes[name[0]-'0'] = true
+		case err == nil && len(name) == 3 && 200 <= status && status <= 599:
+			f.statuses[status] = true
+		default:
+			unknown = append(unknown, name)
+		}
+	}
+	return f, unknown
+}
+
+func (f freeOutcomes) covers(e ending) bool {
+	if e.abort {
+		return f.abort
+	}
+	class := e.status / 100
+	return e.timeout && f.timeout || class < len(f.classes) && f.classes[class] || f.statuses[e.status]
+}

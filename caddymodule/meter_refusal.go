@@ -1,0 +1,102 @@
+package caddymodule
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"mana.how/edge/creditcore"
+)
+
+var (
+	// errClientGone means that nobody waits for the answer any more.
+	errClientGone = errors.New("the client is gone")
+	// errNotReady means that the app has not started, or could not.
+	errNotReady = errors.New("the mana app is not ready")
+)
+
+// statusClientGone is what Caddy logs for such requests.
+const statusClientGone = 499
+
+// refuse answers in place of the upstream. Other meters on the request's way
+// take back what they charged.
+func (v *metering) refuse(err error) error {
+	v.bill.refused = true
+	var handler caddyhttp.HandlerError
+	if errors.As(err, &handler) {
+		v.count(outcomeRefused)
+		return err
+	}
+	if errors.Is(err, errClientGone) || v.r.Context().Err() != nil {
+		v.count(outcomeFree)
+		v.w.WriteHeader(statusClientGone)
+		return nil
+	}
+	answer, outcome := v.refusal(err)
+	if outcome == outcomeUnavailable {
+		v.logger.Warn("the ledger cannot be asked: a request is refused", zap.Error(err), zap.String("user", v.userID))
+	}
+	var short *creditcore.InsufficientError
+	if errors.As(err, &short) {
+		v.bill.see(short.Available)
+	}
+	v.count(outcome)
+	if service := v.ready.Load(); service != nil {
+		allowReading(v.w, v.r, service.origins)
+	}
+	if answer.status == http.StatusPaymentRequired {
+		v.bill.write(v.w.Header())
+	}
+	return answer.write(v.w, v.r)
+}
+
+func (v *metering) count(outcome string) {
+	meterRequests.WithLabelValues(outcome).Inc()
+	v.bill.placeholders(v.r, outcome)
+}
+
+// refusal is the one table from what is wrong to the answer and the outcome.
+// All that is no verdict of the ledger is outcomeUnavailable.
+func (v *metering) refusal(err error) (answer refusal, outcome string) {
+	var key keyError
+	var short *creditcore.InsufficientError
+	switch {
+	case errors.Is(err, errNoToken):
+		return refuseNoToken, outcomeGuest
+	case errors.Is(err, creditcore.ErrAccountNotFound): // deleted since the gate saw the token
+		return refuseInvalidToken, outcomeGuest
+	case errors.As(err, &key):
+		return refusal{status: http.StatusBadRequest, code: "VALIDATION_ERROR", message: key.Error()}, outcomeRefused
+	case errors.Is(err, creditcore.ErrKeyReused):
+		return refuseKeyReused, outcomeRefused
+	case errors.As(err, &short):
+		return v.insufficient(short), outcomeInsufficient
+	case errors.Is(err, creditcore.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errNotReady):
+		return refuseUnavailable, outcomeUnavailable
+	}
+	return refuseInternal, outcomeUnavailable
+}
+
+// shortfall is what an account lacks, in the words of the shared client code.
+type shortfall struct {
+	Required   creditcore.Amount `json:"requiredCredits"`
+	Available  creditcore.Amount `json:"availableCredits"`
+	CreditType string            `json:"creditType"`
+	Operation  string            `json:"operation,omitempty"`
+}
+
+// insufficient is the contract's refusal with the members of RFC 9457 beside
+// it. Its media type stays the contract's, which old clients read.
+func (m *Meter) insufficient(short *creditcore.InsufficientError) refusal {
+	return refusal{
+		status: http.StatusPaymentRequired, code: "INSUFFICIENT_CREDITS", message: "Insufficient credits",
+		details: shortfall{short.Required, short.Available, "user", m.Operation},
+		problem: &problem{
+			Type: "about:blank", Title: http.StatusText(http.StatusPaymentRequired), Status: http.StatusPaymentRequired,
+			Detail: "Insufficient credits. Required: " + short.Required.String() + ", Available: " + short.Available.String(),
+		},
+	}
+}
