@@ -29,7 +29,7 @@ func main() {
 	log.SetFlags(0)
 	var o options
 	flag.StringVar(&o.root, "root", "..", "directory of the repository")
-	flag.StringVar(&o.only, "only", "", "scenarios to run, of gate, limit, signin, api, memory, start")
+	flag.StringVar(&o.only, "only", "", "scenarios to run, of gate, limit, signin, api, credits, memory, start")
 	flag.DurationVar(&o.round, "round", 5*time.Second, "length of a round")
 	flag.IntVar(&o.rounds, "rounds", 7, "rounds of each side")
 	flag.IntVar(&o.clients, "clients", 32, "concurrent connections")
@@ -55,6 +55,7 @@ var scenarios = []scenario{
 	{"limit", measureLimit},
 	{"signin", measureSignIn},
 	{"api", measureAPI},
+	{"credits", measureCredits},
 	{"memory", measureMemory},
 	{"start", measureStart},
 }

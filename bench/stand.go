@@ -131,7 +131,7 @@ func (s *stand) startProxy(ctx context.Context, binary, global, sites, site stri
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = append(os.Environ(),
 		"XDG_DATA_HOME="+filepath.Join(s.dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(s.dir, "config"),
-		"BETTER_AUTH_SECRET="+cookieSecret)
+		"BETTER_AUTH_SECRET="+cookieSecret, "MANA_CORE_SERVICE_KEY="+serviceKey)
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -203,7 +203,12 @@ func freePort(ctx context.Context) (int, error) {
 // contestant is a side and the load that measures it.
 type contestant struct {
 	name string
-	load Load
+	load runner
+}
+
+// runner loads something for a time and reports what it did.
+type runner interface {
+	Run(context.Context, time.Duration) (Sample, error)
 }
 
 // contest runs the contestants in turn, round by round, in alternating order,

@@ -46,6 +46,7 @@ func identityOf(r *http.Request) Identity {
 //
 //	GET /            the identity as a page
 //	GET /api/whoami  the identity as JSON
+//	/api/generate    a line of text, which the example's edge sells
 //	GET /events      the identity and the time, once a second, as server-sent events
 //	GET /healthz     200
 func NewApp(auth string) http.Handler {
@@ -63,9 +64,25 @@ func NewApp(auth string) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		_ = json.NewEncoder(w).Encode(identityOf(r))
 	})
+	mux.HandleFunc("/api/generate", generate)
 	mux.HandleFunc("GET /events", events)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
 	return mux
+}
+
+// lines are what the app has to sell.
+var lines = []string{
+	"An old silent pond", "A frog jumps into the pond", "Splash! Silence again",
+}
+
+// generate is the paid work. The app itself knows nothing of prices.
+func generate(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	_ = json.NewEncoder(w).Encode(struct {
+		UserID string `json:"userId"`
+		Text   string `json:"text"`
+	}{identityOf(r).UserID, lines[int(time.Now().UnixNano()/1000)%len(lines)]})
 }
 
 // events streams until the client or the edge ends the request; the edge does

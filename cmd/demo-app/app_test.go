@@ -35,6 +35,18 @@ func TestWhoamiTellsTheHeaders(t *testing.T) {
 	}
 }
 
+func TestGenerateAnswersWithALine(t *testing.T) {
+	t.Parallel()
+	r := httptest.NewRequest(http.MethodPost, "/api/generate", nil)
+	r.Header.Set("X-Mana-User-Id", "u1")
+	w := httptest.NewRecorder()
+	main.NewApp("https://auth.mana.localhost").ServeHTTP(w, r)
+	var got struct{ UserID, Text string }
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || got.UserID != "u1" || got.Text == "" {
+		t.Errorf("%s, %v", w.Body, err)
+	}
+}
+
 func TestPageEscapesWhatItShows(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest(http.MethodGet, "/", nil)

@@ -65,6 +65,8 @@ type Edge struct {
 	HTTPS, HTTP, Admin, App int // ports on 127.0.0.1
 
 	Database string // argument of the database option
+	Options  string // more options of the mana block
+	Site     string // directives of the apps, beside the gate
 	Env      []string
 
 	dir    string // all that the processes write
@@ -182,7 +184,7 @@ https://app.mana.localhost:%[1]d, https://notes.mana.localhost:%[1]d {
 // the test stops it.
 func (e *Edge) start(t testing.TB) {
 	t.Helper()
-	e.writeConfig(t, "", "")
+	e.writeConfig(t, e.Options, e.Site)
 	e.edge = e.command(context.Background(), "run", "--config", e.config, "--adapter", "caddyfile")
 	e.edge.Stdout, e.edge.Stderr = e.log, e.log
 	if err := e.edge.Start(); err != nil {
