@@ -32,7 +32,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		database embedded [<dir>]
 //		database <url> {
 //			direct     <url>
-//			query_mode cache_statement|cache_describe|describe_exec|exec|simple_protocol
+//			query_mode cache_statement|cache_describe|exec|simple_protocol
 //		}
 //		redis              <url>
 //		base_url           <url>

@@ -82,9 +82,9 @@ type DatabaseConfig struct {
 	// ALTER ROLE … SET statement_timeout = '10s'; `mana-edge mana doctor` tells.
 	Direct string `json:"direct,omitempty"`
 
-	// How statements are sent: cache_statement, cache_describe, describe_exec,
-	// exec or simple_protocol. Default: cache_describe if direct is set, which
-	// every PgBouncer can carry, else cache_statement.
+	// How statements are sent: cache_statement, cache_describe, exec or
+	// simple_protocol. Default: cache_describe if direct is set, which every
+	// PgBouncer can carry, else cache_statement.
 	QueryMode string `json:"query_mode,omitempty"`
 }
 

@@ -11,16 +11,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// queryModes are the names of pgx's modes.
+// queryModes are the names of pgx's modes, but for describe_exec: it describes
+// a statement in one round trip and executes it in the next, which PgBouncer
+// before 1.21 may send to two servers.
 var queryModes = map[string]pgx.QueryExecMode{
 	"cache_statement": pgx.QueryExecModeCacheStatement,
 	"cache_describe":  pgx.QueryExecModeCacheDescribe,
-	"describe_exec":   pgx.QueryExecModeDescribeExec,
 	"exec":            pgx.QueryExecModeExec,
 	"simple_protocol": pgx.QueryExecModeSimpleProtocol,
 }
 
-const queryModeNames = "cache_statement, cache_describe, describe_exec, exec or simple_protocol"
+const queryModeNames = "cache_statement, cache_describe, exec or simple_protocol"
 
 // defaultDatabaseDir is the folder of the embedded database that nobody named.
 func defaultDatabaseDir() string { return filepath.Join(caddy.AppDataDir(), "mana", "postgres") }
@@ -76,7 +77,10 @@ func (r *resolver) external(from, text string, c *DatabaseConfig) database {
 	}
 	if name := r.expand("database", c.QueryMode); name != "" {
 		mode, ok := queryModes[name]
-		if !ok {
+		switch {
+		case name == "describe_exec":
+			r.fault("database", "query_mode describe_exec is unsafe behind PgBouncer before 1.21, which may send its two steps to two servers; cache_describe works with all")
+		case !ok:
 			r.fault("database", "query_mode %q is not one of %s", name, queryModeNames)
 		}
 		d.queryMode = mode

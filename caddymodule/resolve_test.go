@@ -191,6 +191,10 @@ func TestFaults(t *testing.T) {
 			change: func(c *caddymodule.Config) { c.Database.URL = "{env.MANA_TEST_NOT_SET}" },
 			want:   "database: comes out empty",
 		},
+		"query_mode unsafe behind a pooler": {
+			change: func(c *caddymodule.Config) { c.Database.QueryMode = "describe_exec" },
+			want:   "database: query_mode describe_exec is unsafe behind PgBouncer before 1.21",
+		},
 		"embedded and URL": {
 			change: func(c *caddymodule.Config) { c.Database.Embedded = &caddymodule.EmbeddedConfig{} },
 			want:   "database: is either embedded or a URL, not both",

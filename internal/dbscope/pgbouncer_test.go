@@ -120,7 +120,7 @@ func unprivileged(t *testing.T, host, dir string) *syscall.SysProcAttr {
 // bounced are the modes that work through a PgBouncer that does not track
 // prepared statements.
 var bounced = []pgx.QueryExecMode{
-	pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+	pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
 }
 
 func TestPgBouncerNeverMixesUsers(t *testing.T) {

@@ -45,9 +45,7 @@ const whoami = `SELECT current_user::text AS acts,
 
 var nobody = setting{Acts: "mana"}
 
-// unscoped asks outside of any scope, in a mode that PgBouncer stands: with
-// QueryExecModeDescribeExec a plain query describes on one of its connections
-// and may run on another.
+// unscoped asks outside of any scope, in a mode that PgBouncer stands.
 func unscoped(ctx context.Context, pool *pgxpool.Pool) (setting, error) {
 	rows, err := pool.Query(ctx, whoami, pgx.QueryExecModeExec)
 	if err != nil {
@@ -64,9 +62,12 @@ func wantUnscoped(t *testing.T, pool *pgxpool.Pool, after string) {
 	}
 }
 
+// modes are those the configuration offers. QueryExecModeDescribeExec is none:
+// outside a transaction a PgBouncer before 1.21 may describe on one connection
+// and run on another.
 var modes = []pgx.QueryExecMode{
-	pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec,
-	pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+	pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeExec,
+	pgx.QueryExecModeSimpleProtocol,
 }
 
 func TestScopeHoldsForItsWorkOnly(t *testing.T) {
