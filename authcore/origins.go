@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/net/publicsuffix"
 )
 
 // origin is scheme, host and port (RFC 6454, section 4), the host in lower
@@ -29,7 +30,8 @@ type Origins struct {
 // ParseOrigins reads the base URL, which is trusted too, and patterns of the
 // form scheme://host[:port]. The scheme is http or https; without a port it
 // is the scheme's own; "*" as the leftmost label stands for one or more
-// labels. Every faulty pattern has its error, and the rest are used.
+// labels below a domain that is no public suffix. Every faulty pattern has its
+// error, and the rest are used.
 func ParseOrigins(baseURL string, patterns []string) (Origins, []error) {
 	o := Origins{exact: make(map[origin]struct{})}
 	var faults []error
@@ -118,8 +120,8 @@ func parsePattern(pattern string) (origin, error) {
 	if _, err := netip.ParseAddr(o.host); err == nil || o.host[0] == '[' {
 		return origin{}, errors.New(`"*" needs a domain, not an address`)
 	}
-	if !strings.Contains(o.host, ".") && !singleLabelZones[o.host] {
-		return origin{}, fmt.Errorf(`"*" over the whole of %q is too wide`, o.host)
+	if suffix, _ := publicsuffix.PublicSuffix(o.host); suffix == o.host && !singleLabelZones[o.host] {
+		return origin{}, fmt.Errorf(`"*" over the whole of %q is too wide: anyone may have a name there`, o.host)
 	}
 	o.host = "." + o.host
 	return o, nil

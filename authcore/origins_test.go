@@ -110,6 +110,8 @@ func TestParseOriginsFaults(t *testing.T) {
 		"https://*.192.0.2.7", "https://*.[2001:db8::1]", "mana.how", "//mana.how", "ftp://mana.how", "javascript://mana.how", "null",
 		"https://mana.how/path", "https://mana.how//", "https://mana.how?x", "https://mana.how#x", "https://a:b@mana.how",
 		"https://mana.how:0", "https://mana.how:99999", "https://mana.how:https", "https://ma na.how", "https://mana..how", "https://-\u00fc.example",
+		// Public suffixes: whoever buys a name below one would be trusted.
+		"https://*.co.uk", "https://*.co.uk:8443", "https://*.github.io", "https://*.any.ck", "https://*.xn--55qx5d.cn", "https://*.公司.cn",
 	}
 	o, faults := authcore.ParseOrigins("https://auth.mana.how", append(bad, "https://good.example"))
 	if len(faults) != len(bad) {
@@ -119,6 +121,9 @@ func TestParseOriginsFaults(t *testing.T) {
 		if bad[i] != "https://-\u00fc.example" && !strings.Contains(fault.Error(), `"`+bad[i]+`"`) {
 			t.Errorf("fault %v does not name %q", fault, bad[i])
 		}
+	}
+	if o.Trusts("https://evil.co.uk") {
+		t.Error("a refused pattern is used")
 	}
 	if !o.Trusts("https://good.example") {
 		t.Error("the good pattern among bad ones is not used")

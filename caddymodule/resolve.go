@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 
 	"mana.how/edge/authcore"
@@ -148,6 +149,9 @@ func (r *resolver) cookieDomain(raw string) string {
 	case bare == "" || strings.ContainsAny(bare, "/:;, \t*@") || strings.Contains(bare, "..") || strings.HasSuffix(bare, "."):
 		r.fault(v.from, "%q is not a domain such as .example.com", domain)
 	default:
+		if ascii, err := idna.Lookup.ToASCII(bare); err == nil {
+			bare = ascii
+		}
 		if suffix, _ := publicsuffix.PublicSuffix(bare); suffix == bare {
 			r.fault(v.from, "%q is a public suffix; browsers refuse cookies for it", domain)
 		}

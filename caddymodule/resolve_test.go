@@ -219,6 +219,18 @@ func TestFaults(t *testing.T) {
 			change: func(c *caddymodule.Config) { c.CookieDomain = "192.0.2.1" },
 			want:   "cookie_domain:",
 		},
+		"cookie_domain is a public suffix": {
+			change: func(c *caddymodule.Config) { c.BaseURL, c.CookieDomain = "https://auth.github.io", ".github.io" },
+			want:   `cookie_domain: ".github.io" is a public suffix`,
+		},
+		"cookie_domain is a public suffix in Unicode": {
+			change: func(c *caddymodule.Config) { c.BaseURL, c.CookieDomain = "https://auth.公司.cn", ".公司.cn" },
+			want:   `cookie_domain: ".公司.cn" is a public suffix`,
+		},
+		"trusted_origins over a public suffix": {
+			change: func(c *caddymodule.Config) { c.TrustedOrigins = []string{"https://*.example.com", "https://*.co.uk"} },
+			want:   `trusted_origins: "https://*.co.uk": "*" over the whole of "co.uk" is too wide`,
+		},
 		"COOKIE_DOMAIN is named": {
 			env:  map[string]string{"COOKIE_DOMAIN": "co.uk"},
 			want: "cookie_domain (from COOKIE_DOMAIN):",
