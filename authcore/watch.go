@@ -54,6 +54,20 @@ func (s *Service) Watch(sessionID, userID string, cancel func()) (stop func()) {
 	}
 }
 
+// Watching tells whether any watch is open.
+func (s *Service) Watching() bool {
+	for i := range s.watchers.shards {
+		sh := &s.watchers.shards[i]
+		sh.Lock()
+		open := len(sh.byUser) > 0
+		sh.Unlock()
+		if open {
+			return true
+		}
+	}
+	return false
+}
+
 // end cancels what a revocation concerns, outside the lock: a cancel may run
 // into the stop of its own request.
 func (ws *watchers) end(rev revocation) {

@@ -25,6 +25,7 @@ func init() {
 // It ends the chain: what it does not know is answered with 404. It may stand
 // on any site; links lead to the app's `base_url`.
 type API struct {
+	app     *App
 	handler http.Handler
 }
 
@@ -43,6 +44,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	h.app = app
 	settings := app.Settings()
 	h.handler, err = api.New(
 		api.Config{
@@ -135,6 +137,7 @@ func moduleVersion() string {
 
 // ServeHTTP answers the request. It calls no next handler.
 func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	defer h.app.enter()()
 	// A gate before us on the same site has taken the edge's cookies away.
 	if own := clientCookies(r); len(own) > 0 {
 		r.Header["Cookie"] = own

@@ -135,6 +135,19 @@ func (a *App) Runtime(ctx context.Context) (*Runtime, error) {
 	return a.runtime, nil
 }
 
+// enter keeps the runtime open for a request, from its first line until leave,
+// however slowly its body comes in.
+func (a *App) enter() (leave func()) {
+	select {
+	case <-a.started:
+		if a.runtime != nil {
+			return a.runtime.enter()
+		}
+	default: // the request will wait for Start, and ask for the runtime then
+	}
+	return func() {}
+}
+
 // Settings returns the resolved configuration, once the app is provisioned.
 func (a *App) Settings() Settings { return a.settings }
 

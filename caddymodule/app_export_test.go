@@ -50,7 +50,14 @@ func (s Settings) Billing() billing.Config { return s.stripe.config(s.BaseURL) }
 func SameRuntime(a, b Settings) bool { return a.key() == b.key() }
 
 // Tests do not wait for the longest request.
-func init() { shared.grace = 50 * time.Millisecond }
+func init() { Linger(0, 50*time.Millisecond) }
+
+// Linger sets how long runtimes wait for their last request at least and at most.
+func Linger(latest, longest time.Duration) {
+	shared.mu.Lock()
+	defer shared.mu.Unlock()
+	shared.patience = patience{latest, longest, 10 * time.Millisecond}
+}
 
 // OpenRuntimes is how many runtimes this process holds, lingering ones included.
 func OpenRuntimes() int {

@@ -39,7 +39,8 @@ type Runtime struct {
 
 	key       settingsKey
 	handedOut atomic.Bool
-	closers   []func() // in order of acquisition
+	requests  atomic.Int64 // those of the API that are under way
+	closers   []func()     // in order of acquisition
 	closeOnce sync.Once
 	background
 }
@@ -132,6 +133,18 @@ func (rt *Runtime) handOut() {
 	if !rt.handedOut.Load() {
 		rt.handedOut.Store(true)
 	}
+}
+
+// enter notes that a request is under way, until leave.
+func (rt *Runtime) enter() (leave func()) {
+	rt.handOut()
+	rt.requests.Add(1)
+	return func() { rt.requests.Add(-1) }
+}
+
+// inUse tells whether a request is under way, at the API or past a gate.
+func (rt *Runtime) inUse() bool {
+	return rt.requests.Load() > 0 || rt.Auth.Watching()
 }
 
 // close ends the background work and gives back everything, newest first.

@@ -8,13 +8,22 @@ import (
 	"github.com/caddyserver/caddy/v2"
 )
 
-// longestRequest is how long a runtime that no config uses any more stays open
-// for requests that began under the old config. Streams that last longer are
-// ended.
-const longestRequest = 10 * time.Minute
+const (
+	// longestRequest is how long a runtime that no config uses any more stays
+	// open at most, for requests that began under the old config. Streams that
+	// last longer are ended.
+	longestRequest = 10 * time.Minute
+
+	// latestRequest is how long it stays open at least: a server that shuts
+	// down still answers on connections whose request has not come in whole.
+	latestRequest = 30 * time.Second
+
+	// lingerPulse is how often it is asked whether it is still in use.
+	lingerPulse = time.Second
+)
 
 // shared holds the runtimes of this process.
-var shared = newRuntimes(longestRequest)
+var shared = newRuntimes()
 
 func init() {
 	caddy.OnExit(func(context.Context) { shared.closeLingering() })
@@ -25,16 +34,19 @@ func init() {
 type runtimes struct {
 	pool *caddy.UsagePool // settingsKey → pooledRuntime
 
-	mu        sync.Mutex
-	grace     time.Duration
-	lingering map[*Runtime]*time.Timer
+	mu sync.Mutex
+	patience
+	lingering map[*Runtime]chan struct{} // closed to end the wait
 }
 
-func newRuntimes(grace time.Duration) *runtimes {
+// patience is how long to wait for the last request of a runtime.
+type patience struct{ latest, longest, pulse time.Duration }
+
+func newRuntimes() *runtimes {
 	return &runtimes{
 		pool:      caddy.NewUsagePool(),
-		grace:     grace,
-		lingering: make(map[*Runtime]*time.Timer),
+		patience:  patience{latestRequest, longestRequest, lingerPulse},
+		lingering: make(map[*Runtime]chan struct{}),
 	}
 }
 
@@ -71,30 +83,49 @@ func (rs *runtimes) release(rt *Runtime) error {
 }
 
 // retire closes a runtime: at once where no request can hold it or the process
-// exits, else when the longest request must be over.
+// exits, else when its last request is over.
 func (rs *runtimes) retire(rt *Runtime) {
 	if caddy.Exiting() || !rt.handedOut.Load() {
 		rt.close()
 		return
 	}
+	stop := make(chan struct{})
 	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	rs.lingering[rt] = time.AfterFunc(rs.grace, func() {
-		rs.mu.Lock()
-		delete(rs.lingering, rt)
-		rs.mu.Unlock()
-		rt.close()
-	})
+	rs.lingering[rt] = stop
+	wait := rs.patience
+	rs.mu.Unlock()
+	go rs.linger(rt, wait, stop)
+}
+
+// linger closes a runtime once nobody uses it any more. Until then it keeps no
+// connection to the database that is idle, but the one that listens: after some
+// reloads with other settings the idle ones would be all that the server has.
+func (rs *runtimes) linger(rt *Runtime, wait patience, stop <-chan struct{}) {
+	began := time.Now()
+	pulse := time.NewTicker(wait.pulse)
+	defer pulse.Stop()
+	for waited := time.Duration(0); waited < wait.longest && (waited < wait.latest || rt.inUse()); waited = time.Since(began) {
+		rt.Pool.Reset()
+		select {
+		case <-stop:
+			return
+		case <-pulse.C:
+		}
+	}
+	rs.mu.Lock()
+	delete(rs.lingering, rt)
+	rs.mu.Unlock()
+	rt.close()
 }
 
 // closeLingering closes what waits for its last request. The process exits.
 func (rs *runtimes) closeLingering() {
 	rs.mu.Lock()
 	waiting := rs.lingering
-	rs.lingering = make(map[*Runtime]*time.Timer)
+	rs.lingering = make(map[*Runtime]chan struct{})
 	rs.mu.Unlock()
-	for rt, timer := range waiting {
-		timer.Stop()
+	for rt, stop := range waiting {
+		close(stop)
 		rt.close()
 	}
 }

@@ -1,0 +1,93 @@
+package caddymodule_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"mana.how/edge/caddymodule"
+	"mana.how/edge/internal/pgtest"
+)
+
+// A runtime that only an old stream still needs keeps nothing but its ear on
+// the database, and goes when the stream does: reloads with other settings
+// cannot use up the connections of the server.
+func TestOldRuntimesKeepNoIdleConnections(t *testing.T) {
+	stopAtEnd(t)
+	caddymodule.Linger(0, time.Minute)
+	t.Cleanup(func() { caddymodule.Linger(0, 50*time.Millisecond) })
+	db, address := pgtest.New(t), freeAddress(t)
+	const reloads = 5
+	var streams []func()
+	ended := 0
+	for i := range reloads {
+		if err := load(t, site(t, address, with(externalApp(db), "audience", fmt.Sprint("a", i)))); err != nil {
+			t.Fatal(err)
+		}
+		rt := liveRuntime(t)
+		streams = append(streams, rt.Auth.Watch("session", "user", func() { ended++ }))
+		busy(t, rt)
+	}
+	if n := caddymodule.OpenRuntimes(); n != reloads {
+		t.Errorf("%d runtimes are open for %d streams", n, reloads)
+	}
+	live := int(liveRuntime(t).Pool.Stat().TotalConns())
+	eventually(t, "each old runtime has one connection", func() bool {
+		return backends(t, db) <= live+reloads
+	})
+	for i, stop := range streams[:reloads-1] {
+		stop()
+		eventually(t, "a runtime goes with its last stream", func() bool { return caddymodule.OpenRuntimes() == reloads-1-i })
+	}
+	eventually(t, "its connections go too", func() bool { return backends(t, db) <= live+1 })
+	if ended > 0 {
+		t.Errorf("%d streams were ended", ended)
+	}
+	wantGuarded(t, address)
+	streams[reloads-1]()
+}
+
+// Some request may stay for ever.
+func TestOldRuntimeEndsWhatLastsTooLong(t *testing.T) {
+	stopAtEnd(t)
+	caddymodule.Linger(0, 200*time.Millisecond)
+	t.Cleanup(func() { caddymodule.Linger(0, 50*time.Millisecond) })
+	db, address := pgtest.New(t), freeAddress(t)
+	if err := load(t, site(t, address, externalApp(db))); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	stop := liveRuntime(t).Auth.Watch("session", "user", func() { close(ended) })
+	defer stop()
+	if err := load(t, site(t, address, with(externalApp(db), "audience", "other"))); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Error("the stream lives on")
+	}
+	eventually(t, "its runtime is closed", func() bool { return caddymodule.OpenRuntimes() == 1 })
+}
+
+// busy makes a pool open several connections.
+func busy(t testing.TB, rt *caddymodule.Runtime) {
+	t.Helper()
+	for range 4 {
+		conn, err := rt.Pool.Acquire(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Release()
+	}
+}
+
+// backends counts the edge's connections to a database.
+func backends(t testing.TB, db *pgtest.Database) int {
+	t.Helper()
+	var n int
+	if err := db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_stat_activity WHERE datname = $1`, db.Name).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n - int(db.Pool.Stat().TotalConns())
+}
