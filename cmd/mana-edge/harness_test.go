@@ -68,6 +68,7 @@ type Edge struct {
 	Options  string // more options of the mana block
 	Site     string // directives of the apps, beside the gate
 	Env      []string
+	BaseURL  string // of the cluster; that of this edge where empty
 
 	dir    string // all that the processes write
 	config string // the Caddyfile
@@ -94,10 +95,25 @@ func startEdge(t testing.TB) *Edge {
 func startEdgeOn(t testing.TB, dsn string) *Edge {
 	t.Helper()
 	e := newEdge(t)
-	e.Database = "{env.DATABASE_URL}"
-	e.Env = []string{"DATABASE_URL=" + dsn, "MANA_ENCRYPTION_KEY=the encryption key of a test, long enough"}
+	e.use(dsn)
 	e.start(t)
 	return e
+}
+
+// joinEdge starts one more edge of the same cluster: same base URL, same database.
+func joinEdge(t testing.TB, first *Edge, dsn string) *Edge {
+	t.Helper()
+	e := newEdge(t)
+	e.BaseURL = first.Auth()
+	e.use(dsn)
+	e.start(t)
+	return e
+}
+
+// use makes the database of a URL the edge's.
+func (e *Edge) use(dsn string) {
+	e.Database = "{env.DATABASE_URL}"
+	e.Env = []string{"DATABASE_URL=" + dsn, "MANA_ENCRYPTION_KEY=the encryption key of a test, long enough"}
 }
 
 // newEdge prepares an edge with an embedded database of its own, and starts the demo app.
@@ -146,6 +162,10 @@ func newEdge(t testing.TB) *Edge {
 // block, site to the directives of the apps.
 func (e *Edge) writeConfig(t testing.TB, app, site string) {
 	t.Helper()
+	base := e.BaseURL
+	if base == "" {
+		base = e.Auth()
+	}
 	text := fmt.Sprintf(`{
 	admin 127.0.0.1:%[3]d
 	http_port %[2]d
@@ -154,7 +174,7 @@ func (e *Edge) writeConfig(t testing.TB, app, site string) {
 	skip_install_trust
 	mana {
 		database %[6]s
-		base_url https://auth.mana.localhost:%[1]d
+		base_url %[8]s
 		cookie_domain .mana.localhost
 		trusted_origins https://*.mana.localhost:%[1]d
 		%[5]s
@@ -174,7 +194,7 @@ https://app.mana.localhost:%[1]d, https://notes.mana.localhost:%[1]d {
 	mana_auth
 	reverse_proxy 127.0.0.1:%[4]d
 }
-`, e.HTTPS, e.HTTP, e.Admin, e.App, app, e.Database, site)
+`, e.HTTPS, e.HTTP, e.Admin, e.App, app, e.Database, site, base)
 	if err := os.WriteFile(e.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
