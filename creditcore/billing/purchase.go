@@ -14,6 +14,7 @@ import (
 // tried again after a refusal has the same intent.
 type Status string
 
+// Statuses of a purchase.
 const (
 	Pending   Status = "pending"
 	Completed Status = "completed"

@@ -15,7 +15,7 @@ import (
 func (s *Service) purchaseEffect(ctx context.Context, t trail) (effect, error) {
 	p, now, err := s.purchaseNow(ctx, t)
 	if errors.Is(err, ErrPurchaseNotFound) {
-		return nil, nil //nolint:nilnil // a nil effect is a documented answer
+		return nil, nil
 	}
 	if err != nil {
 		return nil, err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -142,9 +141,6 @@ func (s *Service) abandonPurchase(ctx context.Context, id, reason string, now ti
 			AND stripe_session_id IS NULL`, id, reason, moment(now), now)
 	return n == 1, err
 }
-
-// cents is an amount of money as a number of metadata.
-func cents(n int64) string { return strconv.FormatInt(n, 10) }
 
 // findPurchase looks for the purchase of a trail: by its payment, by its id,
 // by its session.

@@ -16,7 +16,8 @@ type job struct {
 }
 
 // Run does what no request asks for, until ctx ends: it ends abandoned
-// purchases, grants months, compares with Stripe and forgets old events. A job that fails is
+// purchases, grants months, compares with Stripe and forgets what is no
+// longer needed. A job that fails is
 // tried again a minute later.
 func (s *Service) Run(ctx context.Context) error {
 	jobs := []*job{
@@ -30,7 +31,7 @@ func (s *Service) Run(ctx context.Context) error {
 		}},
 		{name: "subscriptions", every: tick, run: s.runSubscriptions},
 		{name: "reconcile subscriptions", every: time.Hour, run: s.reconcileSubscriptions},
-		{name: "forget old Stripe events", every: 24 * time.Hour, run: s.pruneEvents},
+		{name: "forget", every: time.Hour, run: s.forget},
 	}
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()

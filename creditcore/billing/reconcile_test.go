@@ -144,16 +144,27 @@ func TestRun(t *testing.T) {
 	purchaseID, intentID := s.buy(s.user("alice"))
 	s.stripe.Pay(intentID)
 	s.stripe.Advance(reconcileAfter)
+	s.buy(s.user("gone"))
+	s.exec(`UPDATE auth.users SET deleted_at = now() WHERE id = 'gone'`)
+	s.exec(`INSERT INTO credits.stripe_events (id, type, livemode, outcome, created_at, received_at)
+		VALUES ('evt_old', 'charge.refunded', false, 'applied', now(), now() - interval '91 days'),
+			('evt_new', 'charge.refunded', false, 'applied', now(), now() - interval '89 days')`)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	done := make(chan error)
 	go func() { done <- s.Run(ctx) }()
-	for s.status(purchaseID) != billing.Completed && ctx.Err() == nil {
+	for (s.status(purchaseID) != billing.Completed || s.count(`SELECT count(*) FROM credits.stripe_events`) > 1) && ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+	if got := s.text(`SELECT string_agg(email, ' ') FROM credits.stripe_customers`); got != "alice@example.com" {
+		t.Errorf("addresses kept: %s", got)
+	}
+	if got := s.text(`SELECT string_agg(id, ' ') FROM credits.stripe_events`); got != "evt_new" {
+		t.Errorf("events kept: %s", got)
 	}
 	s.wantBalance("alice", 1000)
 }

@@ -3,6 +3,7 @@ package billing
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -40,9 +41,18 @@ func recordEvent(ctx context.Context, tx pgx.Tx, event stripe.Event, outcome str
 	return tag.RowsAffected() == 1, err
 }
 
-func (s *Service) pruneEvents(ctx context.Context) error {
-	_, err := s.exec(ctx, system(), `
+// forget drops old events, and the addresses of customers who closed their
+// accounts.
+func (s *Service) forget(ctx context.Context) error {
+	_, events := s.exec(ctx, system(), `
 		DELETE FROM credits.stripe_events
 		WHERE received_at < $1`, s.now().Add(-eventsKept))
-	return err
+	_, addresses := s.exec(ctx, system(), `
+		UPDATE credits.stripe_customers c
+		SET email = NULL, updated_at = $1
+		FROM auth.users u
+		WHERE u.id = c.user_id
+			AND u.deleted_at IS NOT NULL
+			AND c.email IS NOT NULL`, s.now())
+	return errors.Join(events, addresses)
 }

@@ -47,7 +47,7 @@ var fates = []fate{
 // relevant drops the events we do not act on, so that permutations stay few.
 func relevant(events stripetest.Events) stripetest.Events {
 	known := billing.EventTypes()
-	return slices.DeleteFunc(events, func(e stripetest.Event) bool { return !slices.Contains(known, string(e.Type)) })
+	return slices.DeleteFunc(events, func(e stripetest.Event) bool { return !slices.Contains(known, e.Type) })
 }
 
 // orders calls f with the orders of n things: with all where there are at most
