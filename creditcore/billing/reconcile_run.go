@@ -5,7 +5,10 @@ import (
 	"time"
 )
 
-const tick = time.Minute
+const (
+	tick     = time.Minute
+	retryJob = 5 * time.Minute
+)
 
 // job is work that comes round.
 type job struct {
@@ -16,9 +19,8 @@ type job struct {
 }
 
 // Run does what no request asks for, until ctx ends: it ends abandoned
-// purchases, grants months, compares with Stripe and forgets what is no
-// longer needed. A job that fails is
-// tried again a minute later.
+// purchases, grants months, compares with Stripe and forgets what is no longer
+// needed. A job that fails is tried again within five minutes.
 func (s *Service) Run(ctx context.Context) error {
 	jobs := []*job{
 		{name: "expire abandoned purchases", every: 5 * time.Minute, run: func(ctx context.Context) error {
@@ -51,11 +53,10 @@ func (s *Service) runDue(ctx context.Context, j *job) {
 	if ctx.Err() != nil || s.now().Before(j.next) {
 		return
 	}
-	if err := j.run(ctx); err != nil {
-		if ctx.Err() == nil {
-			s.log.ErrorContext(ctx, "a billing job failed", "job", j.name, "error", err)
-		}
-		return
+	wait := j.every
+	if err := j.run(ctx); err != nil && ctx.Err() == nil {
+		s.log.ErrorContext(ctx, "a billing job failed", "job", j.name, "error", err)
+		wait = min(wait, retryJob)
 	}
-	j.next = s.now().Add(j.every)
+	j.next = s.now().Add(wait)
 }

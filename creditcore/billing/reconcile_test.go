@@ -153,7 +153,7 @@ func TestRun(t *testing.T) {
 	defer cancel()
 	done := make(chan error)
 	go func() { done <- s.Run(ctx) }()
-	for (s.status(purchaseID) != billing.Completed || s.count(`SELECT count(*) FROM credits.stripe_events`) > 1) && ctx.Err() == nil {
+	for (s.status(purchaseID) != billing.Completed || s.count(`SELECT count(email) FROM credits.stripe_customers`) > 1) && ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
 	cancel()
