@@ -39,6 +39,7 @@ type revocations struct {
 	mu       sync.RWMutex
 	sessions map[string]time.Time
 	users    map[string]userCut
+	deaf     bool // nothing new arrives any more
 }
 
 // userCut refuses tokens issued up to At; Barred refuses later ones too.
@@ -84,6 +85,9 @@ func (r *revocations) refuses(sessionID, userID string, issuedAt time.Time) bool
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	if r.deaf {
+		return true
+	}
 	if _, cut := r.sessions[sessionID]; cut && sessionID != "" {
 		return true
 	}
@@ -103,6 +107,15 @@ func (r *revocations) issueAfter(userID string, now time.Time) time.Time {
 	return now
 }
 
+// close refuses everything from now on: whether it is cut off would not be
+// known any more.
+func (r *revocations) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deaf = true
+	r.count.Store(1)
+}
+
 // forget drops what no living token or cache entry can still depend on.
 func (r *revocations) forget(before time.Time) {
 	r.mu.Lock()
@@ -117,7 +130,9 @@ func (r *revocations) forget(before time.Time) {
 			delete(r.users, id)
 		}
 	}
-	r.count.Store(int64(len(r.sessions) + len(r.users)))
+	if !r.deaf {
+		r.count.Store(int64(len(r.sessions) + len(r.users)))
+	}
 }
 
 // Revoked tells whether a token or cookie entry of this session and user,

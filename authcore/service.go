@@ -205,8 +205,9 @@ func (s *Service) Format(state fmt.State, _ rune) {
 
 // Close ends what is still open, since nobody could revoke it any more, and
 // waits for readings in the background, so that the pool may be closed after
-// it. No other method may be called any more.
+// it. Whatever comes later is refused.
 func (s *Service) Close() {
+	s.revoked.close()
 	s.watchers.endAll()
 	s.rechecks.Wait()
 }

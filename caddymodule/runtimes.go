@@ -16,7 +16,8 @@ const (
 
 	// latestRequest is how long it stays open at least: a server that shuts
 	// down still answers on connections whose request has not come in whole.
-	latestRequest = 30 * time.Second
+	// What comes still later is refused.
+	latestRequest = 10 * time.Second
 
 	// lingerPulse is how often it is asked whether it is still in use.
 	lingerPulse = time.Second
