@@ -8,10 +8,10 @@ var (
 	ErrPlanNotFound       = errors.New("Plan not found")
 	ErrNoMonthlyPrice     = errors.New("No Stripe price configured for month billing")
 	ErrNoYearlyPrice      = errors.New("No Stripe price configured for year billing")
-	ErrNoBillingAccount   = errors.New("No billing account found. Please subscribe to a plan first.")
+	ErrNoBillingAccount   = errors.New("No billing account found. Please subscribe to a plan first.") //nolint:revive // of the contract
 	ErrNoSubscription     = errors.New("No active subscription found")
 	ErrNotCanceled        = errors.New("No canceled subscription found")
-	ErrSubscribed         = errors.New("You already have a subscription. Manage it in the billing portal.")
+	ErrSubscribed         = errors.New("You already have a subscription. Manage it in the billing portal.") //nolint:revive // shown to users
 	ErrPortal             = errors.New("Failed to create portal session")
 	ErrSubscriptionChange = errors.New("Failed to update subscription")
 )

@@ -2,7 +2,6 @@ package stripetest
 
 import (
 	"net/http"
-	"net/url"
 	"time"
 )
 
@@ -25,7 +24,7 @@ type cause struct{ request, key string }
 // server is locked.
 func (s *Server) replaying(w http.ResponseWriter, r *http.Request, run func() (object, *refusal)) {
 	this := answer{
-		method: r.Method, path: r.URL.Path, params: url.Values(r.Form).Encode(),
+		method: r.Method, path: r.URL.Path, params: r.Form.Encode(),
 		request: w.Header().Get("Request-Id"), at: s.now,
 	}
 	key := r.Header.Get("Idempotency-Key")

@@ -12,7 +12,8 @@ func (s *Server) priceRoutes() {
 	s.lists("/v1/products", "product", "active:bool", nil)
 	s.route("POST /v1/products", "", strings.Replace(product, "name", "id name!", 1), s.createProduct)
 	s.route("POST /v1/products/{id}", "product", product, func(c *call) (object, *refusal) {
-		return c.target, s.alter(c, "product.updated", "name", "description")
+		s.alter(c, "product.updated", "name", "description")
+		return c.target, nil
 	})
 	const price = " nickname lookup_key metadata.* active:bool"
 	s.retrieve("/v1/prices", "price")
@@ -25,12 +26,13 @@ func (s *Server) priceRoutes() {
 	s.route("POST /v1/prices", "", price+` currency! unit_amount:int! product:product product_data.name
 		recurring.interval recurring.interval_count:int`, s.createPrice)
 	s.route("POST /v1/prices/{id}", "price", price, func(c *call) (object, *refusal) {
-		return c.target, s.alter(c, "price.updated", "nickname", "lookup_key")
+		s.alter(c, "price.updated", "nickname", "lookup_key")
+		return c.target, nil
 	})
 }
 
 // alter takes over text fields, metadata and active.
-func (s *Server) alter(c *call, event string, fields ...string) *refusal {
+func (s *Server) alter(c *call, event string, fields ...string) {
 	s.change(event, c.target, func() {
 		for _, field := range fields {
 			if c.has(field) {
@@ -42,7 +44,6 @@ func (s *Server) alter(c *call, event string, fields ...string) *refusal {
 		}
 		c.merge("metadata", c.target.metadata())
 	})
-	return nil
 }
 
 func (s *Server) createProduct(c *call) (object, *refusal) {

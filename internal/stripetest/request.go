@@ -74,7 +74,7 @@ func (s *Server) arrive(r *http.Request) arrival {
 	a := arrival{
 		index: len(s.requests), id: s.name("request"), hook: s.hook, delay: s.delay,
 		request: Request{
-			Method: r.Method, Path: r.URL.Path, Params: url.Values(r.Form),
+			Method: r.Method, Path: r.URL.Path, Params: r.Form,
 			IdempotencyKey: r.Header.Get("Idempotency-Key"), At: s.now,
 		},
 	}
