@@ -40,7 +40,7 @@ func TestSecurityClaimsNameTestsThatExist(t *testing.T) {
 		t.Fatal("docs/security.md has no table of claims")
 	}
 	for line := range strings.Lines(claims) {
-		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| Claim") && !testName.MatchString(line) {
+		if strings.HasPrefix(line, "| ") && !strings.HasPrefix(line, "| Claim") && !strings.HasPrefix(line, "| Trouble") && !testName.MatchString(line) {
 			t.Errorf("a claim without a test: %s", strings.TrimSpace(line))
 		}
 	}
