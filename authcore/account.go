@@ -32,7 +32,7 @@ func (s *Service) UpdateProfile(ctx context.Context, c Caller, change ProfileCha
 // forgetUser drops the user's cached browser sessions on this edge, so that a
 // changed name shows at once. Other edges follow within recheckAfter.
 func (s *Service) forgetUser(userID string) {
-	s.sessions.dropIf(func(c *cachedSession) bool { return c.User.ID == userID })
+	s.sessions.dropIf(func(c *cachedSession) bool { return c.userID() == userID })
 }
 
 // ownPassword verifies the caller's current password under the same lockout

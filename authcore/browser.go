@@ -2,9 +2,10 @@ package authcore
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"sync/atomic"
+	"slices"
 	"time"
 )
 
@@ -16,83 +17,92 @@ const (
 	trustDuring      = 15 * time.Minute // how long a cached session is believed while the database is away
 )
 
-// cachedSession is a browser session in memory. It is immutable but for the
-// upstream bearer; a newer reading replaces it.
-type cachedSession struct {
-	User       User
-	Session    Session
-	ReadAt     time.Time
-	rechecking atomic.Bool
-	renewing   atomic.Bool // once an entry: a renewal that fails is tried again after the next reading
-	bearer     atomic.Pointer[bearer]
-}
-
-type bearer struct {
-	token  string
-	claims Claims
-}
-
 // storedToken is what auth.sessions.token holds for a cookie's token. Rows of
 // the replaced service hold the token itself.
 func storedToken(token string) string {
-	d := digestOf(token)
+	d := sha256.Sum256([]byte(token))
 	return "sha256:" + hex.EncodeToString(d[:])
 }
 
-// BrowserSession finds the first live session among the verified tokens of
-// the SSO cookies that a request carries. In steady state it asks memory
-// only. It fails with [ErrNoSession], or with [ErrUnavailable] when only the
-// database could tell.
-func (s *Service) BrowserSession(ctx context.Context, cookieTokens []string) (BrowserSession, error) {
-	err := ErrNoSession
-	for _, token := range cookieTokens {
-		found, renewed, e := s.browserSession(ctx, token)
-		if e == nil {
-			return BrowserSession{
-				User: found.User, Session: found.Session, Token: token,
-				Persistent: found.Session.Persistent, Renewed: renewed,
-			}, nil
+// sessionKey is where the session of a cookie stands in memory. It is made of
+// token and signature, so that finding an entry proves the signature: entries
+// are made under verified ones only.
+func sessionKey(signed *signedText) digest { return digestOf(signed[:]) }
+
+// BrowserSession finds the first live session among the SSO cookies of raw
+// Cookie headers. In steady state it asks memory only. It fails with
+// [ErrNoSession], of which [ErrNoCookie] is one, or with [ErrUnavailable] when
+// only the database could tell.
+func (s *Service) BrowserSession(ctx context.Context, cookieHeaders []string) (BrowserSession, error) {
+	failure, now := ErrNoCookie, s.now()
+	var tried []digest
+	for value := range (cookieQuery{cookieHeaders, s.cookies.Name()}).values {
+		signed, ok := parseSigned(value)
+		if !ok {
+			continue
 		}
-		if !errors.Is(e, ErrNoSession) {
-			err = e
+		id := sessionKey(&signed)
+		entry, hit := s.cachedSession(id, now)
+		if !hit && (slices.Contains(tried, id) || !s.cookies.signs("", &signed)) {
+			continue
+		}
+		found, err := s.browserSession(ctx, signed.text(), id, entry, now)
+		if err == nil {
+			return found, nil
+		}
+		tried = append(tried, id)
+		if errors.Is(failure, ErrNoCookie) || !errors.Is(err, ErrNoSession) {
+			failure = err
 		}
 	}
-	return BrowserSession{}, err
+	return BrowserSession{}, failure
 }
 
-func (s *Service) browserSession(ctx context.Context, token string) (found *cachedSession, renewed bool, err error) {
-	id, now := digestOf(token), s.now()
-	found, hit := s.sessions.get(id, now)
-	if hit && s.stale(found) {
+// cachedSession looks into memory. An entry that a revocation has overtaken is
+// read again.
+func (s *Service) cachedSession(id digest, now time.Time) (*cachedSession, bool) {
+	entry, hit := s.sessions.get(id, now)
+	if hit && s.stale(entry) {
 		s.sessions.drop(id)
-		hit = false
+		return nil, false
 	}
+	return entry, hit
+}
+
+// browserSession completes a session found in memory, nil if it was not.
+func (s *Service) browserSession(ctx context.Context, token string, id digest, found *cachedSession, now time.Time) (BrowserSession, error) {
+	hit := found != nil
 	if s.observe.SessionCache != nil {
 		s.observe.SessionCache(hit)
 	}
 	if !hit {
+		var err error
 		if found, err = s.readSession(ctx, token, id); err != nil {
-			return nil, false, err
+			return BrowserSession{}, err
 		}
 	}
-	if s.renewable(found.Session, now) && found.renewing.CompareAndSwap(false, true) {
+	if s.renewable(found, now) && found.claim(renewing) {
 		next, err := s.renew(ctx, token, id, found)
 		if err == nil {
-			return next, true, nil
+			return BrowserSession{Token: token, Renewed: true, entry: next}, nil
 		}
 		if !errors.Is(err, ErrNoSession) {
 			s.log.Warn("renew a browser session", "error", err)
 		}
 	}
-	if hit && now.Sub(found.ReadAt) > recheckAfter && found.rechecking.CompareAndSwap(false, true) {
+	if age := now.Sub(found.readTime()); hit && (age > recheckAfter || age < 0) && found.claim(rechecking) {
 		s.rechecks.Go(func() { s.recheck(context.WithoutCancel(ctx), token, id, found) })
 	}
-	return found, false, nil
+	return BrowserSession{Token: token, entry: found}, nil
 }
 
 // stale tells whether a revocation overtook the entry.
 func (s *Service) stale(c *cachedSession) bool {
-	return s.revoked.refuses(c.Session.ID, c.User.ID, c.ReadAt)
+	if s.revoked.none() {
+		return false
+	}
+	who, _ := c.subject()
+	return s.revoked.refuses(who.sessionID, who.userID, c.readTime())
 }
 
 // sessionWithUser is the row both are read in.
@@ -131,7 +141,7 @@ func (s *Service) readSession(ctx context.Context, token string, id digest) (*ca
 		if err != nil {
 			return nil, notFound(err, ErrNoSession)
 		}
-		return s.remember(id, &cachedSession{User: r.user(), Session: r.Session, ReadAt: readAt}), nil
+		return s.remember(id, packSession(r.user(), r.Session, readAt)), nil
 	})
 	if err != nil {
 		return nil, err
@@ -140,9 +150,9 @@ func (s *Service) readSession(ctx context.Context, token string, id digest) (*ca
 }
 
 func (s *Service) remember(id digest, c *cachedSession) *cachedSession {
-	until := c.ReadAt.Add(recheckAfter + trustDuring)
-	if c.Session.ExpiresAt.Before(until) {
-		until = c.Session.ExpiresAt
+	until := c.readTime().Add(recheckAfter + trustDuring)
+	if end := c.expires(); end.Before(until) {
+		until = end
 	}
 	s.sessions.put(id, c, until, s.now())
 	return c
@@ -151,7 +161,7 @@ func (s *Service) remember(id digest, c *cachedSession) *cachedSession {
 // recheck reads a cached session again. A database that is away leaves the
 // entry as it is, until its time is over.
 func (s *Service) recheck(ctx context.Context, token string, id digest, old *cachedSession) {
-	defer old.rechecking.Store(false)
+	defer old.release(rechecking)
 	_, err := s.readSession(ctx, token, id)
 	if errors.Is(err, ErrNoSession) {
 		s.sessions.drop(id)
@@ -160,15 +170,15 @@ func (s *Service) recheck(ctx context.Context, token string, id digest, old *cac
 
 // renewable tells whether the session has been used for long enough that its
 // end should move. One the browser forgets on closing does not live longer.
-func (s *Service) renewable(ses Session, now time.Time) bool {
-	if !ses.Persistent || now.Before(ses.ExpiresAt.Add(renewAfter-s.cfg.SessionTTL)) {
+func (s *Service) renewable(c *cachedSession, now time.Time) bool {
+	if !c.has(persistent) || now.Before(c.expires().Add(renewAfter-s.cfg.SessionTTL)) {
 		return false
 	}
-	return s.renewedEnd(ses, now).Sub(ses.ExpiresAt) > time.Minute
+	return s.renewedEnd(c, now).Sub(c.expires()) > time.Minute
 }
 
-func (s *Service) renewedEnd(ses Session, now time.Time) time.Time {
-	end, last := now.Add(s.cfg.SessionTTL), ses.CreatedAt.Add(s.cfg.SessionMaxAge)
+func (s *Service) renewedEnd(c *cachedSession, now time.Time) time.Time {
+	end, last := now.Add(s.cfg.SessionTTL), time.UnixMicro(c.createdAt).Add(s.cfg.SessionMaxAge)
 	if last.Before(end) {
 		return last
 	}
@@ -180,10 +190,11 @@ func (s *Service) renewedEnd(ses Session, now time.Time) time.Time {
 func (s *Service) renew(ctx context.Context, token string, id digest, old *cachedSession) (*cachedSession, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewWait)
 	defer cancel()
-	end := s.renewedEnd(old.Session, s.now())
+	who, _ := old.subject()
 	n, err := s.exec(ctx, system(),
 		`UPDATE auth.sessions SET expires_at = $1::timestamptz, updated_at = now()
-		 WHERE id = $2 AND revoked_at IS NULL AND expires_at < $1::timestamptz - interval '30 seconds'`, end, old.Session.ID)
+		 WHERE id = $2 AND revoked_at IS NULL AND expires_at < $1::timestamptz - interval '30 seconds'`,
+		s.renewedEnd(old, s.now()), who.sessionID)
 	if err != nil {
 		return nil, err
 	}
@@ -197,16 +208,20 @@ func (s *Service) renew(ctx context.Context, token string, id digest, old *cache
 // it says. It is signed once and handed out again until a third of its life is
 // left.
 func (s *Service) Bearer(_ context.Context, b BrowserSession) (string, Claims, error) {
-	now := s.now()
-	entry, cached := s.sessions.get(digestOf(b.Token), now)
-	if cached && !s.stale(entry) {
-		if have := entry.bearer.Load(); have != nil && now.Before(have.claims.Expires.Add(-s.cfg.AccessTokenTTL/3)) {
-			return have.token, have.claims, nil
-		}
+	who, _ := b.entry.subject()
+	if have := b.entry.bearer.Load(); have != nil && have.reusable(s.now(), s.cfg.AccessTokenTTL) && !s.stale(b.entry) {
+		claims := have.claims(s, who)
+		return joinToken(have.kid, claims, have.signature[:]), claims, nil
 	}
-	token, claims, err := s.accessToken(b.User, b.Session.ID, b.Session.ActiveOrganizationID)
-	if err == nil && cached {
-		entry.bearer.Store(&bearer{token, claims})
+	k, err := s.signer()
+	if err != nil {
+		return "", Claims{}, err
 	}
-	return token, claims, err
+	claims := s.newClaims(who)
+	token, signature, err := signTokenApart(k, claims)
+	if err != nil {
+		return "", Claims{}, err
+	}
+	b.entry.bearer.Store(packBearer(k.ID, claims, signature))
+	return token, claims, nil
 }

@@ -8,10 +8,15 @@ import (
 
 const cacheShards = 64
 
-// digest keys a cache by a secret without keeping the secret.
-type digest [sha256.Size]byte
+// digest keys a cache by a secret without keeping the secret: the first half
+// of its SHA-256, which leaves 2^128 tries to find another secret of the same.
+type digest [sha256.Size / 2]byte
 
-func digestOf(secret string) digest { return sha256.Sum256([]byte(secret)) }
+func digestOf[T ~string | ~[]byte](secret T) digest {
+	var buffer [1024]byte // on the stack: most secrets fit
+	sum := sha256.Sum256(append(buffer[:0], secret...))
+	return digest(sum[:])
+}
 
 // cache is a bounded map that forgets entries at their time. A full shard
 // drops what has expired, else an arbitrary entry: losing one costs a
@@ -28,7 +33,7 @@ type cacheShard[V any] struct {
 
 type cacheEntry[V any] struct {
 	value   V
-	expires time.Time
+	expires int64 // Unix nanoseconds
 }
 
 func newCache[V any](limit int) *cache[V] {
@@ -44,7 +49,7 @@ func (c *cache[V]) get(k digest, now time.Time) (V, bool) {
 	sh.RLock()
 	e, ok := sh.m[k]
 	sh.RUnlock()
-	if !ok || !now.Before(e.expires) {
+	if !ok || now.UnixNano() >= e.expires {
 		var zero V
 		return zero, false
 	}
@@ -58,7 +63,7 @@ func (c *cache[V]) put(k digest, v V, expires, now time.Time) {
 	if len(sh.m) >= c.limit {
 		sh.evict(now)
 	}
-	sh.m[k] = cacheEntry[V]{v, expires}
+	sh.m[k] = cacheEntry[V]{v, expires.UnixNano()}
 }
 
 func (c *cache[V]) drop(k digest) {
@@ -83,7 +88,7 @@ func (sh *cacheShard[V]) evict(now time.Time) {
 	seen := 0
 	freed := false
 	for k, e := range sh.m {
-		if !now.Before(e.expires) || (seen == sample-1 && !freed) {
+		if now.UnixNano() >= e.expires || (seen == sample-1 && !freed) {
 			delete(sh.m, k)
 			freed = true
 		}

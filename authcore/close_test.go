@@ -25,7 +25,8 @@ func TestClosedServiceRefuses(t *testing.T) {
 		t.Error("it watches nothing, and says it does")
 	}
 	ended := make(chan struct{})
-	stop := s.Watch(c.SessionID, c.Subject, func() { close(ended) })
+	watch := &authcore.Watch{SessionID: c.SessionID, UserID: c.Subject, Revoked: func() { close(ended) }}
+	s.Watch(watch)
 	if !s.Watching() {
 		t.Error("it watches, and says it does not")
 	}
@@ -36,7 +37,7 @@ func TestClosedServiceRefuses(t *testing.T) {
 	case <-time.After(5 * time.Second):
 		t.Error("what was open goes on")
 	}
-	stop()
+	s.Unwatch(watch)
 	if _, err := s.Verify(t.Context(), tokens.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
 		t.Errorf("a token verifies: %v", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"net/url"
 	"slices"
@@ -14,12 +15,13 @@ import (
 // Cookies writes and reads the SSO cookie and its companions (RFC 6265). It
 // prints without its key.
 type Cookies struct {
-	prefix string // "__Secure-" where cookies are for https only
+	prefix string // securePrefix where cookies are for https only
 	domain string
 	key    []byte
 }
 
 const (
+	securePrefix  = "__Secure-"
 	sessionCookie = "mana.session_token"
 	brieflyCookie = "mana.dont_remember"
 	deviceCookie  = "mana.device"
@@ -37,13 +39,18 @@ const (
 func NewCookies(baseURL, domain string, hmacKey []byte) Cookies {
 	c := Cookies{domain: domain, key: slices.Clone(hmacKey)}
 	if len(baseURL) >= 8 && strings.EqualFold(baseURL[:8], "https://") {
-		c.prefix = "__Secure-"
+		c.prefix = securePrefix
 	}
 	return c
 }
 
 // Name is the name of the SSO cookie.
-func (c Cookies) Name() string { return c.prefix + sessionCookie }
+func (c Cookies) Name() string {
+	if c.prefix == "" {
+		return sessionCookie
+	}
+	return securePrefix + sessionCookie
+}
 
 // DeviceName is the name of the cookie that knows a device again.
 func (c Cookies) DeviceName() string { return c.prefix + deviceCookie }
@@ -81,7 +88,7 @@ func (c Cookies) Clear() []string {
 // 5.4). Whether a token names a live session is for the caller to find out.
 func (c Cookies) Tokens(cookieHeaders []string) []string {
 	var tokens []string
-	for _, value := range cookieValues(cookieHeaders, c.Name()) {
+	for value := range (cookieQuery{cookieHeaders, c.Name()}).values {
 		token, ok := c.open("", value)
 		if ok && !slices.Contains(tokens, token) {
 			tokens = append(tokens, token)
@@ -98,7 +105,7 @@ func (c Cookies) NewDevice() string {
 
 // Device is the device id of raw Cookie headers.
 func (c Cookies) Device(cookieHeaders []string) (id string, ok bool) {
-	for _, value := range cookieValues(cookieHeaders, c.DeviceName()) {
+	for value := range (cookieQuery{cookieHeaders, c.DeviceName()}).values {
 		if id, ok = c.open(deviceCookie, value); ok {
 			return id, true
 		}
@@ -147,39 +154,71 @@ func (c Cookies) sign(purpose, text string) string {
 
 // open reads a cookie value and checks form and signature.
 func (c Cookies) open(purpose, value string) (text string, ok bool) {
-	decoded, err := url.PathUnescape(value)
-	if err != nil {
+	signed, ok := parseSigned(value)
+	if !ok || !c.signs(purpose, &signed) {
 		return "", false
 	}
-	dot := strings.LastIndexByte(decoded, '.')
-	if dot != cookieTokenLength || !alphanumeric(decoded[:dot]) {
-		return "", false
-	}
-	text, signature := decoded[:dot], decoded[dot+1:]
-	if len(c.key) == 0 || len(signature) != signatureLength || signature[signatureLength-1] != '=' {
-		return "", false
-	}
-	return text, hmac.Equal([]byte(signature), []byte(c.signature(purpose, text)))
+	return signed.text(), true
 }
 
-// cookieValues are the values of every cookie of the name, at most maxCookies
-// of them, as they were sent but for quotes around them.
-func cookieValues(headers []string, name string) []string {
-	var values []string
-	for _, header := range headers {
-		for pair := range strings.SplitSeq(header, ";") {
-			key, value, found := strings.Cut(pair, "=")
-			if !found || strings.Trim(key, " \t") != name {
+// signs tells whether the signature is that of the text.
+func (c Cookies) signs(purpose string, s *signedText) bool {
+	return len(c.key) > 0 && hmac.Equal(s[cookieTokenLength+1:], []byte(c.signature(purpose, s.text())))
+}
+
+// signedText is the decoded value of a cookie: text, dot and signature.
+type signedText [cookieTokenLength + 1 + signatureLength]byte
+
+func (s *signedText) text() string { return string(s[:cookieTokenLength]) }
+
+// parseSigned decodes a cookie value and checks its form, nothing else. What
+// is escaped in it may be spelt in several ways; what comes out has one.
+func parseSigned(value string) (s signedText, ok bool) {
+	n := 0
+	for i := 0; i < len(value); i++ {
+		if n == len(s) {
+			return s, false
+		}
+		s[n] = value[i]
+		if value[i] == '%' {
+			if i+2 >= len(value) {
+				return s, false
+			}
+			if _, err := hex.Decode(s[n:n+1], []byte(value[i+1:i+3])); err != nil {
+				return s, false
+			}
+			i += 2
+		}
+		n++
+	}
+	return s, n == len(s) && s[cookieTokenLength] == '.' && alphanumeric(s[:cookieTokenLength])
+}
+
+// cookieQuery names a cookie in raw Cookie headers.
+type cookieQuery struct {
+	headers []string
+	name    string
+}
+
+// values are the values of every cookie of the name, at most maxCookies of
+// them, as they were sent but for quotes around them. It is an [iter.Seq].
+func (q cookieQuery) values(yield func(string) bool) {
+	found := 0
+	for _, header := range q.headers {
+		for more := true; more; {
+			var pair string
+			pair, header, more = strings.Cut(header, ";")
+			key, value, ok := strings.Cut(pair, "=")
+			if !ok || strings.Trim(key, " \t") != q.name {
 				continue
 			}
 			value = strings.Trim(value, " \t")
 			if len(value) > 1 && value[0] == '"' && value[len(value)-1] == '"' {
 				value = value[1 : len(value)-1]
 			}
-			if values = append(values, value); len(values) == maxCookies {
-				return values
+			if found++; !yield(value) || found == maxCookies {
+				return
 			}
 		}
 	}
-	return values
 }

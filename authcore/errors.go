@@ -15,8 +15,11 @@ var (
 	// ErrTokenExpired wraps ErrInvalidToken. Its text carries the phrases on
 	// which clients refresh.
 	ErrTokenExpired error = &tokenError{`jwt expired: "exp" claim timestamp check failed`}
-	// ErrNoSession means that no cookie token names a live session.
-	ErrNoSession           = errors.New("Invalid or expired session")
+	// ErrNoSession means that no cookie names a live session.
+	ErrNoSession = errors.New("Invalid or expired session")
+	// ErrNoCookie wraps ErrNoSession: there is not even a cookie with its
+	// signature.
+	ErrNoCookie            = fmt.Errorf("%w: no signed cookie", ErrNoSession)
 	ErrInvalidRefreshToken = errors.New("Invalid refresh token")
 	ErrRefreshExpired      = errors.New("Refresh token expired")
 	// ErrRefreshReused wraps ErrInvalidRefreshToken, whose text clients get.

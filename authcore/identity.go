@@ -83,12 +83,19 @@ type Tokens struct {
 // BrowserSession is a live session of the SSO cookie. Renewed asks the caller
 // to send the cookie again, because the session's end has moved.
 type BrowserSession struct {
-	User       User
-	Session    Session
-	Token      string
-	Persistent bool
-	Renewed    bool
+	Token   string // the cookie's
+	Renewed bool
+	entry   *cachedSession
 }
+
+// User is the account as it was when the session was read.
+func (b BrowserSession) User() User { return b.entry.user() }
+
+// Session is the session as it was when it was read.
+func (b BrowserSession) Session() Session { return b.entry.session() }
+
+// UserID is User().ID, in less time.
+func (b BrowserSession) UserID() string { return b.entry.userID() }
 
 // Registration is a sign-up. Name may be empty. ReferralCode and SourceAppURL
 // are accepted for the clients that send them and are kept in the event log.

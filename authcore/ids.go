@@ -9,11 +9,13 @@ import (
 const (
 	alphanumerics = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	urlSafe       = alphanumerics + "-_"
+
+	idLength = 32
 )
 
 // newID returns 32 random alphanumerics (190 bits): the form of the ids of
 // users, sessions and accounts, and of the cookie's token.
-func newID() string { return randomText(alphanumerics, 32) }
+func newID() string { return randomText(alphanumerics, idLength) }
 
 // newNano returns n random URL-safe characters of 6 bits each.
 func newNano(n int) string { return randomText(urlSafe, n) }
@@ -40,12 +42,12 @@ func randomText(alphabet string, n int) string {
 }
 
 // alphanumeric reports whether a text is made of ASCII letters and digits.
-func alphanumeric(text string) bool {
+func alphanumeric[T ~string | ~[]byte](text T) bool {
 	for i := range len(text) {
 		c := text[i]
 		if (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z') {
 			return false
 		}
 	}
-	return text != ""
+	return len(text) > 0
 }

@@ -26,7 +26,7 @@ const longestLock = time.Hour
 // account names a counter without storing the address in clear.
 func (lockout) account(email, knownDevice string) string {
 	d := digestOf("lockout\x00" + email + "\x00" + knownDevice)
-	return hex.EncodeToString(d[:16])
+	return hex.EncodeToString(d[:])
 }
 
 // check refuses with [LockedError] while the account is locked.

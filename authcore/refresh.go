@@ -115,7 +115,7 @@ func (s *Service) refresh(ctx context.Context, client Client, refreshToken strin
 		return Tokens{}, "invalid", ErrInvalidRefreshToken
 	}
 	u := r.user()
-	access, _, err := s.accessToken(u, r.ID, r.ActiveOrganizationID)
+	access, err := s.accessToken(subjectOf(u, r.ID, r.ActiveOrganizationID))
 	return Tokens{
 		User: u, AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, SessionID: r.ID,
 		RefreshToken: s.cfg.Secrets.refreshToken(familyID, r.Counter),

@@ -67,8 +67,9 @@ func TestReuseRevokesOnlyItsFamily(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	stop := b.Watch(third.SessionID, third.User.ID, func() { close(ended) })
-	defer stop()
+	watch := authcore.Watch{SessionID: third.SessionID, UserID: third.User.ID, Revoked: func() { close(ended) }}
+	b.Watch(&watch)
+	defer b.Unwatch(&watch)
 
 	// Two generations old is reuse even within the grace.
 	_, err = a.Refresh(t.Context(), phone, stolen.RefreshToken)

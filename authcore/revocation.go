@@ -76,11 +76,13 @@ func (r *revocations) add(rev revocation) bool {
 	return true
 }
 
+func (r *revocations) none() bool { return r.count.Load() == 0 }
+
 // refuses tells whether something issued at the time for the session and user
 // is cut off. A token's iat has whole seconds, so the second of the cut
 // counts as before it.
 func (r *revocations) refuses(sessionID, userID string, issuedAt time.Time) bool {
-	if r.count.Load() == 0 {
+	if r.none() {
 		return false
 	}
 	r.mu.RLock()

@@ -145,7 +145,7 @@ type Service struct {
 	keyReloads reloadGate
 	revoked    *revocations
 	watchers   *watchers
-	tokens     *cache[Claims]
+	tokens     *cache[*Claims]
 	sessions   *cache[*cachedSession]
 	loads      singleflight.Group
 	rechecks   sync.WaitGroup
@@ -175,7 +175,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 
 		revoked:  newRevocations(),
 		watchers: newWatchers(),
-		tokens:   newCache[Claims](256 << 10),
+		tokens:   newCache[*Claims](256 << 10),
 		sessions: newCache[*cachedSession](256 << 10),
 	}
 	if s.log == nil {

@@ -42,6 +42,38 @@ func TestSignOutEndsWhatIsProven(t *testing.T) {
 	}
 }
 
+// cookieOf is the Cookie header of a browser that holds the token.
+func cookieOf(s *authcore.Service, token string) string {
+	pair, _, _ := strings.Cut(s.Cookies().Set(token, true, time.Hour), ";")
+	return pair
+}
+
+// A session in memory is found by its token and signature: knowing the token
+// alone is not enough, though the database has been asked already.
+func TestCachedSessionNeedsItsSignature(t *testing.T) {
+	t.Parallel()
+	s := edge(t, pgtest.New(t))
+	register(t, s, "ada@example.test")
+	browser, err := s.SignInBrowser(t.Context(), laptop, "ada@example.test", testPassword, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie := cookieOf(s, browser.Token)
+	foreign := authcore.NewCookies("https://auth.mana.how", "", []byte("another key of thirty-two bytes!")).Set(browser.Token, true, time.Hour)
+	foreign, _, _ = strings.Cut(foreign, ";")
+	if name, _, _ := strings.Cut(cookie, "="); !strings.HasPrefix(foreign, name+"=") {
+		t.Fatalf("the forged cookie is %q, the real one %q", foreign, name)
+	}
+	for range 2 { // from the database, then from memory
+		if _, err := s.BrowserSession(t.Context(), []string{cookie}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.BrowserSession(t.Context(), []string{foreign}); !errors.Is(err, authcore.ErrNoCookie) {
+			t.Errorf("a forged signature is answered with %v", err)
+		}
+	}
+}
+
 func TestBrowserSessionAndExchange(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
@@ -51,18 +83,18 @@ func TestBrowserSessionAndExchange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookies := []string{"00000000000000000000000000000000", browser.Token}
+	cookies := []string{cookieOf(a, "00000000000000000000000000000000"), cookieOf(a, browser.Token)}
 	for _, s := range []*authcore.Service{a, b} {
 		live, err := s.BrowserSession(t.Context(), cookies)
-		if err != nil || live.User.Email != "ada@example.test" || live.Session.ID != browser.Session.ID {
-			t.Fatalf("live session: %+v, %v", live.Session, err)
+		if err != nil || live.User().Email != "ada@example.test" || live.Session().ID != browser.Session().ID {
+			t.Fatalf("live session: %+v, %v", live.Session(), err)
 		}
 		bearer, _, err := s.Bearer(t.Context(), live)
 		if err != nil {
 			t.Fatal(err)
 		}
 		claims, err := s.Verify(t.Context(), bearer)
-		if err != nil || claims.SessionID != browser.Session.ID {
+		if err != nil || claims.SessionID != browser.Session().ID {
 			t.Fatalf("upstream bearer: %+v, %v", claims, err)
 		}
 	}
@@ -74,7 +106,7 @@ func TestBrowserSessionAndExchange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if app.RefreshToken == second.RefreshToken || app.SessionID == second.SessionID || app.SessionID == browser.Session.ID {
+	if app.RefreshToken == second.RefreshToken || app.SessionID == second.SessionID || app.SessionID == browser.Session().ID {
 		t.Error("two exchanges share a family or a session (W11)")
 	}
 

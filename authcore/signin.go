@@ -47,19 +47,20 @@ func (s *Service) SignInBrowser(ctx context.Context, client Client, email, passw
 	if err != nil {
 		return BrowserSession{}, err
 	}
-	return BrowserSession{User: cred.User, Session: ses, Token: token, Persistent: persistent}, nil
+	return BrowserSession{Token: token, entry: packSession(cred.User, ses, s.now())}, nil
 }
 
 // Exchange mints tokens for an app out of a live SSO cookie. The app gets a
 // session and a refresh family of its own, which end with the browser session.
-// It fails with [ErrNoSession].
-func (s *Service) Exchange(ctx context.Context, client Client, cookieTokens []string) (Tokens, error) {
-	browser, err := s.BrowserSession(ctx, cookieTokens)
+// It fails as [Service.BrowserSession] does.
+func (s *Service) Exchange(ctx context.Context, client Client, cookieHeaders []string) (Tokens, error) {
+	browser, err := s.BrowserSession(ctx, cookieHeaders)
 	if err != nil {
 		return Tokens{}, err
 	}
-	tokens, err := s.startFamily(ctx, client, browser.User, newSession{
-		ParentID: &browser.Session.ID, Organization: browser.Session.ActiveOrganizationID, Event: "session_exchanged",
+	parent := browser.Session()
+	tokens, err := s.startFamily(ctx, client, browser.User(), newSession{
+		ParentID: &parent.ID, Organization: parent.ActiveOrganizationID, Event: "session_exchanged",
 	})
 	if errors.Is(err, ErrInvalidCredentials) {
 		return Tokens{}, ErrNoSession
@@ -74,7 +75,7 @@ func (s *Service) startFamily(ctx context.Context, client Client, u User, n newS
 	if err != nil {
 		return Tokens{}, err
 	}
-	access, _, err := s.accessToken(u, ses.ID, ses.ActiveOrganizationID)
+	access, err := s.accessToken(subjectOf(u, ses.ID, ses.ActiveOrganizationID))
 	return Tokens{
 		User: u, AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, SessionID: ses.ID,
 		RefreshToken: s.cfg.Secrets.refreshToken(n.FamilyID, 0),

@@ -3,12 +3,8 @@ package authcore
 import (
 	"crypto/ed25519"
 	"encoding/base64"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"strings"
 	"time"
-	"unicode/utf16"
 )
 
 const (
@@ -25,72 +21,6 @@ const (
 // segments decodes the parts of a compact JWS. Strict, so that a token has
 // one spelling.
 var segments = base64.RawURLEncoding.Strict()
-
-type wireClaims struct {
-	Subject        string `json:"sub"`
-	Email          string `json:"email"`
-	Role           Role   `json:"role"`
-	SessionID      string `json:"sid"`
-	Issuer         string `json:"iss"`
-	Audience       string `json:"aud"`
-	Expires        int64  `json:"exp"`
-	IssuedAt       int64  `json:"iat"`
-	NotBefore      int64  `json:"nbf,omitempty"`
-	ID             string `json:"jti"`
-	OrganizationID string `json:"org,omitempty"`
-}
-
-// signToken makes a compact JWS (RFC 7515) of the claims, in ASCII, because
-// browsers read it with atob. Times lose their fraction of a second. The
-// header is alg and kid, nothing else.
-func signToken(k key, c Claims) (string, error) {
-	if k.Private == nil {
-		return "", errors.New("sign a token: no private key")
-	}
-	header, err := json.Marshal(struct {
-		Alg string `json:"alg"`
-		KID string `json:"kid"`
-	}{algorithm, k.ID})
-	if err != nil {
-		return "", fmt.Errorf("sign a token: %w", err)
-	}
-	wire := wireClaims{
-		Subject: c.Subject, Email: c.Email, Role: c.Role, SessionID: c.SessionID,
-		Issuer: c.Issuer, Audience: c.Audience, Expires: c.Expires.Unix(), IssuedAt: c.IssuedAt.Unix(),
-		ID: c.ID, OrganizationID: c.OrganizationID,
-	}
-	if !c.NotBefore.IsZero() {
-		wire.NotBefore = c.NotBefore.Unix()
-	}
-	payload, err := json.Marshal(wire)
-	if err != nil {
-		return "", fmt.Errorf("sign a token: %w", err)
-	}
-	input := segments.EncodeToString(escapeNonASCII(header)) + "." + segments.EncodeToString(escapeNonASCII(payload))
-	token := input + "." + segments.EncodeToString(ed25519.Sign(k.Private, []byte(input)))
-	if len(token) > maxTokenLength {
-		return "", errors.New("sign a token: claims too long")
-	}
-	return token, nil
-}
-
-// escapeNonASCII writes every character above U+007F of a JSON text as \u
-// escapes (RFC 8259, section 7). Such characters stand in strings only.
-func escapeNonASCII(doc []byte) []byte {
-	out := make([]byte, 0, len(doc))
-	for _, r := range string(doc) {
-		switch {
-		case r < 0x80:
-			out = append(out, byte(r))
-		case r > 0xFFFF:
-			high, low := utf16.EncodeRune(r)
-			out = fmt.Appendf(out, `\u%04x\u%04x`, high, low)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-	}
-	return out
-}
 
 // verifyToken checks a compact JWS and its claims (RFC 8725): the key is the
 // one the set has under the token's kid, the algorithm is the key's, issuer

@@ -13,13 +13,12 @@ import (
 func (s *Service) Verify(ctx context.Context, token string) (Claims, error) {
 	now := s.now()
 	id := digestOf(token)
-	claims, hit := s.tokens.get(id, now)
+	known, hit := s.tokens.get(id, now)
 	if s.observe.TokenCache != nil {
 		s.observe.TokenCache(hit)
 	}
 	if !hit {
-		var err error
-		claims, err = verifyToken(s.keys.Load(), token, s.cfg.BaseURL, s.cfg.Audience, now)
+		claims, err := verifyToken(s.keys.Load(), token, s.cfg.BaseURL, s.cfg.Audience, now)
 		if errors.Is(err, errUnknownKey) && s.keyReloads.open(now) {
 			if s.loadKeys(ctx) == nil {
 				claims, err = verifyToken(s.keys.Load(), token, s.cfg.BaseURL, s.cfg.Audience, now)
@@ -28,30 +27,60 @@ func (s *Service) Verify(ctx context.Context, token string) (Claims, error) {
 		if err != nil {
 			return Claims{}, err
 		}
-		s.tokens.put(id, claims, claims.Expires, now)
+		known = &claims
+		s.tokens.put(id, known, claims.Expires, now)
 	}
-	if s.revoked.refuses(claims.SessionID, claims.Subject, claims.IssuedAt) {
+	if s.revoked.refuses(known.SessionID, known.Subject, known.IssuedAt) {
 		return Claims{}, errTokenRevoked
 	}
-	return claims, nil
+	return *known, nil
+}
+
+// subject is who an access token speaks for. organizationID may be empty.
+type subject struct {
+	userID, sessionID     string
+	role                  Role
+	email, organizationID string
+}
+
+func subjectOf(u User, sessionID string, organizationID *string) subject {
+	who := subject{userID: u.ID, sessionID: sessionID, role: u.Role, email: u.Email}
+	if organizationID != nil {
+		who.organizationID = *organizationID
+	}
+	return who
+}
+
+// claims are those of a token that this service makes.
+func (s *Service) claims(who subject, id string, issued, expires time.Time) Claims {
+	return Claims{
+		Subject: who.userID, Email: who.email, Role: who.role, SessionID: who.sessionID,
+		OrganizationID: who.organizationID, Issuer: s.cfg.BaseURL, Audience: s.cfg.Audience,
+		ID: id, IssuedAt: issued, Expires: expires,
+	}
+}
+
+// newClaims are those of a token made now.
+func (s *Service) newClaims(who subject) Claims {
+	now := s.now()
+	return s.claims(who, newID(), s.revoked.issueAfter(who.userID, now).Truncate(time.Second),
+		now.Add(s.cfg.AccessTokenTTL).Truncate(time.Second))
+}
+
+// signer is the key that signs now.
+func (s *Service) signer() (key, error) {
+	k, ok := s.keys.Load().signer(s.now())
+	if !ok {
+		return key{}, errors.New("no signing key")
+	}
+	return k, nil
 }
 
 // accessToken signs a token for the user in the session.
-func (s *Service) accessToken(u User, sessionID string, organizationID *string) (string, Claims, error) {
-	now := s.now()
-	k, ok := s.keys.Load().signer(now)
-	if !ok {
-		return "", Claims{}, errors.New("no signing key")
+func (s *Service) accessToken(who subject) (string, error) {
+	k, err := s.signer()
+	if err != nil {
+		return "", err
 	}
-	issued := s.revoked.issueAfter(u.ID, now)
-	claims := Claims{
-		Subject: u.ID, Email: u.Email, Role: u.Role, SessionID: sessionID,
-		Issuer: s.cfg.BaseURL, Audience: s.cfg.Audience, ID: newID(),
-		IssuedAt: issued.Truncate(time.Second), Expires: now.Add(s.cfg.AccessTokenTTL).Truncate(time.Second),
-	}
-	if organizationID != nil {
-		claims.OrganizationID = *organizationID
-	}
-	token, err := signToken(k, claims)
-	return token, claims, err
+	return signToken(k, s.newClaims(who))
 }

@@ -5,53 +5,55 @@ import (
 	"sync"
 )
 
-// watchers end open requests and streams when their session is revoked. They
-// are sharded by user because every request passing the gate enters here.
-type watchers struct {
-	seed   maphash.Seed
-	shards [cacheShards]struct {
-		sync.Mutex
-		byUser map[string]map[*watch]struct{}
-	}
+// Watch ends an open request or stream when its session is revoked: see
+// [Service.Watch].
+type Watch struct {
+	SessionID string
+	UserID    string
+	Revoked   func() // runs once at most
 }
 
-type watch struct {
-	sessionID string
-	cancel    func()
+// watchers are the open watches. They are sharded by user because every
+// request passing the gate enters here.
+type watchers struct {
+	seed   maphash.Seed
+	shards [cacheShards]watchShard
+}
+
+type watchShard struct {
+	sync.Mutex
+	open map[*Watch]struct{}
 }
 
 func newWatchers() *watchers {
-	w := &watchers{seed: maphash.MakeSeed()}
-	for i := range w.shards {
-		w.shards[i].byUser = make(map[string]map[*watch]struct{})
+	ws := &watchers{seed: maphash.MakeSeed()}
+	for i := range ws.shards {
+		ws.shards[i].open = make(map[*Watch]struct{})
 	}
-	return w
+	return ws
 }
 
-// Watch calls cancel, once and not before Watch returns, when the session or
-// the whole user is revoked. The caller must call stop when his request is
-// over. A session that is revoked already is the caller's to check, after
-// Watch, with [Service.Revoked].
-func (s *Service) Watch(sessionID, userID string, cancel func()) (stop func()) {
-	w := &watch{sessionID: sessionID, cancel: cancel}
-	sh := &s.watchers.shards[maphash.String(s.watchers.seed, userID)%cacheShards]
+func (ws *watchers) shard(userID string) *watchShard {
+	return &ws.shards[maphash.String(ws.seed, userID)%cacheShards]
+}
+
+// Watch calls w.Revoked, once and not before Watch returns, when the session
+// or the whole user is revoked. The caller must call [Service.Unwatch] when
+// his request is over, and leave w alone until then. A session that is revoked
+// already is the caller's to check, after Watch, with [Service.Revoked].
+func (s *Service) Watch(w *Watch) {
+	sh := s.watchers.shard(w.UserID)
 	sh.Lock()
-	set := sh.byUser[userID]
-	if set == nil {
-		set = make(map[*watch]struct{}, 1)
-		sh.byUser[userID] = set
-	}
-	set[w] = struct{}{}
+	sh.open[w] = struct{}{}
 	sh.Unlock()
-	return func() {
-		sh.Lock()
-		defer sh.Unlock()
-		set := sh.byUser[userID]
-		delete(set, w)
-		if len(set) == 0 {
-			delete(sh.byUser, userID)
-		}
-	}
+}
+
+// Unwatch ends a watch. Revoked may still be running.
+func (s *Service) Unwatch(w *Watch) {
+	sh := s.watchers.shard(w.UserID)
+	sh.Lock()
+	delete(sh.open, w)
+	sh.Unlock()
 }
 
 // Watching tells whether any watch is open.
@@ -59,7 +61,7 @@ func (s *Service) Watching() bool {
 	for i := range s.watchers.shards {
 		sh := &s.watchers.shards[i]
 		sh.Lock()
-		open := len(sh.byUser) > 0
+		open := len(sh.open) > 0
 		sh.Unlock()
 		if open {
 			return true
@@ -68,39 +70,33 @@ func (s *Service) Watching() bool {
 	return false
 }
 
-// end cancels what a revocation concerns, outside the lock: a cancel may run
-// into the stop of its own request.
+// end cancels what a revocation concerns.
 func (ws *watchers) end(rev revocation) {
-	sh := &ws.shards[maphash.String(ws.seed, rev.UserID)%cacheShards]
-	var ended []*watch
-	sh.Lock()
-	for w := range sh.byUser[rev.UserID] {
-		if rev.SessionID == nil || *rev.SessionID == w.sessionID {
-			ended = append(ended, w)
-			delete(sh.byUser[rev.UserID], w)
-		}
-	}
-	sh.Unlock()
-	for _, w := range ended {
-		w.cancel()
-	}
+	ws.shard(rev.UserID).end(func(w *Watch) bool {
+		return w.UserID == rev.UserID && (rev.SessionID == nil || *rev.SessionID == w.SessionID)
+	})
 }
 
 // endAll cancels every watch.
 func (ws *watchers) endAll() {
 	for i := range ws.shards {
-		sh := &ws.shards[i]
-		var ended []*watch
-		sh.Lock()
-		for userID, set := range sh.byUser {
-			for w := range set {
-				ended = append(ended, w)
-			}
-			delete(sh.byUser, userID)
+		ws.shards[i].end(func(*Watch) bool { return true })
+	}
+}
+
+// end cancels the watches that are concerned, outside the lock: a cancel may
+// run into the Unwatch of its own request.
+func (sh *watchShard) end(concerned func(*Watch) bool) {
+	var ended []*Watch
+	sh.Lock()
+	for w := range sh.open {
+		if concerned(w) {
+			ended = append(ended, w)
+			delete(sh.open, w)
 		}
-		sh.Unlock()
-		for _, w := range ended {
-			w.cancel()
-		}
+	}
+	sh.Unlock()
+	for _, w := range ended {
+		w.Revoked()
 	}
 }

@@ -1,7 +1,6 @@
 package caddymodule
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -114,13 +113,20 @@ func (n cookieNames) take(h http.Header) (found bool) {
 }
 
 func (n cookieNames) without(value string) string {
-	var kept []string
-	for pair := range strings.SplitSeq(value, ";") {
-		if !n.has(pairName(pair)) {
-			kept = append(kept, pair)
+	var kept strings.Builder
+	for more, first := true, true; more; {
+		var pair string
+		pair, value, more = strings.Cut(value, ";")
+		if n.has(pairName(pair)) {
+			continue
 		}
+		if !first {
+			kept.WriteByte(';')
+		}
+		first = false
+		kept.WriteString(pair)
 	}
-	return strings.TrimLeft(strings.Join(kept, ";"), " ")
+	return strings.TrimLeft(kept.String(), " ")
 }
 
 func pairName(pair string) string {
@@ -128,17 +134,11 @@ func pairName(pair string) string {
 	return strings.Trim(name, " \t")
 }
 
-type clientCookiesKey struct{}
-
-func withClientCookies(ctx context.Context, values []string) context.Context {
-	return context.WithValue(ctx, clientCookiesKey{}, values)
-}
-
 // clientCookies are the Cookie header values as the client sent them, also
 // behind a gate that took the edge's own cookies out. It is for handlers of
 // this module that read those cookies, never for an upstream.
 func clientCookies(r *http.Request) []string {
-	if values, ok := r.Context().Value(clientCookiesKey{}).([]string); ok {
+	if values := passageOf(r.Context()).clientCookies(); values != nil {
 		return values
 	}
 	return r.Header["Cookie"]

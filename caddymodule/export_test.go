@@ -40,7 +40,7 @@ var (
 )
 
 // SealIdentity seals what the claims say.
-func SealIdentity(h http.Header, c authcore.Claims) { identityOf(c).seal(h) }
+func SealIdentity(h http.Header, c authcore.Claims) { who := identityOf(&c); who.seal(h) }
 
 // TakeCookies removes the named cookies and tells whether there were any.
 func TakeCookies(h http.Header, names ...string) bool { return cookieNames(names).take(h) }

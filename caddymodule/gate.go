@@ -148,12 +148,17 @@ func (g *Gate) Validate() error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	stripIdentity(r)
-	r = forgetCaller(r)
+	before := passageOf(r.Context())
+	if before != nil && before.userID != "" {
+		before = &passage{Context: r.Context(), cookies: before.cookies} // the last gate decides
+		r = r.WithContext(before)
+	}
 	if isPreflight(r) {
 		collectors.decided("preflight")
 		return next.ServeHTTP(w, r)
 	}
-	w.Header().Add("Vary", "Authorization, Cookie")
+	h := w.Header()
+	h["Vary"] = append(h["Vary"], "Authorization, Cookie")
 	if g.Optional && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 {
 		collectors.decided("guest")
 		return next.ServeHTTP(w, r)
@@ -165,28 +170,31 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		collectors.decided(strconv.Itoa(refuseUnavailable.status))
 		return refuseUnavailable.write(w, r)
 	}
-	v := visit{w: w, r: r, auth: auth, cookies: clientCookies(r)}
-	ctx := r.Context()
-	if auth.cookies.take(r.Header) {
-		ctx = withClientCookies(ctx, v.cookies)
+	v := visit{w: w, r: r, auth: auth, cookies: r.Header["Cookie"]}
+	if carried := before.clientCookies(); carried != nil {
+		v.cookies = carried
 	}
+	v.taken = auth.cookies.take(r.Header)
 	claims, fresh, err := g.identify(v)
 	if err != nil {
-		return g.unidentified(ctx, v, next, err)
+		return g.unidentified(v, next, err)
 	}
 	if len(g.Roles) > 0 && !slices.Contains(g.Roles, string(claims.Role)) {
 		return v.refuse(refuseRole)
 	}
 
-	watched, stop, ok := watchSession(ctx, isStream(r), auth.Service, claims)
-	defer stop()
-	if !ok {
-		return g.unidentified(ctx, v, next, authcore.ErrInvalidToken)
+	p := &passage{cookies: before.clientCookies(), stream: isStream(r)}
+	if v.taken {
+		p.cookies = v.cookies
 	}
-	who := identityOf(claims)
-	who.seal(r.Header)
-	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
-		who.placeholders(repl)
+	ok := p.open(r.Context(), auth.Service, &claims)
+	defer p.close(auth.Service)
+	if !ok {
+		return g.unidentified(v, next, authcore.ErrInvalidToken)
+	}
+	p.who.seal(r.Header)
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(p.who.placeholder)
 	}
 	if fresh != "" {
 		r.Header["Authorization"] = []string{"Bearer " + fresh}
@@ -194,16 +202,17 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	} else {
 		passedByBearer.Inc()
 	}
-	return next.ServeHTTP(w, r.WithContext(withCaller(watched, claims.Subject)))
+	return next.ServeHTTP(w, r.WithContext(p))
 }
 
 // visit is one request at the gate. cookies are its Cookie headers as the
-// client sent them.
+// client sent them; taken tells that some of them do not go on.
 type visit struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	auth    *gateService
 	cookies []string
+	taken   bool
 }
 
 // service waits for the app to start, the first time only.
@@ -234,11 +243,10 @@ func (g *Gate) identify(v visit) (claims authcore.Claims, fresh string, err erro
 	if len(v.r.Header["Authorization"]) > 1 || len(v.cookies) == 0 {
 		return claims, "", errNoToken
 	}
-	tokens := v.auth.Cookies().Tokens(v.cookies)
-	if len(tokens) == 0 {
+	session, err := v.auth.BrowserSession(ctx, v.cookies)
+	if errors.Is(err, authcore.ErrNoCookie) {
 		return claims, "", errNoToken
 	}
-	session, err := v.auth.BrowserSession(ctx, tokens)
 	if err != nil {
 		return claims, "", err
 	}
@@ -255,11 +263,12 @@ func (g *Gate) identify(v visit) (claims authcore.Claims, fresh string, err erro
 
 // renewCookie sends the SSO cookie again where the session's end has moved,
 // once a response: the rate limit may have seen the same session before.
-func renewCookie(w http.ResponseWriter, auth *authcore.Service, s authcore.BrowserSession) {
-	if !s.Renewed {
+func renewCookie(w http.ResponseWriter, auth *authcore.Service, b authcore.BrowserSession) {
+	if !b.Renewed {
 		return
 	}
-	cookie := auth.Cookies().Set(s.Token, s.Persistent, time.Until(s.Session.ExpiresAt).Round(time.Second))
+	s := b.Session()
+	cookie := auth.Cookies().Set(b.Token, s.Persistent, time.Until(s.ExpiresAt).Round(time.Second))
 	if !slices.Contains(w.Header()["Set-Cookie"], cookie) {
 		w.Header().Add("Set-Cookie", cookie)
 	}
@@ -267,7 +276,7 @@ func renewCookie(w http.ResponseWriter, auth *authcore.Service, s authcore.Brows
 
 // unidentified answers a request whose sender identify did not find, or lets
 // it pass as a guest's where the gate is optional.
-func (g *Gate) unidentified(ctx context.Context, v visit, next caddyhttp.Handler, err error) error {
+func (g *Gate) unidentified(v visit, next caddyhttp.Handler, err error) error {
 	answer := refuseNoToken
 	switch {
 	case errors.Is(err, errCrossSite):
@@ -275,7 +284,7 @@ func (g *Gate) unidentified(ctx context.Context, v visit, next caddyhttp.Handler
 	case errors.Is(err, errNoToken):
 	case errors.Is(err, authcore.ErrInvalidToken), errors.Is(err, authcore.ErrNoSession):
 		answer = refuseInvalidToken
-	case errors.Is(err, authcore.ErrUnavailable), ctx.Err() != nil:
+	case errors.Is(err, authcore.ErrUnavailable), v.r.Context().Err() != nil:
 		return v.refuse(refuseUnavailable)
 	default:
 		g.logger.Error("identify a request", zap.Error(err))
@@ -284,7 +293,10 @@ func (g *Gate) unidentified(ctx context.Context, v visit, next caddyhttp.Handler
 	if g.Optional {
 		dropBearer(v.r.Header)
 		collectors.decided("guest")
-		return next.ServeHTTP(v.w, v.r.WithContext(ctx))
+		if v.taken {
+			v.r = v.r.WithContext(&passage{Context: v.r.Context(), cookies: v.cookies})
+		}
+		return next.ServeHTTP(v.w, v.r)
 	}
 	if _, bearer := bearerToken(v.r.Header); !bearer && g.Login != "never" && isNavigation(v.r) {
 		collectors.decided("login")

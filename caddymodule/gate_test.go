@@ -226,7 +226,7 @@ func TestGateCookie(t *testing.T) {
 	g := gate(s, &caddymodule.Gate{})
 
 	_, up := serve(t, g, ask("GET", "/", "Cookie: theme=\"dark\";  lang=de; "+ada.cookie, "Cookie: last=1"))
-	wantSealed(t, up, ada, ada.browser.Session.ID)
+	wantSealed(t, up, ada, ada.browser.Session().ID)
 	if diff := cmp.Diff([]string{"theme=\"dark\";  lang=de", "last=1"}, up.Header["Cookie"]); diff != "" {
 		t.Error(diff)
 	}
@@ -238,12 +238,12 @@ func TestGateCookie(t *testing.T) {
 		t.Fatalf("Authorization %q", up.Header["Authorization"])
 	}
 	claims, err := s.Verify(t.Context(), token)
-	if err != nil || claims.Subject != ada.user.ID || claims.SessionID != ada.browser.Session.ID {
+	if err != nil || claims.Subject != ada.user.ID || claims.SessionID != ada.browser.Session().ID {
 		t.Errorf("the fresh bearer says %+v, %v", claims, err)
 	}
 	// The second gate of a chain meets the bearer the first one wrote.
 	_, up = serve(t, g, up)
-	wantSealed(t, up, ada, ada.browser.Session.ID)
+	wantSealed(t, up, ada, ada.browser.Session().ID)
 }
 
 // caddy-security#131, #168, #347, better-auth#9233, tinyauth#155: a dead or
@@ -260,7 +260,7 @@ func TestGateTriesEveryCookieOfTheName(t *testing.T) {
 		ada.cookie + "; " + dead,
 	} {
 		_, up := serve(t, gate(s, &caddymodule.Gate{}), ask("GET", "/", "Cookie: "+cookie))
-		wantSealed(t, up, ada, ada.browser.Session.ID)
+		wantSealed(t, up, ada, ada.browser.Session().ID)
 		if up.Header["Cookie"] != nil {
 			t.Errorf("upstream got %q", up.Header["Cookie"])
 		}
@@ -358,7 +358,7 @@ func TestGatePlaceholders(t *testing.T) {
 	_, up := serve(t, gate(s, &caddymodule.Gate{}), ask("GET", "/", "Cookie: "+ada.cookie))
 	repl := up.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	got := repl.ReplaceAll("{http.auth.user.id} {http.auth.user.email} {http.auth.user.role} {http.auth.user.session} {http.auth.user.org}.", "?")
-	if want := ada.user.ID + " ada@example.test user " + ada.browser.Session.ID + " ?."; got != want {
+	if want := ada.user.ID + " ada@example.test user " + ada.browser.Session().ID + " ?."; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -443,7 +443,7 @@ func TestGatePreflight(t *testing.T) {
 		}
 	}
 	_, up = serve(t, g, ask("OPTIONS", "/x", append(genuine, "Cookie: "+ada.cookie)...))
-	wantSealed(t, up, ada, ada.browser.Session.ID)
+	wantSealed(t, up, ada, ada.browser.Session().ID)
 }
 
 // A browser app on another trusted origin must be able to read the refusal.
@@ -652,7 +652,7 @@ func TestGateRenewsTheCookie(t *testing.T) {
 	// Two days into its week the session's end is due to move.
 	other := gateService(t, db, func(c *authcore.Config) { c.SessionTTL = 10 * 24 * time.Hour })
 	w, up := serve(t, gate(other, &caddymodule.Gate{}), ask("GET", "/", "Cookie: "+ada.cookie))
-	wantSealed(t, up, ada, ada.browser.Session.ID)
+	wantSealed(t, up, ada, ada.browser.Session().ID)
 	set := w.Header().Values("Set-Cookie")
 	if len(set) != 1 || !strings.HasPrefix(set[0], ada.cookie+";") || !strings.Contains(set[0], "Max-Age=864000;") {
 		t.Errorf("Set-Cookie %q", set)

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"github.com/caddyserver/caddy/v2"
-
 	"mana.how/edge/authcore"
 )
 
@@ -124,53 +122,44 @@ func (b *trailerStripper) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// identity is who a request acts for, as it is told to the upstream.
-type identity struct {
-	userID, email, role, sessionID, orgID string
-}
+// identity is who a request acts for, as it is told to the upstream: the
+// values of the sealed headers, empty where unknown.
+type identity [5]string
 
-func identityOf(c authcore.Claims) identity {
+// The sealed headers, and the placeholders {http.auth.user.…} of the same.
+var (
+	identityHeaders      = [len(identity{})]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID}
+	identityPlaceholders = [len(identity{})]string{"id", "email", "role", "session", "org"}
+)
+
+func identityOf(c *authcore.Claims) identity {
 	return identity{
-		userID:    headerSafe(c.Subject),
-		email:     headerSafe(c.Email),
-		role:      headerSafe(string(c.Role)),
-		sessionID: headerSafe(c.SessionID),
-		orgID:     headerSafe(c.OrganizationID),
+		headerSafe(c.Subject), headerSafe(c.Email), headerSafe(string(c.Role)), headerSafe(c.SessionID), headerSafe(c.OrganizationID),
 	}
 }
 
 // seal writes the identity headers; what is unknown has no header. The
 // header must have been stripped before.
-func (id identity) seal(h http.Header) {
-	values := &[...]string{id.userID, id.email, id.role, id.sessionID, id.orgID}
-	for i, name := range [...]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID} {
-		if values[i] != "" {
-			h[name] = values[i : i+1 : i+1]
+func (id *identity) seal(h http.Header) {
+	for i, name := range identityHeaders {
+		if id[i] != "" {
+			h[name] = id[i : i+1 : i+1]
 		}
 	}
 }
 
-// placeholders makes {http.auth.user.*} known; what is unknown is empty.
-func (id identity) placeholders(repl *caddy.Replacer) {
-	repl.Map(func(key string) (any, bool) {
-		field, ok := strings.CutPrefix(key, "http.auth.user.")
-		if !ok {
-			return nil, false
-		}
-		switch field {
-		case "id":
-			return id.userID, true
-		case "email":
-			return id.email, true
-		case "role":
-			return id.role, true
-		case "session":
-			return id.sessionID, true
-		case "org":
-			return id.orgID, true
-		}
+// placeholder is a [caddy.ReplacerFunc]: it makes {http.auth.user.*} known.
+func (id *identity) placeholder(key string) (any, bool) {
+	field, ok := strings.CutPrefix(key, "http.auth.user.")
+	if !ok {
 		return nil, false
-	})
+	}
+	for i, name := range identityPlaceholders {
+		if field == name {
+			return id[i], true
+		}
+	}
+	return nil, false
 }
 
 // headerSafe makes a value fit for a header field (RFC 9110, section 5.5):

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule"
 	"mana.how/edge/internal/pgtest"
 )
@@ -25,7 +26,7 @@ func TestOldRuntimesKeepNoIdleConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 		rt := liveRuntime(t)
-		streams = append(streams, rt.Auth.Watch("session", "user", func() { ended++ }))
+		streams = append(streams, watch(rt, func() { ended++ }))
 		busy(t, rt)
 	}
 	if n := caddymodule.OpenRuntimes(); n != reloads {
@@ -57,7 +58,7 @@ func TestOldRuntimeEndsWhatLastsTooLong(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	stop := liveRuntime(t).Auth.Watch("session", "user", func() { close(ended) })
+	stop := watch(liveRuntime(t), func() { close(ended) })
 	defer stop()
 	if err := load(t, site(t, address, with(externalApp(db), "audience", "other"))); err != nil {
 		t.Fatal(err)
@@ -68,6 +69,13 @@ func TestOldRuntimeEndsWhatLastsTooLong(t *testing.T) {
 		t.Error("the stream lives on")
 	}
 	eventually(t, "its runtime is closed", func() bool { return caddymodule.OpenRuntimes() == 1 })
+}
+
+// watch is an open stream.
+func watch(rt *caddymodule.Runtime, revoked func()) (stop func()) {
+	w := &authcore.Watch{SessionID: "session", UserID: "user", Revoked: revoked}
+	rt.Auth.Watch(w)
+	return func() { rt.Auth.Unwatch(w) }
 }
 
 // busy makes a pool open several connections.

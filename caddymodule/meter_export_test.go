@@ -26,10 +26,12 @@ func (m *Meter) Unready(err error) *Meter {
 	return m
 }
 
-var (
-	WithCaller = withCaller
-	CostOf     = costOf
-)
+var CostOf = costOf
+
+// WithCaller is the context behind a gate that found the user.
+func WithCaller(ctx context.Context, userID string) context.Context {
+	return &passage{Context: ctx, userID: userID}
+}
 
 // Amount is the price as the meter reads it.
 func (p Price) Amount() (creditcore.Amount, error) { return p.amount() }

@@ -233,16 +233,12 @@ func verifiedUser(w http.ResponseWriter, r *http.Request, auth *authcore.Service
 	if len(carried) == 0 {
 		return "", false
 	}
-	tokens := auth.Cookies().Tokens(carried)
-	if len(tokens) == 0 {
-		return "", false
-	}
-	session, err := auth.BrowserSession(r.Context(), tokens)
+	session, err := auth.BrowserSession(r.Context(), carried)
 	if err != nil {
 		return "", false
 	}
 	renewCookie(w, auth, session)
-	return session.User.ID, true
+	return session.UserID(), true
 }
 
 // clientNetwork is the client's address by the server's trusted_proxies; an

@@ -23,14 +23,13 @@ func refresh(ctx context.Context, c *call, req refreshRequest) (tokenResponse, e
 // exchange gives an app tokens of its own for the SSO cookie. Any
 // Authorization header is ignored: clients attach stale ones.
 func exchange(ctx context.Context, c *call, _ none) (tokenResponse, error) {
-	cookies := c.cookies()
-	if len(cookies) == 0 {
+	if len(c.cookies()) == 0 {
 		return tokenResponse{}, &problem{status: 401, code: "NO_SESSION_COOKIE", text: "No session cookie found"}
 	}
 	if c.api.SameSite(c.r) != nil {
 		return tokenResponse{}, errCSRF
 	}
-	tokens, err := c.auth.Exchange(ctx, c.Client, cookies)
+	tokens, err := c.auth.Exchange(ctx, c.Client, c.r.Header["Cookie"])
 	if err != nil {
 		return tokenResponse{}, err
 	}

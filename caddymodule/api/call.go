@@ -162,12 +162,13 @@ func (c *call) setCookie(value string) { c.header.Add("Set-Cookie", value) }
 
 // setSession sends the SSO cookie of a browser session.
 func (c *call) setSession(b authcore.BrowserSession) {
-	left, ttl := b.Session.ExpiresAt.Sub(c.api.Now()), c.auth.SessionTTL()
+	s := b.Session()
+	left, ttl := s.ExpiresAt.Sub(c.api.Now()), c.auth.SessionTTL()
 	if left > ttl-time.Minute {
 		left = ttl // a new session's, less the time this request took
 	}
-	c.setCookie(c.auth.Cookies().Set(b.Token, b.Persistent, left))
-	if !b.Persistent {
+	c.setCookie(c.auth.Cookies().Set(b.Token, s.Persistent, left))
+	if !s.Persistent {
 		c.setCookie(c.auth.Cookies().SetBriefly())
 	}
 }

@@ -14,7 +14,7 @@ type nativeSession = *sessionResponse
 // getSession tells a site whose SSO cookie the browser holds. It sends the
 // cookie again when the session's end has moved.
 func getSession(ctx context.Context, c *call, _ none) (nativeSession, error) {
-	b, err := c.auth.BrowserSession(ctx, c.cookies())
+	b, err := c.auth.BrowserSession(ctx, c.r.Header["Cookie"])
 	if errors.Is(err, authcore.ErrNoSession) {
 		return nil, nil //nolint:nilnil // null is the contract's answer
 	}
@@ -24,7 +24,7 @@ func getSession(ctx context.Context, c *call, _ none) (nativeSession, error) {
 	if b.Renewed {
 		c.setSession(b)
 	}
-	return &sessionResponse{stateOf(b.Session), userOf(b.User)}, nil
+	return &sessionResponse{stateOf(b.Session()), userOf(b.User())}, nil
 }
 
 type signInRequest struct {
@@ -66,7 +66,7 @@ func signInEmail(ctx context.Context, c *call, req signInRequest) (signInRespons
 		return signInResponse{}, err
 	}
 	c.setSession(b)
-	return signInResponse{Token: b.Session.Token, URL: target, User: userOf(b.User)}, nil
+	return signInResponse{Token: b.Session().Token, URL: target, User: userOf(b.User())}, nil
 }
 
 // signInOrigin refuses a sign-in from a foreign site, and one that a browser

@@ -14,14 +14,15 @@ func loginFor(target string) string { return "/login?returnUrl=" + url.QueryEsca
 // pageCaller names who is signed in by the SSO cookie. Nobody is
 // [authcore.ErrNoSession].
 func (c *call) pageCaller(ctx context.Context) (authcore.BrowserSession, error) {
-	b, err := c.auth.BrowserSession(ctx, c.cookies())
+	b, err := c.auth.BrowserSession(ctx, c.r.Header["Cookie"])
 	if err != nil {
 		return b, err
 	}
 	if b.Renewed {
 		c.setSession(b)
 	}
-	c.UserID, c.Email, c.Role, c.SessionID = b.User.ID, b.User.Email, b.User.Role, b.Session.ID
+	u := b.User()
+	c.UserID, c.Email, c.Role, c.SessionID = u.ID, u.Email, u.Role, b.Session().ID
 	return b, nil
 }
 
@@ -38,7 +39,7 @@ func accountPage(ctx context.Context, c *call, _ none) (answerer, error) {
 	if err != nil {
 		return nil, err
 	}
-	view := pages.Account{Name: b.User.Name, Email: b.User.Email}
+	view := pages.Account{Name: b.User().Name, Email: b.User().Email}
 	for _, s := range list {
 		view.Devices = append(view.Devices, pages.Device{
 			ID: s.ID, Name: orEmpty(s.DeviceName), UserAgent: orEmpty(s.UserAgent), IPAddress: orEmpty(s.IPAddress),

@@ -17,7 +17,7 @@ const defaultTarget = "/account"
 // he came here from the same place again and again: then a page explains.
 func loginPage(ctx context.Context, c *call, _ none) (answerer, error) {
 	target := c.returnTarget(c.r.URL.Query().Get("returnUrl"))
-	b, err := c.auth.BrowserSession(ctx, c.cookies())
+	b, err := c.auth.BrowserSession(ctx, c.r.Header["Cookie"])
 	switch {
 	case errors.Is(err, authcore.ErrNoSession):
 		return c.loginAnswer(200, pages.Login{ReturnURL: target}), nil

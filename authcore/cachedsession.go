@@ -1,0 +1,182 @@
+package authcore
+
+import (
+	"crypto/ed25519"
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+	"unique"
+)
+
+// cachedSession is a browser session in memory. There may be hundreds of
+// thousands, so it is packed, and user and session unpack it. It is immutable
+// but for the flags and the upstream bearer; a newer reading replaces it.
+type cachedSession struct {
+	texts packedTexts
+	agent unique.Handle[string] // the zero one where there is none: thousands share one browser
+	flags atomic.Uint32
+
+	// Unix microseconds, as PostgreSQL counts.
+	readAt, createdAt, updatedAt, expiresAt, lastActivityAt int64
+	userCreatedAt, userUpdatedAt                            int64
+
+	bearer atomic.Pointer[packedBearer]
+}
+
+// The flags of a cached session.
+const (
+	persistent uint32 = 1 << iota
+	emailVerified
+	rechecking
+	renewing // once an entry: a renewal that fails is tried again after the next reading
+)
+
+// claim raises a flag and tells whether this caller did.
+func (c *cachedSession) claim(flag uint32) bool { return c.flags.Or(flag)&flag == 0 }
+
+func (c *cachedSession) release(flag uint32) { c.flags.And(^flag) }
+
+func (c *cachedSession) has(flag uint32) bool { return c.flags.Load()&flag != 0 }
+
+// packSession packs a live browser session of a usable account.
+func packSession(u User, s Session, readAt time.Time) *cachedSession {
+	role := string(u.Role)
+	c := &cachedSession{
+		// What every request asks for comes first.
+		texts: packTexts(&u.ID, &s.ID, &role, &u.Email, s.ActiveOrganizationID,
+			&u.Name, u.Image, s.ParentID, s.IPAddress, s.DeviceID, s.DeviceName),
+		readAt: readAt.UnixMicro(), createdAt: s.CreatedAt.UnixMicro(), updatedAt: s.UpdatedAt.UnixMicro(),
+		expiresAt: s.ExpiresAt.UnixMicro(), lastActivityAt: s.LastActivityAt.UnixMicro(),
+		userCreatedAt: u.CreatedAt.UnixMicro(), userUpdatedAt: u.UpdatedAt.UnixMicro(),
+	}
+	if s.UserAgent != nil {
+		c.agent = unique.Make(*s.UserAgent)
+	}
+	if s.Persistent {
+		c.claim(persistent)
+	}
+	if u.EmailVerified {
+		c.claim(emailVerified)
+	}
+	return c
+}
+
+func (c *cachedSession) readTime() time.Time { return time.UnixMicro(c.readAt) }
+
+func (c *cachedSession) expires() time.Time { return time.UnixMicro(c.expiresAt) }
+
+func (c *cachedSession) userID() string {
+	rest := c.texts
+	return rest.text()
+}
+
+// subject reads what every request asks for, and leaves the rest.
+func (c *cachedSession) subject() (who subject, rest packedTexts) {
+	rest = c.texts
+	who.userID, who.sessionID, who.role = rest.text(), rest.text(), Role(rest.text())
+	who.email, who.organizationID = rest.text(), rest.text()
+	return who, rest
+}
+
+func (c *cachedSession) user() User {
+	who, rest := c.subject()
+	return User{
+		ID: who.userID, Role: who.role, Email: who.email, EmailVerified: c.has(emailVerified),
+		Name: rest.text(), Image: rest.optional(),
+		CreatedAt: time.UnixMicro(c.userCreatedAt), UpdatedAt: time.UnixMicro(c.userUpdatedAt),
+	}
+}
+
+func (c *cachedSession) session() Session {
+	who, rest := c.subject()
+	_, _ = rest.take() // the name
+	_, _ = rest.take() // the image
+	s := Session{
+		ID: who.sessionID, UserID: who.userID, Token: who.sessionID, Kind: WebSession, Persistent: c.has(persistent),
+		ParentID: rest.optional(), IPAddress: rest.optional(), DeviceID: rest.optional(), DeviceName: rest.optional(),
+		CreatedAt: time.UnixMicro(c.createdAt), UpdatedAt: time.UnixMicro(c.updatedAt),
+		ExpiresAt: time.UnixMicro(c.expiresAt), LastActivityAt: time.UnixMicro(c.lastActivityAt),
+	}
+	if who.organizationID != "" {
+		s.ActiveOrganizationID = &who.organizationID
+	}
+	if c.agent != (unique.Handle[string]{}) {
+		agent := c.agent.Value()
+		s.UserAgent = &agent
+	}
+	return s
+}
+
+// packedTexts are texts one after the other, each behind its length plus one
+// as a varint; zero stands for nil. Reading takes the first one off.
+type packedTexts string
+
+func packTexts(list ...*string) packedTexts {
+	var packed []byte
+	for _, text := range list {
+		if text == nil {
+			packed = append(packed, 0)
+			continue
+		}
+		packed = append(binary.AppendUvarint(packed, uint64(len(*text))+1), *text...)
+	}
+	return packedTexts(packed)
+}
+
+func (p *packedTexts) take() (text string, ok bool) {
+	rest, n := *p, 0
+	for shift := 0; ; shift += 7 {
+		b := rest[0]
+		rest = rest[1:]
+		n |= int(b&0x7f) << shift
+		if b < 0x80 {
+			break
+		}
+	}
+	if n == 0 {
+		*p = rest
+		return "", false
+	}
+	*p = rest[n-1:]
+	return string(rest[:n-1]), true
+}
+
+// text reads a text; nil is empty.
+func (p *packedTexts) text() string {
+	text, _ := p.take()
+	return text
+}
+
+func (p *packedTexts) optional() *string {
+	if text, ok := p.take(); ok {
+		return &text
+	}
+	return nil
+}
+
+// packedBearer is what the claims of a session's access token do not share
+// with the session, and the signature. The token is made of both again: it is
+// five times as long.
+type packedBearer struct {
+	kid             string
+	id              [idLength]byte
+	signature       [ed25519.SignatureSize]byte
+	issued, expires int64 // Unix seconds
+}
+
+func packBearer(kid string, c Claims, signature []byte) *packedBearer {
+	b := &packedBearer{kid: kid, issued: c.IssuedAt.Unix(), expires: c.Expires.Unix()}
+	copy(b.id[:], c.ID)
+	copy(b.signature[:], signature)
+	return b
+}
+
+// claims are those the token was signed with.
+func (b *packedBearer) claims(s *Service, who subject) Claims {
+	return s.claims(who, string(b.id[:]), time.Unix(b.issued, 0), time.Unix(b.expires, 0))
+}
+
+// reusable tells whether more than a third of the token's life is left.
+func (b *packedBearer) reusable(now time.Time, life time.Duration) bool {
+	return now.Before(time.Unix(b.expires, 0).Add(-life / 3))
+}
