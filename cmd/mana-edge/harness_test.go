@@ -172,6 +172,7 @@ func (e *Edge) writeConfig(t testing.TB, app, site string) {
 	https_port %[1]d
 	local_certs
 	skip_install_trust
+	grace_period 3s
 	mana {
 		database %[6]s
 		base_url %[8]s
@@ -245,7 +246,7 @@ func (e *Edge) stop(t testing.TB) {
 	case <-e.exited:
 	case <-time.After(stopTimeout):
 		t.Errorf("mana-edge did not stop within %v", stopTimeout)
-		_ = e.edge.Process.Kill()
+		_ = e.edge.Process.Signal(syscall.SIGABRT) // the log shows what it waited for
 		<-e.exited
 	}
 	e.exited <- nil // for who stops it again
