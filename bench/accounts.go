@@ -26,7 +26,7 @@ func measureSignIn(ctx context.Context, s *stand, r *report) error {
 	var next atomic.Int64
 	load := Load{
 		Address: edge.Address,
-		Clients: 2 * runtime.NumCPU(),
+		Clients: 4 * runtime.NumCPU(), // some hash, the others wait for the disk
 		Request: func(int, int) []byte {
 			n := int(next.Add(1))
 			return post("auth.mana.localhost", "/api/v1/auth/login", fmt.Sprintf(`{"email":%q,"password":%q}`, email(n%seededUsers), password),

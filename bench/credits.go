@@ -119,7 +119,9 @@ func measureBalance(ctx context.Context, s *stand, r *report, edge *proxy, beare
 	const route = "GET /api/v1/credits/balance"
 	var next atomic.Int64
 	// A route that asks nobody shows what HTTP alone can do here.
-	idle := s.constant(edge, get("auth.mana.localhost", "/health/live"))
+	idle := Load{Address: edge.Address, Clients: s.clients, Request: func(int, int) []byte {
+		return get("auth.mana.localhost", "/health/live", "X-Forwarded-For: "+address(int(next.Add(1))))
+	}}
 	sides, err := s.contest(ctx, contestant{"pgbench, indexed SELECT", bare}, contestant{"GET /health/live, no database", idle}, contestant{route, Load{
 		Address: edge.Address, Clients: s.clients,
 		Request: func(client, n int) []byte {
