@@ -29,6 +29,12 @@ var (
 // edge is one service on a database; several make a cluster.
 func edge(t testing.TB, db *pgtest.Database, change ...func(*authcore.Config)) *authcore.Service {
 	t.Helper()
+	return edgeAt(t, db, time.Now, change...)
+}
+
+// edgeAt is edge by another clock.
+func edgeAt(t testing.TB, db *pgtest.Database, now func() time.Time, change ...func(*authcore.Config)) *authcore.Service {
+	t.Helper()
 	secrets, err := authcore.NewSecrets(testKey, "")
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +48,7 @@ func edge(t testing.TB, db *pgtest.Database, change ...func(*authcore.Config)) *
 		f(&cfg)
 	}
 	s, err := authcore.New(t.Context(), cfg, authcore.Deps{
-		Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(),
+		Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(), Now: now,
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})
 	if err != nil {

@@ -37,7 +37,7 @@ type revocation struct {
 type revocations struct {
 	count    atomic.Int64
 	mu       sync.RWMutex
-	sessions map[string]time.Time
+	sessions map[string]time.Time // when it was heard of, by this edge's clock
 	users    map[string]userCut
 	deaf     bool // nothing new arrives any more
 }
@@ -46,23 +46,26 @@ type revocations struct {
 type userCut struct {
 	At     time.Time
 	Barred bool
+	Heard  time.Time // by this edge's clock
 }
 
 func newRevocations() *revocations {
 	return &revocations{sessions: make(map[string]time.Time), users: make(map[string]userCut)}
 }
 
-// add takes a revocation in and tells whether it was news. The same one may
-// come by NOTIFY and by reading the table, so times count in milliseconds,
-// which both carry.
-func (r *revocations) add(rev revocation) bool {
+// add takes a revocation in, heard of now, and tells whether it was news. The
+// same one may come by NOTIFY and by reading the table, so times count in
+// milliseconds, which both carry.
+func (r *revocations) add(rev revocation, now time.Time) bool {
 	rev.CreatedAt = rev.CreatedAt.Truncate(time.Millisecond)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	defer func() { r.count.Store(int64(len(r.sessions) + len(r.users))) }()
 	if rev.SessionID != nil {
 		_, known := r.sessions[*rev.SessionID]
-		r.sessions[*rev.SessionID] = rev.CreatedAt
+		if !known {
+			r.sessions[*rev.SessionID] = now
+		}
 		return !known
 	}
 	old, known := r.users[rev.UserID]
@@ -72,6 +75,7 @@ func (r *revocations) add(rev revocation) bool {
 	r.users[rev.UserID] = userCut{
 		At:     rev.CreatedAt,
 		Barred: rev.Reason == reasonDisabled || rev.Reason == reasonDeleted,
+		Heard:  now,
 	}
 	return true
 }
@@ -118,17 +122,19 @@ func (r *revocations) close() {
 	r.count.Store(1)
 }
 
-// forget drops what no living token or cache entry can still depend on.
+// forget drops what was heard of before, on which no living token or cache
+// entry can depend. A revocation's own time would not do: it is by the
+// database's clock, and an edge whose clock is ahead would forget at once.
 func (r *revocations) forget(before time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, at := range r.sessions {
-		if at.Before(before) {
+	for id, heard := range r.sessions {
+		if heard.Before(before) {
 			delete(r.sessions, id)
 		}
 	}
 	for id, cut := range r.users {
-		if cut.At.Before(before) {
+		if cut.Heard.Before(before) {
 			delete(r.users, id)
 		}
 	}
@@ -150,7 +156,7 @@ func (s *Service) memorySpan() time.Duration { return s.cfg.AccessTokenTTL + 5*t
 // apply honours a revocation on this edge: from now on nothing of it passes,
 // and its open streams end.
 func (s *Service) apply(rev revocation) {
-	if s.revoked.add(rev) {
+	if s.revoked.add(rev, s.now()) {
 		s.watchers.end(rev)
 	}
 }
