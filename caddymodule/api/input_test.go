@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/internal/dbscope"
 )
 
 func TestValidationTexts(t *testing.T) {
@@ -73,6 +76,7 @@ func TestBadInputsOnEveryRoute(t *testing.T) {
 	s := newSite(t)
 	s.register("ada@example.test")
 	access, _ := s.login("ada@example.test")
+	before := s.rows()
 	inputs := map[string]struct {
 		content string
 		kind    string
@@ -121,6 +125,35 @@ func TestBadInputsOnEveryRoute(t *testing.T) {
 			}
 		}
 	}
+	if diff := cmp.Diff(before, s.rows()); diff != "" {
+		t.Errorf("something was written (-before +after):\n%s", diff)
+	}
+}
+
+// rows counts what every table holds but the event log, which may tell of
+// refusals.
+func (s *site) rows() map[string]int64 {
+	s.Helper()
+	type table struct{ Name string }
+	tables, err := dbscope.Rows[table](s.Context(), s.db.Pool, dbscope.System(),
+		`SELECT schemaname || '.' || tablename AS name FROM pg_tables
+		 WHERE schemaname IN ('auth', 'credits', 'gifts', 'subscriptions') AND tablename <> 'security_events'`)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if len(tables) < 20 {
+		s.Fatalf("only the tables %v", tables)
+	}
+	counts := make(map[string]int64)
+	for _, t := range tables {
+		type count struct{ N int64 }
+		c, err := dbscope.Row[count](s.Context(), s.db.Pool, dbscope.System(), "SELECT count(*) AS n FROM "+t.Name)
+		if err != nil {
+			s.Fatalf("%s: %v", t.Name, err)
+		}
+		counts[t.Name] = c.N
+	}
+	return counts
 }
 
 func TestBadCookies(t *testing.T) {
