@@ -7,8 +7,9 @@ LDFLAGS = -ldflags "-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=$(VER
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo v0.0.0)
 # More flags for `go test`: make test TESTFLAGS=-v
 TESTFLAGS ?=
-# How long the soak test runs: make soak SOAK=1h
+# How long the soak test and each fuzz target run: make soak SOAK=1h FUZZ=5m
 SOAK ?= 10m
+FUZZ ?= 30s
 
 .PHONY: help run build test lint bench soak xcaddy fmt clean
 
@@ -41,9 +42,11 @@ bench: build ## measure the targets of the README, peers included; prints median
 	@.ci/packages initdb
 	cd bench && go run $(FLAGS) . -root ..
 
-soak: ## hammer a running edge with reloads and revocations for SOAK (10m)
+soak: ## hammer a running edge for SOAK (10m), the ledger against its model, every fuzz target for FUZZ (30s)
 	@.ci/packages initdb
 	go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/mana-edge -soak $(SOAK)
+	MANA_SOAK=1 go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestLedgerFollowsTheModel$$' ./creditcore
+	.ci/fuzz $(FUZZ) $(FLAGS)
 
 xcaddy: ## build the binary that xcaddy.toml describes, with xcaddy
 	go run $(FLAGS) ./cmd/xbuild -config xcaddy.toml

@@ -81,7 +81,7 @@ func stripConnection(h http.Header, values []string) {
 	changed := false
 	for _, value := range values {
 		for token := range strings.SplitSeq(value, ",") {
-			changed = changed || namesSealed(token)
+			changed = changed || namesSealed(strings.TrimSpace(token))
 		}
 	}
 	if !changed {
@@ -90,8 +90,8 @@ func stripConnection(h http.Header, values []string) {
 	var kept []string
 	for _, value := range values {
 		for token := range strings.SplitSeq(value, ",") {
-			if !namesSealed(token) {
-				kept = append(kept, strings.TrimSpace(token))
+			if token = strings.TrimSpace(token); !namesSealed(token) {
+				kept = append(kept, token)
 			}
 		}
 	}
@@ -102,9 +102,10 @@ func stripConnection(h http.Header, values []string) {
 	}
 }
 
-func namesSealed(token string) bool {
-	token = strings.TrimSpace(token)
-	return namesIdentity(token) || strings.EqualFold(token, "Authorization")
+// namesSealed tells whether the name is, or could be read as, a header that
+// the gate writes.
+func namesSealed(name string) bool {
+	return namesIdentity(name) || strings.EqualFold(name, "Authorization")
 }
 
 // trailerStripper strips trailers when they arrive: net/http fills the

@@ -137,7 +137,7 @@ func TestLedgerFollowsTheModel(t *testing.T) {
 	t.Logf("MANA_TEST_SEED=%d", seed)
 	steps := 60
 	if os.Getenv("MANA_SOAK") != "" {
-		steps = 3000
+		steps = 600
 	}
 	l := newLedger(t)
 	shared := []string{l.user("shared-a", creditcore.Credits(100)), l.user("shared-b", creditcore.Credits(100))}

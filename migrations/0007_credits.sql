@@ -147,7 +147,7 @@ CREATE TABLE credits.lots (
 COMMENT ON COLUMN credits.lots.reference IS 'what the grant was for, such as purchase:<id>';
 CREATE UNIQUE INDEX lots_reference_key ON credits.lots (user_id, reference) WHERE reference IS NOT NULL;
 CREATE INDEX lots_user_id_idx ON credits.lots (user_id);
-CREATE INDEX lots_expires_at_idx ON credits.lots (expires_at) WHERE expires_at IS NOT NULL;
+CREATE INDEX lots_expires_at_idx ON credits.lots (expires_at) WHERE expires_at IS NOT NULL AND remaining > 0;
 ALTER TABLE credits.lots ENABLE ROW LEVEL SECURITY;
 ALTER TABLE credits.lots FORCE ROW LEVEL SECURITY;
 CREATE POLICY lots_system ON credits.lots
