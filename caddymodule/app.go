@@ -23,7 +23,7 @@ const (
 
 // App is the part of Mana Edge that all sites of a process share: where the
 // state lives and what the tokens say. Sites use it through the handlers
-// mana_api, mana_auth and mana_rate_limit.
+// mana_api, mana_auth, mana_credits and mana_rate_limit.
 //
 // All settings have defaults but base_url, and most can come from the
 // environment under the names of the replaced service.

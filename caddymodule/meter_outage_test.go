@@ -1,113 +1,24 @@
 package caddymodule_test
 
 import (
-	"io"
-	"net"
 	"net/http"
-	"net/url"
-	"strconv"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
 	"mana.how/edge/caddymodule"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/pgtest"
 )
 
-// cable is a TCP relay to PostgreSQL that can be cut.
-type cable struct {
-	network, target string
-
-	mu   sync.Mutex
-	cut  bool
-	open map[net.Conn]struct{}
-}
-
-// newCable returns the cable and a DSN through it.
-func newCable(t testing.TB, dsn string) (*cable, string) {
-	t.Helper()
-	cfg, err := pgx.ParseConfig(dsn)
-	if err != nil {
-		t.Fatal(err)
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cable{network: "tcp", target: net.JoinHostPort(cfg.Host, strconv.Itoa(int(cfg.Port))), open: make(map[net.Conn]struct{})}
-	if strings.HasPrefix(cfg.Host, "/") {
-		c.network, c.target = "unix", cfg.Host+"/.s.PGSQL."+strconv.Itoa(int(cfg.Port))
-	}
-	t.Cleanup(func() {
-		listener.Close()
-		c.set(true)
-	})
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go c.relay(client)
-		}
-	}()
-	through := url.URL{Scheme: "postgres", User: url.UserPassword(cfg.User, cfg.Password),
-		Host: listener.Addr().String(), Path: "/" + cfg.Database, RawQuery: "sslmode=disable"}
-	return c, through.String()
-}
-
-func (c *cable) relay(client net.Conn) {
-	defer client.Close()
-	server, ok := c.dial(client)
-	if !ok {
-		return
-	}
-	go func() {
-		_, _ = io.Copy(server, client)
-		server.Close()
-	}()
-	_, _ = io.Copy(client, server)
-	server.Close()
-}
-
-func (c *cable) dial(client net.Conn) (net.Conn, bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.cut {
-		return nil, false
-	}
-	server, err := net.Dial(c.network, c.target)
-	if err != nil {
-		return nil, false
-	}
-	c.open[client], c.open[server] = struct{}{}, struct{}{}
-	return server, true
-}
-
-// set cuts the cable, with every connection over it, or mends it.
-func (c *cable) set(cut bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.cut = cut
-	if cut {
-		for conn := range c.open {
-			conn.Close()
-		}
-		clear(c.open)
-	}
-}
-
-// distant is a ledger that reaches its database by a cable; p reaches it
+// distant is a ledger that reaches its database by a relay; p reaches it
 // without.
-func distant(t testing.TB, p *purse) (*purse, *cable) {
+func distant(t testing.TB, p *purse) (*purse, *pgtest.Relay) {
 	t.Helper()
-	c, dsn := newCable(t, p.db.DSN)
+	c, dsn := pgtest.NewRelay(t, p.db.DSN)
 	pool, err := pgxpool.New(t.Context(), dsn)
 	if err != nil {
 		t.Fatal(err)
@@ -124,7 +35,7 @@ func TestMeterOutageBeforeTheRequest(t *testing.T) {
 	t.Parallel()
 	for _, costFrom := range []string{"", "X-Cost"} {
 		p := newPurse(t)
-		far, cable := distant(t, p)
+		far, relay := distant(t, p)
 		ada := p.user("ada", 80_000)
 		logs, seen := observer.New(zap.WarnLevel)
 		refusing := far.meter(&caddymodule.Meter{Credits: "5", CostFrom: costFrom})
@@ -132,7 +43,7 @@ func TestMeterOutageBeforeTheRequest(t *testing.T) {
 		request := func() *http.Request { return by(ada, ask("POST", "/")) }
 		wantBill(t, send(t, refusing, request(), answers(200, "X-Cost", "5")).Header(), "5", "75")
 
-		cable.set(true)
+		relay.Cut(true)
 		began := time.Now()
 		x := send(t, refusing, request(), answers(200))
 		wantRefusal(t, x.ResponseRecorder, nil, 503, "Service unavailable: database connection unavailable")
@@ -152,7 +63,7 @@ func TestMeterOutageBeforeTheRequest(t *testing.T) {
 		}
 		p.wantAvailable(ada, 75_000)
 
-		cable.set(false)
+		relay.Cut(false)
 		eventually(t, "charges go on", func() bool {
 			return send(t, refusing, request(), answers(200, "X-Cost", "5")).Code == 200
 		})
@@ -176,17 +87,17 @@ func TestMeterOutageDuringTheRequest(t *testing.T) {
 		"charged beforehand": {"", 200, "5", 3000},
 	} {
 		p := newPurse(t)
-		far, cable := distant(t, p)
+		far, relay := distant(t, p)
 		ada := p.user("ada", 8000)
 		began := time.Now()
 		x := send(t, far.meter(&caddymodule.Meter{Credits: "5", CostFrom: c.costFrom}), by(ada, ask("POST", "/")), func(w http.ResponseWriter, r *http.Request) error {
-			cable.set(true)
+			relay.Cut(true)
 			return answers(c.status, "X-Cost", "2")(w, r)
 		})
 		if got := x.Header().Get("Mana-Credits-Cost"); x.Code != c.status || got != c.cost || time.Since(began) > 5*time.Second {
 			t.Errorf("%s: %d, cost %q after %v", name, x.Code, got, time.Since(began))
 		}
-		cable.set(false)
+		relay.Cut(false)
 		eventually(t, name, func() bool {
 			b, err := p.BalanceOf(t.Context(), ada)
 			return err == nil && b.Available == c.left && b.Held == 0

@@ -1,0 +1,101 @@
+package pgtest
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Relay is a TCP relay in front of a server, which can be cut as if the server
+// were away.
+type Relay struct {
+	network, target string
+
+	mu   sync.Mutex
+	cut  bool
+	open map[net.Conn]struct{}
+}
+
+// NewRelay starts a relay to the server of a DSN and returns the DSN through
+// it. It ends with t.
+func NewRelay(t testing.TB, dsn string) (r *Relay, through string) {
+	t.Helper()
+	cfg, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r = &Relay{network: "tcp", target: net.JoinHostPort(cfg.Host, fmt.Sprint(cfg.Port)), open: make(map[net.Conn]struct{})}
+	if strings.HasPrefix(cfg.Host, "/") {
+		r.network, r.target = "unix", fmt.Sprintf("%s/.s.PGSQL.%d", cfg.Host, cfg.Port)
+	}
+	t.Cleanup(func() {
+		listener.Close()
+		r.Cut(true)
+	})
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go r.relay(client)
+		}
+	}()
+	u := url.URL{Scheme: "postgres", User: url.UserPassword(cfg.User, cfg.Password),
+		Host: listener.Addr().String(), Path: "/" + cfg.Database, RawQuery: "sslmode=disable"}
+	return r, u.String()
+}
+
+func (r *Relay) relay(client net.Conn) {
+	defer client.Close()
+	server, ok := r.dial(client)
+	if !ok {
+		return
+	}
+	go func() {
+		_, _ = io.Copy(server, client)
+		server.Close()
+	}()
+	_, _ = io.Copy(client, server)
+	server.Close()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.open, client)
+	delete(r.open, server)
+}
+
+func (r *Relay) dial(client net.Conn) (server net.Conn, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cut {
+		return nil, false
+	}
+	server, err := net.Dial(r.network, r.target)
+	if err != nil {
+		return nil, false
+	}
+	r.open[client], r.open[server] = struct{}{}, struct{}{}
+	return server, true
+}
+
+// Cut cuts the relay, with every connection over it, or mends it.
+func (r *Relay) Cut(cut bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.cut = cut
+	if cut {
+		for conn := range r.open {
+			conn.Close()
+		}
+	}
+}
