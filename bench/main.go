@@ -30,8 +30,8 @@ func main() {
 	var o options
 	flag.StringVar(&o.root, "root", "..", "directory of the repository")
 	flag.StringVar(&o.only, "only", "", "scenarios to run, of gate, limit, signin, api, credits, memory, start")
-	flag.DurationVar(&o.round, "round", 5*time.Second, "length of a round")
-	flag.IntVar(&o.rounds, "rounds", 7, "rounds of each side")
+	flag.DurationVar(&o.round, "round", time.Second, "length of a round")
+	flag.IntVar(&o.rounds, "rounds", 31, "rounds of each side")
 	flag.IntVar(&o.clients, "clients", 32, "concurrent connections")
 	flag.BoolVar(&o.peers, "peers", true, "build and measure the peers too")
 	flag.StringVar(&o.out, "out", "", "also write the report to this file")

@@ -99,12 +99,12 @@ const lockedColumns = `user_id, balance, held, total_earned, total_spent, unburn
 // missing, or fails with [ErrAccountNotFound].
 func (s *Service) lockTx(ctx context.Context, tx pgx.Tx, userID string) (locked, error) {
 	const lock = `SELECT ` + lockedColumns + ` FROM credits.account($1)`
-	a, err := txRow[locked](ctx, tx, lock, userID)
+	a, err := dbscope.TxRow[locked](ctx, tx, lock, userID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		if err = s.OpenTx(ctx, tx, userID); err != nil {
 			return a, err
 		}
-		if a, err = txRow[locked](ctx, tx, lock, userID); errors.Is(err, pgx.ErrNoRows) {
+		if a, err = dbscope.TxRow[locked](ctx, tx, lock, userID); errors.Is(err, pgx.ErrNoRows) {
 			return a, ErrAccountNotFound
 		}
 	}

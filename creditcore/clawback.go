@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // Clawback takes back credits whose payment was taken back, or gives them
@@ -101,7 +103,7 @@ func (s *Service) clawbackLotTx(ctx context.Context, tx pgx.Tx, c Clawback) (a l
 	if err = s.burnTx(ctx, tx, &a); err != nil {
 		return a, l, r, false, err
 	}
-	l, err = txRow[lot](ctx, tx,
+	l, err = dbscope.TxRow[lot](ctx, tx,
 		`SELECT transaction_id, granted, remaining, expired, clawed_back
 		 FROM credits.lots WHERE user_id = $1 AND reference = $2`, c.UserID, c.Reference)
 	if errors.Is(err, pgx.ErrNoRows) {

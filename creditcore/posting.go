@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // posting is a ledger row to be. earned and spent are what it adds to the
@@ -28,7 +30,7 @@ type posting struct {
 // postTx appends a row to the ledger of a locked account and moves the balance
 // with it.
 func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (Entry, error) {
-	e, err := txRow[Entry](ctx, tx,
+	e, err := dbscope.TxRow[Entry](ctx, tx,
 		`WITH b AS (
 			UPDATE credits.balances AS b
 			SET balance = b.balance + $2::bigint - $3::bigint, total_earned = b.total_earned + $2, total_spent = b.total_spent + $3,
@@ -79,7 +81,7 @@ func (s *Service) replayTx(ctx context.Context, tx pgx.Tx, a locked, key, intern
 	} else if key == "" {
 		return Receipt{}, false, nil
 	}
-	found, err := txRow[stored](ctx, tx,
+	found, err := dbscope.TxRow[stored](ctx, tx,
 		`SELECT `+entryColumns+`, t.fingerprint FROM credits.transactions AS t WHERE `+where, a.UserID, name)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Receipt{}, false, nil

@@ -6,6 +6,8 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // Refund gives a charge back, in part or whole. EntryID names the charge; an
@@ -94,13 +96,13 @@ func (s *Service) refundableTx(ctx context.Context, tx pgx.Tx, f Refund) (charge
 	var c charge
 	var err error
 	if f.EntryID != "" {
-		c, err = txRow[charge](ctx, tx,
+		c, err = dbscope.TxRow[charge](ctx, tx,
 			`SELECT t.type, t.app_id, t.operation,
 			   (-t.amount - coalesce((SELECT sum(r.amount) FROM credits.transactions AS r WHERE r.reverses = t.id), 0))::bigint AS left
 			 FROM credits.transactions AS t
 			 WHERE t.id = $1 AND t.user_id = $2 AND t.type IN ('usage', 'gift') AND t.amount < 0`, f.EntryID, f.UserID)
 	} else {
-		c, err = txRow[charge](ctx, tx,
+		c, err = dbscope.TxRow[charge](ctx, tx,
 			`SELECT 'usage' AS type, $2::text AS app_id, '' AS operation,
 			   coalesce(sum(credits_used - credits_refunded), 0)::bigint AS left
 			 FROM credits.usage_stats WHERE user_id = $1 AND app_id = $2`, f.UserID, f.AppID)
@@ -118,7 +120,7 @@ func (s *Service) refundableTx(ctx context.Context, tx pgx.Tx, f Refund) (charge
 // nothing is left to be burnt. The rest becomes a lot.
 func (s *Service) unburnTx(ctx context.Context, tx pgx.Tx, e Entry, amount Amount) error {
 	type given struct{ Returned Amount }
-	back, err := txRow[given](ctx, tx,
+	back, err := dbscope.TxRow[given](ctx, tx,
 		`WITH candidates AS (
 			SELECT transaction_id, burnt,
 			       sum(burnt) OVER (ORDER BY priority DESC, expires_at DESC NULLS FIRST, promotional, sequence DESC) - burnt AS before

@@ -106,16 +106,6 @@ func (s *Service) inTx(ctx context.Context, fn func(context.Context, pgx.Tx) err
 	return dbError(dbscope.InTx(ctx, s.pool, dbscope.System(), func(tx pgx.Tx) error { return fn(ctx, tx) }))
 }
 
-// txRow reads the one row of a statement in a transaction, or [pgx.ErrNoRows].
-func txRow[T any](ctx context.Context, tx pgx.Tx, sql string, args ...any) (T, error) {
-	list, err := tx.Query(ctx, sql, args...)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return pgx.CollectOneRow(list, pgx.RowToStructByName[T])
-}
-
 // newID is a UUID whose first bits are the time (RFC 9562, section 5.7), so
 // that new rows lie side by side in the index.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }

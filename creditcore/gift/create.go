@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // codeTries is how many codes are tried for a free one.
@@ -74,7 +75,7 @@ func (s *Service) reserveTx(ctx context.Context, tx pgx.Tx, c creditcore.Caller,
 		if err := s.ledger.LockTx(ctx, tx, c.UserID); err != nil {
 			return g, false, err
 		}
-		g, err = txRow[stored](ctx, tx,
+		g, err = dbscope.TxRow[stored](ctx, tx,
 			`SELECT `+storedColumns+` FROM gifts.gift_codes AS g WHERE g.creator_id = $1 AND g.idempotency_key = $2`, c.UserID, o.Key)
 		if err == nil && !bytes.Equal(g.RequestHash, o.fingerprint()) {
 			return g, false, creditcore.ErrKeyReused
@@ -109,7 +110,7 @@ func (s *Service) insertTx(ctx context.Context, tx pgx.Tx, c creditcore.Caller, 
 	if o.Key != "" {
 		mark = o.fingerprint()
 	}
-	g, err := txRow[stored](ctx, tx,
+	g, err := dbscope.TxRow[stored](ctx, tx,
 		`INSERT INTO gifts.gift_codes AS g (id, code, short_url, creator_id, total_credits, credits_per_portion, total_portions, type,
 			target_email, target_matrix_id, riddle_question, riddle_answer_hash, message, expires_at, reservation_transaction_id,
 			created_at, updated_at, idempotency_key, request_hash)

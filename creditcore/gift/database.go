@@ -56,16 +56,6 @@ func (s *Service) inTx(ctx context.Context, fn func(context.Context, pgx.Tx) err
 	return refusal
 }
 
-// txRow reads the one row of a statement in a transaction, or [pgx.ErrNoRows].
-func txRow[T any](ctx context.Context, tx pgx.Tx, sql string, args ...any) (T, error) {
-	list, err := tx.Query(ctx, sql, args...)
-	if err != nil {
-		var none T
-		return none, err
-	}
-	return pgx.CollectOneRow(list, pgx.RowToStructByName[T])
-}
-
 // textOrNull stores an empty text as NULL.
 func textOrNull(s string) *string {
 	if s == "" {

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // Type is the kind of a gift, by its name on the wire. Only [Split] changes
@@ -100,7 +101,7 @@ const storedColumns = giftColumns + `, g.riddle_answer_hash, g.request_hash, g.r
 // lockTx locks a gift, found by a column that names one. It fails with
 // [ErrNotFound].
 func lockTx(ctx context.Context, tx pgx.Tx, column, value string) (stored, error) {
-	g, err := txRow[stored](ctx, tx,
+	g, err := dbscope.TxRow[stored](ctx, tx,
 		`SELECT `+storedColumns+` FROM gifts.gift_codes AS g WHERE g.`+column+` = $1 FOR UPDATE`, value)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrNotFound

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // Claim asks for a portion of a gift.
@@ -145,7 +146,7 @@ func (s *Service) redeemTx(ctx context.Context, tx pgx.Tx, a *attempt) (Received
 	}
 	// Under the lock, and in a statement of its own: one that waited for the
 	// lock would see the other tables as they were before.
-	st, err := txRow[standing](ctx, tx, standingSQL, a.standingArgs(g, a.now)...)
+	st, err := dbscope.TxRow[standing](ctx, tx, standingSQL, a.standingArgs(g, a.now)...)
 	if err != nil {
 		return Received{}, err
 	}

@@ -10,12 +10,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // claimTx takes a portion of a locked gift and gives it to the redeemer.
 func (s *Service) claimTx(ctx context.Context, tx pgx.Tx, g stored, a *attempt) (Received, error) {
 	type taken struct{ Portion int }
-	portion, err := txRow[taken](ctx, tx,
+	portion, err := dbscope.TxRow[taken](ctx, tx,
 		`UPDATE gifts.gift_codes
 		 SET claimed_portions = claimed_portions + 1, updated_at = $2,
 		     status = CASE WHEN claimed_portions + 1 = total_portions THEN 'depleted' ELSE status END
@@ -72,7 +73,7 @@ func (a *attempt) replayTx(ctx context.Context, tx pgx.Tx, g stored) (Received, 
 		CreditsReceived creditcore.Amount
 		RequestHash     []byte
 	}
-	found, err := txRow[redemption](ctx, tx,
+	found, err := dbscope.TxRow[redemption](ctx, tx,
 		`SELECT gift_code_id, credits_received, request_hash FROM gifts.gift_redemptions
 		 WHERE redeemer_user_id = $1 AND idempotency_key = $2`, a.UserID, a.Key)
 	switch {

@@ -33,3 +33,13 @@ func InTx(ctx context.Context, pool *pgxpool.Pool, s Scope, fn func(pgx.Tx) erro
 	}
 	return tx.Commit(ctx)
 }
+
+// TxRow is [Row] in a transaction.
+func TxRow[T any](ctx context.Context, tx pgx.Tx, sql string, args ...any) (T, error) {
+	rows, err := tx.Query(ctx, sql, args...)
+	if err != nil {
+		var none T
+		return none, err
+	}
+	return pgx.CollectOneRow(rows, pgx.RowToStructByName[T])
+}

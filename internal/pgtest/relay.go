@@ -80,7 +80,7 @@ func (r *Relay) dial(client net.Conn) (server net.Conn, ok bool) {
 	if r.cut {
 		return nil, false
 	}
-	server, err := net.Dial(r.network, r.target)
+	server, err := net.Dial(r.network, r.target) //nolint:noctx // the server is local
 	if err != nil {
 		return nil, false
 	}
