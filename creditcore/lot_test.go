@@ -175,6 +175,32 @@ func TestRefundWithoutChargeIsBoundByTheApp(t *testing.T) {
 	l.wantAvailable(alice, 100)
 }
 
+// What came back of the app's charges comes back no second time under the name
+// of one of them.
+func TestRefundOfTheAppAndOfTheChargeShareOneBound(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 100)
+	charge := l.spend(alice, 50)
+	back := func(entry string, n creditcore.Amount) error {
+		_, err := l.Refund(t.Context(), creditcore.Refund{UserID: alice, Amount: n, AppID: "app", EntryID: entry})
+		return err
+	}
+	if err := back("", 40); err != nil {
+		t.Fatal(err)
+	}
+	if err := back(charge.Entry.ID, 11); !errors.Is(err, creditcore.ErrRefundExceeds) {
+		t.Errorf("the charge again: %v", err)
+	}
+	if _, err := l.Compensate(t.Context(), charge); !errors.Is(err, creditcore.ErrRefundExceeds) {
+		t.Errorf("all of the charge: %v", err)
+	}
+	if err := back(charge.Entry.ID, 10); err != nil {
+		t.Errorf("the rest: %v", err)
+	}
+	l.wantAvailable(alice, 100)
+}
+
 // Others' charges cannot be refunded, nor grants.
 func TestRefundOfNoChargeOfTheUser(t *testing.T) {
 	t.Parallel()

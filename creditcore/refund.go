@@ -91,14 +91,18 @@ type charge struct {
 	Left      Amount // of it, that has not come back yet
 }
 
-// refundableTx finds the charge and checks that enough of it is left.
+// refundableTx finds the charge and checks that enough of it is left. What came
+// back without naming a charge came from all of the app's.
 func (s *Service) refundableTx(ctx context.Context, tx pgx.Tx, f Refund) (charge, error) {
 	var c charge
 	var err error
 	if f.EntryID != "" {
 		c, err = dbscope.TxRow[charge](ctx, tx,
 			`SELECT t.type, t.app_id, t.operation,
-			   (-t.amount - coalesce((SELECT sum(r.amount) FROM credits.transactions AS r WHERE r.reverses = t.id), 0))::bigint AS left
+			   least(-t.amount - coalesce((SELECT sum(r.amount) FROM credits.transactions AS r WHERE r.reverses = t.id), 0),
+			     CASE WHEN t.type = 'usage' THEN (
+			       SELECT sum(u.credits_used - u.credits_refunded) FROM credits.usage_stats AS u
+			       WHERE u.user_id = t.user_id AND u.app_id = t.app_id) END)::bigint AS left
 			 FROM credits.transactions AS t
 			 WHERE t.id = $1 AND t.user_id = $2 AND t.type IN ('usage', 'gift') AND t.amount < 0`, f.EntryID, f.UserID)
 	} else {
