@@ -390,7 +390,7 @@ func (d *driver) disturb(shared []string) {
 			return err
 		}
 		if d.rng.IntN(4) == 0 {
-			_, err = d.RefundTx(d.t.Context(), tx, creditcore.Refund{UserID: from, Amount: n, EntryID: r.Entry.ID})
+			_, err = d.RefundTx(d.t.Context(), tx, creditcore.Refund{UserID: from, Amount: n, EntryID: r.Entry.ID, Of: creditcore.Gift})
 			return err
 		}
 		_, err = d.GrantTx(d.t.Context(), tx, creditcore.Grant{UserID: to, Amount: n, Type: creditcore.Gift, Source: creditcore.SourceGift})

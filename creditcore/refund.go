@@ -11,12 +11,13 @@ import (
 )
 
 // Refund gives a charge back, in part or whole. EntryID names the charge; an
-// empty one means whatever the app has charged the user in all. Type is
-// Returned where empty.
+// empty one means whatever the app has charged the user in all. Of is the kind
+// of the charge, Usage where empty; Type is Returned where empty.
 type Refund struct {
 	UserID      string
 	Amount      Amount
 	EntryID     string
+	Of          EntryType
 	Type        EntryType
 	AppID       string
 	Description string
@@ -39,6 +40,9 @@ func (s *Service) Refund(ctx context.Context, f Refund) (r Receipt, err error) {
 // far as those have not expired; the rest is a lot of its own without an end. It fails with [ErrEntryNotFound], [ErrRefundExceeds],
 // [ErrAccountNotFound], [ErrKeyReused] or [ErrInvalid].
 func (s *Service) RefundTx(ctx context.Context, tx pgx.Tx, f Refund) (Receipt, error) {
+	if f.Of == "" {
+		f.Of = Usage
+	}
 	if f.Type == "" {
 		f.Type = Returned
 	}
@@ -104,7 +108,7 @@ func (s *Service) refundableTx(ctx context.Context, tx pgx.Tx, f Refund) (charge
 			       SELECT sum(u.credits_used - u.credits_refunded) FROM credits.usage_stats AS u
 			       WHERE u.user_id = t.user_id AND u.app_id = t.app_id) END)::bigint AS left
 			 FROM credits.transactions AS t
-			 WHERE t.id = $1 AND t.user_id = $2 AND t.type IN ('usage', 'gift') AND t.amount < 0`, f.EntryID, f.UserID)
+			 WHERE t.id = $1 AND t.user_id = $2 AND t.type = $3 AND t.amount < 0`, f.EntryID, f.UserID, string(f.Of))
 	} else {
 		c, err = dbscope.TxRow[charge](ctx, tx,
 			`SELECT 'usage' AS type, $2::text AS app_id, '' AS operation,

@@ -121,6 +121,24 @@ func TestGiftLifeOnTheWire(t *testing.T) {
 	}
 }
 
+// A reservation comes back by the gift alone: a back end that refunds it as if
+// it were a charge would leave the creator his credits and the code its own.
+func TestGiftReservationIsNoChargeToRefund(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	adaID, ada := s.member("ada@example.test")
+	_, bob := s.member("bob@example.test")
+	s.grant(adaID, 10)
+	made := s.gift(ada, map[string]any{"credits": 10})
+	reserved := s.list("/api/v1/credits/transactions?limit=1", ada)[0]["id"]
+	s.send("POST", refundURL, charge(10, "userId", adaID, "transactionId", reserved), asService).
+		status(404).message("Transaction not found")
+	s.send("POST", redeemURL(made), nil, bob).status(200)
+	if got := s.send("GET", "/api/v1/credits/balance", nil, ada).status(200).object(); got["balance"] != 0.0 {
+		t.Errorf("balance %v", got)
+	}
+}
+
 func TestGiftValidation(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -65,7 +65,7 @@ func (s *Service) returnTx(ctx context.Context, tx pgx.Tx, g stored, status Stat
 		return 0, err
 	}
 	_, err = s.ledger.RefundTx(ctx, tx, creditcore.Refund{
-		UserID: g.CreatorID, Amount: g.left(), EntryID: *g.ReservationID, AppID: "gift",
+		UserID: g.CreatorID, Amount: g.left(), EntryID: *g.ReservationID, Of: creditcore.Gift, AppID: "gift",
 		Description: description + string(g.Code), Metadata: metadata, InternalKey: "gift-return:" + g.ID,
 	})
 	return g.left(), err
