@@ -58,12 +58,15 @@ func keyOfMeter(key string, n int) string {
 
 // requestMark is what a key stands for: method, host, path, query and the
 // beginning of the body, which it reads and puts back, but not that of a
-// connection about to switch protocols. It is the client's request line, also
-// after handle_path or rewrite.
+// tunnel (RFC 9110, section 9.3.6), which has no end. It is the client's
+// request line, also after handle_path or rewrite.
+//
+// Upgrade tells nothing: whoever asks for one in vain is answered as without
+// it, and what has been upgraded came without a body.
 func requestMark(r *http.Request) (string, error) {
 	original := originalRequest(r)
 	mark := []string{original.Method, strings.ToLower(r.Host), original.URL.EscapedPath(), original.URL.RawQuery}
-	if r.Body == nil || r.Body == http.NoBody || isUpgrade(r) {
+	if r.Body == nil || r.Body == http.NoBody || r.Method == http.MethodConnect {
 		return strings.Join(mark, "\n"), nil
 	}
 	head, err := io.ReadAll(io.LimitReader(r.Body, markedBody))
@@ -90,11 +93,13 @@ type rejoined struct {
 }
 
 // withoutBoundary removes what browsers make up anew each time they send a
-// form (RFC 2046, section 5.1.1).
+// form, from the lines that it delimits parts with (RFC 2046, section 5.1.1):
+// anywhere else the same text is content.
 func withoutBoundary(h http.Header, body []byte) []byte {
 	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil || !strings.HasPrefix(mediaType, "multipart/") || params["boundary"] == "" {
 		return body
 	}
-	return bytes.ReplaceAll(body, []byte(params["boundary"]), nil)
+	lines := append([]byte("\r\n"), body...) // the first one, too, begins a line
+	return bytes.ReplaceAll(lines, []byte("\r\n--"+params["boundary"]), []byte("\r\n--"))
 }

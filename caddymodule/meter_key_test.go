@@ -98,6 +98,33 @@ func TestMeterKeyOfAnotherRequest(t *testing.T) {
 	p.wantAvailable(eve, 3000)
 }
 
+// Nothing that a client says about its body keeps the body out of the mark: one
+// charge would pay for any number of requests.
+func TestMeterKeyOfADisguisedBody(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	m := p.meter(&caddymodule.Meter{Credits: "5"})
+	for name, bodies := range map[string][2]struct{ body, header string }{
+		"upgrade": {{"a cat", "Upgrade: x"}, {"a dog", "Upgrade: x"}},
+		"boundary": {
+			{`{"prompt":"a cat"}`, `Content-Type: multipart/mixed; boundary="a cat"`},
+			{`{"prompt":"a dog"}`, `Content-Type: multipart/mixed; boundary="a dog"`},
+		},
+		"content like the boundary": {
+			{"--cat\r\n\r\ncat\r\n--cat--", "Content-Type: multipart/form-data; boundary=cat"},
+			{"--dog\r\n\r\ndog\r\n--dog--", "Content-Type: multipart/form-data; boundary=dog"},
+		},
+	} {
+		user := p.user(name, 8000)
+		for i, want := range []int{200, 422} {
+			x := send(t, m, keyed(user, "k", "POST", "/", bodies[i].body, bodies[i].header), answers(200))
+			if x.Code != want {
+				t.Errorf("%s: %q is %d, want %d", name, bodies[i].body, x.Code, want)
+			}
+		}
+	}
+}
+
 // What the meter has read of a body the upstream reads, too.
 func TestMeterKeepsTheBody(t *testing.T) {
 	t.Parallel()
