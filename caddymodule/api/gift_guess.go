@@ -35,18 +35,30 @@ func (c *call) guesses(trusted bool) guesses {
 	return g
 }
 
-// allowed fails with a [*problem] of status 429 once there were too many.
+// A question counts as a miss until it turns out to be none, or any number of
+// them could be asked at once. One that finds no place for all the others on
+// their way tries again that often, after guessPause each.
+const (
+	guessTries = 3
+	guessPause = 100 * time.Millisecond
+)
+
+// allowed counts a miss ahead, or fails with a [*problem] of status 429 where
+// there were too many. [guesses.known] takes it back.
 func (g guesses) allowed(ctx context.Context) error {
-	wait := time.Duration(0)
-	g.each(ctx, func(ctx context.Context, store limiter.Store, key string, rate limiter.Rate) error {
-		state, err := store.Peek(ctx, key, rate)
-		if err == nil && (state.Reached || state.Remaining == 0) {
-			wait = max(wait, time.Second, time.Unix(state.Reset, 0).Sub(g.call.api.Now()))
+	var wait time.Duration
+	for try := range guessTries {
+		if try > 0 {
+			select {
+			case <-time.After(guessPause):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
 		}
-		return err
-	})
-	if wait == 0 {
-		return nil
+		if wait = g.count(ctx, 1); wait == 0 {
+			return nil
+		}
+		g.known(ctx)
 	}
 	if f := g.call.api.Metrics.Limited; f != nil {
 		f(g.call.route.pattern())
@@ -55,12 +67,19 @@ func (g guesses) allowed(ctx context.Context) error {
 		text: "Too many unknown gift codes, rate limit exceeded. Please try again later."}
 }
 
-// missed counts a code that does not exist.
-func (g guesses) missed(ctx context.Context) {
+// known takes back a miss that was none.
+func (g guesses) known(ctx context.Context) { g.count(context.WithoutCancel(ctx), -1) }
+
+// count adds misses and returns how long it is until another one is allowed.
+func (g guesses) count(ctx context.Context, misses int64) (wait time.Duration) {
 	g.each(ctx, func(ctx context.Context, store limiter.Store, key string, rate limiter.Rate) error {
-		_, err := store.Get(ctx, key, rate)
+		state, err := store.Increment(ctx, key, misses, rate)
+		if err == nil && state.Reached {
+			wait = max(wait, time.Second, time.Unix(state.Reset, 0).Sub(g.call.api.Now()))
+		}
 		return err
 	})
+	return wait
 }
 
 // each runs fn for every key. Counters that are away refuse nobody, as with

@@ -55,15 +55,15 @@ func giftInfo(ctx context.Context, c *call, req giftInfoRequest) (giftInfoRespon
 	}, nil
 }
 
-// lookup finds a gift and counts the code that does not exist.
+// lookup finds a gift. The code that does not exist counts as a guess.
 func (c *call) lookup(ctx context.Context, code string, trusted bool) (gift.Info, error) {
 	guesses := c.guesses(trusted)
 	if err := guesses.allowed(ctx); err != nil {
 		return gift.Info{}, err
 	}
 	g, err := c.credits.Gifts.Lookup(ctx, c.payer(), code)
-	if errors.Is(err, gift.ErrNotFound) {
-		guesses.missed(ctx)
+	if !errors.Is(err, gift.ErrNotFound) {
+		guesses.known(ctx)
 	}
 	return g, err
 }

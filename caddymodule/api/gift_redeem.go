@@ -52,11 +52,12 @@ func redeemGift(ctx context.Context, c *call, req redeemRequest) (redeemResponse
 	}
 	r, err := c.credits.Gifts.Redeem(ctx, c.payer(), claim)
 	var refused gift.Refusal
+	isRefused := errors.As(err, &refused)
+	if refused != gift.Unknown {
+		guesses.known(ctx)
+	}
 	switch {
-	case errors.As(err, &refused):
-		if refused == gift.Unknown {
-			guesses.missed(ctx)
-		}
+	case isRefused:
 		return redeemResponse{Error: refused.Error()}, nil
 	case err != nil:
 		return redeemResponse{}, err

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -341,6 +342,30 @@ func TestGuessingCodes(t *testing.T) {
 	}
 	s.send("POST", known+"/redeem", nil, eve, from("198.51.100.99")).status(429)
 	s.send("POST", known+"/redeem", nil, eve, from("198.51.100.99"), asService).status(429)
+}
+
+// As many at once get no further than one after the other.
+func TestGuessingCodesAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withLimits(memory.NewStore()))
+	const most = 60
+	var unknown atomic.Int32
+	var begin, end sync.WaitGroup
+	begin.Add(1)
+	for i := range 4 * most {
+		end.Go(func() {
+			begin.Wait()
+			path := fmt.Sprintf("%s/AAA%c%c%c", giftsURL, 'A'+i/64, 'A'+i/8%8, 'A'+i%8)
+			if s.send("GET", path, nil, with("Test-Client", "192.0.2.1")).code == 404 {
+				unknown.Add(1)
+			}
+		})
+	}
+	begin.Done()
+	end.Wait()
+	if n := unknown.Load(); n == 0 || n > most {
+		t.Errorf("%d codes were looked up, want %d at most", n, most)
+	}
 }
 
 func TestGiftsBehindOneAddress(t *testing.T) {
