@@ -9,13 +9,8 @@ import (
 	"mana.how/edge/creditcore"
 )
 
-const (
-	// turnWait is how long a debit waits for others before it; with what the
-	// ledger then takes at most, a request waits less than five seconds.
-	turnWait = 800 * time.Millisecond
-	// ledgerWait bounds every other use of the ledger.
-	ledgerWait = 4500 * time.Millisecond
-)
+// ledgerWait bounds every use of the ledger that outlives the client.
+const ledgerWait = 4500 * time.Millisecond
 
 // charge is what a request that passes the meter owes. One of its methods is
 // called, once; an error is for the log.

@@ -63,9 +63,7 @@ func (v *metering) begin() error {
 // queue; a hold has to be known, to be released.
 func (v *metering) take(ledger *creditcore.Service, key, request string) (charge, error) {
 	if key == "" && v.CostFrom == "" {
-		ctx, stop := context.WithTimeout(v.r.Context(), turnWait)
-		defer stop()
-		receipt, err := ledger.Debit(ctx, creditcore.Debit{
+		receipt, err := ledger.Debit(v.r.Context(), creditcore.Debit{
 			UserID: v.userID, Amount: v.price, AppID: v.app(), Operation: v.Operation,
 			Description: v.description(), Metadata: v.metadata(),
 		})

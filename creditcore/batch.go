@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 )
 
 const (
@@ -12,6 +13,9 @@ const (
 	// maxBatches bounds the batches on their way at once. Few make them large:
 	// what arrives meanwhile shares the next commit.
 	maxBatches = 2
+	// turnWait bounds how long a debit waits for others before it; what is on
+	// its way has databaseWait.
+	turnWait = 800 * time.Millisecond
 )
 
 // batcher gathers debits that arrive while others are on their way. Nothing
@@ -32,7 +36,8 @@ func newBatcher(run func([]*debitItem)) *batcher {
 	return &batcher{run: run, waiting: make(map[string][]*debitItem), busy: make(map[string]bool)}
 }
 
-// do runs one debit with others. See [Service.Debit] for what ctx does.
+// do runs one debit with others. See [Service.Debit] for what ctx does; the
+// error of one that did not get its turn is ctx's cause.
 func (b *batcher) do(ctx context.Context, it *debitItem) (Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return Receipt{}, err
@@ -49,7 +54,7 @@ func (b *batcher) do(ctx context.Context, it *debitItem) (Receipt, error) {
 	case <-it.done:
 	case <-ctx.Done():
 		if b.withdraw(it) {
-			return Receipt{}, ctx.Err()
+			return Receipt{}, context.Cause(ctx)
 		}
 		<-it.done
 	}

@@ -228,6 +228,37 @@ func TestCancelledDebitIsNotCharged(t *testing.T) {
 	l.wantAvailable(alice, creditcore.Credits(4))
 }
 
+// Who waits behind others at a busy account hears in time that there is no
+// getting through, and is not charged.
+func TestDebitWaitsForItsTurnInBounds(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", creditcore.Credits(5))
+	err := dbscope.InTx(t.Context(), l.db.Pool, dbscope.System(), func(tx pgx.Tx) error {
+		if err := l.LockTx(t.Context(), tx, alice); err != nil {
+			return err
+		}
+		first := make(chan error, 1)
+		go func() {
+			_, err := l.debit(creditcore.Debit{UserID: alice, Amount: 1000})
+			first <- err
+		}()
+		time.Sleep(50 * time.Millisecond) // the first is on its way now
+		began := time.Now()
+		_, err := l.debit(creditcore.Debit{UserID: alice, Amount: 1000})
+		if took := time.Since(began); !errors.Is(err, creditcore.ErrUnavailable) || took > 3*time.Second {
+			t.Errorf("after %v: %v", took, err)
+		}
+		if err := <-first; !errors.Is(err, creditcore.ErrUnavailable) {
+			t.Errorf("the first: %v", err)
+		}
+		return errors.New("undo")
+	})
+	if err == nil || err.Error() != "undo" {
+		t.Fatal(err)
+	}
+}
+
 func TestLedgerIsAppendOnly(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
