@@ -229,6 +229,24 @@ func TestReconcileSubscriptions(t *testing.T) {
 	p.wantBalance("refunded", "0")
 }
 
+// An invoice may be paid long after it was written, by a debit or a card that
+// works at last: one that is open here is asked for at any rate.
+func TestReconcileInvoicePaidLate(t *testing.T) {
+	t.Parallel()
+	srv := priced(t)
+	p := newNewsstand(t, srv)
+	failed := srv.FailRenewal(p.subscribed(proMonthly))
+	p.deliver(failed...)
+	srv.Advance(10 * 24 * time.Hour)
+	p.wantBalance("unpaid", "500")
+	srv.Pay(failed.Object("invoice"))
+	if err := p.ReconcileSubscriptions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.wantBalance("paid", "1000")
+	p.audited()
+}
+
 // An invoice in another currency than ours grants nothing.
 func TestInvoiceOfAnotherCurrency(t *testing.T) {
 	t.Parallel()

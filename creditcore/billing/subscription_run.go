@@ -10,8 +10,12 @@ import (
 	"github.com/stripe/stripe-go/v85"
 )
 
-// runBatch bounds how many users one job looks at in one go.
-const runBatch = 200
+const (
+	// runBatch bounds how many users one job looks at in one go.
+	runBatch = 200
+	// collecting is how long Stripe may go on trying to get an invoice paid.
+	collecting = 60 * 24 * time.Hour
+)
 
 // runSubscriptions is one round of what is due every minute: it grants months
 // that have begun and ends the subscriptions of users who are gone.
@@ -60,8 +64,8 @@ func (s *Service) endOrphans(ctx context.Context) error {
 }
 
 // reconcileSubscriptions makes up for events that never came: invoices of the
-// last days that were paid, payments that went back, and subscriptions that
-// began or ought to have ended or been renewed.
+// last days that were paid, or that we know as open, payments that went back,
+// and subscriptions that began or ought to have ended or been renewed.
 func (s *Service) reconcileSubscriptions(ctx context.Context) error {
 	if s.stripe == nil {
 		return nil
@@ -108,7 +112,7 @@ func (s *Service) missedInvoices(ctx context.Context, since *stripe.RangeQueryPa
 		}
 		ids = append(ids, invoice.ID)
 	}
-	ids, err := s.unpaidInvoices(ctx, ids)
+	ids, err := s.unpaidInvoices(ctx, ids, s.now().Add(-collecting))
 	if err != nil {
 		return err
 	}

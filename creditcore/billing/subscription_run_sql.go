@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"time"
 
 	"mana.how/edge/internal/dbscope"
 )
@@ -87,8 +88,9 @@ func (s *Service) overdueSubscriptions(ctx context.Context) ([]string, error) {
 		LIMIT $2`, s.now().Add(-settling), runBatch)
 }
 
-// unpaidInvoices are those we have no row of, or not as paid.
-func (s *Service) unpaidInvoices(ctx context.Context, ids []string) ([]string, error) {
+// unpaidInvoices are those of ids that we have no row of, or not as paid, and
+// those written since that we know as open.
+func (s *Service) unpaidInvoices(ctx context.Context, ids []string, since time.Time) ([]string, error) {
 	return texts(ctx, s, system(), `
 		SELECT id AS text
 		FROM unnest($1::text[]) AS id
@@ -97,5 +99,14 @@ func (s *Service) unpaidInvoices(ctx context.Context, ids []string) ([]string, e
 			FROM subscriptions.invoices
 			WHERE stripe_invoice_id = id
 				AND status = 'paid'
-		)`, ids)
+		)
+		UNION
+		(
+			SELECT stripe_invoice_id
+			FROM subscriptions.invoices
+			WHERE status NOT IN ('paid', 'void')
+				AND created_at > $2
+			ORDER BY updated_at
+			LIMIT $3
+		)`, ids, since, runBatch)
 }
