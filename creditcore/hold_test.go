@@ -261,3 +261,49 @@ func TestCompensationIsOnce(t *testing.T) {
 	})
 	l.wantAvailable(alice, 10)
 }
+
+// What an open hold keeps of an expired lot goes with the hold, however that
+// ends: nothing of it is left for the next one, or said to be.
+func TestExpiredLotEndsWithItsHold(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	for name, end := range map[string]func(string) creditcore.Balance{
+		"settled": func(id string) creditcore.Balance {
+			r, err := l.Settle(t.Context(), id, 10, nil)
+			if err != nil {
+				t.Error(err)
+			}
+			return r.Balance
+		},
+		"released": func(id string) creditcore.Balance {
+			b, err := l.Release(t.Context(), id)
+			if err != nil {
+				t.Error(err)
+			}
+			return b
+		},
+		"expired": func(string) creditcore.Balance { return creditcore.Balance{} },
+	} {
+		user := l.user(name, 0)
+		l.grant(creditcore.Grant{UserID: user, Amount: 100, ExpiresAt: in(time.Hour)})
+		hold := creditcore.Hold{UserID: user, Amount: 100, Key: "k", Request: "r"}
+		h, err := l.Hold(t.Context(), hold)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.exec(`UPDATE credits.lots SET expires_at = now() WHERE user_id = $1`, user)
+		l.exec(`UPDATE credits.balances SET next_expiry = now() WHERE user_id = $1`, user)
+		if name == "expired" {
+			l.exec(`UPDATE credits.holds SET expires_at = now() WHERE user_id = $1`, user)
+		}
+		if b := end(h.ID); b.Available != 0 {
+			t.Errorf("%s: %s left", name, b.Available)
+		}
+		if name == "settled" {
+			continue
+		}
+		if _, err := l.Hold(t.Context(), hold); !short(err) {
+			t.Errorf("%s: held again: %v", name, err)
+		}
+	}
+}

@@ -393,7 +393,7 @@ BEGIN
 		IF known.state = 'open' AND known.expires_at <= moment THEN
 			PERFORM credits.expire_hold(known.id, moment);
 			known := NULL;
-			SELECT * INTO account FROM credits.balances AS b WHERE b.user_id = p_user;
+			SELECT * INTO account FROM credits.account(p_user); -- what it kept alive expires
 		ELSIF known.resolved_at < moment - interval '24 hours' THEN
 			UPDATE credits.holds AS h SET idempotency_key = NULL WHERE h.id = known.id; -- a retry does not come that late
 			known := NULL;
@@ -494,8 +494,8 @@ BEGIN
 		UPDATE credits.balances AS b
 		SET balance = b.balance - charged, total_spent = b.total_spent + charged, unburnt = b.unburnt + charged,
 		    held = b.held - freed, version = b.version + 1, sequence = b.sequence + (charged > 0)::int, updated_at = at
-		WHERE b.user_id = h.user_id
-		RETURNING b.* INTO account;
+		WHERE b.user_id = h.user_id;
+		SELECT * INTO account FROM credits.account(h.user_id);
 	ELSIF outcome = 'replayed' THEN
 		SELECT t.id INTO entry_id FROM credits.transactions AS t WHERE t.hold_id = p_hold;
 	END IF;
@@ -532,8 +532,8 @@ BEGIN
 		outcome := 'released';
 		UPDATE credits.holds AS o SET state = 'released', attempts = 0, resolved_at = moment WHERE o.id = p_hold;
 		UPDATE credits.balances AS b SET held = b.held - h.amount, version = b.version + 1, updated_at = moment
-		WHERE b.user_id = h.user_id
-		RETURNING b.* INTO account;
+		WHERE b.user_id = h.user_id;
+		SELECT * INTO account FROM credits.account(h.user_id);
 	END IF;
 	user_id := h.user_id;
 	balance := account.balance; held := account.held; total_earned := account.total_earned;
