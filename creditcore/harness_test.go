@@ -154,6 +154,13 @@ func concurrently(n int, call func(i int)) {
 
 func unique() string { return strings.ToLower(rand.Text()) }
 
+// due lets the time of the user's lots come, those that have an end.
+func (l *ledger) due(user string) {
+	l.t.Helper()
+	l.exec(`UPDATE credits.lots SET expires_at = now() WHERE user_id = $1 AND expires_at IS NOT NULL`, user)
+	l.exec(`UPDATE credits.balances SET next_expiry = now() WHERE user_id = $1`, user)
+}
+
 func in(d time.Duration) *time.Time {
 	t := time.Now().Add(d)
 	return &t

@@ -291,8 +291,7 @@ func TestExpiredLotEndsWithItsHold(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.exec(`UPDATE credits.lots SET expires_at = now() WHERE user_id = $1`, user)
-		l.exec(`UPDATE credits.balances SET next_expiry = now() WHERE user_id = $1`, user)
+		l.due(user)
 		if name == "expired" {
 			l.exec(`UPDATE credits.holds SET expires_at = now() WHERE user_id = $1`, user)
 		}

@@ -64,9 +64,9 @@ func TestExpiryTakesWhatIsLeft(t *testing.T) {
 	l := newLedger(t)
 	alice := l.user("alice", 0)
 	l.grant(creditcore.Grant{UserID: alice, Amount: 10, Reference: "kept"})
-	l.grant(creditcore.Grant{UserID: alice, Amount: 10, Reference: "short", ExpiresAt: in(300 * time.Millisecond)})
+	l.grant(creditcore.Grant{UserID: alice, Amount: 10, Reference: "short", ExpiresAt: in(time.Hour)})
 	l.spend(alice, 4)
-	time.Sleep(350 * time.Millisecond)
+	l.due(alice)
 	// 16 on paper, but 6 of them are gone: nobody had to run a job for that.
 	if _, err := l.debit(creditcore.Debit{UserID: alice, Amount: 11}); !short(err) {
 		t.Errorf("debit of expired credits: %v", err)
@@ -83,8 +83,8 @@ func TestBalanceExpiresWhatIsDue(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	alice := l.user("alice", 0)
-	l.grant(creditcore.Grant{UserID: alice, Amount: 10, ExpiresAt: in(50 * time.Millisecond)})
-	time.Sleep(60 * time.Millisecond)
+	l.grant(creditcore.Grant{UserID: alice, Amount: 10, ExpiresAt: in(time.Hour)})
+	l.due(alice)
 	l.wantAvailable(alice, 0)
 }
 
@@ -93,12 +93,12 @@ func TestExpiryLeavesHeldCredits(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	alice := l.user("alice", 0)
-	l.grant(creditcore.Grant{UserID: alice, Amount: 10, ExpiresAt: in(100 * time.Millisecond)})
+	l.grant(creditcore.Grant{UserID: alice, Amount: 10, ExpiresAt: in(time.Hour)})
 	h, err := l.Hold(t.Context(), creditcore.Hold{UserID: alice, Amount: 6})
 	if err != nil {
 		t.Fatal(err)
 	}
-	time.Sleep(120 * time.Millisecond)
+	l.due(alice)
 	if b := l.balance(alice); b.Available != 0 || b.Held != 6 {
 		t.Errorf("after the lot's time: %+v", b)
 	}
@@ -140,9 +140,9 @@ func TestRefundOfAnExpiredLotIsALotOfItsOwn(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	alice := l.user("alice", 0)
-	l.grant(creditcore.Grant{UserID: alice, Amount: 10, Reference: "short", ExpiresAt: in(100 * time.Millisecond)})
+	l.grant(creditcore.Grant{UserID: alice, Amount: 10, Reference: "short", ExpiresAt: in(time.Hour)})
 	r := l.spend(alice, 10)
-	time.Sleep(120 * time.Millisecond)
+	l.due(alice)
 	l.wantAvailable(alice, 0)
 	if _, err := l.Refund(t.Context(), creditcore.Refund{UserID: alice, Amount: 10, EntryID: r.Entry.ID}); err != nil {
 		t.Fatal(err)
