@@ -150,8 +150,11 @@ func (s *Service) Revoked(sessionID, userID string, issuedAt time.Time) bool {
 }
 
 // memorySpan is how far back revocations are kept in memory: every access
-// token issued before is expired by then, with slack for clocks.
-func (s *Service) memorySpan() time.Duration { return s.cfg.AccessTokenTTL + 5*time.Minute }
+// token issued before is expired by then and every session cached before is
+// forgotten, with slack for clocks.
+func (s *Service) memorySpan() time.Duration {
+	return max(s.cfg.AccessTokenTTL, recheckAfter+trustDuring) + 5*time.Minute
+}
 
 // apply honours a revocation on this edge: from now on nothing of it passes,
 // and its open streams end.
