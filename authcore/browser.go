@@ -102,7 +102,7 @@ func (s *Service) stale(c *cachedSession) bool {
 		return false
 	}
 	who, _ := c.subject()
-	return s.revoked.refuses(who.sessionID, who.userID, c.readTime())
+	return s.revoked.overtakes(who.sessionID, who.userID, c.readTime())
 }
 
 // sessionWithUser is the row both are read in.
@@ -217,7 +217,7 @@ func (s *Service) Bearer(_ context.Context, b BrowserSession) (string, Claims, e
 	if err != nil {
 		return "", Claims{}, err
 	}
-	claims := s.newClaims(who)
+	claims := s.newClaims(who, b.entry.readTime())
 	token, signature, err := signTokenApart(k, claims)
 	if err != nil {
 		return "", Claims{}, err

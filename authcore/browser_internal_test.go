@@ -1,6 +1,7 @@
 package authcore
 
 import (
+	"errors"
 	"testing"
 	"time"
 )
@@ -39,6 +40,55 @@ func TestRevocationOutlivesTheCache(t *testing.T) {
 				t.Errorf("token life %v: the session lives again %v after its end", ttl, clock.Sub(e.s.CreatedAt))
 				break
 			}
+		}
+	}
+}
+
+// A change of role that is heard of while a request stands between finding its
+// session and getting a token leaves no token with the old role behind.
+func TestBearerOfAnOvertakenSession(t *testing.T) {
+	t.Parallel()
+	s, clock, id, e := cachedSessionAt(t, Config{})
+	entry, hit := s.cachedSession(id, *clock)
+	if !hit {
+		t.Fatal("the session is not in memory")
+	}
+	*clock = clock.Add(time.Second)
+	s.apply(revocation{UserID: e.u.ID, Reason: reasonRoleChanged, CreatedAt: *clock})
+	*clock = clock.Add(time.Second)
+	token, claims, err := s.Bearer(t.Context(), BrowserSession{entry: entry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.Revoked(claims.SessionID, claims.Subject, claims.IssuedAt) {
+		t.Error("the gate lets the old role pass")
+	}
+	if _, err := s.Verify(t.Context(), token); !errors.Is(err, ErrInvalidToken) {
+		t.Errorf("the token with the old role: %v", err)
+	}
+}
+
+// Whether a cached session is overtaken does not hang on the database's clock.
+func TestCutOffByAnotherClock(t *testing.T) {
+	t.Parallel()
+	for name, skew := range map[string]time.Duration{"right": 0, "behind": -10 * time.Second, "ahead": 10 * time.Second} {
+		s, clock, id, e := cachedSessionAt(t, Config{})
+		*clock = clock.Add(2 * time.Second)
+		s.apply(revocation{UserID: e.u.ID, Reason: reasonRoleChanged, CreatedAt: clock.Add(skew)})
+		*clock = clock.Add(2 * time.Second)
+		if _, hit := s.cachedSession(id, *clock); hit {
+			t.Errorf("%s: what was read before the change of role is believed", name)
+		}
+		s.remember(id, packSession(e.u, e.s, *clock))
+		entry, hit := s.cachedSession(id, *clock)
+		if !hit {
+			t.Errorf("%s: what was read after the change of role is not believed", name)
+			continue
+		}
+		if token, _, err := s.Bearer(t.Context(), BrowserSession{entry: entry}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if _, err := s.Verify(t.Context(), token); err != nil {
+			t.Errorf("%s: the new role's token: %v", name, err)
 		}
 	}
 }

@@ -101,13 +101,36 @@ func (r *revocations) refuses(sessionID, userID string, issuedAt time.Time) bool
 	return ok && (cut.Barred || issuedAt.Unix() <= cut.At.Unix())
 }
 
-// issueAfter is the earliest second at which a new token of the user counts
-// as issued after his last cut-off.
-func (r *revocations) issueAfter(userID string, now time.Time) time.Time {
+// overtakes tells whether a cut-off was heard of after what is known of the
+// session and user was read, so that it may not be true any more. Both times
+// are by this edge's clock: that of the database may differ.
+func (r *revocations) overtakes(sessionID, userID string, readAt time.Time) bool {
+	if r.none() {
+		return false
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if r.deaf {
+		return true
+	}
+	if _, cut := r.sessions[sessionID]; cut {
+		return true
+	}
+	cut, ok := r.users[userID]
+	return ok && (cut.Barred || cut.Heard.After(readAt))
+}
+
+// issueTime is the time that a new token of the user bears, at the earliest
+// the second after his last cut-off. If he was read before that was heard of,
+// it is the cut-off itself: the token says what is over, and nobody takes it.
+func (r *revocations) issueTime(userID string, readAt, now time.Time) time.Time {
 	r.mu.RLock()
 	cut, ok := r.users[userID]
 	r.mu.RUnlock()
-	if ok && now.Unix() <= cut.At.Unix() {
+	switch {
+	case ok && cut.Heard.After(readAt):
+		return cut.At
+	case ok && now.Unix() <= cut.At.Unix():
 		return time.Unix(cut.At.Unix()+1, 0)
 	}
 	return now

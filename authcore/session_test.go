@@ -6,7 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"mana.how/edge/authcore"
+	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -269,6 +272,74 @@ func TestRoleChangeCutsOldTokens(t *testing.T) {
 	claims, err := s.Verify(t.Context(), after.AccessToken)
 	if err != nil || claims.Role != authcore.RoleAdmin {
 		t.Errorf("after the refresh: %+v, %v", claims, err)
+	}
+}
+
+// A change of role that overtakes a sign-in or a refresh under way leaves no
+// token with the old role behind.
+func TestRoleChangeOvertakesIssuing(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		lock  string // what the issuing statement waits for, after the account was read
+		issue func(*testing.T, *authcore.Service, authcore.Tokens) (authcore.Tokens, error)
+	}{
+		"sign-in": {`SELECT 1 FROM auth.accounts WHERE user_id = $1 FOR UPDATE`,
+			func(t *testing.T, s *authcore.Service, _ authcore.Tokens) (authcore.Tokens, error) {
+				return s.SignIn(t.Context(), phone, "ada@example.test", testPassword)
+			}},
+		"refresh": {`SELECT 1 FROM auth.refresh_families WHERE user_id = $1 FOR UPDATE`,
+			func(t *testing.T, s *authcore.Service, old authcore.Tokens) (authcore.Tokens, error) {
+				return s.Refresh(t.Context(), laptop, old.RefreshToken)
+			}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			db := pgtest.New(t)
+			s := edge(t, db)
+			u := register(t, s, "ada@example.test")
+			if _, err := s.SetRole(t.Context(), authcore.Operator{Name: "test"}, u.ID, authcore.RoleAdmin); err != nil {
+				t.Fatal(err)
+			}
+			before := signIn(t, s, laptop, "ada@example.test")
+
+			var issued authcore.Tokens
+			done := make(chan error, 1)
+			err := dbscope.InTx(t.Context(), db.Pool, dbscope.System(), func(tx pgx.Tx) error {
+				if _, err := tx.Exec(t.Context(), c.lock, u.ID); err != nil {
+					return err
+				}
+				go func() {
+					var err error
+					issued, err = c.issue(t, s, before)
+					done <- err
+				}()
+				eventually(t, 3*time.Second, "somebody waits for the lock", func() bool {
+					var waiting bool
+					err := tx.QueryRow(t.Context(), `SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted
+						AND pid <> pg_backend_pid() AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))`).Scan(&waiting)
+					return err == nil && waiting
+				})
+				_, err := s.SetRole(t.Context(), authcore.Operator{Name: "test"}, u.ID, authcore.RoleUser)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := <-done; err != nil {
+				t.Fatal(err)
+			}
+			claims, err := s.Verify(t.Context(), issued.AccessToken)
+			if err == nil && claims.Role != authcore.RoleUser {
+				t.Errorf("a token of role %s passes after the change to user", claims.Role)
+			}
+			renewed, err := s.Refresh(t.Context(), laptop, issued.RefreshToken)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if claims, err := s.Verify(t.Context(), renewed.AccessToken); err != nil || claims.Role != authcore.RoleUser {
+				t.Errorf("after the next refresh: role %s, %v", claims.Role, err)
+			}
+		})
 	}
 }
 

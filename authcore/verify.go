@@ -60,10 +60,10 @@ func (s *Service) claims(who subject, id string, issued, expires time.Time) Clai
 	}
 }
 
-// newClaims are those of a token made now.
-func (s *Service) newClaims(who subject) Claims {
+// newClaims are those of a token made now, for a subject read at a time before.
+func (s *Service) newClaims(who subject, readAt time.Time) Claims {
 	now := s.now()
-	return s.claims(who, newID(), s.revoked.issueAfter(who.userID, now).Truncate(time.Second),
+	return s.claims(who, newID(), s.revoked.issueTime(who.userID, readAt, now).Truncate(time.Second),
 		now.Add(s.cfg.AccessTokenTTL).Truncate(time.Second))
 }
 
@@ -76,11 +76,12 @@ func (s *Service) signer() (key, error) {
 	return k, nil
 }
 
-// accessToken signs a token for the user in the session.
-func (s *Service) accessToken(who subject) (string, error) {
+// accessToken signs a token for the user in the session, who was read at a
+// time before.
+func (s *Service) accessToken(who subject, readAt time.Time) (string, error) {
 	k, err := s.signer()
 	if err != nil {
 		return "", err
 	}
-	return signToken(k, s.newClaims(who))
+	return signToken(k, s.newClaims(who, readAt))
 }
