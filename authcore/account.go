@@ -36,22 +36,28 @@ func (s *Service) forgetUser(userID string) {
 }
 
 // ownPassword verifies the caller's current password under the same lockout
-// as sign-in, and returns the stored hash. It fails with [ErrNoPassword],
-// [ErrWrongPassword] or [*LockedError].
+// as sign-in, and returns the stored hash. Tries count by the sign-in that the
+// caller's session stems from: a cookie can be exchanged for any number of
+// sessions. It fails with [ErrNoPassword], [ErrWrongPassword] or
+// [*LockedError].
 func (s *Service) ownPassword(ctx context.Context, c Caller, password string) (string, error) {
-	type stored struct{ Password *string }
+	type stored struct {
+		Password *string
+		SignIn   string
+	}
 	r, err := row[stored](ctx, s, system(),
-		`SELECT a.password
+		`SELECT a.password, COALESCE(s.parent_id, $2) AS sign_in
 		 FROM auth.users AS u
 		 LEFT JOIN auth.accounts AS a ON a.user_id = u.id AND a.provider_id = 'credential'
-		 WHERE u.id = $1 AND `+usable, c.UserID)
+		 LEFT JOIN auth.sessions AS s ON s.id = $2 AND s.user_id = u.id
+		 WHERE u.id = $1 AND `+usable, c.UserID, c.SessionID)
 	if err != nil {
 		return "", notFound(err, ErrUserNotFound)
 	}
 	if r.Password == nil || *r.Password == "" {
 		return "", ErrNoPassword
 	}
-	account := s.lockout.account("session", c.SessionID)
+	account := s.lockout.account("session", r.SignIn)
 	if err := s.locked(ctx, account); err != nil {
 		return "", err
 	}
@@ -64,6 +70,10 @@ func (s *Service) ownPassword(ctx context.Context, c Caller, password string) (s
 			return "", err
 		}
 		return "", ErrWrongPassword
+	}
+	// Tries that were under way while the session got locked tell nothing.
+	if err := s.locked(ctx, account); err != nil {
+		return "", err
 	}
 	if err := s.lockout.clear(ctx, account); err != nil {
 		s.log.Warn("clear wrong tries", "error", err)

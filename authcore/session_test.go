@@ -253,6 +253,33 @@ func TestLockoutSparesTheOwnersDevice(t *testing.T) {
 	}
 }
 
+// Who holds a cookie may exchange it as often as he likes, but does not get ten
+// more tries at the password each time.
+func TestLockoutCountsExchangedSessionsTogether(t *testing.T) {
+	t.Parallel()
+	s := edge(t, pgtest.New(t))
+	register(t, s, "ada@example.test")
+	browser, err := s.SignInBrowser(t.Context(), laptop, "ada@example.test", testPassword, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var locked *authcore.LockedError
+	for n := range 20 {
+		app, err := s.Exchange(t.Context(), phone, []string{cookieOf(s, browser.Token)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.ChangePassword(t.Context(), callerOf(t, s, app.AccessToken), "a wrong password", "another long password")
+		if errors.As(err, &locked) {
+			return
+		}
+		if !errors.Is(err, authcore.ErrWrongPassword) {
+			t.Fatalf("try %d: %v", n+1, err)
+		}
+	}
+	t.Error("20 wrong tries, and no lock")
+}
+
 func TestRoleChangeCutsOldTokens(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
