@@ -71,10 +71,26 @@ func (s *Service) createSession(ctx context.Context, client Client, n newSession
 }
 
 // revoke ends the live sessions that the condition on `s` selects, with those
-// that were derived from them, and announces it. Families are locked before
+// that were derived from them, and announces it. It returns how many ended.
+func (s *Service) revoke(ctx context.Context, e event, reason, condition string, args ...any) (int, error) {
+	ended, err := s.revokeSeen(ctx, e, reason, condition, args...)
+	if err != nil || len(ended) == 0 {
+		return 0, err
+	}
+	// A session that was being derived from one of them held it locked until
+	// it was there, unseen by the statement that waited. From now on none can.
+	ids := make([]string, len(ended))
+	for i, rev := range ended {
+		ids[i] = *rev.SessionID
+	}
+	late, err := s.revokeSeen(context.WithoutCancel(ctx), e, reason, `s.id = ANY($1::text[])`, ids)
+	return len(ended) + len(late), err
+}
+
+// revokeSeen ends what is there when it begins. Families are locked before
 // sessions, as in [Service.Refresh]; should two revocations of many sessions
 // still meet head-on, the loser tries again.
-func (s *Service) revoke(ctx context.Context, e event, reason, condition string, args ...any) (int, error) {
+func (s *Service) revokeSeen(ctx context.Context, e event, reason, condition string, args ...any) ([]revocation, error) {
 	args = append(args, reason)
 	args = append(args, e.args()...)
 	n := len(args) - 6
@@ -110,10 +126,10 @@ func (s *Service) revoke(ctx context.Context, e event, reason, condition string,
 		revs, err = rows[revocation](ctx, s, system(), statement, args...)
 	}
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	s.announce(ctx, revs)
-	return len(revs), nil
+	return revs, nil
 }
 
 // arg is the placeholder of the nth argument.

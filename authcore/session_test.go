@@ -128,6 +128,63 @@ func TestBrowserSessionAndExchange(t *testing.T) {
 	}
 }
 
+// An exchange that is under way when its browser session is signed out does not
+// leave an app session behind.
+func TestSignOutOvertakesExchange(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	u := register(t, s, "ada@example.test")
+	browser, err := s.SignInBrowser(t.Context(), laptop, "ada@example.test", testPassword, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var app authcore.Tokens
+	exchanged, signedOut := make(chan error, 1), make(chan error, 1)
+	err = dbscope.InTx(t.Context(), db.Pool, dbscope.System(), func(tx pgx.Tx) error {
+		waiting := func(want int64) {
+			t.Helper()
+			eventually(t, 3*time.Second, "statements wait for each other", func() bool {
+				var n int64
+				err := tx.QueryRow(t.Context(), `SELECT count(*) FROM pg_locks AS l
+					WHERE NOT l.granted AND (pg_backend_pid() = ANY(pg_blocking_pids(l.pid)) OR EXISTS (
+						SELECT 1 FROM unnest(pg_blocking_pids(l.pid)) AS b WHERE pg_backend_pid() = ANY(pg_blocking_pids(b))))`).Scan(&n)
+				return err == nil && n == want
+			})
+		}
+		// The exchange has locked the browser session by then, the sign-out waits for that.
+		if _, err := tx.Exec(t.Context(), `SELECT 1 FROM auth.users WHERE id = $1 FOR NO KEY UPDATE`, u.ID); err != nil {
+			return err
+		}
+		go func() {
+			var err error
+			app, err = s.Exchange(t.Context(), laptop, []string{cookieOf(s, browser.Token)})
+			exchanged <- err
+		}()
+		waiting(1)
+		go func() {
+			signedOut <- s.SignOut(t.Context(), laptop, authcore.SignOut{CookieTokens: []string{browser.Token}})
+		}()
+		waiting(2)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-signedOut; err != nil {
+		t.Fatal(err)
+	}
+	if err := <-exchanged; err != nil {
+		return // the sign-out came first: nothing is left to outlive it
+	}
+	if _, err := s.Verify(t.Context(), app.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+		t.Errorf("the app's access token: %v", err)
+	}
+	if _, err := s.Refresh(t.Context(), laptop, app.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
+		t.Errorf("the app's refresh token: %v", err)
+	}
+}
+
 func TestSessionsListAndRevoke(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
