@@ -77,7 +77,7 @@ func isPreflight(r *http.Request) bool {
 	}
 	for name := range r.Header {
 		switch name {
-		case "Authorization", "Cookie", "X-Api-Key":
+		case "Authorization", "Cookie", "X-Api-Key", "Upgrade":
 			return false
 		}
 		if plain := strings.ReplaceAll(strings.ToLower(name), "_", "-"); strings.HasPrefix(plain, "x-http-method") ||

@@ -35,7 +35,9 @@ const startWait = 4 * time.Second
 // bearer token that verifies, also if he came with a cookie. Values are
 // visible ASCII; other bytes and `%` are percent-encoded. Whatever the client
 // sent under these names, or a name an upstream may confuse with them, is
-// removed, and so are the edge's own cookies.
+// removed, and so are the edge's own cookies. Connections are upgraded to
+// WebSockets and to nothing else: another protocol could carry requests that no
+// gate has seen.
 //
 // The same is told by the placeholders `{http.auth.user.id}`,
 // `{http.auth.user.email}`, `{http.auth.user.role}`,

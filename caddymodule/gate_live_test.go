@@ -167,6 +167,15 @@ func newUpstream(t *testing.T) *upstream {
 		_, _ = io.Copy(conn, rw)
 		u.left <- "socket"
 	})
+	mux.HandleFunc("/switch", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header["Upgrade"] == nil {
+			return
+		}
+		if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+			defer conn.Close()
+			fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: %s\r\n\r\n", r.Header["Upgrade"][0])
+		}
+	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.CloseClientConnections)
 	t.Cleanup(server.Close)
@@ -211,6 +220,42 @@ func TestLiveStreamsEndWithTheSession(t *testing.T) {
 	}
 	bystander.wantEnd(t, "the cookie's socket")
 	byCookie.wantEnd(t, "the cookie's events")
+}
+
+// An app that switches to HTTP/2 in clear, or to TLS, would take requests from
+// the same connection that passed no gate, with any identity in them. It is
+// not asked to.
+func TestLiveOnlyWebSocketsAreUpgraded(t *testing.T) {
+	l := startLive(t, "", "@get method GET\nmana_auth @get optional\n@rest not method GET\nmana_auth @rest")
+	preflight := "Origin: https://evil.test\r\nAccess-Control-Request-Method: GET\r\n"
+	for _, c := range []struct {
+		request string
+		status  int
+	}{
+		{"GET|Upgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n", 200},
+		{"GET|Upgrade: H2C\r\n", 200},
+		{"GET|Upgrade: TLS/1.0\r\n", 200},
+		{"GET|Upgrade: h2c, websocket\r\n", 200},
+		{"GET|Upgrade: websocket\r\nUpgrade: h2c\r\n", 200},
+		{"OPTIONS|Upgrade: h2c\r\n" + preflight, 200},
+		{"OPTIONS|Upgrade: websocket\r\n" + preflight, 401},
+		{"GET|Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n", 101},
+	} {
+		method, headers, _ := strings.Cut(c.request, "|")
+		conn, err := net.Dial("tcp", l.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+		fmt.Fprintf(conn, "%s /switch HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\n%s\r\n", method, l.host, headers)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		conn.Close()
+		if err != nil {
+			t.Errorf("%q: %v", c.request, err)
+		} else if resp.StatusCode != c.status {
+			t.Errorf("%q: status %d, want %d", c.request, resp.StatusCode, c.status)
+		}
+	}
 }
 
 // stream is an open connection of which one line has been read.

@@ -49,7 +49,9 @@ func fold(c byte) byte {
 // stripIdentity removes every alias of an identity header from the request:
 // from its header, from its trailer, now and when the body has been read, and
 // from the names that Connection declares hop-by-hop (RFC 9110, section
-// 7.6.1), by which a client could make a proxy drop what the gate sealed.
+// 7.6.1), by which a client could make a proxy drop what the gate sealed. And
+// it keeps the upstream from being asked to speak another protocol that can
+// carry identity headers.
 func stripIdentity(r *http.Request) {
 	for name := range r.Header {
 		if namesIdentity(name) {
@@ -59,11 +61,23 @@ func stripIdentity(r *http.Request) {
 	if values, ok := r.Header["Connection"]; ok {
 		stripConnection(r.Header, values)
 	}
+	stripUpgrade(r.Header)
 	if len(r.Trailer) > 0 {
 		stripTrailer(r.Trailer)
 		if r.Body != nil {
 			r.Body = &trailerStripper{ReadCloser: r.Body, trailer: r.Trailer}
 		}
+	}
+}
+
+// stripUpgrade leaves no upgrade but one to a WebSocket. Whoever switches an
+// upstream to HTTP/2 in clear or to TLS talks to it through the connection as
+// he likes, past every gate. A server may ignore an upgrade (RFC 9110, section
+// 7.8), so the request goes on without.
+func stripUpgrade(h http.Header) {
+	if values, ok := h["Upgrade"]; ok && (len(values) != 1 || !strings.EqualFold(values[0], "websocket")) {
+		delete(h, "Upgrade")
+		delete(h, "Http2-Settings")
 	}
 }
 
