@@ -152,7 +152,8 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	stripIdentity(r)
 	before := passageOf(r.Context())
 	if before != nil && before.userID != "" {
-		before = &passage{Context: r.Context(), cookies: before.cookies} // the last gate decides
+		before.who = identity{} // the last gate decides, for the placeholders too
+		before = &passage{Context: r.Context(), cookies: before.cookies}
 		r = r.WithContext(before)
 	}
 	if isPreflight(r) {

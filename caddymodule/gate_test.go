@@ -418,6 +418,55 @@ func TestGateCrossSite(t *testing.T) {
 	wantSealed(t, up, ada, ada.tokens.SessionID)
 }
 
+// Of two gates the last decides: placeholders do not name whom its headers
+// leave out.
+func TestLastGateDecidesPlaceholders(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada, bob := newPerson(t, s, "ada@example.test", "user"), newPerson(t, s, "bob@example.test", "admin")
+	first, second := gate(s, new(caddymodule.Gate)), gate(s, &caddymodule.Gate{Optional: true})
+	for name, c := range map[string]struct {
+		between func(*http.Request)
+		want    string
+	}{
+		"the same":   {func(*http.Request) {}, ada.user.ID},
+		"a guest":    {func(r *http.Request) { r.Header.Del("Authorization") }, ""},
+		"who is out": {func(r *http.Request) { r.Header.Set("Authorization", "Bearer expired") }, ""},
+		"another":    {func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+bob.tokens.AccessToken) }, bob.user.ID},
+	} {
+		reached := false
+		_, _ = serve(t, chain{first, c.between, second, func(r *http.Request) {
+			reached = true
+			repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+			id, _ := repl.GetString("http.auth.user.id")
+			if id != c.want || r.Header.Get("X-Mana-User-Id") != c.want {
+				t.Errorf("%s: placeholder %q, header %q, want %q", name, id, r.Header.Get("X-Mana-User-Id"), c.want)
+			}
+		}}, ask("GET", "/", "Authorization: Bearer "+ada.tokens.AccessToken))
+		if !reached {
+			t.Errorf("%s: the upstream was not reached", name)
+		}
+	}
+}
+
+// chain is two gates, with something done to the request after each.
+type chain struct {
+	first   *caddymodule.Gate
+	between func(*http.Request)
+	second  *caddymodule.Gate
+	after   func(*http.Request)
+}
+
+func (c chain) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	return c.first.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+		c.between(r)
+		return c.second.ServeHTTP(w, r, caddyhttp.HandlerFunc(func(w http.ResponseWriter, r *http.Request) error {
+			c.after(r)
+			return next.ServeHTTP(w, r)
+		}))
+	}))
+}
+
 func TestGatePreflight(t *testing.T) {
 	t.Parallel()
 	s := gateService(t, pgtest.New(t))

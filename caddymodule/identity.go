@@ -163,10 +163,11 @@ func (id *identity) seal(h http.Header) {
 	}
 }
 
-// placeholder is a [caddy.ReplacerFunc]: it makes {http.auth.user.*} known.
+// placeholder is a [caddy.ReplacerFunc]: it makes {http.auth.user.*} known,
+// once there is a user.
 func (id *identity) placeholder(key string) (any, bool) {
 	field, ok := strings.CutPrefix(key, "http.auth.user.")
-	if !ok {
+	if !ok || id[0] == "" {
 		return nil, false
 	}
 	for i, name := range identityPlaceholders {
