@@ -3,10 +3,8 @@ package main_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -43,9 +41,11 @@ func TestKilledUnderLoad(t *testing.T) {
 		func() { _ = e.edge.Process.Kill() },
 		func() { killAll(t, e) },
 	} {
-		stop := load(t, e, users)
-		accounts, acknowledged := enrol(t, e, round)
-		time.Sleep(time.Second)
+		var begun sync.WaitGroup
+		stop := load(t, e, users, &begun)
+		accounts, acknowledged := enrol(t, e, round, &begun)
+		begun.Wait()
+		time.Sleep(500 * time.Millisecond)
 		killed := time.Now()
 		kill()
 		<-e.exited
@@ -98,12 +98,16 @@ type chain struct {
 	unanswered      bool // the last refresh got no answer
 }
 
-// load keeps the chains turning until stop, or until the edge is gone.
-func load(t testing.TB, e *Edge, users []*chain) (stop func()) {
+// load keeps the chains turning until stop, or until the edge is gone. begun
+// waits for the first refresh of each.
+func load(t testing.TB, e *Edge, users []*chain, begun *sync.WaitGroup) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	for i, u := range users {
+		begun.Add(1)
 		wg.Go(func() {
+			first := sync.OnceFunc(begun.Done)
+			defer first()
 			client := e.client()
 			defer client.CloseIdleConnections()
 			for n := 0; ctx.Err() == nil; n++ {
@@ -123,6 +127,7 @@ func load(t testing.TB, e *Edge, users []*chain) (stop func()) {
 				}
 				u.access, u.refresh = a.Text("accessToken"), a.Text("refreshToken")
 				u.rotations++
+				first()
 			}
 		})
 	}
@@ -133,12 +138,15 @@ func load(t testing.TB, e *Edge, users []*chain) (stop func()) {
 }
 
 // enrol makes accounts, a few at most, until the edge is gone. Those whose
-// making was answered can be read once done is closed.
-func enrol(t testing.TB, e *Edge, round int) (accounts *[]string, done <-chan struct{}) {
+// making was answered can be read once done is closed. begun waits for the first.
+func enrol(t testing.TB, e *Edge, round int, begun *sync.WaitGroup) (accounts *[]string, done <-chan struct{}) {
 	accounts = new([]string)
 	end := make(chan struct{})
+	begun.Add(1)
 	go func() {
 		defer close(end)
+		first := sync.OnceFunc(begun.Done)
+		defer first()
 		client := e.client()
 		defer client.CloseIdleConnections()
 		for i := range 5 {
@@ -153,6 +161,7 @@ func enrol(t testing.TB, e *Edge, round int) (accounts *[]string, done <-chan st
 				return
 			}
 			*accounts = append(*accounts, email)
+			first()
 		}
 	}()
 	return accounts, end
@@ -174,33 +183,4 @@ func killAll(t testing.TB, e *Edge) {
 	if err := syscall.Kill(postmaster, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		t.Fatal(err)
 	}
-}
-
-// try is send for who expects that there may be no answer.
-func try(ctx context.Context, client *http.Client, method, url string, body any, headers ...string) (Answer, error) {
-	var reader io.Reader
-	if body != nil {
-		text, err := json.Marshal(body)
-		if err != nil {
-			return Answer{}, err
-		}
-		reader = bytes.NewReader(text)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, url, reader)
-	if err != nil {
-		return Answer{}, err
-	}
-	if body != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
-	for i := 0; i+1 < len(headers); i += 2 {
-		request.Header.Set(headers[i], headers[i+1])
-	}
-	response, err := client.Do(request)
-	if err != nil {
-		return Answer{}, err
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(response.Body)
-	return Answer{Response: response, Body: text}, err
 }

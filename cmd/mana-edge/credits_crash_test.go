@@ -106,6 +106,11 @@ func TestKillUnderMeteredLoad(t *testing.T) {
 	for round := range rounds {
 		ctx, cancel := context.WithCancel(t.Context())
 		var load sync.WaitGroup
+		stop := func() {
+			cancel()
+			load.Wait()
+		}
+		t.Cleanup(stop) // where the test ends early
 		for _, m := range clients {
 			for range 4 {
 				load.Go(func() { m.run(ctx, t, e.AppURL()) })
@@ -120,8 +125,7 @@ func TestKillUnderMeteredLoad(t *testing.T) {
 			time.Sleep(500 * time.Millisecond) // the load goes on meanwhile
 		}
 		time.Sleep(300 * time.Millisecond)
-		cancel()
-		load.Wait()
+		stop()
 		e.awaitReady(t)
 	}
 
@@ -199,23 +203,5 @@ func (e *Edge) killDatabase(t testing.TB) {
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// awaitReady waits until the running edge is ready again.
-func (e *Edge) awaitReady(t testing.TB) {
-	t.Helper()
-	client := e.client()
-	for deadline := time.Now().Add(startTimeout); ; time.Sleep(50 * time.Millisecond) {
-		response, err := client.Get(e.Auth() + "/health/ready")
-		if err == nil {
-			_ = response.Body.Close()
-			if response.StatusCode == http.StatusOK {
-				return
-			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not ready again after %v: %v", startTimeout, err)
-		}
 	}
 }

@@ -215,23 +215,31 @@ func (e *Edge) start(t testing.TB) {
 	e.exited = make(chan error, 1)
 	go func(cmd *exec.Cmd, exited chan<- error) { exited <- cmd.Wait() }(e.edge, e.exited)
 
+	e.awaitReady(t)
+}
+
+// awaitReady returns once /health/ready answers 200 and every site has its
+// certificate: Caddy issues them one by one, after it has begun to listen.
+func (e *Edge) awaitReady(t testing.TB) {
+	t.Helper()
 	client := e.client()
-	for deadline := time.Now().Add(startTimeout); ; time.Sleep(50 * time.Millisecond) {
-		select {
-		case err := <-e.exited:
-			e.exited <- err
-			t.Fatalf("mana-edge ended while starting: %v\n%s", err, e.log)
-		default:
-		}
-		resp, err := client.Get(e.Auth() + "/health/ready")
-		if err == nil {
-			_ = resp.Body.Close()
-			if resp.StatusCode == http.StatusOK {
-				return
+	defer client.CloseIdleConnections()
+	deadline := time.Now().Add(startTimeout)
+	for _, url := range []string{e.Auth() + "/health/ready", e.AppURL() + "/", e.Notes() + "/"} {
+		for {
+			a, err := try(t.Context(), client, http.MethodGet, url, nil)
+			if err == nil && a.StatusCode < http.StatusInternalServerError {
+				break
 			}
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("mana-edge is not ready after %v: %v\n%s", startTimeout, err, e.log)
+			select {
+			case err := <-e.exited:
+				e.exited <- err
+				t.Fatalf("mana-edge ended while starting: %v\n%s", err, e.log)
+			case <-time.After(50 * time.Millisecond):
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("%s is not ready after %v: %v, %s\n%s", url, startTimeout, err, a.Body, e.log)
+			}
 		}
 	}
 }
@@ -359,17 +367,26 @@ func (a Answer) Text(member string) string {
 // send makes one request. body is sent as JSON unless nil; headers are pairs.
 func send(t testing.TB, client *http.Client, method, url string, body any, headers ...string) Answer {
 	t.Helper()
+	a, err := try(t.Context(), client, method, url, body, headers...)
+	if err != nil {
+		t.Fatalf("%s %s: %v", method, url, err)
+	}
+	return a
+}
+
+// try is send for goroutines, which may not end the test, and for edges that may be gone.
+func try(ctx context.Context, client *http.Client, method, url string, body any, headers ...string) (Answer, error) {
 	var reader io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
 		if err != nil {
-			t.Fatal(err)
+			return Answer{}, err
 		}
 		reader = bytes.NewReader(text)
 	}
-	request, err := http.NewRequestWithContext(t.Context(), method, url, reader)
+	request, err := http.NewRequestWithContext(ctx, method, url, reader)
 	if err != nil {
-		t.Fatal(err)
+		return Answer{}, err
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
@@ -379,14 +396,11 @@ func send(t testing.TB, client *http.Client, method, url string, body any, heade
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		t.Fatalf("%s %s: %v", method, url, err)
+		return Answer{}, err
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatalf("%s %s: %v", method, url, err)
-	}
-	return Answer{Response: response, Body: text}
+	return Answer{Response: response, Body: text}, err
 }
 
 // want fails the test unless the answer has this status.

@@ -123,9 +123,11 @@ func underLoad(t *testing.T, e *Edge, browser *http.Client, access string, fn fu
 			})
 		}
 	}
-	fn()
-	cancel()
-	wg.Wait()
+	func() {
+		defer wg.Wait() // also where fn ends the test
+		defer cancel()
+		fn()
+	}()
 	return served.Load()
 }
 

@@ -41,13 +41,23 @@ func signIn(t testing.TB, e *Edge, browser *http.Client, email string) {
 // refusedWithin asks until the answer is 401.
 func refusedWithin(t testing.TB, limit time.Duration, client *http.Client, url string, headers ...string) {
 	t.Helper()
+	if err := refusal(t.Context(), limit, client, url, headers...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// refusal waits until the answer is 401.
+func refusal(ctx context.Context, limit time.Duration, client *http.Client, url string, headers ...string) error {
 	for deadline := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
-		a := send(t, client, http.MethodGet, url, nil, headers...)
+		a, err := try(ctx, client, http.MethodGet, url, nil, headers...)
+		if err != nil {
+			return err
+		}
 		if a.StatusCode == http.StatusUnauthorized {
-			return
+			return nil
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%s still answers %d, %v after the session ended: %s", url, a.StatusCode, limit, a.Body)
+			return fmt.Errorf("%s still answers %d, %v after the session ended: %s", url, a.StatusCode, limit, a.Body)
 		}
 	}
 }
