@@ -322,6 +322,9 @@ func (e *Edge) reload(t testing.TB) {
 	e.run(t, "reload", "--config", e.config, "--adapter", "caddyfile", "--address", fmt.Sprintf("127.0.0.1:%d", e.Admin))
 }
 
+// adminClient keeps no connection: each reload ends those of the admin endpoint.
+var adminClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+
 // client is a browser of its own: cookies, no redirects followed, every name
 // under .localhost on this machine.
 func (e *Edge) client() *http.Client {

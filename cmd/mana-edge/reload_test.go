@@ -168,7 +168,7 @@ func (e *Edge) load(t testing.TB) Answer {
 		t.Fatal(err)
 	}
 	request.Header.Set("Content-Type", "text/caddyfile")
-	response, err := http.DefaultClient.Do(request)
+	response, err := adminClient.Do(request)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +186,7 @@ var stackCount = regexp.MustCompile(`(?m)^(\d+) @ `)
 // which reverse_proxy keeps for two minutes.
 func working(t testing.TB, e *Edge) (n int) {
 	t.Helper()
-	a := want(t, send(t, http.DefaultClient, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/goroutine?debug=1", e.Admin), nil), http.StatusOK)
+	a := want(t, send(t, adminClient, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/goroutine?debug=1", e.Admin), nil), http.StatusOK)
 	for _, stack := range strings.Split(string(a.Body), "\n\n") {
 		m := stackCount.FindStringSubmatch(stack)
 		if m == nil || strings.Contains(stack, "net/http.(*persistConn)") {

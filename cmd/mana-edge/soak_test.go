@@ -125,7 +125,7 @@ var goroutineTotal = regexp.MustCompile(`goroutine profile: total (\d+)`)
 // goroutines asks the edge's admin endpoint.
 func goroutines(t testing.TB, e *Edge) int {
 	t.Helper()
-	a := want(t, send(t, http.DefaultClient, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/goroutine?debug=1", e.Admin), nil), http.StatusOK)
+	a := want(t, send(t, adminClient, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/debug/pprof/goroutine?debug=1", e.Admin), nil), http.StatusOK)
 	m := goroutineTotal.FindSubmatch(a.Body)
 	if m == nil {
 		t.Fatalf("no total in the goroutine profile: %.100s", a.Body)
