@@ -319,8 +319,22 @@ func (e *Edge) run(t testing.TB, args ...string) string {
 // reload hands the current Caddyfile to the running edge.
 func (e *Edge) reload(t testing.TB) {
 	t.Helper()
-	e.run(t, "reload", "--config", e.config, "--adapter", "caddyfile", "--address", fmt.Sprintf("127.0.0.1:%d", e.Admin))
+	for try := 1; ; try++ {
+		cmd := e.command(t.Context(), "reload", "--config", e.config, "--adapter", "caddyfile", "--address", fmt.Sprintf("127.0.0.1:%d", e.Admin))
+		out, err := cmd.CombinedOutput()
+		if err == nil {
+			return
+		}
+		if try == loadTries || !bytes.Contains(out, []byte("EOF")) && !bytes.Contains(out, []byte("connection reset")) {
+			t.Fatalf("reload: %v\n%s", err, out)
+		}
+	}
 }
+
+// loadTries is how often a config is handed over. Each load replaces the
+// listener of the admin endpoint, and a connection that nobody had accepted
+// from the one before is lost with it, unread.
+const loadTries = 3
 
 // adminClient keeps no connection: each reload ends those of the admin endpoint.
 var adminClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}

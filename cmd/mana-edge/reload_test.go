@@ -163,21 +163,21 @@ func (e *Edge) load(t testing.TB) Answer {
 		t.Fatal(err)
 	}
 	url := fmt.Sprintf("http://127.0.0.1:%d/load", e.Admin)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(text))
-	if err != nil {
-		t.Fatal(err)
+	for try := 1; ; try++ {
+		response, err := adminClient.Post(url, "text/caddyfile", bytes.NewReader(text))
+		if err != nil {
+			if try == loadTries {
+				t.Fatal(err)
+			}
+			continue
+		}
+		defer response.Body.Close()
+		body, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return Answer{Response: response, Body: body}
 	}
-	request.Header.Set("Content-Type", "text/caddyfile")
-	response, err := adminClient.Do(request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return Answer{Response: response, Body: body}
 }
 
 var stackCount = regexp.MustCompile(`(?m)^(\d+) @ `)
