@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // Profile reads the caller's account, or [ErrUserNotFound].
@@ -18,7 +20,7 @@ func (s *Service) UpdateProfile(ctx context.Context, c Caller, change ProfileCha
 	if change.Name != nil && strings.TrimSpace(*change.Name) == "" {
 		return User{}, fmt.Errorf("%w: name is empty", ErrInvalidInput)
 	}
-	u, err := row[User](ctx, s, scopeOf(c),
+	u, err := dbscope.One[User](ctx, s.db, scopeOf(c),
 		`UPDATE auth.users AS u
 		 SET name = COALESCE($2::text, u.name), image = COALESCE($3::text, u.image), updated_at = now()
 		 WHERE u.id = $1 AND `+usable+`
@@ -45,7 +47,7 @@ func (s *Service) ownPassword(ctx context.Context, c Caller, password string) (s
 		Password *string
 		SignIn   string
 	}
-	r, err := row[stored](ctx, s, system(),
+	r, err := dbscope.One[stored](ctx, s.db, system(),
 		`SELECT a.password, COALESCE(s.parent_id, $2) AS sign_in
 		 FROM auth.users AS u
 		 LEFT JOIN auth.accounts AS a ON a.user_id = u.id AND a.provider_id = 'credential'
@@ -97,7 +99,7 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, current, next st
 		return err
 	}
 	changedAt := s.now().UTC().Format(time.RFC3339Nano)
-	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx,
 			`UPDATE auth.accounts SET password = $1, updated_at = now()
 			 WHERE user_id = $2 AND provider_id = 'credential' AND password = $3`, hash, c.UserID, old)
@@ -156,7 +158,7 @@ func (s *Service) DeleteAccount(ctx context.Context, c Caller, password, reason 
 // the cut-off of the whole user commit together.
 func (s *Service) closeAccount(ctx context.Context, userID, reason string, e event, change func(context.Context, pgx.Tx) error) error {
 	var cut revocation
-	err := s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		if err := change(ctx, tx); err != nil {
 			return err
 		}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 const (
@@ -132,7 +134,7 @@ func (s *Service) readSession(ctx context.Context, token string, id digest) (*ca
 		// One asker's leaving must not fail the others.
 		ctx := context.WithoutCancel(ctx)
 		readAt := s.now()
-		r, err := row[sessionWithUser](ctx, s, system(),
+		r, err := dbscope.One[sessionWithUser](ctx, s.db, system(),
 			`UPDATE auth.sessions AS s SET last_activity_at = now()
 			 FROM auth.users AS u
 			 WHERE s.token IN ($1, $2) AND s.kind = 'browser' AND s.revoked_at IS NULL AND s.expires_at > now()
@@ -191,7 +193,7 @@ func (s *Service) renew(ctx context.Context, token string, id digest, old *cache
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewWait)
 	defer cancel()
 	who, _ := old.subject()
-	n, err := s.exec(ctx, system(),
+	n, err := s.db.Exec(ctx, system(),
 		`UPDATE auth.sessions SET expires_at = $1::timestamptz, updated_at = now()
 		 WHERE id = $2 AND revoked_at IS NULL AND expires_at < $1::timestamptz - interval '30 seconds'`,
 		s.renewedEnd(old, s.now()), who.sessionID)

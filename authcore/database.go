@@ -1,50 +1,13 @@
 package authcore
 
 import (
-	"context"
 	"errors"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"mana.how/edge/internal/dbscope"
 )
-
-// databaseWait bounds one use of the database, the wait for a connection
-// included, so that an outage is answered and not waited out.
-const databaseWait = 4 * time.Second
-
-func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, databaseWait)
-}
-
-func rows[T any](ctx context.Context, s *Service, scope dbscope.Scope, sql string, args ...any) ([]T, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	list, err := dbscope.Rows[T](ctx, s.pool, scope, sql, args...)
-	return list, dbError(err)
-}
-
-func row[T any](ctx context.Context, s *Service, scope dbscope.Scope, sql string, args ...any) (T, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	v, err := dbscope.Row[T](ctx, s.pool, scope, sql, args...)
-	return v, dbError(err)
-}
-
-func (s *Service) exec(ctx context.Context, scope dbscope.Scope, sql string, args ...any) (int64, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	n, err := dbscope.Exec(ctx, s.pool, scope, sql, args...)
-	return n, dbError(err)
-}
-
-func (s *Service) inTx(ctx context.Context, fn func(context.Context, pgx.Tx) error) error {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	return dbError(dbscope.InTx(ctx, s.pool, dbscope.System(), func(tx pgx.Tx) error { return fn(ctx, tx) }))
-}
 
 func system() dbscope.Scope { return dbscope.System() }
 

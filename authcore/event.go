@@ -39,7 +39,7 @@ func recordTx(ctx context.Context, tx pgx.Tx, e event) error {
 // record writes an event that stands alone, such as a failed sign-in. Losing
 // it must not change the answer, so a failure is logged.
 func (s *Service) record(ctx context.Context, e event) {
-	if _, err := s.exec(ctx, system(), insertEvent, e.args()...); err != nil {
+	if _, err := s.db.Exec(ctx, system(), insertEvent, e.args()...); err != nil {
 		s.log.Warn("a security event was not recorded", "event", e.Type, "error", err)
 	}
 }

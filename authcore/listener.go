@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 const (
@@ -61,7 +63,7 @@ func (s *Service) listenLoop(ctx context.Context) {
 // listenOnce listens on a connection of its own until that fails. What was
 // revoked while nobody listened is read first.
 func (s *Service) listenOnce(ctx context.Context) error {
-	connectCtx, cancel := bounded(ctx)
+	connectCtx, cancel := dbscope.Bounded(ctx)
 	conn, err := pgx.Connect(connectCtx, s.listen)
 	cancel()
 	if err != nil {
@@ -87,7 +89,7 @@ func (s *Service) listenOnce(ctx context.Context) error {
 		if err := s.receive(ctx, conn); err != nil {
 			return err
 		}
-		pingCtx, cancel := bounded(ctx)
+		pingCtx, cancel := dbscope.Bounded(ctx)
 		err := conn.Ping(pingCtx)
 		cancel()
 		if err != nil {
@@ -172,7 +174,7 @@ func (s *Service) sweepLoop(ctx context.Context) {
 // purge drops sessions a day after their end and revocations that no token
 // can still meet. Events stay.
 func (s *Service) purge(ctx context.Context) error {
-	_, err := s.exec(ctx, system(),
+	_, err := s.db.Exec(ctx, system(),
 		`DELETE FROM auth.sessions AS s
 		 WHERE s.expires_at < now() - interval '1 day'
 		   AND NOT EXISTS (
@@ -181,7 +183,7 @@ func (s *Service) purge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.exec(ctx, system(),
+	_, err = s.db.Exec(ctx, system(),
 		`DELETE FROM auth.revocations WHERE created_at < now() - make_interval(secs => $1)`,
 		(s.memorySpan() + 24*time.Hour).Seconds())
 	return err

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // Users lists accounts, deleted ones left out.
@@ -13,7 +15,7 @@ func (s *Service) Users(ctx context.Context, _ Operator, q UserQuery) ([]User, e
 	if q.Limit <= 0 || q.Limit > 1000 {
 		q.Limit = 100
 	}
-	return rows[User](ctx, s, system(),
+	return dbscope.List[User](ctx, s.db, system(),
 		`SELECT `+userColumns+`
 		 FROM auth.users AS u
 		 WHERE u.deleted_at IS NULL
@@ -24,7 +26,7 @@ func (s *Service) Users(ctx context.Context, _ Operator, q UserQuery) ([]User, e
 
 // UserByIDOrEmail finds an account, or fails with [ErrUserNotFound].
 func (s *Service) UserByIDOrEmail(ctx context.Context, _ Operator, idOrEmail string) (User, error) {
-	u, err := row[User](ctx, s, system(),
+	u, err := dbscope.One[User](ctx, s.db, system(),
 		`SELECT `+userColumns+`
 		 FROM auth.users AS u
 		 WHERE u.deleted_at IS NULL AND (u.id = $1 OR u.email = lower($1))
@@ -39,7 +41,7 @@ func (s *Service) SetRole(ctx context.Context, op Operator, userID string, role 
 		return User{}, fmt.Errorf("%w: role %q is not user, admin or service", ErrInvalidInput, role)
 	}
 	var cut revocation
-	err := s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		tag, err := tx.Exec(ctx,
 			`UPDATE auth.users SET role = $2::text::auth.user_role, updated_at = now()
 			 WHERE id = $1 AND deleted_at IS NULL`, userID, string(role))
@@ -88,7 +90,7 @@ func (s *Service) SetDisabled(ctx context.Context, op Operator, userID string, d
 
 // UserSessions lists a user's live sessions.
 func (s *Service) UserSessions(ctx context.Context, _ Operator, userID string) ([]Session, error) {
-	return rows[Session](ctx, s, system(), liveSessionsOf, userID)
+	return dbscope.List[Session](ctx, s.db, system(), liveSessionsOf, userID)
 }
 
 // RevokeUserSessions ends all sessions of a user and returns their number.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/hmac"
 	"time"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // refreshRow is what the one statement of [Service.Refresh] decided.
@@ -95,7 +97,7 @@ func (s *Service) refresh(ctx context.Context, client Client, refreshToken strin
 		return Tokens{}, "invalid", ErrInvalidRefreshToken
 	}
 	readAt := s.now()
-	r, err := row[refreshRow](ctx, s, system(), refreshSQL, familyID, generation,
+	r, err := dbscope.One[refreshRow](ctx, s.db, system(), refreshSQL, familyID, generation,
 		s.cfg.RefreshGrace.Seconds(), s.cfg.RefreshTokenTTL.Seconds(), s.cfg.SessionMaxAge.Seconds(),
 		client.ip(), client.agent())
 	if err != nil {

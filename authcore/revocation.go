@@ -6,6 +6,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // Reasons a session or a user is cut off; they stand in auth.revocations and
@@ -211,7 +213,7 @@ const revocationColumns = `id, user_id, session_id, reason, created_at`
 // loadRevocations reads what is still in force. Rows commit out of the order
 // of their ids, so it reads by time, with overlap, and never by last id.
 func (s *Service) loadRevocations(ctx context.Context) error {
-	list, err := rows[revocation](ctx, s, system(),
+	list, err := dbscope.List[revocation](ctx, s.db, system(),
 		`SELECT `+revocationColumns+`
 		 FROM auth.revocations
 		 WHERE created_at > now() - make_interval(secs => $1)

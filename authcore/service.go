@@ -14,6 +14,8 @@ import (
 	"github.com/redis/go-redis/v9"
 	"github.com/ulule/limiter/v3"
 	"golang.org/x/sync/singleflight"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // Config is what an admin decides. A zero duration or Hashing takes the
@@ -128,7 +130,7 @@ type Deps struct {
 // concurrent use.
 type Service struct {
 	cfg     Config
-	pool    *pgxpool.Pool
+	db      dbscope.DB
 	listen  string
 	redis   redis.UniversalClient
 	log     *slog.Logger
@@ -166,7 +168,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	origins, _ := ParseOrigins(cfg.BaseURL, cfg.TrustedOrigins)
 	s := &Service{
-		cfg: cfg, pool: deps.Pool, listen: deps.ListenDSN, redis: deps.Redis,
+		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, listen: deps.ListenDSN, redis: deps.Redis,
 		log: deps.Logger, now: deps.Now, observe: deps.Observer, hooks: deps.Hooks.withDefaults(),
 		cookies: NewCookies(cfg.BaseURL, cfg.CookieDomain, cfg.Secrets.CookieHMAC),
 		origins: origins,
@@ -220,9 +222,9 @@ func (s *Service) Origins() Origins { return s.origins }
 
 // Ready tells whether the database answers.
 func (s *Service) Ready(ctx context.Context) error {
-	ctx, cancel := bounded(ctx)
+	ctx, cancel := dbscope.Bounded(ctx)
 	defer cancel()
-	return dbError(s.pool.Ping(ctx))
+	return dbError(s.db.Pool.Ping(ctx))
 }
 
 // AccessTokenTTL is how long an access token lives.

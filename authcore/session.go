@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 const sessionColumns = `s.id, s.user_id, s.id AS token, s.parent_id, s.kind, s.persistent,
@@ -42,7 +44,7 @@ func (s *Service) createSession(ctx context.Context, client Client, n newSession
 		n.Token = "id:" + id
 	}
 	expires := s.now().Add(n.TTL)
-	ses, err := row[Session](ctx, s, system(),
+	ses, err := dbscope.One[Session](ctx, s.db, system(),
 		`WITH s AS (
 		   INSERT INTO auth.sessions (id, user_id, token, kind, parent_id, persistent, expires_at,
 		     ip_address, user_agent, device_id, device_name, active_organization_id)
@@ -121,9 +123,9 @@ func (s *Service) revokeSeen(ctx context.Context, e event, reason, condition str
 		INSERT INTO auth.revocations (user_id, session_id, reason)
 		SELECT user_id, id, ` + arg(n+1) + `::text FROM ended
 		RETURNING ` + revocationColumns
-	revs, err := rows[revocation](ctx, s, system(), statement, args...)
+	revs, err := dbscope.List[revocation](ctx, s.db, system(), statement, args...)
 	if isDeadlock(err) {
-		revs, err = rows[revocation](ctx, s, system(), statement, args...)
+		revs, err = dbscope.List[revocation](ctx, s.db, system(), statement, args...)
 	}
 	if err != nil {
 		return nil, err
@@ -149,7 +151,7 @@ func (s *Service) Session(ctx context.Context, c Caller) (User, Session, error) 
 		}
 		return User{}, Session{}, err
 	}
-	ses, err := row[Session](ctx, s, scopeOf(c),
+	ses, err := dbscope.One[Session](ctx, s.db, scopeOf(c),
 		`SELECT `+sessionColumns+`
 		 FROM auth.sessions AS s
 		 WHERE s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND s.expires_at > now()`, c.SessionID, c.UserID)
@@ -163,7 +165,7 @@ const liveSessionsOf = `SELECT ` + sessionColumns + `
 
 // Sessions lists the caller's live sessions, the last used first.
 func (s *Service) Sessions(ctx context.Context, c Caller) ([]Session, error) {
-	return rows[Session](ctx, s, scopeOf(c), liveSessionsOf, c.UserID)
+	return dbscope.List[Session](ctx, s.db, scopeOf(c), liveSessionsOf, c.UserID)
 }
 
 // RevokeSession ends one of the caller's sessions and those derived from it.
@@ -186,7 +188,7 @@ const othersThan = `s.user_id = $1 AND s.revoked_at IS NULL
 // they are one device, and end together.
 func (s *Service) keptWith(ctx context.Context, c Caller) ([]string, error) {
 	type kept struct{ ID string }
-	list, err := rows[kept](ctx, s, scopeOf(c),
+	list, err := dbscope.List[kept](ctx, s.db, scopeOf(c),
 		`SELECT $1::text AS id
 		 UNION
 		 SELECT s.parent_id FROM auth.sessions AS s WHERE s.id = $1 AND s.user_id = $2 AND s.parent_id IS NOT NULL`,

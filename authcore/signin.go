@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // credential is an account with its password hash, which is empty where the
@@ -88,7 +90,7 @@ func (s *Service) startFamily(ctx context.Context, client Client, u User, readAt
 // authenticate finds the account of an address and verifies its password.
 func (s *Service) authenticate(ctx context.Context, client Client, email, password string) (credential, error) {
 	email = strings.ToLower(strings.TrimSpace(email))
-	cred, err := row[credential](ctx, s, system(),
+	cred, err := dbscope.One[credential](ctx, s.db, system(),
 		`SELECT `+userColumns+`, COALESCE(a.password, '') AS password,
 		   $2 <> '' AND EXISTS (
 		     SELECT 1 FROM auth.sessions AS s WHERE s.user_id = u.id AND s.device_id = $2) AS known_device
@@ -164,7 +166,7 @@ func (s *Service) rehash(ctx context.Context, cred credential, password string) 
 	hash, err := s.hasher.Hash(ctx, password)
 	if err == nil {
 		var n int64
-		n, err = s.exec(ctx, system(),
+		n, err = s.db.Exec(ctx, system(),
 			`UPDATE auth.accounts SET password = $1, updated_at = now()
 			 WHERE user_id = $2 AND provider_id = 'credential' AND password = $3`, hash, cred.ID, cred.Password)
 		if err == nil && n == 1 {

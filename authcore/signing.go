@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // keyRow is a row of auth.jwks. Rows of the replaced service have neither
@@ -30,7 +32,7 @@ const keyRotationLock = `SELECT pg_advisory_xact_lock(hashtext('auth.jwks'))`
 // secret does not open can still verify, so it is kept without its private
 // half; that none can sign is an error.
 func (s *Service) loadKeys(ctx context.Context) error {
-	list, err := rows[keyRow](ctx, s, system(),
+	list, err := dbscope.List[keyRow](ctx, s.db, system(),
 		`SELECT `+keyColumns+` FROM auth.jwks
 		 WHERE gone_at IS NULL OR gone_at > now()
 		 ORDER BY created_at, id`)
@@ -83,7 +85,7 @@ func (ks *keySet) covered(keys []key) bool {
 }
 
 func (s *Service) makeFirstKey(ctx context.Context) error {
-	err := s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, keyRotationLock); err != nil {
 			return err
 		}
@@ -147,7 +149,7 @@ func (s *Service) RotateKeys(ctx context.Context, op Operator, now bool) (KeyInf
 // rotate adds a key unless a key younger than minAge exists.
 func (s *Service) rotate(ctx context.Context, op Operator, atOnce bool, minAge time.Duration) (KeyInfo, error) {
 	var made KeyInfo
-	err := s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, keyRotationLock); err != nil {
 			return err
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::text AS role,
@@ -85,7 +87,7 @@ func (s *Service) makeUser(ctx context.Context, client Client, n NewUser, eventT
 		return User{}, err
 	}
 	u := User{ID: newID(), Name: clip(strings.TrimSpace(n.Name), 1020), Email: email, EmailVerified: n.Verified, Role: n.Role}
-	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		if u, err = registerTx(ctx, tx, u, hash); err != nil {
 			return err
 		}
@@ -103,7 +105,7 @@ func (s *Service) makeUser(ctx context.Context, client Client, n NewUser, eventT
 
 // userByID reads an account that may still act, or [ErrUserNotFound].
 func (s *Service) userByID(ctx context.Context, c Caller) (User, error) {
-	u, err := row[User](ctx, s, scopeOf(c),
+	u, err := dbscope.One[User](ctx, s.db, scopeOf(c),
 		`SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1 AND `+usable, c.UserID)
 	return u, notFound(err, ErrUserNotFound)
 }

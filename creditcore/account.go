@@ -24,7 +24,7 @@ func (s *Service) OpenTx(ctx context.Context, tx pgx.Tx, userID string) error {
 // openAccount is OpenTx in a transaction of its own; it fails with
 // [ErrAccountNotFound] where there is nothing to be opened.
 func (s *Service) openAccount(ctx context.Context, userID string) error {
-	n, err := s.exec(ctx, open, userID)
+	n, err := s.db.Exec(ctx, dbscope.System(), open, userID)
 	if err == nil && n == 0 {
 		return ErrAccountNotFound
 	}
@@ -66,17 +66,17 @@ func (s *Service) balance(ctx context.Context, scope dbscope.Scope, userID strin
 	const read = `SELECT balance, held, total_earned, total_spent, version, created_at, updated_at,
 		coalesce(next_expiry <= now(), false) AS due
 	 FROM credits.balances WHERE user_id = $1`
-	found, err := row[expiring](ctx, s, scope, read, userID)
+	found, err := dbscope.One[expiring](ctx, s.db, scope, read, userID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		if err = s.openAccount(ctx, userID); err != nil && !errors.Is(err, ErrAccountNotFound) {
 			return Balance{}, err
 		}
-		if found, err = row[expiring](ctx, s, scope, read, userID); errors.Is(err, pgx.ErrNoRows) {
+		if found, err = dbscope.One[expiring](ctx, s.db, scope, read, userID); errors.Is(err, pgx.ErrNoRows) {
 			return Balance{}, ErrAccountNotFound
 		}
 	}
 	if err == nil && found.Due {
-		found.account, err = row[account](ctx, s, dbscope.System(),
+		found.account, err = dbscope.One[account](ctx, s.db, dbscope.System(),
 			`SELECT balance, held, total_earned, total_spent, version, created_at, updated_at FROM credits.account($1)`, userID)
 	}
 	if err != nil {

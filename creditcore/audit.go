@@ -34,7 +34,7 @@ func (s *Service) Audit(ctx context.Context) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, auditWait)
 	defer cancel()
 	var report Report
-	err := dbscope.InTx(ctx, s.pool, dbscope.System(), func(tx pgx.Tx) error {
+	err := dbscope.InTx(ctx, s.db.Pool, dbscope.System(), func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
 			return err
 		}

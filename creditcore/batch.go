@@ -14,7 +14,7 @@ const (
 	// what arrives meanwhile shares the next commit.
 	maxBatches = 2
 	// turnWait bounds how long a debit waits for others before it; what is on
-	// its way has databaseWait.
+	// its way has [dbscope.Wait].
 	turnWait = 800 * time.Millisecond
 )
 

@@ -142,7 +142,7 @@ func (s *Service) debitBatch(items []*debitItem) {
 	if s.observe.Batch != nil {
 		s.observe.Batch(len(items))
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), databaseWait)
+	ctx, cancel := dbscope.Bounded(context.Background())
 	defer cancel()
 	slices.SortStableFunc(items, func(a, b *debitItem) int {
 		if c := strings.Compare(a.UserID, b.UserID); c != 0 {
@@ -174,7 +174,7 @@ func (s *Service) bookBatch(ctx context.Context, items []*debitItem) error {
 		apps[i], operations[i], descriptions[i] = it.AppID, it.Operation, it.Description
 		metadata[i], keys[i], marks[i] = textOrNull(string(it.Metadata)), textOrNull(it.Key), it.fingerprint
 	}
-	outcomes, err := dbscope.Rows[debited](ctx, s.pool, dbscope.System(),
+	outcomes, err := dbscope.Rows[debited](ctx, s.db.Pool, dbscope.System(),
 		`SELECT * FROM credits.debit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		users, ids, types, amounts, apps, operations, descriptions, metadata, keys, marks)
 	if err != nil {
@@ -210,7 +210,7 @@ func (s *Service) debitOutcome(ctx context.Context, it *debitItem, o debited) (R
 
 // entry reads a ledger row of an account.
 func (s *Service) entry(ctx context.Context, userID, id string) (Entry, error) {
-	e, err := row[Entry](ctx, s, dbscope.System(),
+	e, err := dbscope.One[Entry](ctx, s.db, dbscope.System(),
 		`SELECT `+entryColumns+` FROM credits.transactions AS t WHERE t.id = $1 AND t.user_id = $2`, id, userID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Entry{}, ErrEntryNotFound

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // Source tells where the credits of a lot came from. Purchased ones and those
@@ -41,7 +43,7 @@ type Grant struct {
 
 // Grant gives credits in a transaction of its own.
 func (s *Service) Grant(ctx context.Context, g Grant) (r Receipt, err error) {
-	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.db.InTx(ctx, dbscope.System(), func(ctx context.Context, tx pgx.Tx) error {
 		r, err = s.GrantTx(ctx, tx, g)
 		return err
 	})

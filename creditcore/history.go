@@ -14,7 +14,7 @@ const maxPage = 200
 // History pages through the caller's ledger rows, newest first. The limit is
 // clamped to 1 to 200, the offset to 0 and more.
 func (s *Service) History(ctx context.Context, c Caller, limit, offset int) ([]Entry, error) {
-	return rows[Entry](ctx, s, dbscope.User(c.UserID, "user"),
+	return dbscope.List[Entry](ctx, s.db, dbscope.User(c.UserID, "user"),
 		`SELECT `+entryColumns+`
 		 FROM credits.transactions AS t
 		 WHERE t.user_id = $1
@@ -52,7 +52,7 @@ func (s *Service) Usage(ctx context.Context, c Caller, from, to time.Time, by Us
 	if by == ByDay {
 		order = "1"
 	}
-	return rows[UsageLine](ctx, s, dbscope.User(c.UserID, "user"),
+	return dbscope.List[UsageLine](ctx, s.db, dbscope.User(c.UserID, "user"),
 		`SELECT `+column+` AS key, sum(credits_used)::bigint AS credits, sum(credits_refunded)::bigint AS refunded,
 		   sum(requests)::bigint AS requests
 		 FROM credits.usage_stats

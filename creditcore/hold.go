@@ -87,7 +87,7 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 }
 
 func (s *Service) hold(ctx context.Context, h Hold, mark []byte) (heldRow, error) {
-	return row[heldRow](ctx, s, dbscope.System(),
+	return dbscope.One[heldRow](ctx, s.db, dbscope.System(),
 		`SELECT * FROM credits.hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		h.UserID, newID(), int64(h.Amount), h.AppID, h.Operation, h.Description,
 		textOrNull(string(h.Metadata)), textOrNull(h.Key), mark, h.TTL)
@@ -121,7 +121,7 @@ func (s *Service) Settle(ctx context.Context, holdID string, amount Amount, meta
 	if amount < 0 || len(metadata) > 0 && (!storable(metadata) || len(metadata) > maxMetadata) {
 		return Receipt{}, ErrInvalid
 	}
-	r, err := row[settledRow](ctx, s, dbscope.System(), `SELECT * FROM credits.settle($1, $2, $3, $4)`,
+	r, err := dbscope.One[settledRow](ctx, s.db, dbscope.System(), `SELECT * FROM credits.settle($1, $2, $3, $4)`,
 		holdID, newID(), int64(amount), textOrNull(string(metadata)))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Receipt{}, ErrHoldNotFound
@@ -159,7 +159,7 @@ type releasedRow struct {
 // the credits back; other attempts, and a settlement, stand. It fails with
 // [ErrHoldNotFound] or [ErrUnavailable]; the hold then expires by itself.
 func (s *Service) Release(ctx context.Context, holdID string) (Balance, error) {
-	r, err := row[releasedRow](ctx, s, dbscope.System(), `SELECT * FROM credits.release($1)`, holdID)
+	r, err := dbscope.One[releasedRow](ctx, s.db, dbscope.System(), `SELECT * FROM credits.release($1)`, holdID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Balance{}, ErrHoldNotFound
 	}

@@ -49,7 +49,7 @@ func (s *Service) Run(ctx context.Context) error {
 func (s *Service) round(ctx context.Context, name, sql string, done func(n int64)) {
 	type result struct{ N int64 }
 	for ctx.Err() == nil {
-		r, err := row[result](ctx, s, dbscope.System(), sql, jobLimit)
+		r, err := dbscope.One[result](ctx, s.db, dbscope.System(), sql, jobLimit)
 		if err != nil {
 			if ctx.Err() == nil {
 				s.log.Warn(name, "error", err)

@@ -28,7 +28,7 @@ type Refund struct {
 
 // Refund gives back in a transaction of its own.
 func (s *Service) Refund(ctx context.Context, f Refund) (r Receipt, err error) {
-	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+	err = s.db.InTx(ctx, dbscope.System(), func(ctx context.Context, tx pgx.Tx) error {
 		r, err = s.RefundTx(ctx, tx, f)
 		return err
 	})

@@ -1,12 +1,10 @@
 package creditcore
 
 import (
-	"context"
 	"log/slog"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"mana.how/edge/internal/dbscope"
@@ -39,7 +37,7 @@ type Observer struct {
 // Service is the ledger. It is safe for concurrent use.
 type Service struct {
 	cfg     Config
-	pool    *pgxpool.Pool
+	db      dbscope.DB
 	log     *slog.Logger
 	now     func() time.Time
 	observe Observer
@@ -59,7 +57,7 @@ func New(cfg Config, deps Deps) *Service {
 	set(&cfg.HoldTTL, time.Minute)
 	set(&cfg.ReapEvery, 30*time.Second)
 	set(&cfg.ExpireEvery, time.Minute)
-	s := &Service{cfg: cfg, pool: deps.Pool, log: deps.Logger, now: deps.Now, observe: deps.Observer}
+	s := &Service{cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, log: deps.Logger, now: deps.Now, observe: deps.Observer}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
@@ -69,41 +67,6 @@ func New(cfg Config, deps Deps) *Service {
 	s.debits = newBatcher(s.debitBatch)
 	s.compensations = newCompensations()
 	return s
-}
-
-// databaseWait bounds one use of the database, the wait for a connection
-// included.
-const databaseWait = 4 * time.Second
-
-func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, databaseWait)
-}
-
-func row[T any](ctx context.Context, s *Service, scope dbscope.Scope, sql string, args ...any) (T, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	v, err := dbscope.Row[T](ctx, s.pool, scope, sql, args...)
-	return v, dbError(err)
-}
-
-func rows[T any](ctx context.Context, s *Service, scope dbscope.Scope, sql string, args ...any) ([]T, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	list, err := dbscope.Rows[T](ctx, s.pool, scope, sql, args...)
-	return list, dbError(err)
-}
-
-func (s *Service) exec(ctx context.Context, sql string, args ...any) (int64, error) {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	n, err := dbscope.Exec(ctx, s.pool, dbscope.System(), sql, args...)
-	return n, dbError(err)
-}
-
-func (s *Service) inTx(ctx context.Context, fn func(context.Context, pgx.Tx) error) error {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	return dbError(dbscope.InTx(ctx, s.pool, dbscope.System(), func(tx pgx.Tx) error { return fn(ctx, tx) }))
 }
 
 // newID is a UUID whose first bits are the time (RFC 9562, section 5.7), so

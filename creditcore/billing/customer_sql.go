@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 type customerOwner struct {
@@ -16,7 +18,7 @@ type customerOwner struct {
 // customerOwner reads a user and his customer. It fails with [ErrUserNotFound]
 // for one who is gone.
 func (s *Service) customerOwner(ctx context.Context, userID string) (customerOwner, error) {
-	owner, err := row[customerOwner](ctx, s, system(), `
+	owner, err := dbscope.One[customerOwner](ctx, s.db, system(), `
 		SELECT u.email,
 			coalesce(c.stripe_customer_id, '') AS customer_id
 		FROM auth.users u
@@ -34,7 +36,7 @@ func (s *Service) customerOwner(ctx context.Context, userID string) (customerOwn
 // and returns the one that counts. The one named gone, and one of the other
 // mode, give way.
 func (s *Service) storeCustomer(ctx context.Context, userID, customerID, email, gone string) (string, error) {
-	stored, err := row[struct{ CustomerID string }](ctx, s, system(), `
+	stored, err := dbscope.One[struct{ CustomerID string }](ctx, s.db, system(), `
 		INSERT INTO credits.stripe_customers AS c (user_id, stripe_customer_id, email, livemode)
 		VALUES ($1, $2, $3, $4)
 		ON CONFLICT (user_id) DO UPDATE

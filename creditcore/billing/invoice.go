@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // Invoice is a bill for a subscription as Stripe last had it. Amounts are
@@ -44,7 +45,7 @@ const (
 // Invoices lists the caller's invoices, newest first: limit of them, moved
 // into 1 to 100.
 func (s *Service) Invoices(ctx context.Context, c creditcore.Caller, limit int) ([]Invoice, error) {
-	return rows[Invoice](ctx, s, scopeOf(c), `
+	return dbscope.List[Invoice](ctx, s.db, scopeOf(c), `
 		SELECT `+invoiceColumns+`
 		FROM subscriptions.invoices
 		WHERE user_id = $1

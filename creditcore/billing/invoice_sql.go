@@ -6,11 +6,13 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // invoiceRevision is zero where there is no row.
 func (s *Service) invoiceRevision(ctx context.Context, stripeID string) (int64, error) {
-	known, err := row[struct{ Revision int64 }](ctx, s, system(), `
+	known, err := dbscope.One[struct{ Revision int64 }](ctx, s.db, system(), `
 		SELECT revision
 		FROM subscriptions.invoices
 		WHERE stripe_invoice_id = $1`, stripeID)

@@ -41,7 +41,7 @@ const packageColumns = `id, name, description, credits, price_euro_cents, stripe
 
 // Packages lists what is for sale, in the seller's order. Anybody may ask.
 func (s *Service) Packages(ctx context.Context) ([]Package, error) {
-	return rows[Package](ctx, s, system(), `
+	return dbscope.List[Package](ctx, s.db, system(), `
 		SELECT `+packageColumns+`
 		FROM credits.packages
 		WHERE active
@@ -50,7 +50,7 @@ func (s *Service) Packages(ctx context.Context) ([]Package, error) {
 
 // packageForSale fails with [ErrPackageNotFound].
 func (s *Service) packageForSale(ctx context.Context, id string) (Package, error) {
-	p, err := row[Package](ctx, s, system(), `
+	p, err := dbscope.One[Package](ctx, s.db, system(), `
 		SELECT `+packageColumns+`
 		FROM credits.packages
 		WHERE id = $1
@@ -70,9 +70,7 @@ func (s *Service) seedPackages(ctx context.Context) error {
 	if len(s.cfg.Packages) == 0 && s.stripe == nil {
 		return nil
 	}
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	err := dbscope.InTx(ctx, s.pool, system(), func(tx pgx.Tx) error {
+	return s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('credits.packages'))`); err != nil {
 			return err
 		}
@@ -97,7 +95,6 @@ func (s *Service) seedPackages(ctx context.Context) error {
 			WHERE seeded AND active AND name <> ALL ($1)`, names)
 		return err
 	})
-	return dbError(err)
 }
 
 func seedPackage(ctx context.Context, tx pgx.Tx, p PackageSeed, order int) error {

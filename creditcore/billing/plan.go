@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // Plan is what can be subscribed to.
@@ -45,7 +46,7 @@ const planColumns = `id, name, description, monthly_credits, price_monthly_euro_
 // Plans lists what can be subscribed to, in the seller's order. Anybody may
 // ask.
 func (s *Service) Plans(ctx context.Context) ([]Plan, error) {
-	return rows[Plan](ctx, s, system(), `
+	return dbscope.List[Plan](ctx, s.db, system(), `
 		SELECT `+planColumns+`
 		FROM subscriptions.plans
 		WHERE active
@@ -54,7 +55,7 @@ func (s *Service) Plans(ctx context.Context) ([]Plan, error) {
 
 // Plan is one plan, for sale or not, or [ErrPlanNotFound]. Anybody may ask.
 func (s *Service) Plan(ctx context.Context, id string) (Plan, error) {
-	p, err := row[Plan](ctx, s, system(), `
+	p, err := dbscope.One[Plan](ctx, s.db, system(), `
 		SELECT `+planColumns+`
 		FROM subscriptions.plans
 		WHERE id = $1`, id)
@@ -67,7 +68,7 @@ func (s *Service) Plan(ctx context.Context, id string) (Plan, error) {
 // defaultPlan is that of users without a subscription, nil where there is
 // none.
 func (s *Service) defaultPlan(ctx context.Context) (*Plan, error) {
-	found, err := rows[Plan](ctx, s, system(), `
+	found, err := dbscope.List[Plan](ctx, s.db, system(), `
 		SELECT `+planColumns+`
 		FROM subscriptions.plans
 		WHERE is_default

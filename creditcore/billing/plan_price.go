@@ -8,6 +8,7 @@ import (
 	"github.com/stripe/stripe-go/v85"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // planPrice is a price of Stripe that one of our plans is, or was, sold at.
@@ -28,7 +29,7 @@ type planPrice struct {
 // planPrices finds our prices among ids. Those of other products are missing
 // in the answer.
 func (s *Service) planPrices(ctx context.Context, ids []string) (map[string]planPrice, error) {
-	found, err := rows[planPrice](ctx, s, system(), `
+	found, err := dbscope.List[planPrice](ctx, s.db, system(), `
 		SELECT r.stripe_price_id AS price_id, r.plan_id, p.name AS plan_name, p.monthly_credits,
 			coalesce(r.unit_amount, 0) AS unit_amount, coalesce(r.currency, '') AS currency,
 			coalesce(r.period, '') AS period, coalesce(r.period_count, 0)::bigint AS period_count

@@ -8,6 +8,7 @@ import (
 	"github.com/stripe/stripe-go/v85"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // Status of a purchase. A failed one may still complete: a payment that is
@@ -96,7 +97,7 @@ func (s *Service) intentOf(ctx context.Context, p purchaseRow) (*stripe.PaymentI
 
 // Purchases lists what the caller bought or began to, newest first.
 func (s *Service) Purchases(ctx context.Context, c creditcore.Caller) ([]Purchase, error) {
-	return rows[Purchase](ctx, s, scopeOf(c), `
+	return dbscope.List[Purchase](ctx, s.db, scopeOf(c), `
 		SELECT `+purchaseColumns+`
 		FROM credits.purchases
 		WHERE user_id = $1
@@ -105,7 +106,7 @@ func (s *Service) Purchases(ctx context.Context, c creditcore.Caller) ([]Purchas
 
 // Purchase is one of the caller's, or [ErrPurchaseNotFound].
 func (s *Service) Purchase(ctx context.Context, c creditcore.Caller, id string) (Purchase, error) {
-	p, err := row[Purchase](ctx, s, scopeOf(c), `
+	p, err := dbscope.One[Purchase](ctx, s.db, scopeOf(c), `
 		SELECT `+purchaseColumns+`
 		FROM credits.purchases
 		WHERE id = $1

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 const (
@@ -49,7 +51,7 @@ func (s *Service) ExpireAbandoned(ctx context.Context) (int, error) {
 
 // abandonedPurchases are the next to look at. They go to the end of the line.
 func (s *Service) abandonedPurchases(ctx context.Context) ([]struct{ ID string }, error) {
-	return rows[struct{ ID string }](ctx, s, system(), `
+	return dbscope.List[struct{ ID string }](ctx, s.db, system(), `
 		WITH next AS (
 			SELECT id
 			FROM credits.purchases

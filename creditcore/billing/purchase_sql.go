@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // purchaseColumns are those of [Purchase].
@@ -77,7 +78,7 @@ func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pa
 		at := now.Add(checkoutLife).Truncate(time.Second)
 		expires = &at
 	}
-	p, err := row[purchaseRow](ctx, s, system(), `
+	p, err := dbscope.One[purchaseRow](ctx, s.db, system(), `
 		INSERT INTO credits.purchases AS p (user_id, package_id, credits, price_euro_cents, stripe_customer_id,
 			metadata, kind, idempotency_key, request_hash, created_at, updated_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, nullif($6::jsonb, '{}'), $7, nullif($8, ''), $9, $10, $10, $11)
@@ -89,7 +90,7 @@ func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pa
 }
 
 func (s *Service) purchaseByKey(ctx context.Context, userID, key string) (purchaseRow, error) {
-	p, err := row[purchaseRow](ctx, s, system(), `
+	p, err := dbscope.One[purchaseRow](ctx, s.db, system(), `
 		SELECT `+rowColumns+`
 		FROM credits.purchases p
 		WHERE p.user_id = $1
@@ -110,7 +111,7 @@ func (s *Service) linkPurchase(ctx context.Context, p purchaseRow, l link) error
 	if (l.intentID == "" || p.IntentID == l.intentID) && (l.sessionID == "" || p.SessionID == l.sessionID) {
 		return nil
 	}
-	_, err := s.exec(context.WithoutCancel(ctx), system(), `
+	_, err := s.db.Exec(context.WithoutCancel(ctx), system(), `
 		UPDATE credits.purchases
 		SET stripe_payment_intent_id = coalesce(stripe_payment_intent_id, nullif($2, '')),
 			stripe_session_id = coalesce(stripe_session_id, nullif($3, '')),
@@ -131,7 +132,7 @@ func (s *Service) linkPurchase(ctx context.Context, p purchaseRow, l link) error
 // abandonPurchase marks a purchase that Stripe has nothing of as failed. Its
 // key may be used again: a refusal stores nothing.
 func (s *Service) abandonPurchase(ctx context.Context, id, reason string, now time.Time) (bool, error) {
-	n, err := s.exec(ctx, system(), `
+	n, err := s.db.Exec(ctx, system(), `
 		UPDATE credits.purchases
 		SET status = 'failed', idempotency_key = NULL, revision = revision + 1, updated_at = $4,
 			metadata = coalesce(metadata, '{}') || jsonb_build_object('failureReason', $2::text, 'failedAt', $3::text)
@@ -145,7 +146,7 @@ func (s *Service) abandonPurchase(ctx context.Context, id, reason string, now ti
 // findPurchase looks for the purchase of a trail: by its payment, by its id,
 // by its session.
 func (s *Service) findPurchase(ctx context.Context, t trail) (purchaseRow, error) {
-	p, err := row[purchaseRow](ctx, s, system(), `
+	p, err := dbscope.One[purchaseRow](ctx, s.db, system(), `
 		SELECT `+rowColumns+`
 		FROM credits.purchases p
 		WHERE p.stripe_payment_intent_id = nullif($1, '')

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/stripe/stripe-go/v85"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 const (
@@ -213,7 +215,7 @@ func (s *Service) returnedIntents(ctx context.Context, since time.Time) ([]strin
 
 // completedSince are the purchases that were credited lately.
 func (s *Service) completedSince(ctx context.Context, since time.Time) ([]purchaseRow, error) {
-	return rows[purchaseRow](ctx, s, system(), `
+	return dbscope.List[purchaseRow](ctx, s.db, system(), `
 		SELECT `+rowColumns+`
 		FROM credits.purchases p
 		WHERE p.completed_at >= $1`, since)

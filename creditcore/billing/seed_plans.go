@@ -7,7 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
-	"mana.how/edge/internal/dbscope"
 )
 
 // PlanSeed names what Stripe has of a plan. Empty ids leave those of the
@@ -66,9 +65,7 @@ func PlanNames() []string {
 // its terms, its texts, and whether it is for sale. It fails for a configured
 // plan that does not exist.
 func (s *Service) seedPlans(ctx context.Context) error {
-	ctx, cancel := bounded(ctx)
-	defer cancel()
-	return dbError(dbscope.InTx(ctx, s.pool, system(), func(tx pgx.Tx) error {
+	return s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('subscriptions.plans'))`); err != nil {
 			return err
 		}
@@ -83,7 +80,7 @@ func (s *Service) seedPlans(ctx context.Context) error {
 			}
 		}
 		return nil
-	}))
+	})
 }
 
 func seedOffer(ctx context.Context, tx pgx.Tx, o offer, order int) error {

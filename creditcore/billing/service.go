@@ -8,11 +8,11 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stripe/stripe-go/v85"
 	"golang.org/x/sync/singleflight"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 const (
@@ -25,7 +25,7 @@ const (
 // Service sells credits. It is safe for concurrent use.
 type Service struct {
 	cfg     Config
-	pool    *pgxpool.Pool
+	db      dbscope.DB
 	ledger  *creditcore.Service
 	log     *slog.Logger
 	now     func() time.Time
@@ -43,7 +43,7 @@ func New(cfg Config, deps Deps) *Service {
 		cfg.Grace = 72 * time.Hour
 	}
 	s := &Service{
-		cfg: cfg, pool: deps.Pool, ledger: deps.Ledger,
+		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, ledger: deps.Ledger,
 		log: deps.Logger, now: deps.Now, observe: deps.Observer,
 	}
 	if s.log == nil {

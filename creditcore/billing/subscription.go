@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // SubscriptionStatus is Stripe's.
@@ -92,7 +93,7 @@ func (s *Service) Current(ctx context.Context, c creditcore.Caller) (Current, er
 
 // liveSubscription is the one that counts, or [ErrNoSubscription].
 func (s *Service) liveSubscription(ctx context.Context, c creditcore.Caller) (Subscription, error) {
-	sub, err := row[Subscription](ctx, s, scopeOf(c), `
+	sub, err := dbscope.One[Subscription](ctx, s.db, scopeOf(c), `
 		SELECT `+subscriptionColumns+`
 		FROM subscriptions.subscriptions
 		WHERE user_id = $1

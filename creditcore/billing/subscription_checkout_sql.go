@@ -3,6 +3,8 @@ package billing
 import (
 	"context"
 	"time"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // checkoutRow is the one checkout of a user that may be open.
@@ -18,7 +20,7 @@ type checkoutRow struct {
 }
 
 func (s *Service) checkoutOf(ctx context.Context, userID string) (checkoutRow, error) {
-	return row[checkoutRow](ctx, s, system(), `
+	return dbscope.One[checkoutRow](ctx, s.db, system(), `
 		SELECT EXISTS (SELECT FROM subscriptions.subscriptions WHERE user_id = $1 AND live) AS subscribed,
 			coalesce(k.stripe_session_id, '') AS session_id,
 			coalesce(k.url, '') AS url,
@@ -31,7 +33,7 @@ func (s *Service) checkoutOf(ctx context.Context, userID string) (checkoutRow, e
 
 // storeCheckout tells whether the row was still as r.Revision says.
 func (s *Service) storeCheckout(ctx context.Context, r checkoutRow, userID string) (bool, error) {
-	n, err := s.exec(ctx, system(), `
+	n, err := s.db.Exec(ctx, system(), `
 		INSERT INTO subscriptions.checkouts AS k (user_id, stripe_session_id, url, fingerprint, expires_at, revision, created_at)
 		SELECT $1, $2, $3, $4, $5, $6 + 1, $7
 		WHERE $6 = coalesce((SELECT revision FROM subscriptions.checkouts WHERE user_id = $1), 0)
@@ -45,7 +47,7 @@ func (s *Service) storeCheckout(ctx context.Context, r checkoutRow, userID strin
 
 // dropCheckout forgets a checkout that was closed. The revision goes on.
 func (s *Service) dropCheckout(ctx context.Context, userID, sessionID string) error {
-	_, err := s.exec(ctx, system(), `
+	_, err := s.db.Exec(ctx, system(), `
 		UPDATE subscriptions.checkouts
 		SET expires_at = least(expires_at, $3), revision = revision + 1
 		WHERE user_id = $1

@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // owner is the user whom a customer of Stripe stands for.
@@ -16,7 +18,7 @@ type owner struct {
 
 // ownerOf fails with errUnknownCustomer.
 func (s *Service) ownerOf(ctx context.Context, customerID string) (owner, error) {
-	o, err := row[owner](ctx, s, system(), `
+	o, err := dbscope.One[owner](ctx, s.db, system(), `
 		SELECT c.user_id,
 			u.deleted_at IS NOT NULL AS removed
 		FROM credits.stripe_customers c

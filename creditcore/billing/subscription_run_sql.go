@@ -9,7 +9,7 @@ import (
 
 // texts reads one column, named text.
 func texts(ctx context.Context, s *Service, scope dbscope.Scope, sql string, args ...any) ([]string, error) {
-	found, err := rows[struct{ Text string }](ctx, s, scope, sql, args...)
+	found, err := dbscope.List[struct{ Text string }](ctx, s.db, scope, sql, args...)
 	list := make([]string, len(found))
 	for i, f := range found {
 		list[i] = f.Text

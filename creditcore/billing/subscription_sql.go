@@ -5,6 +5,8 @@ import (
 	"errors"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 type knownSubscription struct {
@@ -14,7 +16,7 @@ type knownSubscription struct {
 
 // subscriptionRevision is zero where there is no row.
 func (s *Service) subscriptionRevision(ctx context.Context, stripeID string) (knownSubscription, error) {
-	k, err := row[knownSubscription](ctx, s, system(), `
+	k, err := dbscope.One[knownSubscription](ctx, s.db, system(), `
 		SELECT revision, plan_id
 		FROM subscriptions.subscriptions
 		WHERE stripe_subscription_id = $1`, stripeID)

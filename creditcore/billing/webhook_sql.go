@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stripe/stripe-go/v85"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // eventsKept is how long event ids are remembered: longer than Stripe repeats
@@ -17,7 +19,7 @@ const eventsKept = 90 * 24 * time.Hour
 // eventKnown spares the questions to Stripe that a duplicate would cause. What
 // counts is [recordEvent].
 func (s *Service) eventKnown(ctx context.Context, id string) (bool, error) {
-	found, err := rows[struct{ ID string }](ctx, s, system(), `
+	found, err := dbscope.List[struct{ ID string }](ctx, s.db, system(), `
 		SELECT id
 		FROM credits.stripe_events
 		WHERE id = $1`, id)
@@ -44,10 +46,10 @@ func recordEvent(ctx context.Context, tx pgx.Tx, event stripe.Event, outcome str
 // forget drops old events, and the addresses of customers who closed their
 // accounts.
 func (s *Service) forget(ctx context.Context) error {
-	_, events := s.exec(ctx, system(), `
+	_, events := s.db.Exec(ctx, system(), `
 		DELETE FROM credits.stripe_events
 		WHERE received_at < $1`, s.now().Add(-eventsKept))
-	_, addresses := s.exec(ctx, system(), `
+	_, addresses := s.db.Exec(ctx, system(), `
 		UPDATE credits.stripe_customers c
 		SET email = NULL, updated_at = $1
 		FROM auth.users u

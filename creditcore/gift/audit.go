@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // maxBreaches bounds what an audit lists.
@@ -13,7 +14,7 @@ const maxBreaches = 1000
 // claimed, came back, or is left. [creditcore.Service.Audit] checks the ledger
 // itself.
 func (s *Service) Audit(ctx context.Context) ([]creditcore.Breach, error) {
-	return rows[creditcore.Breach](ctx, s, system(), auditSQL, maxBreaches)
+	return dbscope.List[creditcore.Breach](ctx, s.db, system(), auditSQL, maxBreaches)
 }
 
 const auditSQL = `

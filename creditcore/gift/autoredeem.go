@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 type waiting struct {
@@ -19,7 +20,7 @@ type waiting struct {
 func (s *Service) AutoRedeem(ctx context.Context, userID, email string) (redeemed int) {
 	last := ""
 	for ctx.Err() == nil {
-		list, err := rows[waiting](ctx, s, system(),
+		list, err := dbscope.List[waiting](ctx, s.db, system(),
 			`SELECT g.id, g.code
 			 FROM gifts.gift_codes AS g
 			 WHERE g.status = 'active' AND g.target_email = lower($1) AND g.riddle_answer_hash IS NULL AND g.creator_id <> $2

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 // page bounds the gifts that are read at once.
@@ -32,7 +34,7 @@ type due struct{ ID string }
 func (s *Service) expireDue(ctx context.Context) {
 	last := ""
 	for ctx.Err() == nil {
-		list, err := rows[due](ctx, s, system(),
+		list, err := dbscope.List[due](ctx, s.db, system(),
 			`SELECT g.id FROM gifts.gift_codes AS g
 			 WHERE g.status = 'active' AND g.expires_at <= $1 AND g.id > $2
 			 ORDER BY g.id

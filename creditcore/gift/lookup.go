@@ -34,7 +34,7 @@ func (s *Service) Lookup(ctx context.Context, c creditcore.Caller, text string) 
 		Info
 		Private bool
 	}
-	f, err := row[found](ctx, s, system(),
+	f, err := dbscope.One[found](ctx, s.db, system(),
 		`SELECT `+giftColumns+`, g.riddle_answer_hash IS NOT NULL AS has_riddle,
 		   g.target_email IS NOT NULL OR g.target_matrix_id IS NOT NULL AS personalized, u.name AS creator_name,
 		   NOT coalesce(g.target_email IS NULL AND g.target_matrix_id IS NULL OR g.creator_id = $2 OR g.target_email = lower($3)
@@ -58,7 +58,7 @@ func (s *Service) Lookup(ctx context.Context, c creditcore.Caller, text string) 
 
 // Created lists the caller's gifts, newest first, at most 50.
 func (s *Service) Created(ctx context.Context, c creditcore.Caller) ([]Gift, error) {
-	list, err := rows[Gift](ctx, s, dbscope.User(c.UserID, "user"),
+	list, err := dbscope.List[Gift](ctx, s.db, dbscope.User(c.UserID, "user"),
 		`SELECT `+giftColumns+`
 		 FROM gifts.gift_codes AS g
 		 WHERE g.creator_id = $1
@@ -83,7 +83,7 @@ type Portion struct {
 // Received lists what the caller redeemed, newest first, at most 50. It reads
 // as the system, since codes and names are their creators'.
 func (s *Service) Received(ctx context.Context, c creditcore.Caller) ([]Portion, error) {
-	return rows[Portion](ctx, s, system(),
+	return dbscope.List[Portion](ctx, s.db, system(),
 		`SELECT r.id, g.code, r.credits_received AS credits, g.message, u.name AS creator_name, r.created_at AS redeemed_at
 		 FROM gifts.gift_redemptions AS r
 		 JOIN gifts.gift_codes AS g ON g.id = r.gift_code_id

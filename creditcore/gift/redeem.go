@@ -108,7 +108,7 @@ func (s *Service) judge(ctx context.Context, a *attempt) (verdict, error) {
 	if a.Answer == "" {
 		return unjudged, nil
 	}
-	g, err := row[stored](ctx, s, system(), `SELECT `+storedColumns+` FROM gifts.gift_codes AS g WHERE g.code = $1`, string(a.code))
+	g, err := dbscope.One[stored](ctx, s.db, system(), `SELECT `+storedColumns+` FROM gifts.gift_codes AS g WHERE g.code = $1`, string(a.code))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return unjudged, Unknown
 	}
@@ -116,7 +116,7 @@ func (s *Service) judge(ctx context.Context, a *attempt) (verdict, error) {
 		return unjudged, err
 	}
 	now := s.now()
-	st, err := row[standing](ctx, s, system(), standingSQL, a.standingArgs(g, now)...)
+	st, err := dbscope.One[standing](ctx, s.db, system(), standingSQL, a.standingArgs(g, now)...)
 	if err != nil {
 		return unjudged, err
 	}

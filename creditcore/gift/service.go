@@ -9,6 +9,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // Config sets what links look like and how long gifts live; zero takes the
@@ -48,7 +49,7 @@ type Observer struct {
 // Service makes and redeems gifts. It is safe for concurrent use.
 type Service struct {
 	cfg     Config
-	pool    *pgxpool.Pool
+	db      dbscope.DB
 	ledger  *creditcore.Service
 	log     *slog.Logger
 	now     func() time.Time
@@ -73,7 +74,7 @@ func New(cfg Config, deps Deps) *Service {
 		cfg.RiddleCost = bcrypt.DefaultCost
 	}
 	s := &Service{
-		cfg: cfg, pool: deps.Pool, ledger: deps.Ledger, log: deps.Logger, now: deps.Now, observe: deps.Observer,
+		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, ledger: deps.Ledger, log: deps.Logger, now: deps.Now, observe: deps.Observer,
 		riddles: newRiddles(cfg.RiddleCost), newCode: randomCode,
 	}
 	if s.log == nil {
