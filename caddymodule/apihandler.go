@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"runtime/debug"
@@ -25,6 +26,9 @@ func init() {
 // It ends the chain: what it does not know is answered with 404. It may stand
 // on any site; links lead to the app's `base_url`.
 type API struct {
+	// What the parser of a Caddyfile found wrong. With any, the config is refused.
+	Faults SyntaxFaults `json:"faults,omitempty"`
+
 	app     *App
 	handler http.Handler
 }
@@ -40,7 +44,7 @@ func (*API) CaddyModule() caddy.ModuleInfo {
 // Provision finds the app and builds the route table. It connects to nothing:
 // the live runtime is looked up for each request.
 func (h *API) Provision(ctx caddy.Context) error {
-	app, err := appOf(ctx)
+	app, err := provisionSite(ctx, h)
 	if err != nil {
 		return err
 	}
@@ -88,6 +92,9 @@ func (h *API) Provision(ctx caddy.Context) error {
 		})
 	return err
 }
+
+// Validate reports every fault of the configuration.
+func (h *API) Validate() error { return errors.Join(h.Faults.errors()...) }
 
 // runtimeOf waits for the app as long as a client would.
 func runtimeOf(ctx context.Context, app *App) (*Runtime, error) {
@@ -150,25 +157,25 @@ func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Hand
 //
 //	mana_api
 func (h *API) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	d.Next() // the directive's name
-	if d.NextArg() {
-		return d.ArgErr()
+	d.Next() // directive name
+	p := &blockParser{Dispenser: d, block: "mana_api"}
+	if args := d.RemainingArgs(); len(args) > 0 {
+		p.faultf("mana_api: takes no argument but a matcher, here are %q", args)
 	}
-	if d.NextBlock(0) {
-		return d.Errf("unrecognized option %q: mana_api has none", d.Val())
-	}
-	return nil
+	p.noBlock("mana_api")
+	return errors.Join(p.faults...)
 }
 
 func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(API)
-	err := handler.UnmarshalCaddyfile(h.Dispenser)
-	return handler, err
+	handler.Faults = syntaxFaults(handler.UnmarshalCaddyfile(h.Dispenser))
+	return handler, nil
 }
 
 // Interface guards
 var (
 	_ caddy.Provisioner           = (*API)(nil)
+	_ caddy.Validator             = (*API)(nil)
 	_ caddyhttp.MiddlewareHandler = (*API)(nil)
 	_ caddyfile.Unmarshaler       = (*API)(nil)
 )

@@ -32,6 +32,11 @@ type App struct {
 
 	settings Settings
 
+	// faulty tells, while the config is provisioned, that it will be refused,
+	// and sites are the faults of its handlers.
+	faulty bool
+	sites  error
+
 	mu      sync.Mutex
 	started chan struct{} // closed when Start has come to an end
 	runtime *Runtime
@@ -51,12 +56,13 @@ func (*App) CaddyModule() caddy.ModuleInfo {
 	}
 }
 
-// Provision resolves the settings and reports every fault in them. It connects
-// to nothing, so `validate` works on a machine without the database.
+// Provision resolves the settings and reports every fault in them and in the
+// handlers of the sites. It connects to nothing, so `validate` works on a
+// machine without the database.
 func (a *App) Provision(ctx caddy.Context) error {
 	settings, err := a.resolve(processEnvironment)
 	if err != nil {
-		return err
+		return errors.Join(err, a.faultsOfSites(ctx))
 	}
 	a.settings = settings
 	a.started = make(chan struct{})

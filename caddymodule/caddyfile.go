@@ -20,9 +20,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, d.Err("mana is already configured; there is one block for all sites")
 	}
 	app := new(App)
-	if err := app.Config.unmarshalCaddyfile(d); err != nil {
-		return nil, err
-	}
+	app.Faults = syntaxFaults(app.Config.unmarshalCaddyfile(d))
 	return httpcaddyfile.App{Name: appName, Value: caddyconfig.JSON(app, nil)}, nil
 }
 

@@ -65,6 +65,9 @@ type Gate struct {
 	// sends it to the sign-in page, `never` answers 401 as everything else.
 	Login string `json:"login,omitempty"`
 
+	// What the parser of a Caddyfile found wrong. With any, the config is refused.
+	Faults SyntaxFaults `json:"faults,omitempty"`
+
 	auth   func(context.Context) (*authcore.Service, error)
 	base   *url.URL
 	ready  atomic.Pointer[gateService]
@@ -93,8 +96,8 @@ func (*Gate) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the app. It connects to nothing.
 func (g *Gate) Provision(ctx caddy.Context) error {
-	app, err := appOf(ctx)
-	if err := errors.Join(err, g.Validate()); err != nil {
+	app, err := provisionSite(ctx, g)
+	if err != nil {
 		return err
 	}
 	g.base = app.Settings().BaseURL
@@ -109,18 +112,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	return nil
 }
 
-// appOf is the mana app, the default one if the config names none.
-func appOf(ctx caddy.Context) (*App, error) {
-	module, err := ctx.App(appName)
-	if err != nil {
-		return nil, err
-	}
-	return module.(*App), nil
-}
-
 // Validate reports every fault of the configuration.
 func (g *Gate) Validate() error {
-	var faults []error
+	faults := g.Faults.errors()
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("mana_auth: "+format, args...))
 	}

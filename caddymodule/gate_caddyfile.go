@@ -37,7 +37,8 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	g := new(Gate)
-	return g, g.UnmarshalCaddyfile(h.Dispenser)
+	g.Faults = syntaxFaults(g.UnmarshalCaddyfile(h.Dispenser))
+	return g, nil
 }
 
 // Interface guard

@@ -98,6 +98,9 @@ type Meter struct {
 	// charged after that takes what the account still has.
 	HoldTTL caddy.Duration `json:"hold_ttl,omitempty"`
 
+	// What the parser of a Caddyfile found wrong. With any, the config is refused.
+	Faults SyntaxFaults `json:"faults,omitempty"`
+
 	runtime func(context.Context) (meterRuntime, error)
 	ready   atomic.Pointer[meterRuntime]
 	price   creditcore.Amount
@@ -121,8 +124,8 @@ func (*Meter) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the app. It connects to nothing.
 func (m *Meter) Provision(ctx caddy.Context) error {
-	app, err := appOf(ctx)
-	if err := errors.Join(err, m.Validate()); err != nil {
+	app, err := provisionSite(ctx, m)
+	if err != nil {
 		return err
 	}
 	m.runtime = func(ctx context.Context) (meterRuntime, error) {
@@ -145,11 +148,12 @@ func (m *Meter) resolve() {
 
 // Validate reports every fault of the configuration.
 func (m *Meter) Validate() error {
-	var faults []error
+	faults := m.Faults.errors()
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("mana_credits: "+format, args...))
 	}
-	if _, err := m.Credits.amount(); err != nil {
+	unread := len(m.Faults) > 0 && m.Credits == ""
+	if _, err := m.Credits.amount(); err != nil && !unread {
 		fault("credits: %w", err)
 	}
 	for _, name := range []struct{ directive, value string }{{"app", m.App}, {"operation", m.Operation}} {

@@ -63,7 +63,8 @@ func (m *Meter) parseHoldTTL(p *blockParser) {
 
 func parseMeter(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	m := new(Meter)
-	return m, m.UnmarshalCaddyfile(h.Dispenser)
+	m.Faults = syntaxFaults(m.UnmarshalCaddyfile(h.Dispenser))
+	return m, nil
 }
 
 // Interface guard

@@ -70,6 +70,9 @@ type RateLimit struct {
 	// The Caddyfile gives each directive a zone of its own.
 	Zone string `json:"zone,omitempty"`
 
+	// What the parser of a Caddyfile found wrong. With any, the config is refused.
+	Faults SyntaxFaults `json:"faults,omitempty"`
+
 	runtime   func(context.Context) (*authcore.Service, limiter.Store, error)
 	ready     atomic.Pointer[rateLimitRuntime]
 	prefix    string
@@ -95,8 +98,8 @@ func (*RateLimit) CaddyModule() caddy.ModuleInfo {
 
 // Provision finds the app. It connects to nothing.
 func (l *RateLimit) Provision(ctx caddy.Context) error {
-	app, err := appOf(ctx)
-	if err := errors.Join(err, l.Validate()); err != nil {
+	app, err := provisionSite(ctx, l)
+	if err != nil {
 		return err
 	}
 	l.runtime = func(ctx context.Context) (*authcore.Service, limiter.Store, error) {
@@ -120,14 +123,15 @@ func (l *RateLimit) resolve() {
 
 // Validate reports every fault of the configuration.
 func (l *RateLimit) Validate() error {
-	var faults []error
+	faults := l.Faults.errors()
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("mana_rate_limit: "+format, args...))
 	}
-	if l.Limit < 1 {
+	unread := len(l.Faults) > 0 && l.Limit == 0 && l.Window == 0
+	if l.Limit < 1 && !unread {
 		fault("limit: %d is not a number of requests from 1 up", l.Limit)
 	}
-	if time.Duration(l.Window) < time.Second {
+	if time.Duration(l.Window) < time.Second && !unread {
 		fault("window: %v is shorter than a second", time.Duration(l.Window))
 	}
 	switch l.Key {

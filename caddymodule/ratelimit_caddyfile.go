@@ -59,9 +59,7 @@ func (l *RateLimit) parseKey(p *blockParser) {
 // number, which stays the same over reloads of the same file.
 func parseRateLimit(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	l := new(RateLimit)
-	if err := l.UnmarshalCaddyfile(h.Dispenser); err != nil {
-		return nil, err
-	}
+	l.Faults = syntaxFaults(l.UnmarshalCaddyfile(h.Dispenser))
 	const state = "mana_rate_limit.zones"
 	zone, _ := h.State[state].(int)
 	h.State[state] = zone + 1
