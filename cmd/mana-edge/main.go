@@ -5,6 +5,7 @@ package main
 import (
 	_ "time/tzdata" // zones for log formats and templates on bare images
 
+	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // Caddy's own modules
 
@@ -12,5 +13,6 @@ import (
 )
 
 func main() {
+	caddy.CustomBinaryName = "mana-edge" // in usage texts
 	caddycmd.Main()
 }
