@@ -41,7 +41,8 @@ const startWait = 4 * time.Second
 //
 // The same is told by the placeholders `{http.auth.user.id}`,
 // `{http.auth.user.email}`, `{http.auth.user.role}`,
-// `{http.auth.user.session}` and `{http.auth.user.org}`.
+// `{http.auth.user.session}` and `{http.auth.user.org}`, which are empty for
+// guests.
 //
 // CORS preflights carry no credentials by design of the browsers: genuine ones
 // pass as a guest's, for the app to answer.
@@ -151,14 +152,12 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		r = r.WithContext(before)
 	}
 	if isPreflight(r) {
-		collectors.decided("preflight")
-		return next.ServeHTTP(w, r)
+		return passGuest(w, r, next, "preflight")
 	}
 	h := w.Header()
 	h["Vary"] = append(h["Vary"], "Authorization, Cookie")
 	if g.Optional && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 {
-		collectors.decided("guest")
-		return next.ServeHTTP(w, r)
+		return passGuest(w, r, next, "guest")
 	}
 
 	auth, err := g.service(r.Context())
@@ -289,17 +288,25 @@ func (g *Gate) unidentified(v visit, next caddyhttp.Handler, err error) error {
 	}
 	if g.Optional {
 		dropBearer(v.r.Header)
-		collectors.decided("guest")
 		if v.taken {
 			v.r = v.r.WithContext(&passage{Context: v.r.Context(), cookies: v.cookies})
 		}
-		return next.ServeHTTP(v.w, v.r)
+		return passGuest(v.w, v.r, next, "guest")
 	}
-	if _, bearer := bearerToken(v.r.Header); !bearer && g.Login != "never" && isNavigation(v.r) {
+	if g.Login != "never" && isNavigation(v.r) {
 		collectors.decided("login")
 		return redirectToLogin(v, g.base)
 	}
 	return v.refuse(answer)
+}
+
+// passGuest lets a request pass unnamed.
+func passGuest(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, decision string) error {
+	collectors.decided(decision)
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(guestPlaceholder)
+	}
+	return next.ServeHTTP(w, r)
 }
 
 func (v visit) refuse(answer refusal) error {

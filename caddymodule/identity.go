@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	"mana.how/edge/authcore"
@@ -176,6 +177,17 @@ func (id *identity) placeholder(key string) (any, bool) {
 		}
 	}
 	return nil, false
+}
+
+// guestPlaceholder is a [caddy.ReplacerFunc]: it makes {http.auth.user.*} empty
+// for guests. Unknown placeholders stay as they are written, and an app may take
+// the name in a header for somebody's.
+func guestPlaceholder(key string) (any, bool) {
+	field, ok := strings.CutPrefix(key, "http.auth.user.")
+	if !ok || !slices.Contains(identityPlaceholders[:], field) {
+		return nil, false
+	}
+	return "", true
 }
 
 // headerSafe makes a value fit for a header field (RFC 9110, section 5.5):
