@@ -13,7 +13,7 @@ func isStream(r *http.Request) bool {
 		return true
 	}
 	for _, accept := range r.Header["Accept"] {
-		if strings.Contains(accept, "text/event-stream") {
+		if strings.Contains(strings.ToLower(accept), "text/event-stream") {
 			return true
 		}
 	}

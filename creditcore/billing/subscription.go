@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/stripe/stripe-go/v85"
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
@@ -26,6 +27,17 @@ const (
 	SubscriptionIncompleteExpired SubscriptionStatus = "incomplete_expired"
 	SubscriptionCanceled          SubscriptionStatus = "canceled"
 )
+
+// statusOf is Stripe's status, or unpaid for one that Stripe has invented since:
+// such a subscription is shown and can be canceled, and offers nothing.
+func statusOf(s stripe.SubscriptionStatus) SubscriptionStatus {
+	switch status := SubscriptionStatus(s); status {
+	case SubscriptionActive, SubscriptionTrialing, SubscriptionPastDue, SubscriptionUnpaid, SubscriptionPaused,
+		SubscriptionIncomplete, SubscriptionIncompleteExpired, SubscriptionCanceled:
+		return status
+	}
+	return SubscriptionUnpaid
+}
 
 // entitles tells whether the subscriber has what the plan offers. A payment
 // that is late is tried again for a while.

@@ -91,7 +91,7 @@ func (s *Service) rowOfSubscription(ctx context.Context, sub *stripe.Subscriptio
 	r := subscriptionRow{Subscription: Subscription{
 		UserID: of.UserID, PlanID: plan.PlanID,
 		StripeSubscriptionID: &sub.ID, StripeCustomerID: &sub.Customer.ID, StripePriceID: new(string),
-		Status: SubscriptionStatus(sub.Status), BillingInterval: Monthly,
+		Status: statusOf(sub.Status), BillingInterval: Monthly,
 		CurrentPeriodStart: timeOf(item.CurrentPeriodStart), CurrentPeriodEnd: timeOf(item.CurrentPeriodEnd),
 		CancelAtPeriodEnd: endsWithPeriod(sub, item),
 		CanceledAt:        timeOf(sub.CanceledAt), EndedAt: timeOf(sub.EndedAt),

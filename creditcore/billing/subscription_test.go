@@ -184,14 +184,16 @@ func TestStatuses(t *testing.T) {
 	p.wantCurrent("at first", "Free", "", true)
 	sub := p.subscribed(plusMonthly)
 	for status, want := range map[string]struct {
-		plan string
-		free bool
+		plan   string
+		status billing.SubscriptionStatus
+		free   bool
 	}{
-		"trialing": {"Plus", false}, "past_due": {"Plus", false}, "unpaid": {"Free", true}, "paused": {"Free", true}, "active": {"Plus", false},
+		"trialing": {"Plus", "trialing", false}, "past_due": {"Plus", "past_due", false}, "unpaid": {"Free", "unpaid", true},
+		"paused": {"Free", "paused", true}, "active": {"Plus", "active", false}, "of_next_year": {"Free", "unpaid", true},
 	} {
 		p.deliver(srv.SetSubscriptionStatus(sub, status)...)
 		p.deliver(srv.Emit("customer.subscription.updated", sub))
-		p.wantCurrent(status, want.plan, billing.SubscriptionStatus(status), want.free)
+		p.wantCurrent(status, want.plan, want.status, want.free)
 		if err := p.Cancel(t.Context(), p.alice); err != nil {
 			t.Errorf("cancel while %s: %v", status, err)
 		}
