@@ -1,8 +1,10 @@
 package creditcore
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 )
@@ -11,15 +13,27 @@ const (
 	maxCompensations = 100_000
 	firstRetry       = time.Second
 	lastRetry        = 30 * time.Second
+	// doubtLooks is how often a charge that may not exist is looked for: once
+	// the database answers, and once more when it has done what it had received.
+	doubtLooks = 2
 )
 
-// compensations are refunds that are still owed, because the database was away.
+// debt is a refund that is owed. looks is 0 for a charge that is known, else
+// how often it is still to be looked for.
+type debt struct {
+	Entry
+	looks int
+	due   time.Time // not to be tried before
+}
+
+// compensations are the refunds that are owed, because the database was away.
 type compensations struct {
 	added chan struct{}
 
 	mu    sync.Mutex
-	owed  []Entry
-	tries int
+	owed  []debt // in no order
+	tries int    // in vain, since the last success
+	pause time.Time
 }
 
 func newCompensations() compensations { return compensations{added: make(chan struct{}, 1)} }
@@ -34,14 +48,10 @@ func (s *Service) Compensate(ctx context.Context, r Receipt) (Balance, error) {
 		return back.Balance, nil
 	}
 	if !errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
-		s.log.Error("a charge could not be refunded", "transaction", r.Entry.ID, "user", r.Entry.UserID, "error", err)
-		s.observeCompensation("dropped")
+		s.dropCompensation(r.Entry, err)
 		return Balance{}, err
 	}
-	if !s.compensations.add(r.Entry) {
-		s.log.Error("too many refunds wait, one is given up", "transaction", r.Entry.ID, "user", r.Entry.UserID)
-		s.observeCompensation("dropped")
-	}
+	s.owe(debt{Entry: r.Entry, due: time.Now().Add(firstRetry)})
 	return Balance{}, err
 }
 
@@ -52,13 +62,34 @@ func (s *Service) compensate(ctx context.Context, e Entry) (Receipt, error) {
 	})
 }
 
-func (c *compensations) add(e Entry) bool {
+// doubt has a debit refunded that may have been made although its answer was
+// lost: who asked for it was told that it was not. Under a key he can ask again,
+// and is told then.
+func (s *Service) doubt(it *debitItem) {
+	if it.Key != "" {
+		return
+	}
+	s.owe(debt{
+		Entry: Entry{ID: it.id, UserID: it.UserID, Amount: -it.Amount, AppID: it.AppID, Description: it.Description},
+		looks: doubtLooks, due: time.Now().Add(s.cfg.DoubtWait),
+	})
+}
+
+var errTooManyDebts = errors.New("too many refunds wait")
+
+func (s *Service) owe(d debt) {
+	if !s.compensations.add(d) {
+		s.dropCompensation(d.Entry, errTooManyDebts)
+	}
+}
+
+func (c *compensations) add(d debt) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.owed) == maxCompensations {
+	if len(c.owed) >= maxCompensations {
 		return false
 	}
-	c.owed = append(c.owed, e)
+	c.owed = append(c.owed, d)
 	select {
 	case c.added <- struct{}{}:
 	default:
@@ -66,46 +97,94 @@ func (c *compensations) add(e Entry) bool {
 	return true
 }
 
+// take removes a debt that is due, or any.
+func (c *compensations) take(now time.Time, anyOne bool) (debt, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, d := range slices.Backward(c.owed) {
+		if anyOne || !d.due.After(now) {
+			last := len(c.owed) - 1
+			c.owed[i] = c.owed[last]
+			c.owed = c.owed[:last]
+			return d, true
+		}
+	}
+	return debt{}, false
+}
+
+// failed puts a debt back until the database may have returned, and counts what
+// waits.
+func (c *compensations) failed(d debt) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owed = append(c.owed, d)
+	c.pause = time.Now().Add(min(lastRetry, firstRetry<<min(c.tries, 5)))
+	c.tries++
+	return len(c.owed)
+}
+
+func (c *compensations) succeeded() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tries, c.pause = 0, time.Time{}
+}
+
 // wait is the time to the next try.
 func (c *compensations) wait() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return min(lastRetry, firstRetry<<min(c.tries, 5))
+	if len(c.owed) == 0 {
+		return time.Hour
+	}
+	next := slices.MinFunc(c.owed, func(a, b debt) int { return a.due.Compare(b.due) }).due
+	if next.Before(c.pause) {
+		next = c.pause
+	}
+	return cmp.Or(max(0, time.Until(next)), time.Millisecond)
 }
 
-// compensateAll tries what is owed and returns how much remains.
-func (s *Service) compensateAll(ctx context.Context) int {
-	c := &s.compensations
+// compensateAll tries what is due; with last, all there is, for the last time.
+func (s *Service) compensateAll(ctx context.Context, last bool) {
 	for {
-		c.mu.Lock()
-		if len(c.owed) == 0 {
-			c.tries = 0
-			c.mu.Unlock()
-			return 0
+		d, ok := s.compensations.take(time.Now(), last)
+		if !ok {
+			return
 		}
-		e := c.owed[0]
-		c.mu.Unlock()
-
-		_, err := s.compensate(ctx, e)
+		err := s.redeem(ctx, d)
 		if errors.Is(err, ErrUnavailable) || ctx.Err() != nil {
 			s.observeCompensation("retried")
-			c.mu.Lock()
-			c.tries++
-			n := len(c.owed)
-			c.mu.Unlock()
-			s.log.Warn("refunds wait for the database", "refunds", n, "error", err)
-			return n
+			s.log.Warn("refunds wait for the database", "refunds", s.compensations.failed(d), "error", err)
+			return
 		}
-		outcome := "refunded"
-		if err != nil {
-			outcome = "dropped"
-			s.log.Error("a charge could not be refunded", "transaction", e.ID, "user", e.UserID, "error", err)
+		s.compensations.succeeded()
+		switch {
+		case err == nil:
+			s.observeCompensation("refunded")
+		case d.looks == 0 || !errors.Is(err, ErrEntryNotFound):
+			s.dropCompensation(d.Entry, err)
+		case d.looks > 1 && !last:
+			d.looks--
+			d.due = time.Now().Add(s.cfg.DoubtWait)
+			s.owe(d)
 		}
-		s.observeCompensation(outcome)
-		c.mu.Lock()
-		c.owed = c.owed[1:]
-		c.mu.Unlock()
 	}
+}
+
+// redeem pays a debt. It fails with [ErrEntryNotFound] where there was none.
+func (s *Service) redeem(ctx context.Context, d debt) error {
+	if d.looks > 0 {
+		if _, err := s.entry(ctx, d.UserID, d.ID); err != nil {
+			return err
+		}
+		s.log.Warn("a charge whose answer was lost is refunded", "transaction", d.ID, "user", d.UserID)
+	}
+	_, err := s.compensate(ctx, d.Entry)
+	return err
+}
+
+func (s *Service) dropCompensation(e Entry, err error) {
+	s.log.Error("a charge could not be refunded", "transaction", e.ID, "user", e.UserID, "error", err)
+	s.observeCompensation("dropped")
 }
 
 func (s *Service) observeCompensation(outcome string) {

@@ -46,6 +46,9 @@ func (d *Debit) prepare() ([]byte, error) {
 // If ctx ends while the debit waits for its turn, nothing was charged and the
 // error is ctx's; once it is on its way its outcome is waited for. All of that
 // takes less than five seconds, however many wait at an account that is busy.
+//
+// Where the connection breaks before the answer is read, the debit may have
+// been made: with a Key ask again; without, it is looked for and refunded.
 func (s *Service) Debit(ctx context.Context, d Debit) (Receipt, error) {
 	began := time.Now()
 	mark, err := d.prepare()
@@ -119,6 +122,7 @@ func (s *Service) DebitTx(ctx context.Context, tx pgx.Tx, d Debit) (Receipt, err
 type debitItem struct {
 	Debit
 	fingerprint []byte
+	id          string        // of its ledger row
 	done        chan struct{} // closed when receipt and err are set
 	receipt     Receipt
 	err         error
@@ -159,7 +163,9 @@ func (s *Service) debitBatch(items []*debitItem) {
 		}
 	default:
 		for _, it := range items {
-			it.err = err
+			if it.err = err; dbscope.Doubtful(err) {
+				s.doubt(it)
+			}
 		}
 	}
 }
@@ -170,7 +176,8 @@ func (s *Service) bookBatch(ctx context.Context, items []*debitItem) error {
 	operations, descriptions := make([]string, n), make([]string, n)
 	amounts, metadata, keys, marks := make([]int64, n), make([]*string, n), make([]*string, n), make([][]byte, n)
 	for i, it := range items {
-		users[i], ids[i], types[i], amounts[i] = it.UserID, newID(), string(it.Type), int64(it.Amount)
+		it.id = newID()
+		users[i], ids[i], types[i], amounts[i] = it.UserID, it.id, string(it.Type), int64(it.Amount)
 		apps[i], operations[i], descriptions[i] = it.AppID, it.Operation, it.Description
 		metadata[i], keys[i], marks[i] = textOrNull(string(it.Metadata)), textOrNull(it.Key), it.fingerprint
 	}

@@ -249,19 +249,6 @@ func TestSettledKeyHasItsDay(t *testing.T) {
 	}
 }
 
-func TestCompensationIsOnce(t *testing.T) {
-	t.Parallel()
-	l := newLedger(t)
-	alice := l.user("alice", 10)
-	r := l.spend(alice, 4)
-	concurrently(8, func(int) {
-		if b, err := l.Compensate(t.Context(), r); err != nil || b.Available != 10 {
-			t.Errorf("%+v, %v", b, err)
-		}
-	})
-	l.wantAvailable(alice, 10)
-}
-
 // What an open hold keeps of an expired lot goes with the hold, however that
 // ends: nothing of it is left for the next one, or said to be.
 func TestExpiredLotEndsWithItsHold(t *testing.T) {

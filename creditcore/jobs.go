@@ -11,8 +11,8 @@ import (
 const jobLimit = 200
 
 // Run gives back expired holds, expires lots that nobody touches, and makes
-// the refunds of [Service.Compensate] that did not succeed at once. It returns
-// when ctx has ended and a last try was made. Any number of edges may run it.
+// the refunds of [Service.Compensate] that did not succeed at once, and those
+// of debits whose answer was lost. It returns when ctx has ended and a last try was made. Any number of edges may run it.
 func (s *Service) Run(ctx context.Context) error {
 	reap, expire := time.NewTicker(s.cfg.ReapEvery), time.NewTicker(s.cfg.ExpireEvery)
 	defer reap.Stop()
@@ -22,7 +22,7 @@ func (s *Service) Run(ctx context.Context) error {
 	for {
 		select {
 		case <-ctx.Done():
-			s.compensateAll(context.WithoutCancel(ctx))
+			s.compensateAll(context.WithoutCancel(ctx), true)
 			return ctx.Err()
 		case <-reap.C:
 			s.round(ctx, "give back expired holds", `SELECT credits.reap($1) AS n`, func(n int64) {
@@ -38,9 +38,8 @@ func (s *Service) Run(ctx context.Context) error {
 		case <-s.compensations.added:
 			retry.Reset(s.compensations.wait())
 		case <-retry.C:
-			if s.compensateAll(ctx) > 0 {
-				retry.Reset(s.compensations.wait())
-			}
+			s.compensateAll(ctx, false)
+			retry.Reset(s.compensations.wait())
 		}
 	}
 }

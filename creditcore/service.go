@@ -15,6 +15,9 @@ type Config struct {
 	HoldTTL     time.Duration // 60 seconds
 	ReapEvery   time.Duration // 30 seconds: expired holds
 	ExpireEvery time.Duration // 60 seconds: expired lots nobody touches
+	// DoubtWait is when a debit whose answer was lost is looked for, 15
+	// seconds: longer than PostgreSQL is given for a statement.
+	DoubtWait time.Duration
 }
 
 // Deps is what the ledger works with. Logger and Now have defaults.
@@ -57,6 +60,7 @@ func New(cfg Config, deps Deps) *Service {
 	set(&cfg.HoldTTL, time.Minute)
 	set(&cfg.ReapEvery, 30*time.Second)
 	set(&cfg.ExpireEvery, time.Minute)
+	set(&cfg.DoubtWait, 15*time.Second)
 	s := &Service{cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, log: deps.Logger, now: deps.Now, observe: deps.Observer}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

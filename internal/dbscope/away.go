@@ -11,6 +11,17 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
+// Doubtful tells whether a statement that failed may have been carried out:
+// it may have been sent, and nothing says that it was rolled back.
+func Doubtful(err error) bool {
+	var pgErr *pgconn.PgError
+	if errors.As(err, &pgErr) {
+		return strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57P")
+	}
+	var connectErr *pgconn.ConnectError
+	return Away(err) && !errors.As(err, &connectErr) && !pgconn.SafeToRetry(err)
+}
+
 // Away tells whether an error means that the database cannot serve at the
 // moment: it cannot be reached, is starting or stopping, out of resources, a
 // standby, or did not answer in time. The same work may succeed later.

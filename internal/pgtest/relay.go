@@ -19,6 +19,7 @@ type Relay struct {
 
 	mu   sync.Mutex
 	cut  bool
+	mute bool
 	open map[net.Conn]struct{}
 }
 
@@ -66,7 +67,7 @@ func (r *Relay) relay(client net.Conn) {
 		_, _ = io.Copy(server, client)
 		server.Close()
 	}()
-	_, _ = io.Copy(client, server)
+	_, _ = io.Copy(listener{r, client}, server)
 	server.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -86,6 +87,30 @@ func (r *Relay) dial(client net.Conn) (server net.Conn, ok bool) {
 	}
 	r.open[client], r.open[server] = struct{}{}, struct{}{}
 	return server, true
+}
+
+// Mute makes the server's answers get lost, and the connections with them: what
+// reaches the server is done, and nobody hears of it.
+func (r *Relay) Mute(mute bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mute = mute
+}
+
+// listener is a client that hears nothing while the relay is mute.
+type listener struct {
+	*Relay
+	net.Conn
+}
+
+func (l listener) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	mute := l.mute
+	l.mu.Unlock()
+	if mute {
+		return 0, net.ErrClosed
+	}
+	return l.Conn.Write(p)
 }
 
 // Cut cuts the relay, with every connection over it, or mends it.
