@@ -26,8 +26,8 @@ func init() {
 // It ends the chain: what it does not know is answered with 404. It may stand
 // on any site; links lead to the app's `base_url`.
 type API struct {
-	// What the parser of a Caddyfile found wrong. With any, the config is refused.
-	Faults SyntaxFaults `json:"faults,omitempty"`
+	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
+	Faults Faults `json:"faults,omitempty"`
 
 	app     *App
 	handler http.Handler
@@ -94,7 +94,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 }
 
 // Validate reports every fault of the configuration.
-func (h *API) Validate() error { return errors.Join(h.Faults.errors()...) }
+func (h *API) Validate() error { return h.Faults.err() }
 
 // runtimeOf waits for the app as long as a client would.
 func runtimeOf(ctx context.Context, app *App) (*Runtime, error) {
@@ -168,7 +168,7 @@ func (h *API) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(API)
-	handler.Faults = syntaxFaults(handler.UnmarshalCaddyfile(h.Dispenser))
+	handler.Faults = directiveFaults(h, handler.UnmarshalCaddyfile(h.Dispenser), handler)
 	return handler, nil
 }
 

@@ -22,6 +22,15 @@ func (p *blockParser) faultf(format string, args ...any) {
 	p.faults = append(p.faults, p.Errf(format, args...))
 }
 
+// named is how faults call a directive of the block: options of the block mana
+// by their name alone.
+func (p *blockParser) named(name string) string {
+	if p.block == "mana" || p.block == name {
+		return name
+	}
+	return p.block + " " + name
+}
+
 // directives reads the block that opens next, if one does. Each directive may
 // stand once, but those that are lists. A parser of a directive reads its
 // arguments and its own block.
@@ -68,7 +77,7 @@ func (p *blockParser) arguments(targets ...*string) {
 		if len(targets) > 1 {
 			wanted = fmt.Sprintf("%d arguments", len(targets))
 		}
-		p.faultf("%s: takes %s, here are %d", name, wanted, len(args))
+		p.faultf("%s: takes %s, here are %d", p.named(name), wanted, len(args))
 		return
 	}
 	for i, target := range targets {
@@ -80,7 +89,7 @@ func (p *blockParser) arguments(targets ...*string) {
 func (p *blockParser) some(target *[]string) {
 	name := p.Val()
 	if *target = p.RemainingArgs(); len(*target) == 0 {
-		p.faultf("%s: takes one argument or more", name)
+		p.faultf("%s: takes one argument or more", p.named(name))
 	}
 	p.noBlock(name)
 }
@@ -88,14 +97,14 @@ func (p *blockParser) some(target *[]string) {
 func (p *blockParser) noArguments() {
 	name := p.Val()
 	if len(p.RemainingArgs()) > 0 {
-		p.faultf("%s: takes a block and no arguments", name)
+		p.faultf("%s: takes a block and no arguments", p.named(name))
 	}
 }
 
 func (p *blockParser) noBlock(name string) {
 	for nesting, first := p.Nesting(), true; p.NextBlock(nesting); first = false {
 		if first {
-			p.faultf("%s: takes no block", name)
+			p.faultf("%s: takes no block", p.named(name))
 		}
 	}
 }

@@ -20,7 +20,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, d.Err("mana is already configured; there is one block for all sites")
 	}
 	app := new(App)
-	app.Faults = syntaxFaults(app.Config.unmarshalCaddyfile(d))
+	app.Faults = faultsOf(app.Config.unmarshalCaddyfile(d))
 	return httpcaddyfile.App{Name: appName, Value: caddyconfig.JSON(app, nil)}, nil
 }
 

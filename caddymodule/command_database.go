@@ -110,7 +110,7 @@ func readConfig(file, adapter string) (Config, error) {
 			return Config{}, fmt.Errorf("app %s: %w", appName, err)
 		}
 	}
-	return app.Config, errors.Join(app.Faults.errors()...)
+	return app.Config, app.Faults.err()
 }
 
 // locate resolves the database alone, so that commands that need no more work

@@ -53,8 +53,8 @@ type Config struct {
 	// required or optional. This version sends no mail and knows optional only.
 	EmailVerification string `json:"email_verification,omitempty"`
 
-	// What the parser of a Caddyfile found wrong. With any, the config is refused.
-	Faults SyntaxFaults `json:"faults,omitempty"`
+	// What is wrong with the block in a Caddyfile. With any, the config is refused.
+	Faults Faults `json:"faults,omitempty"`
 
 	// The mail server. Not supported by this version: setting it is a fault.
 	SMTP *SMTPConfig `json:"smtp,omitempty"`

@@ -9,28 +9,42 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// SyntaxFaults are what the parser of a Caddyfile found wrong in one block, each
-// with its file and line. They travel in the JSON, because an adapter stops at
-// the first error: so a config is refused once, with all that is to be mended
-// in it, when it is provisioned.
-type SyntaxFaults []string
+// Faults are what is wrong with one block of a Caddyfile, each with its file and
+// line. They travel in the JSON, because an adapter stops at the first error:
+// so a config is refused once, with all that is to be mended in it, when it is
+// provisioned.
+type Faults []string
 
-// syntaxFaults takes the joined errors of UnmarshalCaddyfile apart.
-func syntaxFaults(err error) (faults SyntaxFaults) {
+// faultsOf takes joined errors apart.
+func faultsOf(err error) (faults Faults) {
 	for _, fault := range flatten(err) {
 		faults = append(faults, fault.Error())
 	}
 	return faults
 }
 
-func (f SyntaxFaults) errors() (faults []error) {
+// directiveFaults are those of a directive in a site: what its parser found, and
+// what the handler finds wrong with its values.
+func directiveFaults(h httpcaddyfile.Helper, syntax error, handler caddy.Validator) Faults {
+	faults := faultsOf(syntax)
+	h.Reset()
+	h.Next()
+	for _, fault := range flatten(handler.Validate()) {
+		faults = append(faults, h.WrapErr(fault).Error())
+	}
+	return faults
+}
+
+func (f Faults) err() error {
+	var faults []error
 	for _, text := range f {
 		faults = append(faults, errors.New(text))
 	}
-	return faults
+	return errors.Join(faults...)
 }
 
 // siteHandlers make the handlers of this module, by their names in a config.

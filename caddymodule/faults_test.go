@@ -45,13 +45,13 @@ http://a.example.test:8080 {
 	handle /paid* {
 		route {
 			mana_credits five {
-				hold_ttl soon
+				hold_ttl 0s
 			}
 		}
 	}
 }
 http://b.example.test:8081 {
-	mana_credits 0.0004 {
+	mana_credits {
 		free_on 9xx
 		pray
 	}
@@ -69,11 +69,17 @@ http://b.example.test:8081 {
 var faultsOfSites = []string{
 	`mana_rate_limit: "100" is not <requests>/<duration>, such as 100/1m, at Caddyfile:`,
 	`mana_auth: takes no argument but optional, here are ["sometimes"], at Caddyfile:`,
-	`mana_auth: role: "king"`, `mana_auth: login: "maybe"`, `scope: takes one argument or more, at Caddyfile:`,
-	`hold_ttl: "soon" is not a duration`, `mana_credits: credits: a price is`,
-	`mana_credits: free_on: "9xx"`, `mana_credits has no directive "pray", at Caddyfile:`,
+	`mana_auth scope: takes one argument or more, at Caddyfile:`,
+	`mana_auth: role: "king" is none of user, admin, service, at Caddyfile:`,
+	`mana_auth: login: "maybe" is neither redirect nor never, at Caddyfile:`,
+	`mana_credits hold_ttl: "0s" is not a duration, such as 5m, at Caddyfile:`,
+	`mana_credits: credits: a price is a number of credits above 0 with up to three decimals, such as 5 or 0.02, at Caddyfile:`,
+	`mana_credits: free_on: "9xx" is neither a status, 2xx to 5xx, timeout nor abort, at Caddyfile:`,
+	"mana_credits: takes one price, such as 5 or 0.02, here are 0, at Caddyfile:",
+	`mana_credits has no directive "pray", at Caddyfile:`,
 	`mana_api: takes no argument but a matcher, here are ["twice"], at Caddyfile:`, `mana_api: takes no block, at Caddyfile:`,
-	`mana_rate_limit: limit: 0`, `mana_rate_limit: key: "colour"`,
+	`mana_rate_limit: limit: 0 is not a number of requests from 1 up, at Caddyfile:`,
+	`mana_rate_limit: key: "colour" is none of ip, user, api_key, header, at Caddyfile:`,
 }
 
 // One look at the answer shows everything there is to mend, whichever of the
@@ -95,7 +101,11 @@ func TestEveryFaultOfAConfigIsNamedAtOnce(t *testing.T) {
 		}, faultsOfSites...)...)
 	}
 	for range 12 {
-		wantFaults(t, validate(t, "{\n\tmana {\n\t\tbase_url https://auth.example.test\n\t}\n}"+faultySites), faultsOfSites...)
+		err := validate(t, "{\n\tmana {\n\t\tbase_url https://auth.example.test\n\t}\n}"+faultySites)
+		wantFaults(t, err, faultsOfSites...)
+		if n := strings.Count(err.Error(), ", at Caddyfile:"); n != len(faultsOfSites) {
+			t.Errorf("%d faults, want %d:\n%v", n, len(faultsOfSites), err)
+		}
 	}
 }
 

@@ -66,8 +66,8 @@ type Gate struct {
 	// sends it to the sign-in page, `never` answers 401 as everything else.
 	Login string `json:"login,omitempty"`
 
-	// What the parser of a Caddyfile found wrong. With any, the config is refused.
-	Faults SyntaxFaults `json:"faults,omitempty"`
+	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
+	Faults Faults `json:"faults,omitempty"`
 
 	auth   func(context.Context) (*authcore.Service, error)
 	base   *url.URL
@@ -115,7 +115,10 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 
 // Validate reports every fault of the configuration.
 func (g *Gate) Validate() error {
-	faults := g.Faults.errors()
+	if len(g.Faults) > 0 {
+		return g.Faults.err()
+	}
+	var faults []error
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("mana_auth: "+format, args...))
 	}

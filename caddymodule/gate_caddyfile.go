@@ -37,7 +37,7 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	g := new(Gate)
-	g.Faults = syntaxFaults(g.UnmarshalCaddyfile(h.Dispenser))
+	g.Faults = directiveFaults(h, g.UnmarshalCaddyfile(h.Dispenser), g)
 	return g, nil
 }
 

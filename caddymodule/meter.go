@@ -39,7 +39,7 @@ const (
 // headers of the response leave. What happens to a response after that, a
 // stream that breaks for instance, changes nothing any more.
 //
-// Every response says what it cost and what is left, in `Mana-Credits-Cost`
+// What passes, and a 402, says what it cost and what is left, in `Mana-Credits-Cost`
 // and `Mana-Credits-Remaining`. The upstream cannot set headers that begin
 // with `Mana-Credits-`. Too few credits are answered with 402. CORS preflights
 // pass for nothing.
@@ -98,8 +98,8 @@ type Meter struct {
 	// charged after that takes what the account still has.
 	HoldTTL caddy.Duration `json:"hold_ttl,omitempty"`
 
-	// What the parser of a Caddyfile found wrong. With any, the config is refused.
-	Faults SyntaxFaults `json:"faults,omitempty"`
+	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
+	Faults Faults `json:"faults,omitempty"`
 
 	runtime func(context.Context) (meterRuntime, error)
 	ready   atomic.Pointer[meterRuntime]
@@ -148,12 +148,14 @@ func (m *Meter) resolve() {
 
 // Validate reports every fault of the configuration.
 func (m *Meter) Validate() error {
-	faults := m.Faults.errors()
+	if len(m.Faults) > 0 {
+		return m.Faults.err()
+	}
+	var faults []error
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("mana_credits: "+format, args...))
 	}
-	unread := len(m.Faults) > 0 && m.Credits == ""
-	if _, err := m.Credits.amount(); err != nil && !unread {
+	if _, err := m.Credits.amount(); err != nil {
 		fault("credits: %w", err)
 	}
 	for _, name := range []struct{ directive, value string }{{"app", m.App}, {"operation", m.Operation}} {
@@ -182,7 +184,7 @@ func (m *Meter) Validate() error {
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	if isPreflight(r) {
-		return next.ServeHTTP(w, r)
+		return m.watch(w, r, next, func(ending, []string) {})
 	}
 	if m.Shadow {
 		return m.serveShadow(w, r, next)

@@ -29,6 +29,7 @@ func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		m.Credits = Price(args[0])
 	} else {
 		p.faultf("mana_credits: takes one price, such as 5 or 0.02, here are %d", len(args))
+		m.Credits = "1" // so that no other fault comes of it
 	}
 	p.directives(map[string]func(){
 		"app":       func() { p.one(&m.App) },
@@ -44,7 +45,7 @@ func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 func (m *Meter) parseShadow(p *blockParser) {
 	if m.Shadow = true; len(p.RemainingArgs()) > 0 {
-		p.faultf("shadow: takes no argument")
+		p.faultf("mana_credits shadow: takes no argument")
 	}
 	p.noBlock("shadow")
 }
@@ -55,15 +56,16 @@ func (m *Meter) parseHoldTTL(p *blockParser) {
 		return
 	}
 	ttl, err := caddy.ParseDuration(text)
-	if err != nil {
-		p.faultf("hold_ttl: %q is not a duration, such as 5m", text)
+	if err != nil || ttl <= 0 { // 0 stands for the default in the JSON
+		p.faultf("mana_credits hold_ttl: %q is not a duration, such as 5m", text)
+		return
 	}
 	m.HoldTTL = caddy.Duration(ttl)
 }
 
 func parseMeter(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	m := new(Meter)
-	m.Faults = syntaxFaults(m.UnmarshalCaddyfile(h.Dispenser))
+	m.Faults = directiveFaults(h, m.UnmarshalCaddyfile(h.Dispenser), m)
 	return m, nil
 }
 

@@ -70,8 +70,8 @@ type RateLimit struct {
 	// The Caddyfile gives each directive a zone of its own.
 	Zone string `json:"zone,omitempty"`
 
-	// What the parser of a Caddyfile found wrong. With any, the config is refused.
-	Faults SyntaxFaults `json:"faults,omitempty"`
+	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
+	Faults Faults `json:"faults,omitempty"`
 
 	runtime   func(context.Context) (*authcore.Service, limiter.Store, error)
 	ready     atomic.Pointer[rateLimitRuntime]
@@ -123,15 +123,17 @@ func (l *RateLimit) resolve() {
 
 // Validate reports every fault of the configuration.
 func (l *RateLimit) Validate() error {
-	faults := l.Faults.errors()
+	if len(l.Faults) > 0 {
+		return l.Faults.err()
+	}
+	var faults []error
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("mana_rate_limit: "+format, args...))
 	}
-	unread := len(l.Faults) > 0 && l.Limit == 0 && l.Window == 0
-	if l.Limit < 1 && !unread {
+	if l.Limit < 1 {
 		fault("limit: %d is not a number of requests from 1 up", l.Limit)
 	}
-	if time.Duration(l.Window) < time.Second && !unread {
+	if time.Duration(l.Window) < time.Second {
 		fault("window: %v is shorter than a second", time.Duration(l.Window))
 	}
 	switch l.Key {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -26,6 +27,7 @@ func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		l.parseRate(p, args[0])
 	} else {
 		p.faultf("mana_rate_limit: takes one rate, such as 100/1m, here are %d", len(args))
+		l.Limit, l.Window = 1, caddy.Duration(time.Second) // so that no other fault comes of it
 	}
 	p.directives(map[string]func(){"key": func() { l.parseKey(p) }})
 	return errors.Join(p.faults...)
@@ -37,7 +39,7 @@ func (l *RateLimit) parseRate(p *blockParser, rate string) {
 	duration, windowErr := caddy.ParseDuration(window)
 	if err != nil || windowErr != nil {
 		p.faultf("mana_rate_limit: %q is not <requests>/<duration>, such as 100/1m", rate)
-		return
+		limit, duration = 1, time.Second // so that no other fault comes of it
 	}
 	l.Limit, l.Window = limit, caddy.Duration(duration)
 }
@@ -50,7 +52,7 @@ func (l *RateLimit) parseKey(p *blockParser) {
 	case len(args) == 1 && args[0] != "header":
 		l.Key = args[0]
 	default:
-		p.faultf("key: takes ip, user, api_key or header <name>")
+		p.faultf("mana_rate_limit key: takes ip, user, api_key or header <name>")
 	}
 	p.noBlock("key")
 }
@@ -59,7 +61,7 @@ func (l *RateLimit) parseKey(p *blockParser) {
 // number, which stays the same over reloads of the same file.
 func parseRateLimit(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	l := new(RateLimit)
-	l.Faults = syntaxFaults(l.UnmarshalCaddyfile(h.Dispenser))
+	l.Faults = directiveFaults(h, l.UnmarshalCaddyfile(h.Dispenser), l)
 	const state = "mana_rate_limit.zones"
 	zone, _ := h.State[state].(int)
 	h.State[state] = zone + 1

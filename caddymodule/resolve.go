@@ -20,7 +20,7 @@ import (
 // error joins all faults, each with the name of its directive and none with
 // the value of a secret. It does no I/O but for the files of {file.*}.
 func (c Config) resolve(env environment) (Settings, error) {
-	r := &resolver{env: env, replacer: caddy.NewReplacer(), faults: c.Faults.errors()}
+	r := &resolver{env: env, replacer: caddy.NewReplacer(), faults: flatten(c.Faults.err())}
 	s := Settings{
 		Audience:        r.value("audience", c.Audience, "JWT_AUDIENCE").or("manacore"),
 		CookieDomain:    r.cookieDomain(c.CookieDomain),
