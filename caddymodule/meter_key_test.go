@@ -37,6 +37,15 @@ func TestMeterRetry(t *testing.T) {
 
 		failed := send(t, m, again(), answers(500))
 		wantBill(t, failed.Header(), "0", "8")
+		if costFrom != "" { // what cost nothing has not used the key
+			for _, body := range []string{"{}", "other"} {
+				nothing := send(t, m, keyed(user, "k", "POST", "/generate?a=b", body), answers(200, "X-Cost", "0"))
+				wantBill(t, nothing.Header(), "0", "8")
+				if got := nothing.placeholders(); got != "free 0 8" {
+					t.Errorf("placeholders %q", got)
+				}
+			}
+		}
 		first := send(t, m, again(), answers(200, "X-Cost", "5"))
 		wantBill(t, first.Header(), "5", "3")
 		for _, status := range []int{200, 500, 404} {

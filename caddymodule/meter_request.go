@@ -94,11 +94,15 @@ func (v *metering) detached() (context.Context, context.CancelFunc) {
 
 // end settles with the header of the response at hand.
 func (v *metering) end(e ending, cost []string) {
+	var owed creditcore.Amount
+	if !v.bill.refused && !v.free.covers(e) {
+		owed = v.cost(e, cost)
+	}
 	var s statement
-	if v.bill.refused || v.free.covers(e) {
+	if owed == 0 {
 		s = v.cancel()
 	} else {
-		s = v.settle(v.cost(e, cost), e.status)
+		s = v.settle(owed, e.status)
 	}
 	if v.bill.cost += s.cost; s.remaining != nil {
 		v.bill.see(*s.remaining)

@@ -212,7 +212,7 @@ func TestMeterPreflightAndHead(t *testing.T) {
 	p := newPurse(t)
 	ada := p.user("ada", 8000)
 	m := p.meter(&caddymodule.Meter{Credits: "5"})
-	x := send(t, m, ask("OPTIONS", "/", "Origin: https://todo.example.test", "Access-Control-Request-Method: POST"), answers(204))
+	x := send(t, m, ask("OPTIONS", "/", "Origin: https://todo.example.test", "Access-Control-Request-Method: POST"), answers(204, "Mana-Credits-Cost", "9"))
 	if x.Code != 204 || x.reached != 1 {
 		t.Errorf("preflight: %d", x.Code)
 	}

@@ -138,7 +138,7 @@ func TestReaperAndLateSettlement(t *testing.T) {
 	l.wantAvailable(alice, 10)
 	l.spend(alice, 8)
 	r, err := l.Settle(t.Context(), h.ID, 5, nil)
-	if err != nil || r.Entry.Amount != -2 || !strings.Contains(string(r.Entry.Metadata), `"shortfall": 0.003`) {
+	if err != nil || r.Entry.Amount != -2 || !strings.Contains(string(r.Entry.Metadata), `"shortfall": 0.003,`) {
 		t.Errorf("late settle: %+v, %v", r, err)
 	}
 	if r, err := l.Settle(t.Context(), h.ID, 5, nil); err != nil || !r.Replayed {

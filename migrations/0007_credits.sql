@@ -477,7 +477,7 @@ BEGIN
 	ELSE
 		outcome := 'late';
 		charged := least(charged, account.balance - account.held);
-		metadata := coalesce(metadata, '{}') || jsonb_build_object('lateSettle', true, 'shortfall', (least(p_amount, h.amount) - charged) / 1000.0);
+		metadata := coalesce(metadata, '{}') || jsonb_build_object('lateSettle', true, 'shortfall', trim_scale((least(p_amount, h.amount) - charged) / 1000.0));
 	END IF;
 	IF outcome IN ('settled', 'late') THEN
 		UPDATE credits.holds AS o
