@@ -172,7 +172,7 @@ func (s *Service) closeAccount(ctx context.Context, userID, reason string, e eve
 	if err != nil {
 		return err
 	}
-	s.announce(ctx, []revocation{cut})
+	s.announce(cut)
 	_, err = s.revoke(ctx, event{Type: "session_revoked", UserID: userID, Client: e.Client}, reason,
 		`s.user_id = $1 AND s.revoked_at IS NULL`, userID)
 	return err

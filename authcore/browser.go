@@ -93,7 +93,7 @@ func (s *Service) browserSession(ctx context.Context, token string, id digest, f
 		}
 	}
 	if age := now.Sub(found.readTime()); hit && (age > recheckAfter || age < 0) && found.claim(rechecking) {
-		s.rechecks.Go(func() { s.recheck(context.WithoutCancel(ctx), token, id, found) })
+		s.background.Go(func() { s.recheck(context.WithoutCancel(ctx), token, id, found) })
 	}
 	return BrowserSession{Token: token, entry: found}, nil
 }

@@ -35,6 +35,12 @@ func edge(t testing.TB, db *pgtest.Database, change ...func(*authcore.Config)) *
 // edgeAt is edge by another clock.
 func edgeAt(t testing.TB, db *pgtest.Database, now func() time.Time, change ...func(*authcore.Config)) *authcore.Service {
 	t.Helper()
+	return edgeWith(t, db, func(d *authcore.Deps) { d.Now = now }, change...)
+}
+
+// edgeWith is edge in other surroundings.
+func edgeWith(t testing.TB, db *pgtest.Database, surround func(*authcore.Deps), change ...func(*authcore.Config)) *authcore.Service {
+	t.Helper()
 	secrets, err := authcore.NewSecrets(testKey, "")
 	if err != nil {
 		t.Fatal(err)
@@ -47,10 +53,12 @@ func edgeAt(t testing.TB, db *pgtest.Database, now func() time.Time, change ...f
 	for _, f := range change {
 		f(&cfg)
 	}
-	s, err := authcore.New(t.Context(), cfg, authcore.Deps{
-		Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(), Now: now,
+	deps := authcore.Deps{
+		Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(),
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
-	})
+	}
+	surround(&deps)
+	s, err := authcore.New(t.Context(), cfg, deps)
 	if err != nil {
 		t.Fatal(err)
 	}

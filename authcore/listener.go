@@ -53,10 +53,22 @@ func (s *Service) listenLoop(ctx context.Context) {
 			backoff = 100 * time.Millisecond
 		}
 		s.log.Warn("listening for revocations was interrupted", "error", err, "again_in", backoff)
+		s.catchUp(ctx)
 		if !sleep(ctx, backoff) {
 			return
 		}
 		backoff = min(2*backoff, 2*time.Second)
+	}
+}
+
+// catchUp reads over the pool what would have been heard: a pooler may serve
+// while the way to PostgreSQL itself is cut.
+func (s *Service) catchUp(ctx context.Context) {
+	if err := s.loadRevocations(ctx); err != nil {
+		return // away altogether; listenOnce says so
+	}
+	if err := s.loadKeys(ctx); err != nil && ctx.Err() == nil {
+		s.log.Warn("reload signing keys", "error", err)
 	}
 }
 

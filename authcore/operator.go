@@ -61,7 +61,7 @@ func (s *Service) SetRole(ctx context.Context, op Operator, userID string, role 
 	if err != nil {
 		return User{}, err
 	}
-	s.announce(ctx, []revocation{cut})
+	s.announce(cut)
 	return s.UserByIDOrEmail(ctx, op, userID)
 }
 

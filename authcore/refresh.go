@@ -105,7 +105,7 @@ func (s *Service) refresh(ctx context.Context, client Client, refreshToken strin
 	}
 	switch {
 	case r.ReusedNow:
-		s.announce(ctx, []revocation{{ID: *r.CutID, UserID: r.UserID, SessionID: &r.ID, Reason: reasonReuse, CreatedAt: *r.CutAt}})
+		s.announce(revocation{ID: *r.CutID, UserID: r.UserID, SessionID: &r.ID, Reason: reasonReuse, CreatedAt: *r.CutAt})
 		return Tokens{}, "reused", ErrRefreshReused
 	case !r.Usable:
 		return Tokens{}, "no_user", ErrUserNotFound

@@ -189,21 +189,34 @@ func (s *Service) apply(rev revocation) {
 	}
 }
 
+// publishWait bounds how long Redis is tried with what was revoked. Without it
+// PostgreSQL's NOTIFY carries the news.
+const publishWait = 2 * time.Second
+
 // announce applies revocations that this edge has committed and hands them to
-// Redis. PostgreSQL's own NOTIFY has left with the commit.
-func (s *Service) announce(ctx context.Context, revs []revocation) {
+// Redis, for which nobody waits. PostgreSQL's own NOTIFY has left with the
+// commit.
+func (s *Service) announce(revs ...revocation) {
 	for _, rev := range revs {
 		s.apply(rev)
-		if s.redis == nil {
-			continue
-		}
+	}
+	if s.redis != nil && len(revs) > 0 {
+		s.background.Go(func() { s.publish(revs) })
+	}
+}
+
+func (s *Service) publish(revs []revocation) {
+	ctx, cancel := context.WithTimeout(context.Background(), publishWait)
+	defer cancel()
+	for _, rev := range revs {
 		rev.At = rev.CreatedAt.UnixMilli()
 		message, err := json.Marshal(rev)
 		if err == nil {
 			err = s.redis.Publish(ctx, revocationChannel, message).Err()
 		}
 		if err != nil {
-			s.log.Warn("publish a revocation", "error", err)
+			s.log.Warn("publish revocations", "error", err)
+			return
 		}
 	}
 }

@@ -32,6 +32,9 @@ type Config struct {
 	// TrustedOrigins may send credentials and be redirected to.
 	TrustedOrigins []string
 	Secrets        Secrets
+	// Keyless is for commands, which need no secrets then: signing keys are
+	// neither read nor made, so no token is issued, and none verifies.
+	Keyless bool
 
 	AccessTokenTTL  time.Duration // 15 minutes
 	RefreshTokenTTL time.Duration // 7 days, moved on by each refresh
@@ -150,7 +153,7 @@ type Service struct {
 	tokens     *cache[*Claims]
 	sessions   *cache[*cachedSession]
 	loads      singleflight.Group
-	rechecks   sync.WaitGroup
+	background sync.WaitGroup // short tasks that use the pool or Redis
 }
 
 // New connects nothing itself but reads the signing keys, makes the first one
@@ -160,7 +163,7 @@ type Service struct {
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	cfg = cfg.withDefaults()
 	faults := cfg.Faults()
-	if !cfg.Secrets.set() {
+	if !cfg.Secrets.set() && !cfg.Keyless {
 		faults = append(faults, errors.New("encryption_key: missing"))
 	}
 	if len(faults) > 0 {
@@ -186,12 +189,15 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
-	if err := s.loadKeys(ctx); err != nil {
-		return nil, fmt.Errorf("read signing keys: %w", err)
-	}
-	if s.keys.Load().empty() {
-		if err := s.makeFirstKey(ctx); err != nil {
-			return nil, fmt.Errorf("make the first signing key: %w", err)
+	s.keys.Store(newKeySet(nil))
+	if !cfg.Keyless {
+		if err := s.loadKeys(ctx); err != nil {
+			return nil, fmt.Errorf("read signing keys: %w", err)
+		}
+		if s.keys.Load().empty() {
+			if err := s.makeFirstKey(ctx); err != nil {
+				return nil, fmt.Errorf("make the first signing key: %w", err)
+			}
 		}
 	}
 	if err := s.loadRevocations(ctx); err != nil {
@@ -206,12 +212,12 @@ func (s *Service) Format(state fmt.State, _ rune) {
 }
 
 // Close ends what is still open, since nobody could revoke it any more, and
-// waits for readings in the background, so that the pool may be closed after
+// waits for tasks in the background, so that the pool may be closed after
 // it. Whatever comes later is refused.
 func (s *Service) Close() {
 	s.revoked.close()
 	s.watchers.endAll()
-	s.rechecks.Wait()
+	s.background.Wait()
 }
 
 // Cookies writes and reads the SSO cookie.

@@ -130,7 +130,7 @@ func (s *Service) revokeSeen(ctx context.Context, e event, reason, condition str
 	if err != nil {
 		return nil, err
 	}
-	s.announce(ctx, revs)
+	s.announce(revs...)
 	return revs, nil
 }
 
