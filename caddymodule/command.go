@@ -28,7 +28,7 @@ Operates the identity, the ledger and the database behind the app "mana".
 The database is that of --database, else that of --config, else that of the
 Caddyfile in the current folder, else that of DATABASE_URL, else the embedded
 one. An embedded database that no server runs is started for the moment.
-Commands that touch keys need the same encryption key as the server: from the
+The commands keys and doctor need the same encryption key as the server: from the
 config, from MANA_ENCRYPTION_KEY or BETTER_AUTH_SECRET, or, with the embedded
 database, from its folder.`,
 		CobraFunc: buildCommands,

@@ -40,6 +40,9 @@ var commandVariables = map[string]bool{
 // findSource decides where the database is.
 func (inv invocation) findSource() (source, error) {
 	named, file := inv.flag("database"), inv.flag("config")
+	if named == "" && inv.Flags().Changed("database") {
+		return source{}, errors.New("--database is empty")
+	}
 	if named == "" && file == "" {
 		if _, err := os.Stat("Caddyfile"); err == nil {
 			file = "Caddyfile"
@@ -186,14 +189,26 @@ func (inv invocation) withDatabase(f func(source, connection) error) error {
 	return f(s, c)
 }
 
-// withService runs f with the identity core on that database.
+// withService runs f with the identity core on that database, and without its
+// keys.
 func (inv invocation) withService(f func(*authcore.Service) error) error {
 	return inv.withCores(func(c cores) error { return f(c.auth) })
 }
 
-// withCores runs f with the cores on that database.
-func (inv invocation) withCores(f func(cores) error) error {
+// withKeys is withService for what touches signing keys.
+func (inv invocation) withKeys(f func(*authcore.Service) error) error {
+	return inv.open(false, func(c cores) error { return f(c.auth) })
+}
+
+// withCores runs f with the cores on that database. They need no encryption
+// key, so that an operator can work from any machine that reaches it.
+func (inv invocation) withCores(f func(cores) error) error { return inv.open(true, f) }
+
+func (inv invocation) open(keyless bool, f func(cores) error) error {
 	return inv.withDatabase(func(s source, c connection) error {
+		if keyless {
+			s.config.EncryptionKey = noKey
+		}
 		settings, err := s.config.resolve(s.env)
 		if err != nil {
 			return err
@@ -201,9 +216,12 @@ func (inv invocation) withCores(f func(cores) error) error {
 		if err := c.current(inv.ctx); err != nil {
 			return err
 		}
-		return c.withCores(inv.ctx, settings, inv.log(), f)
+		return c.withCores(inv.ctx, settings, keyless, inv.log(), f)
 	})
 }
+
+// noKey passes for an encryption key where none is used.
+var noKey = strings.Repeat("-", 32)
 
 // current brings an embedded database that only this command runs up to date,
 // and refuses any other that is not.
@@ -234,16 +252,18 @@ type cores struct {
 	sales  *billing.Service
 }
 
-func (c connection) withCores(ctx context.Context, s Settings, log *slog.Logger, f func(cores) error) error {
-	key, err := s.encryptionKey, error(nil)
-	if c.at.embedded && !key.IsSet() {
-		if key, err = embeddedKey(c.dir); err != nil {
+func (c connection) withCores(ctx context.Context, s Settings, keyless bool, log *slog.Logger, f func(cores) error) error {
+	config := s.auth()
+	if config.Keyless = keyless; !keyless {
+		key, err := s.encryptionKey, error(nil)
+		if c.at.embedded && !key.IsSet() {
+			if key, err = embeddedKey(c.dir); err != nil {
+				return fmt.Errorf("encryption_key: %w", err)
+			}
+		}
+		if config.Secrets, err = authcore.NewSecrets(key.Reveal(), s.legacySecret.Reveal()); err != nil {
 			return fmt.Errorf("encryption_key: %w", err)
 		}
-	}
-	config := s.auth()
-	if config.Secrets, err = authcore.NewSecrets(key.Reveal(), s.legacySecret.Reveal()); err != nil {
-		return fmt.Errorf("encryption_key: %w", err)
 	}
 	pool, err := openPool(ctx, c.at)
 	if err != nil {

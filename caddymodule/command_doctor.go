@@ -54,6 +54,10 @@ func doctorAction(inv invocation, _ []string) error {
 	if err != nil {
 		return err
 	}
+	if inv.flag("database") == "" && !s.complete && processEnvironment.first("BASE_URL", "JWT_ISSUER") != "" {
+		// The server would start on its environment alone.
+		s.config, s.env, s.complete = Config{}, processEnvironment, true
+	}
 	d := &doctor{invocation: inv}
 	d.examine(s)
 	if err := inv.print(d.findings, func(w io.Writer) {

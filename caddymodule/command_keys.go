@@ -59,7 +59,7 @@ func printKeys(w io.Writer, keys ...keyView) {
 }
 
 func listKeys(inv invocation, _ []string) error {
-	return inv.withService(func(s *authcore.Service) error {
+	return inv.withKeys(func(s *authcore.Service) error {
 		keys, err := s.Keys(inv.ctx)
 		if err != nil {
 			return err
@@ -73,7 +73,7 @@ func listKeys(inv invocation, _ []string) error {
 }
 
 func rotateKeys(inv invocation, _ []string) error {
-	return inv.withService(func(s *authcore.Service) error {
+	return inv.withKeys(func(s *authcore.Service) error {
 		key, err := s.RotateKeys(inv.ctx, operator(), inv.on("now"))
 		if err != nil {
 			return err

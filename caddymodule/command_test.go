@@ -3,6 +3,7 @@ package caddymodule_test
 import (
 	"bytes"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -235,6 +236,7 @@ func TestDoctorFindsFaults(t *testing.T) {
 		"database away":   {with(good, "database", map[string]any{"url": "postgres://mana:pw@" + freeAddress(t) + "/mana"}), "database", "connect"},
 		"empty database":  {with(good, "database", map[string]any{"url": pgtest.Empty(t).DSN}), "schema", "mana-edge mana migrate"},
 		"superuser":       {with(good, "database", map[string]any{"url": db.AdminDSN()}), "roles", "superuser"},
+		"direct astray":   {with(good, "database", map[string]any{"url": db.DSN, "direct": pgtest.New(t).DSN}), "listen", "same database"},
 	} {
 		found, err := findings(t, tt.app)
 		if err == nil {
@@ -242,6 +244,48 @@ func TestDoctorFindsFaults(t *testing.T) {
 		}
 		if f := found[tt.check]; f.Status != "fail" || !strings.Contains(f.Detail, tt.want) {
 			t.Errorf("%s: %+v, want %s to fail with %q", name, f, tt.check, tt.want)
+		}
+	}
+}
+
+// An operator can work from any machine that reaches the database.
+func TestCommandsNeedNoKey(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	if _, err := findings(t, externalApp(db)); err != nil { // makes the first key
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{
+		{"user", "create", "--email", "ada@example.com"},
+		{"user", "list"},
+		{"user", "role", "ada@example.com", "admin"},
+		{"user", "sessions", "ada@example.com", "--revoke"},
+		{"user", "disable", "ada@example.com"},
+		{"user", "disable", "ada@example.com", "--enable"},
+		{"credits", "grant", "--user", "ada@example.com", "--amount", "5"},
+		{"gift", "create", "--user", "ada@example.com", "--credits", "1"},
+		{"credits", "audit"},
+	} {
+		if _, err := operate(t, "", append(args, "--database", db.DSN)...); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+	if _, err := operate(t, "", "keys", "rotate", "--database", db.DSN); err == nil || !strings.Contains(err.Error(), "encryption_key: missing") {
+		t.Errorf("keys rotate: %v", err)
+	}
+	if _, err := operate(t, "", "user", "list", "--database", ""); err == nil || !strings.Contains(err.Error(), "--database is empty") {
+		t.Errorf("an empty --database: %v", err)
+	}
+}
+
+func TestMightyLoginRoleIsToldOf(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for dsn, warned := range map[string]bool{db.DSN: false, db.AdminDSN(): true} {
+		var out bytes.Buffer
+		caddymodule.WarnOfMight(t.Context(), dsn, slog.New(slog.NewTextHandler(&out, nil)))
+		if got := strings.Contains(out.String(), "passes row-level security"); got != warned || !warned && out.Len() > 0 {
+			t.Errorf("warned %t of %t: %s", got, warned, &out)
 		}
 	}
 }

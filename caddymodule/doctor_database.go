@@ -66,7 +66,8 @@ func behindPooler(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	return pid != conn.PgConn().PID(), err
 }
 
-// direct examines the connection that LISTEN needs.
+// direct examines the connection that LISTEN needs: whether it hears what is
+// said over the one that requests use.
 func (d *doctor) direct(ctx context.Context, conn *pgx.Conn, at address) {
 	pooled, err := behindPooler(ctx, conn)
 	switch {
@@ -82,27 +83,32 @@ func (d *doctor) direct(ctx context.Context, conn *pgx.Conn, at address) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, networkWait)
 	defer cancel()
-	if _, err := conn.Exec(ctx, `LISTEN mana_doctor`); err == nil {
-		if _, err = conn.Exec(ctx, `NOTIFY mana_doctor`); err == nil {
-			_, err = conn.WaitForNotification(ctx)
-		}
-		if err != nil {
-			d.fail("listen", "a notification did not arrive: %v", err)
-			return
-		}
-		_, _ = conn.Exec(ctx, `UNLISTEN *`)
-	} else {
+	if _, err := conn.Exec(ctx, `LISTEN mana_doctor`); err != nil {
 		d.fail("listen", "%v", err)
 		return
 	}
-	d.ok("listen", "notifications arrive")
+	err = withConn(ctx, at.throughPool(), func(conn *pgx.Conn) error {
+		_, err := conn.Exec(ctx, `NOTIFY mana_doctor`)
+		return err
+	})
+	if err != nil {
+		d.fail("listen", "%v", err)
+		return
+	}
+	switch _, err = conn.WaitForNotification(ctx); {
+	case err == nil:
+		_, _ = conn.Exec(ctx, `UNLISTEN *`)
+		d.ok("listen", "notifications arrive")
+	case at.pooled:
+		d.fail("listen", "a notification did not arrive: direct must lead to the same database as the database URL")
+	default:
+		d.fail("listen", "a notification did not arrive: %v", err)
+	}
 }
 
 // pooler examines the connection that requests use.
 func (d *doctor) pooler(ctx context.Context, at address) {
-	through := at
-	through.listen = at.pool
-	err := withConn(ctx, through, func(conn *pgx.Conn) error {
+	err := withConn(ctx, at.throughPool(), func(conn *pgx.Conn) error {
 		pooled, err := behindPooler(ctx, conn)
 		if err != nil {
 			return err
@@ -171,7 +177,7 @@ func (d *doctor) schema(ctx context.Context, conn *pgx.Conn) bool {
 // keys proves that the encryption key is the one the signing keys were sealed
 // with.
 func (d *doctor) keys(ctx context.Context, c connection, s Settings) {
-	err := c.withCores(ctx, s, d.log(), func(all cores) error {
+	err := c.withCores(ctx, s, false, d.log(), func(all cores) error {
 		keys, err := all.auth.Keys(ctx)
 		if err != nil {
 			return err

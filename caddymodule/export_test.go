@@ -2,9 +2,11 @@ package caddymodule
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/url"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/ulule/limiter/v3"
 	"go.uber.org/zap"
 
@@ -26,6 +28,11 @@ func (l *RateLimit) Provisioned(failed func(), auth *authcore.Service, store lim
 	l.logger = zap.NewNop()
 	l.resolve()
 	return l
+}
+
+// WarnOfMight looks at the login role of a database.
+func WarnOfMight(ctx context.Context, dsn string, log *slog.Logger) {
+	warnOfMight(ctx, address{listen: dsn, queryMode: pgx.QueryExecModeExec}, log)
 }
 
 // Rested forgets that the counters failed.

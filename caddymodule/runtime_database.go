@@ -50,6 +50,12 @@ func (d database) address() address {
 	return a
 }
 
+// throughPool is the address with the way that requests take.
+func (a address) throughPool() address {
+	a.listen = a.pool
+	return a
+}
+
 // openDatabase starts the embedded server where it is the one, brings the
 // schema up to date and opens the pool.
 func (rt *Runtime) openDatabase(ctx context.Context, s Settings, log *slog.Logger) (address, authcore.Secrets, error) {
@@ -76,11 +82,30 @@ func (rt *Runtime) openDatabase(ctx context.Context, s Settings, log *slog.Logge
 		return at, authcore.Secrets{}, err
 	}
 	log.Info("database is ready", "embedded", at.embedded, "schema", status.Current)
+	warnOfMight(ctx, at, log)
 	if rt.Pool, err = openPool(ctx, at); err != nil {
 		return at, authcore.Secrets{}, err
 	}
 	rt.onClose(func() { closePool(rt.Pool, log) })
 	return at, secrets, nil
+}
+
+// warnOfMight speaks up where row-level security does not bind the login role.
+// The process acts as other roles, so it works; whoever gets hold of the URL
+// reads everything.
+func warnOfMight(ctx context.Context, at address, log *slog.Logger) {
+	err := withConn(ctx, at, func(conn *pgx.Conn) error {
+		var role string
+		err := conn.QueryRow(ctx,
+			`SELECT rolname FROM pg_roles WHERE rolname = session_user AND (rolsuper OR rolbypassrls)`).Scan(&role)
+		if err == nil {
+			log.Warn("the login role of the database passes row-level security; make it ALTER ROLE … NOSUPERUSER NOBYPASSRLS", "role", role)
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		log.Warn("look at the login role of the database", "error", err)
+	}
 }
 
 // migrate applies what is pending, on a connection of its own that the session
