@@ -72,7 +72,11 @@ func (p *blockParser) one(target *string) {
 func (p *blockParser) arguments(targets ...*string) {
 	name := p.Val()
 	args := p.RemainingArgs()
-	if len(args) != len(targets) || slices.ContainsFunc(args, func(a string) bool { return strings.TrimSpace(a) == "" }) {
+	if slices.ContainsFunc(args, blank) {
+		p.faultf("%s: is empty", p.named(name))
+		return
+	}
+	if len(args) != len(targets) {
 		wanted := "one argument"
 		if len(targets) > 1 {
 			wanted = fmt.Sprintf("%d arguments", len(targets))
@@ -84,6 +88,8 @@ func (p *blockParser) arguments(targets ...*string) {
 		*target = args[i]
 	}
 }
+
+func blank(argument string) bool { return strings.TrimSpace(argument) == "" }
 
 // some reads one argument or more.
 func (p *blockParser) some(target *[]string) {

@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -87,7 +88,7 @@ func (p *blockParser) database() *DatabaseConfig {
 	c := new(DatabaseConfig)
 	args := p.RemainingArgs()
 	switch {
-	case len(args) == 0:
+	case len(args) == 0 || slices.ContainsFunc(args, blank):
 		p.faultf("database: say embedded or a postgres:// URL")
 	case args[0] == "embedded" && len(args) <= 2:
 		c.Embedded = new(EmbeddedConfig)

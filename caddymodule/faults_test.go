@@ -89,14 +89,16 @@ func TestEveryFaultOfAConfigIsNamedAtOnce(t *testing.T) {
 	for range 12 {
 		err := validate(t, `{
 	mana {
-		database embedded a b
+		database ""
+		redis ""
 		base_url nowhere
 		access_token_ttl soon
 		colour blue
 	}
 }`+faultySites)
 		wantFaults(t, err, append([]string{
-			"database: too many arguments, at Caddyfile:3", `mana has no directive "colour", at Caddyfile:6`,
+			"database: say embedded or a postgres:// URL, at Caddyfile:3", "redis: is empty, at Caddyfile:4",
+			`mana has no directive "colour", at Caddyfile:7`,
 			"base_url: not an http or https URL", `access_token_ttl: "soon" is not a duration`,
 		}, faultsOfSites...)...)
 	}
