@@ -13,14 +13,12 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
-	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
 	"mana.how/edge/internal/localpg"
-	"mana.how/edge/migrations"
 )
 
 // source is where a command found its configuration.
@@ -230,14 +228,10 @@ func (c connection) current(ctx context.Context) error {
 		_, err := migrate(ctx, c.at)
 		return err
 	}
-	var status migrations.Status
-	err := withConn(ctx, c.at, func(conn *pgx.Conn) (err error) {
-		status, err = migrations.Check(ctx, conn)
-		return err
-	})
+	status, err := schemaStatus(ctx, c.at)
 	switch {
 	case err != nil:
-		return fmt.Errorf("database: %w", err)
+		return err
 	case len(status.Pending) > 0:
 		return fmt.Errorf("database: the schema is at version %d of %d; run `mana-edge mana migrate` first", status.Current, status.Latest)
 	}

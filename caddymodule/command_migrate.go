@@ -6,7 +6,6 @@ import (
 	"io"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"mana.how/edge/migrations"
@@ -36,29 +35,20 @@ type schemaView struct {
 
 func migrateAction(inv invocation, _ []string) error {
 	return inv.withDatabase(func(_ source, c connection) error {
-		var before, after migrations.Status
-		err := withConn(inv.ctx, c.at, func(conn *pgx.Conn) (err error) {
-			before, err = migrations.Check(inv.ctx, conn)
-			return err
-		})
+		act := migrate
+		if inv.on("status") {
+			act = schemaStatus
+		}
+		status, err := act(inv.ctx, c.at)
+		if errors.Is(err, migrations.ErrNewerSchema) {
+			err = fmt.Errorf("%w; use the binary that migrated it, or a newer one", err)
+		}
 		if err != nil {
-			return fmt.Errorf("database: %w", err)
+			return err
 		}
-		after = before
-		if !inv.on("status") {
-			if after, err = migrate(inv.ctx, c.at); err != nil {
-				if errors.Is(err, migrations.ErrNewerSchema) {
-					err = fmt.Errorf("%w; use the binary that migrated it, or a newer one", err)
-				}
-				return err
-			}
-		}
-		view := schemaView{Current: after.Current, Latest: after.Latest, Pending: after.Pending}
+		view := schemaView{Current: status.Current, Latest: status.Latest, Pending: status.Pending, Applied: status.Applied}
 		if view.Pending == nil {
 			view.Pending = []string{}
-		}
-		if len(before.Pending) > len(after.Pending) {
-			view.Applied = before.Pending[:len(before.Pending)-len(after.Pending)]
 		}
 		return inv.print(view, func(w io.Writer) {
 			line(w, "schema\t%d of %d", view.Current, view.Latest)

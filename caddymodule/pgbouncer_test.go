@@ -137,4 +137,7 @@ func TestThroughPgBouncer(t *testing.T) {
 	if f := found["listen"]; err == nil || f.Status != "fail" || !strings.Contains(f.Detail, "direct") {
 		t.Errorf("a pooler without direct: %+v", f)
 	}
+	if err := load(t, site(t, freeAddress(t), app)); err == nil || !strings.Contains(err.Error(), "database:") || !strings.Contains(err.Error(), "as direct") {
+		t.Errorf("loading a pooler without direct: %v", err)
+	}
 }

@@ -111,9 +111,18 @@ func warnOfMight(ctx context.Context, at address, log *slog.Logger) {
 // migrate applies what is pending, on a connection of its own that the session
 // limits do not bind.
 func migrate(ctx context.Context, at address) (migrations.Status, error) {
+	return migration(ctx, at, migrations.Apply)
+}
+
+// schemaStatus tells what is pending.
+func schemaStatus(ctx context.Context, at address) (migrations.Status, error) {
+	return migration(ctx, at, migrations.Check)
+}
+
+func migration(ctx context.Context, at address, act func(context.Context, *pgx.Conn) (migrations.Status, error)) (migrations.Status, error) {
 	var status migrations.Status
 	err := withConn(ctx, at, func(conn *pgx.Conn) (err error) {
-		status, err = migrations.Apply(ctx, conn)
+		status, err = act(ctx, conn)
 		return err
 	})
 	if err != nil {
@@ -179,6 +188,13 @@ func openPool(ctx context.Context, at address) (*pgxpool.Pool, error) {
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
+		return nil, fmt.Errorf("database: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		if strings.Contains(err.Error(), "unsupported startup parameter") {
+			return nil, fmt.Errorf("database: the URL leads to a pooler such as PgBouncer; name PostgreSQL itself as direct beside it: %w", err)
+		}
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	return pool, nil

@@ -108,6 +108,25 @@ func TestExpiryLeavesHeldCredits(t *testing.T) {
 	l.wantAvailable(alice, 0)
 }
 
+// Accounts with open holds wait for them, and keep nobody else waiting.
+func TestExpiryPassesBusyAccountsBy(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	busy, idle := l.user("busy", 0), l.user("idle", 0)
+	for _, user := range []string{busy, idle} {
+		l.grant(creditcore.Grant{UserID: user, Amount: 10, ExpiresAt: in(time.Hour)})
+	}
+	if _, err := l.Hold(t.Context(), creditcore.Hold{UserID: busy, Amount: 6}); err != nil {
+		t.Fatal(err)
+	}
+	l.due(busy)
+	l.due(idle)
+	done, err := dbscope.Row[struct{ N int64 }](t.Context(), l.db.Pool, dbscope.System(), `SELECT credits.expire_due(1) AS n`)
+	if err != nil || done.N != 1 {
+		t.Errorf("expired the lots of %d accounts, want 1: %v", done.N, err)
+	}
+}
+
 func TestRefundReturnsToTheLotsBurntLast(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)

@@ -581,7 +581,8 @@ BEGIN
 		SELECT b.user_id FROM credits.balances AS b
 		WHERE b.held = 0 AND b.next_expiry <= now() AND b.user_id IN (
 			SELECT l.user_id FROM credits.lots AS l
-			WHERE l.expires_at <= now() AND l.remaining > 0
+			JOIN credits.balances AS idle USING (user_id)
+			WHERE l.expires_at <= now() AND l.remaining > 0 AND idle.held = 0
 			ORDER BY l.expires_at LIMIT p_limit)
 		ORDER BY b.user_id
 		FOR UPDATE SKIP LOCKED

@@ -35,20 +35,26 @@ func Apply(ctx context.Context, conn *pgx.Conn) (Status, error) {
 	if err := prepareRoles(ctx, conn); err != nil {
 		return Status{}, err
 	}
+	var applied []string
 	for {
 		current, err := readVersion(ctx, conn)
 		if err != nil {
 			return Status{}, err
 		}
 		s, err := status(all, current)
+		s.Applied = applied
 		if err != nil {
 			return s, err
 		}
 		if len(s.Pending) == 0 {
 			return s, admitLogin(ctx, conn)
 		}
-		if err := applyNext(ctx, conn, all); err != nil {
+		name, err := applyNext(ctx, conn, all)
+		if err != nil {
 			return s, err
+		}
+		if name != "" {
+			applied = append(applied, name)
 		}
 	}
 }
@@ -72,33 +78,33 @@ func Check(ctx context.Context, conn *pgx.Conn) (Status, error) {
 }
 
 // applyNext applies the migration after the version found under the lock, if
-// there is one left.
-func applyNext(ctx context.Context, conn *pgx.Conn, all []migration) error {
+// there is one left, and returns its name.
+func applyNext(ctx context.Context, conn *pgx.Conn, all []migration) (string, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginMigration})
 	if err != nil {
-		return fmt.Errorf("begin migration: %w", err)
+		return "", fmt.Errorf("begin migration: %w", err)
 	}
 	defer rollback(ctx, tx)
 	current, err := versionTx(ctx, tx, "mana_owner")
 	if err != nil {
-		return err
+		return "", err
 	}
 	if current >= len(all) {
-		return nil
+		return "", nil
 	}
 	next := all[current]
 	if _, err := tx.Exec(ctx, next.sql); err != nil {
-		return fmt.Errorf("apply migration %s: %w", next.name, err)
+		return "", fmt.Errorf("apply migration %s: %w", next.name, err)
 	}
 	if _, err := tx.Exec(ctx, `
 		INSERT INTO mana.schema_migrations (version, name)
 		VALUES ($1, $2)`, pgx.QueryExecModeExec, next.version, next.name); err != nil {
-		return fmt.Errorf("record migration %s: %w", next.name, err)
+		return "", fmt.Errorf("record migration %s: %w", next.name, err)
 	}
 	if err := tx.Commit(ctx); err != nil {
-		return fmt.Errorf("commit migration %s: %w", next.name, err)
+		return "", fmt.Errorf("commit migration %s: %w", next.name, err)
 	}
-	return nil
+	return next.name, nil
 }
 
 // admitLogin lets the login role name objects of our schemas: pgx describes a

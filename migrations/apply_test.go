@@ -8,6 +8,7 @@ import (
 	"os"
 	"regexp"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -85,8 +86,10 @@ func TestApply(t *testing.T) {
 		t.Errorf("status of an empty database: %+v", before)
 	}
 	want := migrations.Status{Current: before.Latest, Latest: before.Latest}
-	for range 2 {
-		if diff := cmp.Diff(want, apply(t, db.DSN)); diff != "" {
+	for _, applied := range [][]string{before.Pending, nil} {
+		done := want
+		done.Applied = applied
+		if diff := cmp.Diff(done, apply(t, db.DSN)); diff != "" {
 			t.Errorf("status after Apply (-want +got):\n%s", diff)
 		}
 		got, err := migrations.Check(t.Context(), conn)
@@ -131,8 +134,10 @@ func TestConcurrentApply(t *testing.T) {
 	t.Parallel()
 	server := cluster(t)
 	admin := connect(t, server.AdminDSN())
+	const databases = 4
+	var applied, latest atomic.Int64
 	var wg sync.WaitGroup
-	for i := range 4 {
+	for i := range databases {
 		name := fmt.Sprintf("edge_%d", i)
 		execAll(t, admin, "CREATE DATABASE "+name+" OWNER mana")
 		for range 3 {
@@ -142,10 +147,15 @@ func TestConcurrentApply(t *testing.T) {
 				if err != nil || s.Current != s.Latest {
 					t.Errorf("%s: %+v, %v", name, s, err)
 				}
+				applied.Add(int64(len(s.Applied)))
+				latest.Store(int64(s.Latest))
 			})
 		}
 	}
 	wg.Wait()
+	if applied.Load() != databases*latest.Load() {
+		t.Errorf("%d migrations say they were applied, there are %d in each of %d databases", applied.Load(), latest.Load(), databases)
+	}
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {

@@ -19,6 +19,7 @@ type Status struct {
 	Current int      // greatest applied version, 0 for an empty database
 	Latest  int      // greatest version this binary knows
 	Pending []string // names still to apply, in order, such as "0002_users"
+	Applied []string // names that this call of Apply applied, in order
 }
 
 //go:embed *.sql
