@@ -101,14 +101,16 @@ func (s *stand) startEdge(ctx context.Context, site string) (*proxy, error) {
 		cookie_domain .mana.localhost
 		trusted_origins https://*.mana.localhost
 	}`, s.databaseDir(), baseURL)
-	return s.startProxy(ctx, filepath.Join(s.root, "bin", "mana-edge"), app, "http://auth.mana.localhost:PORT {\n\tbind 127.0.0.1\n\tmana_api\n}\n", site)
+	return s.startProxy(ctx, s.edgeBinary(), app, "http://auth.mana.localhost:PORT {\n\tbind 127.0.0.1\n\tmana_api\n}\n", site)
 }
 
 func (s *stand) databaseDir() string { return filepath.Join(s.dir, "postgres") }
 
-// startBare runs the same binary without the app and the gate.
-func (s *stand) startBare(ctx context.Context) (*proxy, error) {
-	return s.startProxy(ctx, filepath.Join(s.root, "bin", "mana-edge"), "", "", "reverse_proxy "+s.upstream)
+func (s *stand) edgeBinary() string { return filepath.Join(s.root, "bin", "mana-edge") }
+
+// startBare runs a Caddy binary as a proxy without anything that it adds.
+func (s *stand) startBare(ctx context.Context, binary string) (*proxy, error) {
+	return s.startProxy(ctx, binary, "", "", "reverse_proxy "+s.upstream)
 }
 
 // startProxy runs a Caddy binary with these global options and sites; the main
