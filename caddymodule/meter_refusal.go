@@ -66,7 +66,7 @@ func (v *metering) refusal(err error) (answer refusal, outcome string) {
 	switch {
 	case errors.Is(err, errNoToken):
 		return refuseNoToken, outcomeGuest
-	case errors.Is(err, creditcore.ErrAccountNotFound): // deleted since the gate saw the token
+	case errors.Is(err, creditcore.ErrAccountNotFound): // gone since the gate saw the token, without ever having had credits
 		return refuseInvalidToken, outcomeGuest
 	case errors.As(err, &key):
 		return refusal{status: http.StatusBadRequest, code: "VALIDATION_ERROR", message: key.Error()}, outcomeRefused

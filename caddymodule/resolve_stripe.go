@@ -27,7 +27,7 @@ type stripe struct {
 }
 
 // live tells that the key moves real money.
-func (s stripe) live() bool { return strings.Contains(s.secretKey.Reveal(), "_live_") }
+func (s stripe) live() bool { return billing.LiveKey(s.secretKey.Reveal()) }
 
 // config is the configuration of the billing core.
 func (s stripe) config(baseURL *url.URL) billing.Config {

@@ -21,13 +21,9 @@ func (s *Service) OpenTx(ctx context.Context, tx pgx.Tx, userID string) error {
 	return err
 }
 
-// openAccount is OpenTx in a transaction of its own; it fails with
-// [ErrAccountNotFound] where there is nothing to be opened.
+// openAccount is OpenTx in a transaction of its own.
 func (s *Service) openAccount(ctx context.Context, userID string) error {
-	n, err := s.db.Exec(ctx, dbscope.System(), open, userID)
-	if err == nil && n == 0 {
-		return ErrAccountNotFound
-	}
+	_, err := s.db.Exec(ctx, dbscope.System(), open, userID)
 	return err
 }
 
@@ -43,11 +39,7 @@ func (s *Service) LockTx(ctx context.Context, tx pgx.Tx, userIDs ...string) erro
 
 // Balance is what the caller has.
 func (s *Service) Balance(ctx context.Context, c Caller) (Balance, error) {
-	b, err := s.balance(ctx, dbscope.User(c.UserID, "user"), c.UserID)
-	if err != nil {
-		return Balance{}, err
-	}
-	return b, nil
+	return s.balance(ctx, dbscope.User(c.UserID, "user"), c.UserID)
 }
 
 // BalanceOf is what a user has, for back ends and operators. It fails with
@@ -68,7 +60,7 @@ func (s *Service) balance(ctx context.Context, scope dbscope.Scope, userID strin
 	 FROM credits.balances WHERE user_id = $1`
 	found, err := dbscope.One[expiring](ctx, s.db, scope, read, userID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		if err = s.openAccount(ctx, userID); err != nil && !errors.Is(err, ErrAccountNotFound) {
+		if err = s.openAccount(ctx, userID); err != nil {
 			return Balance{}, err
 		}
 		if found, err = dbscope.One[expiring](ctx, s.db, scope, read, userID); errors.Is(err, pgx.ErrNoRows) {
@@ -85,7 +77,7 @@ func (s *Service) balance(ctx context.Context, scope dbscope.Scope, userID strin
 	return found.of(userID), nil
 }
 
-// locked is an account under its lock, with the moment it was locked at.
+// locked is an account under its lock.
 type locked struct {
 	account
 	UserID   string

@@ -2,7 +2,6 @@ package creditcore
 
 import (
 	"context"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -24,20 +23,12 @@ type Report struct {
 	Breaches []Breach
 }
 
-const (
-	maxBreaches = 1000
-	auditWait   = 10 * time.Minute
-)
+const maxBreaches = 1000
 
 // Audit checks every invariant of the ledger in one snapshot.
 func (s *Service) Audit(ctx context.Context) (Report, error) {
-	ctx, cancel := context.WithTimeout(ctx, auditWait)
-	defer cancel()
 	var report Report
-	err := dbscope.InTx(ctx, s.db.Pool, dbscope.System(), func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
-			return err
-		}
+	err := s.db.Survey(ctx, dbscope.System(), func(ctx context.Context, tx pgx.Tx) error {
 		found, err := tx.Query(ctx, auditSQL, maxBreaches)
 		if err != nil {
 			return err
@@ -48,7 +39,7 @@ func (s *Service) Audit(ctx context.Context) (Report, error) {
 		return tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM credits.balances), (SELECT count(*) FROM credits.transactions)`).
 			Scan(&report.Accounts, &report.Entries)
 	})
-	return report, dbError(err)
+	return report, err
 }
 
 // auditSQL is one statement, so that all of it sees one snapshot. The argument

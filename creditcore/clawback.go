@@ -90,7 +90,7 @@ func (s *Service) ReinstateTx(ctx context.Context, tx pgx.Tx, c Clawback) (Recei
 // clawbackLotTx locks the account and reads the lot as of now. done means that
 // the receipt answers the repetition of an earlier call.
 func (s *Service) clawbackLotTx(ctx context.Context, tx pgx.Tx, c Clawback) (a locked, l lot, r Receipt, done bool, err error) {
-	err = checkRequest(c.UserID, c.Amount, "", c.Metadata, map[string]string{"appId": c.AppID, "description": c.Description})
+	err = checkRequest(c.UserID, c.Amount, "", c.Metadata, text{"appId", c.AppID}, text{"description", c.Description})
 	if err != nil {
 		return a, l, r, false, err
 	}

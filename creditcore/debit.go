@@ -31,7 +31,7 @@ func (d *Debit) prepare() ([]byte, error) {
 		d.Type = Usage
 	}
 	err := checkRequest(d.UserID, d.Amount, d.Key, d.Metadata,
-		map[string]string{"appId": d.AppID, "description": d.Description, "operation": d.Operation})
+		text{"appId", d.AppID}, text{"description", d.Description}, text{"operation", d.Operation})
 	if err != nil || d.Key == "" {
 		return nil, err
 	}
@@ -58,10 +58,9 @@ func (s *Service) Debit(ctx context.Context, d Debit) (Receipt, error) {
 	turn, cancel := context.WithTimeoutCause(ctx, turnWait, ErrUnavailable)
 	defer cancel()
 	r, err := s.debits.do(turn, &debitItem{Debit: d, fingerprint: mark})
-	if missing := (*InsufficientError)(nil); errors.Is(err, ErrAccountNotFound) {
+	if errors.Is(err, ErrAccountNotFound) { // of a user whom nothing was granted yet
 		if err = s.openAccount(ctx, d.UserID); err == nil {
-			missing = &InsufficientError{Required: d.Amount}
-			err = missing
+			r, err = s.debits.do(turn, &debitItem{Debit: d, fingerprint: mark})
 		}
 	}
 	s.observeDebit(r, err, time.Since(began))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,27 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
 )
+
+// A user who was made by other means than ours has no account at first. He is
+// none the less known, however many requests open it at once.
+func TestConcurrentFirstDebits(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	for i := range 5 {
+		user := l.user("user-"+strconv.Itoa(i), 0)
+		concurrently(16, func(i int) {
+			var err error
+			if i%2 == 0 {
+				_, err = l.debit(creditcore.Debit{UserID: user, Amount: 1})
+			} else {
+				_, err = l.Hold(t.Context(), creditcore.Hold{UserID: user, Amount: 1})
+			}
+			if !short(err) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+}
 
 func TestDebitAnswersWithItsRow(t *testing.T) {
 	t.Parallel()

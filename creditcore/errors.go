@@ -12,7 +12,8 @@ import (
 
 // Errors of the ledger. Test with [errors.Is], never by text.
 var (
-	// ErrAccountNotFound means that there is no such user, or no longer.
+	// ErrAccountNotFound means that there is no such user, or that he is gone
+	// and never had credits.
 	ErrAccountNotFound = errors.New("User balance not found")
 	// ErrKeyReused means that the idempotency key came with another request.
 	ErrKeyReused     = errors.New("Idempotency-Key was already used with another request")

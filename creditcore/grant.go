@@ -54,7 +54,7 @@ func (s *Service) Grant(ctx context.Context, g Grant) (r Receipt, err error) {
 // [ErrAccountNotFound], [ErrKeyReused] or [ErrInvalid].
 func (s *Service) GrantTx(ctx context.Context, tx pgx.Tx, g Grant) (Receipt, error) {
 	err := checkRequest(g.UserID, g.Amount, g.Key, g.Metadata,
-		map[string]string{"appId": g.AppID, "description": g.Description, "reference": g.Reference})
+		text{"appId", g.AppID}, text{"description", g.Description}, text{"reference", g.Reference})
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -52,7 +52,7 @@ type heldRow struct {
 // or Amount), [ErrInvalid] or [ErrUnavailable].
 func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	err := checkRequest(h.UserID, h.Amount, h.Key, h.Metadata,
-		map[string]string{"appId": h.AppID, "operation": h.Operation, "description": h.Description})
+		text{"appId", h.AppID}, text{"operation", h.Operation}, text{"description", h.Description})
 	if err != nil {
 		return Held{}, err
 	}

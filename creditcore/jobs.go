@@ -12,7 +12,8 @@ const jobLimit = 200
 
 // Run gives back expired holds, expires lots that nobody touches, and makes
 // the refunds of [Service.Compensate] that did not succeed at once, and those
-// of debits whose answer was lost. It returns when ctx has ended and a last try was made. Any number of edges may run it.
+// of debits whose answer was lost. It returns when ctx has ended and a last try
+// was made. Any number of edges may run it.
 func (s *Service) Run(ctx context.Context) error {
 	reap, expire := time.NewTicker(s.cfg.ReapEvery), time.NewTicker(s.cfg.ExpireEvery)
 	defer reap.Stop()

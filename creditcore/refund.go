@@ -46,7 +46,7 @@ func (s *Service) RefundTx(ctx context.Context, tx pgx.Tx, f Refund) (Receipt, e
 	if f.Type == "" {
 		f.Type = Returned
 	}
-	err := checkRequest(f.UserID, f.Amount, f.Key, f.Metadata, map[string]string{"appId": f.AppID, "description": f.Description})
+	err := checkRequest(f.UserID, f.Amount, f.Key, f.Metadata, text{"appId", f.AppID}, text{"description", f.Description})
 	if err != nil {
 		return Receipt{}, err
 	}

@@ -16,9 +16,12 @@ const (
 	maxMetadata = 64 << 10 // bytes
 )
 
-// checkRequest refuses what no ledger row can hold, naming the field.
-func checkRequest(userID string, amount Amount, key string, metadata json.RawMessage, texts map[string]string) error {
-	fault := func(field, text string) error { return fmt.Errorf("%w: %s %s", ErrInvalid, field, text) }
+// text is a field of a request by its name on the wire.
+type text struct{ field, value string }
+
+// checkRequest refuses what no ledger row can hold, naming the first field.
+func checkRequest(userID string, amount Amount, key string, metadata json.RawMessage, texts ...text) error {
+	fault := func(field, fault string) error { return fmt.Errorf("%w: %s %s", ErrInvalid, field, fault) }
 	switch {
 	case userID == "":
 		return fault("userId", "is empty")
@@ -33,16 +36,13 @@ func checkRequest(userID string, amount Amount, key string, metadata json.RawMes
 	case len(metadata) > 0 && !storable(metadata):
 		return fault("metadata", "must be an object")
 	}
-	for field, text := range texts {
-		if len(text) > maxText {
-			return fault(field, "is too long")
+	for _, t := range append([]text{{"userId", userID}, {"idempotencyKey", key}}, texts...) {
+		if len(t.value) > maxText {
+			return fault(t.field, "is too long")
 		}
-		if !plain(text) {
-			return fault(field, "must be text without NUL characters")
+		if !plain(t.value) {
+			return fault(t.field, "must be text without NUL characters")
 		}
-	}
-	if !plain(key) || !plain(userID) {
-		return fault("idempotencyKey", "must be text without NUL characters")
 	}
 	return nil
 }

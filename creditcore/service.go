@@ -20,11 +20,11 @@ type Config struct {
 	DoubtWait time.Duration
 }
 
-// Deps is what the ledger works with. Logger and Now have defaults.
+// Deps is what the ledger works with. Logger has a default. The time is
+// PostgreSQL's.
 type Deps struct {
 	Pool     *pgxpool.Pool
 	Logger   *slog.Logger
-	Now      func() time.Time
 	Observer Observer
 }
 
@@ -42,7 +42,6 @@ type Service struct {
 	cfg     Config
 	db      dbscope.DB
 	log     *slog.Logger
-	now     func() time.Time
 	observe Observer
 
 	debits        *batcher
@@ -61,12 +60,9 @@ func New(cfg Config, deps Deps) *Service {
 	set(&cfg.ReapEvery, 30*time.Second)
 	set(&cfg.ExpireEvery, time.Minute)
 	set(&cfg.DoubtWait, 15*time.Second)
-	s := &Service{cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, log: deps.Logger, now: deps.Now, observe: deps.Observer}
+	s := &Service{cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, log: deps.Logger, observe: deps.Observer}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
-	}
-	if s.now == nil {
-		s.now = time.Now
 	}
 	s.debits = newBatcher(s.debitBatch)
 	s.compensations = newCompensations()

@@ -32,10 +32,10 @@ type Config struct {
 	Grace time.Duration
 }
 
-// live tells the mode of the key: what it makes is real money.
-func (c Config) live() bool {
-	return strings.HasPrefix(c.SecretKey, "sk_live_") || strings.HasPrefix(c.SecretKey, "rk_live_")
-}
+// LiveKey tells whether a secret key of Stripe moves real money.
+func LiveKey(key string) bool { return strings.Contains(key, "_live_") }
+
+func (c Config) live() bool { return LiveKey(c.SecretKey) }
 
 // Deps is what the service works with. Logger and Now have defaults.
 type Deps struct {

@@ -68,7 +68,7 @@ func (s *Service) makeCustomer(ctx context.Context, userID, email, gone string) 
 			Email:    stripe.String(email),
 			Metadata: map[string]string{"userId": userID},
 		}
-		key := "customer:" + userID
+		key := "customer:" + userID + ":" + s.keyHour()
 		if gone != "" {
 			key += ":after:" + gone
 		}

@@ -247,6 +247,25 @@ func TestReconcileInvoicePaidLate(t *testing.T) {
 	p.audited()
 }
 
+// What was paid at a price of ours that the admin had not named is granted once
+// he has.
+func TestReconcilePriceNamedLate(t *testing.T) {
+	t.Parallel()
+	srv := priced(t)
+	p := newNewsstand(t, srv)
+	p.deliver(srv.Subscribe(p.customer(), "price_foreign", nil)...)
+	p.wantBalance("not named", "0")
+	p.exec(`INSERT INTO subscriptions.prices (stripe_price_id, plan_id) SELECT 'price_foreign', id FROM subscriptions.plans WHERE name = 'Plus'`)
+	for range 2 {
+		if err := p.ReconcileSubscriptions(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p.wantBalance("named", "100")
+	}
+	p.wantCurrent("named", "Plus", "active", false)
+	p.audited()
+}
+
 // An invoice in another currency than ours grants nothing.
 func TestInvoiceOfAnotherCurrency(t *testing.T) {
 	t.Parallel()

@@ -95,13 +95,18 @@ func (s *Service) intentOf(ctx context.Context, p purchaseRow) (*stripe.PaymentI
 	return s.stripe.V1PaymentIntents.Create(ctx, params)
 }
 
-// Purchases lists what the caller bought or began to, newest first.
+// mostPurchases bounds a list of them.
+const mostPurchases = 1000
+
+// Purchases lists what the caller bought or began to, newest first, a thousand
+// at most.
 func (s *Service) Purchases(ctx context.Context, c creditcore.Caller) ([]Purchase, error) {
 	return dbscope.List[Purchase](ctx, s.db, scopeOf(c), `
 		SELECT `+purchaseColumns+`
 		FROM credits.purchases
 		WHERE user_id = $1
-		ORDER BY created_at DESC, id DESC`, c.UserID)
+		ORDER BY created_at DESC, id DESC
+		LIMIT $2`, c.UserID, mostPurchases)
 }
 
 // Purchase is one of the caller's, or [ErrPurchaseNotFound].

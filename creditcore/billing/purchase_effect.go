@@ -45,8 +45,11 @@ func (s *Service) purchaseOnTrail(ctx context.Context, t trail) (purchaseRow, er
 		return p, err
 	}
 	intent, err := s.intentPayment(ctx, t.intentID)
-	if err != nil || intent.purchaseID == "" {
-		return p, errors.Join(ErrPurchaseNotFound, err)
+	if err != nil {
+		return p, err
+	}
+	if intent.purchaseID == "" {
+		return p, ErrPurchaseNotFound
 	}
 	t.purchaseID = intent.purchaseID
 	return s.findPurchase(ctx, t)

@@ -2,6 +2,7 @@ package billing
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -20,7 +21,8 @@ type job struct {
 
 // Run does what no request asks for, until ctx ends: it ends abandoned
 // purchases, grants months, compares with Stripe and forgets what is no longer
-// needed. A job that fails is tried again within five minutes.
+// needed. A job that fails is tried again within five minutes. One that Stripe
+// keeps waiting keeps no other from its turn.
 func (s *Service) Run(ctx context.Context) error {
 	jobs := []*job{
 		{name: "expire abandoned purchases", every: 5 * time.Minute, run: func(ctx context.Context) error {
@@ -31,19 +33,27 @@ func (s *Service) Run(ctx context.Context) error {
 			_, err := s.Reconcile(ctx)
 			return err
 		}},
-		{name: "subscriptions", every: tick, run: s.runSubscriptions},
+		{name: "grant months", every: tick, run: s.grantDue},
+		{name: "end subscriptions of users who are gone", every: tick, run: s.endOrphans},
 		{name: "reconcile subscriptions", every: time.Hour, run: s.reconcileSubscriptions},
 		{name: "forget", every: time.Hour, run: s.forget},
 	}
+	var running sync.WaitGroup
+	for _, j := range jobs {
+		running.Go(func() { s.keepRunning(ctx, j) })
+	}
+	running.Wait()
+	return nil
+}
+
+func (s *Service) keepRunning(ctx context.Context, j *job) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for {
-		for _, j := range jobs {
-			s.runDue(ctx, j)
-		}
+		s.runDue(ctx, j)
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-ticker.C:
 		}
 	}

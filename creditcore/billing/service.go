@@ -77,9 +77,6 @@ func (s *Service) Format(state fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(state, "billing of %s", s.cfg.BaseURL)
 }
 
-// Configured tells whether there is a key of Stripe.
-func (s *Service) Configured() bool { return s.stripe != nil }
-
 // Seed writes the configured packages and plans.
 func (s *Service) Seed(ctx context.Context) error {
 	return errors.Join(s.seedPackages(ctx), s.seedPlans(ctx))
@@ -89,6 +86,10 @@ func (s *Service) Seed(ctx context.Context) error {
 func asking(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, stripeWait)
 }
+
+// keyHour is a part of idempotency keys of what may be made twice at worst.
+// Stripe remembers under a key that it failed, too (for 24 hours).
+func (s *Service) keyHour() string { return s.now().UTC().Format("2006-01-02T15") }
 
 func (s *Service) sawPurchase(outcome string) {
 	if s.observe.Purchase != nil {

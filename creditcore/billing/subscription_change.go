@@ -170,11 +170,7 @@ func (s *Service) closeCheckout(ctx context.Context, userID string) error {
 	bound, cancel := asking(ctx)
 	defer cancel()
 	_, err = s.stripe.V1CheckoutSessions.Expire(bound, known.SessionID, nil)
-	var answer *stripe.Error
-	if errors.As(err, &answer) && answer.HTTPStatusCode < 429 { // no longer open
-		err = nil
-	}
-	if err != nil {
+	if err != nil && !decided(err) { // else it is no longer open
 		return fmt.Errorf("close checkout %s: %w", known.SessionID, err)
 	}
 	return s.dropCheckout(ctx, userID, known.SessionID)

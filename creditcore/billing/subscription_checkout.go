@@ -118,6 +118,9 @@ func (s *Service) resume(ctx context.Context, userID string, known checkoutRow, 
 		return Checkout{SessionID: session.ID, URL: session.URL}, nil
 	case session.Status == stripe.CheckoutSessionStatusOpen:
 		if _, err := s.stripe.V1CheckoutSessions.Expire(bound, session.ID, nil); err != nil {
+			if !decided(err) {
+				return Checkout{}, refused(err, ErrCheckout)
+			}
 			s.log.InfoContext(ctx, "a checkout could not be closed", "session", session.ID, "error", err)
 			return Checkout{}, errStale // paid in this moment, or closed by a twin
 		}
@@ -164,8 +167,8 @@ func (s *Service) makePlanSession(ctx context.Context, userID, customerID string
 		SuccessURL: stripe.String(o.SuccessURL),
 		CancelURL:  stripe.String(o.CancelURL),
 	}
-	params.SetIdempotencyKey(fmt.Sprintf("subscription:%s:%d:%s",
-		userID, revision, hex.EncodeToString(fingerprint(customerID, string(o.fingerprint())))))
+	params.SetIdempotencyKey(fmt.Sprintf("subscription:%s:%d:%s:%s",
+		userID, revision, s.keyHour(), hex.EncodeToString(fingerprint(customerID, string(o.fingerprint())))))
 	return s.stripe.V1CheckoutSessions.Create(ctx, params)
 }
 

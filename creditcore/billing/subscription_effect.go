@@ -28,15 +28,19 @@ type subscriptionRow struct {
 }
 
 // subscriptionNow asks Stripe for a subscription and makes the effect that
-// stores it. It is nil for one of an unknown customer, for one that Stripe
-// does not know, and for one at a price that is none of our plans': such are
-// of other products of the same account, or a plan lacks its price id.
+// stores it; one of ours that Stripe does not know has ended. It is nil for one
+// of an unknown customer, for one that neither knows, and for one at a price
+// that is none of our plans': such are of other products of the same account,
+// or a plan lacks its price id.
 func (s *Service) subscriptionNow(ctx context.Context, id string) (effect, error) {
 	known, err := s.subscriptionRevision(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	sub, err := s.fetchSubscription(ctx, id)
+	if missing(err) && known.Revision > 0 {
+		return func(ctx context.Context, tx pgx.Tx) error { return s.endMissing(ctx, tx, id, known) }, nil
+	}
 	if missing(err) {
 		return nil, nil //nolint:nilnil // a nil effect is a documented answer
 	}

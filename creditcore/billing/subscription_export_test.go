@@ -1,9 +1,14 @@
 package billing
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
-// RunSubscriptions is one round of the job.
-func (s *Service) RunSubscriptions(ctx context.Context) error { return s.runSubscriptions(ctx) }
+// RunSubscriptions is one round of the jobs that are due every minute.
+func (s *Service) RunSubscriptions(ctx context.Context) error {
+	return errors.Join(s.grantDue(ctx), s.endOrphans(ctx))
+}
 
 // ReconcileSubscriptions is one round of the job.
 func (s *Service) ReconcileSubscriptions(ctx context.Context) error {

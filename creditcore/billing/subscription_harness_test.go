@@ -50,7 +50,17 @@ func newNewsstand(t *testing.T, srv *stripetest.Server) *newsstand {
 	db := pgtest.New(t)
 	ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool})
 	p := &newsstand{t: t, db: db, stripe: srv, ledger: ledger, alice: creditcore.Caller{UserID: "alice", Role: "user"}}
-	p.Service = billing.New(billing.Config{
+	p.Service = p.at(srv)
+	if err := p.Seed(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	p.exec(`INSERT INTO auth.users (id, name, email) VALUES ('alice', 'Alice', 'alice@example.com')`)
+	return p
+}
+
+// at is the service of the same database with a Stripe.
+func (p *newsstand) at(srv *stripetest.Server) *billing.Service {
+	return billing.New(billing.Config{
 		SecretKey: srv.Key, APIURL: srv.URL, WebhookSecrets: []string{srv.WebhookSecret}, BaseURL: "https://mana.how",
 		ReturnURL: func(raw string) bool { return strings.HasPrefix(raw, "https://mana.how/") },
 		Plans: []billing.PlanSeed{
@@ -58,12 +68,7 @@ func newNewsstand(t *testing.T, srv *stripetest.Server) *newsstand {
 			{Name: "Pro", PriceMonthly: proMonthly, PriceYearly: proWeekly},
 			{Name: "Ultra", PriceMonthly: ultraMonth},
 		},
-	}, billing.Deps{Pool: db.Pool, Ledger: ledger, Now: srv.Now})
-	if err := p.Seed(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	p.exec(`INSERT INTO auth.users (id, name, email) VALUES ('alice', 'Alice', 'alice@example.com')`)
-	return p
+	}, billing.Deps{Pool: p.db.Pool, Ledger: p.ledger, Now: srv.Now})
 }
 
 func (p *newsstand) exec(sql string, args ...any) {

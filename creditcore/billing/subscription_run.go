@@ -17,12 +17,6 @@ const (
 	collecting = 60 * 24 * time.Hour
 )
 
-// runSubscriptions is one round of what is due every minute: it grants months
-// that have begun and ends the subscriptions of users who are gone.
-func (s *Service) runSubscriptions(ctx context.Context) error {
-	return errors.Join(s.grantDue(ctx), s.endOrphans(ctx))
-}
-
 // grantDue grants the months that have begun since they were paid for: the
 // later ones of a year.
 func (s *Service) grantDue(ctx context.Context) error {

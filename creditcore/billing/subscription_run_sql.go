@@ -8,8 +8,8 @@ import (
 )
 
 // texts reads one column, named text.
-func texts(ctx context.Context, s *Service, scope dbscope.Scope, sql string, args ...any) ([]string, error) {
-	found, err := dbscope.List[struct{ Text string }](ctx, s.db, scope, sql, args...)
+func (s *Service) texts(ctx context.Context, sql string, args ...any) ([]string, error) {
+	found, err := dbscope.List[struct{ Text string }](ctx, s.db, system(), sql, args...)
 	list := make([]string, len(found))
 	for i, f := range found {
 		list[i] = f.Text
@@ -19,7 +19,7 @@ func texts(ctx context.Context, s *Service, scope dbscope.Scope, sql string, arg
 
 // dueUsers are those with a month that has begun and is not granted.
 func (s *Service) dueUsers(ctx context.Context) ([]string, error) {
-	return texts(ctx, s, system(), `
+	return s.texts(ctx, `
 		SELECT a.user_id AS text
 		FROM subscriptions.allotments a
 		JOIN auth.users u ON u.id = a.user_id
@@ -34,7 +34,7 @@ func (s *Service) dueUsers(ctx context.Context) ([]string, error) {
 
 // orphans are users who are gone but have a subscription or an open checkout.
 func (s *Service) orphans(ctx context.Context) ([]string, error) {
-	return texts(ctx, s, system(), `
+	return s.texts(ctx, `
 		SELECT u.id AS text
 		FROM auth.users u
 		WHERE u.deleted_at IS NOT NULL
@@ -43,11 +43,12 @@ func (s *Service) orphans(ctx context.Context) ([]string, error) {
 				UNION ALL
 				SELECT user_id FROM subscriptions.checkouts WHERE expires_at > $1
 			)
+		ORDER BY random()
 		LIMIT $2`, s.now(), runBatch)
 }
 
 func (s *Service) liveIDs(ctx context.Context, userID string) ([]string, error) {
-	return texts(ctx, s, system(), `
+	return s.texts(ctx, `
 		SELECT stripe_subscription_id AS text
 		FROM subscriptions.subscriptions
 		WHERE user_id = $1
@@ -57,7 +58,7 @@ func (s *Service) liveIDs(ctx context.Context, userID string) ([]string, error) 
 
 // customerOf is empty where a user never was a customer. He may be gone.
 func (s *Service) customerOf(ctx context.Context, userID string) (string, error) {
-	found, err := texts(ctx, s, system(), `
+	found, err := s.texts(ctx, `
 		SELECT stripe_customer_id AS text
 		FROM credits.stripe_customers
 		WHERE user_id = $1
@@ -70,7 +71,7 @@ func (s *Service) customerOf(ctx context.Context, userID string) (string, error)
 
 // unknownSubscriptions are those we have no row of.
 func (s *Service) unknownSubscriptions(ctx context.Context, ids []string) ([]string, error) {
-	return texts(ctx, s, system(), `
+	return s.texts(ctx, `
 		SELECT id AS text
 		FROM unnest($1::text[]) AS id
 		WHERE NOT EXISTS (SELECT FROM subscriptions.subscriptions WHERE stripe_subscription_id = id)`, ids)
@@ -78,7 +79,7 @@ func (s *Service) unknownSubscriptions(ctx context.Context, ids []string) ([]str
 
 // overdueSubscriptions are live ones whose period ended without our hearing.
 func (s *Service) overdueSubscriptions(ctx context.Context) ([]string, error) {
-	return texts(ctx, s, system(), `
+	return s.texts(ctx, `
 		SELECT stripe_subscription_id AS text
 		FROM subscriptions.subscriptions
 		WHERE live
@@ -88,10 +89,11 @@ func (s *Service) overdueSubscriptions(ctx context.Context) ([]string, error) {
 		LIMIT $2`, s.now().Add(-settling), runBatch)
 }
 
-// unpaidInvoices are those of ids that we have no row of, or not as paid, and
-// those written since that we know as open.
+// unpaidInvoices are those of ids that we have no row of, and those written
+// since that we know as open, or as paid without anything for it: the admin may
+// have named the plan's price meanwhile.
 func (s *Service) unpaidInvoices(ctx context.Context, ids []string, since time.Time) ([]string, error) {
-	return texts(ctx, s, system(), `
+	return s.texts(ctx, `
 		SELECT id AS text
 		FROM unnest($1::text[]) AS id
 		WHERE NOT EXISTS (
@@ -103,9 +105,13 @@ func (s *Service) unpaidInvoices(ctx context.Context, ids []string, since time.T
 		UNION
 		(
 			SELECT stripe_invoice_id
-			FROM subscriptions.invoices
-			WHERE status NOT IN ('paid', 'void')
-				AND created_at > $2
+			FROM subscriptions.invoices i
+			WHERE created_at > $2
+				AND status <> 'void'
+				AND (status <> 'paid'
+					OR amount_paid_euro_cents > 0
+						AND NOT EXISTS (SELECT FROM subscriptions.allotments WHERE invoice_id = i.id)
+						AND NOT EXISTS (SELECT FROM subscriptions.cuts WHERE invoice_id = i.id))
 			ORDER BY updated_at
 			LIMIT $3
 		)`, ids, since, runBatch)

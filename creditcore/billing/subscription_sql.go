@@ -12,12 +12,13 @@ import (
 type knownSubscription struct {
 	Revision int64
 	PlanID   string
+	UserID   string
 }
 
 // subscriptionRevision is zero where there is no row.
 func (s *Service) subscriptionRevision(ctx context.Context, stripeID string) (knownSubscription, error) {
 	k, err := dbscope.One[knownSubscription](ctx, s.db, system(), `
-		SELECT revision, plan_id
+		SELECT revision, plan_id, user_id
 		FROM subscriptions.subscriptions
 		WHERE stripe_subscription_id = $1`, stripeID)
 	if errors.Is(err, pgx.ErrNoRows) {
@@ -63,6 +64,44 @@ func (s *Service) storeSubscription(ctx context.Context, tx pgx.Tx, r subscripti
 		return err
 	}
 	return s.allot(ctx, tx, r.UserID)
+}
+
+// endMissing ends a subscription that Stripe does not know any more, unless
+// our row moved since (errStale). What a live key made goes on under a test
+// key, which cannot know of it.
+func (s *Service) endMissing(ctx context.Context, tx pgx.Tx, stripeID string, known knownSubscription) error {
+	if err := lockSubscriber(ctx, tx, known.UserID); err != nil {
+		return err
+	}
+	var ended bool
+	err := tx.QueryRow(ctx, `
+		UPDATE subscriptions.subscriptions s
+		SET status = CASE WHEN g.gone AND s.live THEN 'canceled' ELSE s.status END,
+			ended_at = CASE WHEN g.gone AND s.live THEN $3 ELSE s.ended_at END,
+			updated_at = $3, revision = revision + 1
+		FROM (
+			SELECT $4 OR NOT EXISTS (
+				SELECT
+				FROM subscriptions.subscriptions o
+				JOIN credits.stripe_customers c USING (stripe_customer_id)
+				WHERE o.stripe_subscription_id = $1
+					AND c.livemode) AS gone) g
+		WHERE s.stripe_subscription_id = $1
+			AND s.revision = $2
+		RETURNING g.gone`, stripeID, known.Revision, s.now(), s.cfg.live()).Scan(&ended)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return errStale
+	}
+	if err != nil || !ended {
+		return err
+	}
+	onCommit(ctx, func() {
+		s.log.WarnContext(ctx, "a subscription that Stripe does not know has ended", "subscription", stripeID, "user", known.UserID)
+	})
+	if err := s.elect(ctx, tx, known.UserID); err != nil {
+		return err
+	}
+	return s.allot(ctx, tx, known.UserID)
 }
 
 // elect makes the oldest live subscription of a user the one that counts. Any

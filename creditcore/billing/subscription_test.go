@@ -107,6 +107,32 @@ func TestForeignSubscriptions(t *testing.T) {
 	q.wantCurrent("gone to a foreign price", "Plus", "active", false)
 }
 
+// A subscription that Stripe does not know has ended, and another may begin:
+// such is one of the test mode once the key is the live one. But a test key
+// ends nothing of the live mode.
+func TestSubscriptionUnknownToStripe(t *testing.T) {
+	t.Parallel()
+	srv := priced(t)
+	p := newNewsstand(t, srv)
+	p.subscribed(plusMonthly)
+	elsewhere := priced(t)
+	p.Service = p.at(elsewhere)
+
+	p.exec(`UPDATE credits.stripe_customers SET livemode = true`)
+	if err := p.Cancel(t.Context(), p.alice); !errors.Is(err, billing.ErrNoSubscription) {
+		t.Errorf("cancel: %v", err)
+	}
+	p.wantCurrent("of the live mode", "Plus", "active", false)
+
+	p.exec(`UPDATE credits.stripe_customers SET livemode = false`)
+	if err := p.Cancel(t.Context(), p.alice); !errors.Is(err, billing.ErrNoSubscription) {
+		t.Errorf("cancel: %v", err)
+	}
+	p.wantCurrent("gone", "Free", "", true)
+	p.subscribe(p.order("Plus", billing.Monthly))
+	p.audited()
+}
+
 // Who closed his account gets nothing, and pays nothing for long.
 func TestRemovedUser(t *testing.T) {
 	t.Parallel()

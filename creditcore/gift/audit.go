@@ -3,8 +3,9 @@ package gift
 import (
 	"context"
 
+	"github.com/jackc/pgx/v5"
+
 	"mana.how/edge/creditcore"
-	"mana.how/edge/internal/dbscope"
 )
 
 // maxBreaches bounds what an audit lists.
@@ -13,8 +14,16 @@ const maxBreaches = 1000
 // Audit checks in one snapshot that every gift's reservation is what was
 // claimed, came back, or is left. [creditcore.Service.Audit] checks the ledger
 // itself.
-func (s *Service) Audit(ctx context.Context) ([]creditcore.Breach, error) {
-	return dbscope.List[creditcore.Breach](ctx, s.db, system(), auditSQL, maxBreaches)
+func (s *Service) Audit(ctx context.Context) (breaches []creditcore.Breach, err error) {
+	err = s.db.Survey(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+		found, err := tx.Query(ctx, auditSQL, maxBreaches)
+		if err != nil {
+			return err
+		}
+		breaches, err = pgx.CollectRows(found, pgx.RowToStructByName[creditcore.Breach])
+		return err
+	})
+	return breaches, err
 }
 
 const auditSQL = `

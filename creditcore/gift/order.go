@@ -75,16 +75,16 @@ func (o *Order) checkBounds() error {
 	case !o.Type.known():
 		return fault("type")
 	}
-	for field, bound := range map[string]struct {
-		text string
-		max  int
+	for _, text := range []struct {
+		field, value string
+		max          int
 	}{
-		"targetEmail": {o.TargetEmail, maxEmail}, "targetMatrixId": {o.TargetMatrixID, maxName},
-		"riddleQuestion": {o.RiddleQuestion, maxQuestion}, "riddleAnswer": {o.RiddleAnswer, 2 * maxAnswer},
-		"message": {o.Message, maxMessage}, "sourceAppId": {o.SourceApp, maxName}, "idempotencyKey": {o.Key, maxName},
+		{"targetEmail", o.TargetEmail, maxEmail}, {"targetMatrixId", o.TargetMatrixID, maxName},
+		{"riddleQuestion", o.RiddleQuestion, maxQuestion}, {"riddleAnswer", o.RiddleAnswer, 2 * maxAnswer},
+		{"message", o.Message, maxMessage}, {"sourceAppId", o.SourceApp, maxName}, {"idempotencyKey", o.Key, maxName},
 	} {
-		if !storable(bound.text, bound.max) {
-			return fault(field)
+		if !storable(text.value, text.max) {
+			return fault(text.field)
 		}
 	}
 	return nil

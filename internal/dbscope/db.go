@@ -12,6 +12,8 @@ import (
 // an outage is answered and not waited out.
 const Wait = 4 * time.Second
 
+const surveyWait = 10 * time.Minute
+
 // DB is a pool as a service uses it: within [Wait], and with errors in the
 // service's own words.
 type DB struct {
@@ -46,6 +48,19 @@ func (db DB) Exec(ctx context.Context, s Scope, sql string, args ...any) (int64,
 	defer cancel()
 	n, err := Exec(ctx, db.Pool, s, sql, args...)
 	return n, db.Error(err)
+}
+
+// Survey is InTx for work on whole tables: within ten minutes, and without a
+// limit for a statement.
+func (db DB) Survey(ctx context.Context, s Scope, fn func(context.Context, pgx.Tx) error) error {
+	ctx, cancel := context.WithTimeout(ctx, surveyWait)
+	defer cancel()
+	return db.Error(InTx(ctx, db.Pool, s, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `SET LOCAL statement_timeout = 0`); err != nil {
+			return err
+		}
+		return fn(ctx, tx)
+	}))
 }
 
 // InTx is the function [InTx] of a DB. fn gets the bounded context.

@@ -43,9 +43,9 @@ func bootstrap(ctx context.Context, adminDSN string, creds credentials) error {
 		if _, err := conn.Exec(ctx, `CREATE DATABASE `+databaseName+` OWNER `+loginRole); err != nil {
 			return fmt.Errorf("create database: %w", err)
 		}
-		if _, err := conn.Exec(ctx, `REVOKE ALL ON DATABASE `+databaseName+` FROM PUBLIC`); err != nil {
-			return fmt.Errorf("close database to others: %w", err)
-		}
+	}
+	if _, err := conn.Exec(ctx, `REVOKE ALL ON DATABASE `+databaseName+` FROM PUBLIC`); err != nil {
+		return fmt.Errorf("close database to others: %w", err)
 	}
 	return nil
 }

@@ -39,24 +39,42 @@ func fetch(ctx context.Context, c cluster, major int, log *slog.Logger) (binarie
 		return b, nil
 	}
 	log.Info("fetching PostgreSQL, since this machine has none", "version", version, "to", root)
+	scratch, err := os.MkdirTemp(c.home, "fetch-")
+	if err != nil {
+		return binaries{}, err
+	}
 	failed := make(chan error, 1)
-	go func() { failed <- download(version, c.home, root) }()
+	go func() { failed <- download(version, scratch) }()
 	select {
-	case <-ctx.Done():
+	case <-ctx.Done(): // what it fetches is of no use to anyone
+		go func() {
+			<-failed
+			os.RemoveAll(scratch)
+		}()
 		return binaries{}, ctx.Err()
 	case err := <-failed:
+		defer os.RemoveAll(scratch)
 		if err != nil {
 			return binaries{}, err
 		}
 	}
+	if err := os.RemoveAll(root); err != nil {
+		return binaries{}, err
+	}
+	if err := os.Rename(fetched(scratch), root); err != nil {
+		return binaries{}, err
+	}
 	return inspect(ctx, bin, c.account)
 }
 
-// download has the embedded-postgres library unpack a version to root. The
+// fetched is where a download leaves the binaries.
+func fetched(scratch string) string { return filepath.Join(scratch, "postgresql") }
+
+// download has the embedded-postgres library unpack a version below scratch. The
 // library only does so on the way to a server of its own, which it cannot run as
 // root; an encoding that does not exist ends it at initdb, after the unpacking
 // and before anything is made.
-func download(version embeddedpostgres.PostgresVersion, home, root string) error {
+func download(version embeddedpostgres.PostgresVersion, scratch string) error {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return err
@@ -65,34 +83,22 @@ func download(version embeddedpostgres.PostgresVersion, home, root string) error
 	if err := l.Close(); err != nil {
 		return err
 	}
-	scratch, err := os.MkdirTemp(home, "fetch-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(scratch)
-	fetched := filepath.Join(scratch, "postgresql")
 	library := embeddedpostgres.NewDatabase(embeddedpostgres.DefaultConfig().
 		Version(version).
 		Port(uint32(port)).
 		Encoding("none: fetch only").
 		CachePath(filepath.Join(scratch, "archive")).
 		RuntimePath(filepath.Join(scratch, "run")).
-		BinariesPath(fetched).
+		BinariesPath(fetched(scratch)).
 		Logger(io.Discard))
 	if err = library.Start(); err == nil {
 		err = library.Stop()
 	}
 	removeLibraryLog()
-	if _, missing := os.Stat(filepath.Join(fetched, "bin", "postgres")); missing != nil {
+	if _, missing := os.Stat(filepath.Join(fetched(scratch), "bin", "postgres")); missing != nil {
 		return errors.Join(err, missing)
 	}
-	if err := openUp(fetched); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(root); err != nil {
-		return err
-	}
-	return os.Rename(fetched, root)
+	return openUp(fetched(scratch))
 }
 
 // openUp lets every user read and run a tree as its owner may, for the one who

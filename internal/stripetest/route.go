@@ -109,6 +109,12 @@ func (s *Server) serve(writer http.ResponseWriter, r *http.Request) {
 		return
 	case a.trouble.kind == refuse:
 		refused = broken(a.trouble.status)
+		if refused.status >= 500 { // what began and failed is remembered under its key
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.replaying(w, r, func() (object, *refusal) { return nil, refused })
+			return
+		}
 	case a.trouble.kind == lose:
 		s.mux.ServeHTTP(discard{header: w.Header().Clone()}, r)
 		breakOff(writer)

@@ -23,7 +23,8 @@ const (
 
 // FailNext answers the next requests of a method, "" for any, whose path
 // begins so with this status, and carries none of them out. A client that
-// repeats failed requests uses up one of times with every try.
+// repeats failed requests uses up one of times with every try; from 500 on the
+// answer is remembered under the request's idempotency key, as Stripe does.
 func (s *Server) FailNext(method, pathPrefix string, status, times int) {
 	s.addTrouble(trouble{method: method, prefix: pathPrefix, kind: refuse, status: status, left: times})
 }
