@@ -46,24 +46,60 @@ type allotment struct {
 }
 
 // allotments are all of a user's, in the order they fall due. A cut concerns
-// what was bought before it; of two at the same second the invoices tell.
+// what was bought before it. Those of one second say nothing of their order:
+// each cut takes one line, the one that ran before if there is one, and lines of
+// the same price and second are alike, so that their number is what counts.
 func allotments(ctx context.Context, tx pgx.Tx, userID string) ([]allotment, error) {
 	found, err := tx.Query(ctx, `
+		WITH lines AS (
+			SELECT a.line_id AS id, a.stripe_subscription_id AS subscription, a.stripe_price_id AS price,
+				a.line_starts_at AS starts_at, max(a.ends_at) AS ends_at, i.created_at,
+				EXISTS (
+					SELECT
+					FROM subscriptions.cuts c
+					WHERE c.invoice_id = i.id
+						AND c.stripe_price_id = a.stripe_price_id
+				) AS beside_cut
+			FROM subscriptions.allotments a
+			JOIN subscriptions.invoices i ON i.id = a.invoice_id
+			WHERE a.user_id = $1
+			GROUP BY a.line_id, a.stripe_subscription_id, a.stripe_price_id, a.line_starts_at, i.id
+		), cuts AS (
+			SELECT stripe_subscription_id AS subscription, stripe_price_id AS price, starts_at, ends_at
+			FROM subscriptions.cuts
+			WHERE user_id = $1
+		), cut_at_once AS (
+			SELECT l.id, row_number() OVER (
+					PARTITION BY l.subscription, l.price, l.starts_at
+					ORDER BY l.beside_cut, l.created_at, l.id)
+				<= (
+					SELECT count(*) FROM cuts c
+					WHERE (c.subscription, c.price, c.starts_at) = (l.subscription, l.price, l.starts_at)
+				) - greatest(0, (
+					SELECT count(*) FROM lines o
+					WHERE (o.subscription, o.price) = (l.subscription, l.price)
+						AND o.starts_at < l.starts_at
+						AND o.ends_at > l.starts_at
+				) - (
+					SELECT count(*) FROM cuts c
+					WHERE (c.subscription, c.price) = (l.subscription, l.price)
+						AND c.starts_at < l.starts_at
+						AND c.ends_at > l.starts_at
+				)) AS cut
+			FROM lines l
+		)
 		SELECT a.id, a.user_id, a.stripe_subscription_id, a.line_id, a.starts_at, a.ends_at, a.credits, a.cut_credits,
 			a.shortfall, a.reversed_credits, a.reversed_taken, a.clawed_back, a.withheld, a.granted, a.granted_at, a.revision,
 			a.plan_id, p.name AS plan_name, i.stripe_invoice_id, coalesce(i.paid_at, i.created_at) AS paid_at,
 			i.amount_paid_euro_cents AS paid_euro_cents, i.reversed_euro_cents,
-			(
+			CASE WHEN o.cut THEN a.line_starts_at ELSE (
 				SELECT min(c.starts_at)
-				FROM subscriptions.cuts c
-				JOIN subscriptions.invoices ci ON ci.id = c.invoice_id
-				WHERE c.stripe_subscription_id = a.stripe_subscription_id
-					AND c.stripe_price_id = a.stripe_price_id
+				FROM cuts c
+				WHERE (c.subscription, c.price) = (a.stripe_subscription_id, a.stripe_price_id)
 					AND c.starts_at < a.ends_at
 					AND c.ends_at > a.starts_at
-					AND (a.line_starts_at < c.starts_at
-						OR a.line_starts_at = c.starts_at AND i.created_at <= ci.created_at AND i.id <> ci.id)
-			) AS cut_at,
+					AND c.starts_at > a.line_starts_at
+			) END AS cut_at,
 			(
 				SELECT s.ended_at
 				FROM subscriptions.subscriptions s
@@ -71,6 +107,7 @@ func allotments(ctx context.Context, tx pgx.Tx, userID string) ([]allotment, err
 			) AS subscription_ended,
 			u.deleted_at IS NOT NULL AS user_removed
 		FROM subscriptions.allotments a
+		JOIN cut_at_once o ON o.id = a.line_id
 		JOIN subscriptions.invoices i ON i.id = a.invoice_id
 		JOIN subscriptions.plans p ON p.id = a.plan_id
 		JOIN auth.users u ON u.id = a.user_id

@@ -43,6 +43,30 @@ func TestProrationsOfTheNextInvoice(t *testing.T) {
 	}
 }
 
+// Whoever goes to another plan and back within a second has what he had.
+func TestPlanChangesOfOneSecond(t *testing.T) {
+	t.Parallel()
+	for name, prorations := range map[string]string{"on the next invoice": "create_prorations", "at once": "always_invoice"} {
+		for when, wait := range map[string]func(*newsstand){"in the middle": (*newsstand).half, "from the first second": func(*newsstand) {}} {
+			t.Run(name+", "+when, func(t *testing.T) {
+				t.Parallel()
+				srv := priced(t)
+				p := newNewsstand(t, srv)
+				sub := p.subscribed(plusMonthly)
+				wait(p)
+				for range 2 {
+					p.change(sub, ultraMonth, prorations)
+					p.change(sub, plusMonthly, prorations)
+				}
+				p.wantBalance("changed", "100")
+				p.deliver(srv.RenewSubscription(sub)...)
+				p.wantBalance("renewed", "200")
+				p.audited()
+			})
+		}
+	}
+}
+
 // Without prorations the new plan begins with its first invoice.
 func TestChangeWithoutProrations(t *testing.T) {
 	t.Parallel()
