@@ -112,7 +112,7 @@ func (s *Service) DebitTx(ctx context.Context, tx pgx.Tx, d Debit) (Receipt, err
 		Description: d.Description, Metadata: d.Metadata, Key: d.Key, Fingerprint: mark,
 	})
 	if err == nil && d.Type == Usage {
-		_, err = tx.Exec(ctx, `SELECT credits.used($1, $2, $3, $4, 1)`, d.UserID, d.AppID, d.Operation, int64(d.Amount))
+		_, err = tx.Exec(ctx, `SELECT credits.used($1, $2, $3, $4)`, d.UserID, d.AppID, d.Operation, int64(d.Amount))
 	}
 	return Receipt{Entry: e, Balance: a.of(d.UserID)}, dbError(err)
 }
@@ -178,7 +178,7 @@ func (s *Service) bookBatch(ctx context.Context, items []*debitItem) error {
 		it.id = newID()
 		users[i], ids[i], types[i], amounts[i] = it.UserID, it.id, string(it.Type), int64(it.Amount)
 		apps[i], operations[i], descriptions[i] = it.AppID, it.Operation, it.Description
-		metadata[i], keys[i], marks[i] = textOrNull(string(it.Metadata)), textOrNull(it.Key), it.fingerprint
+		metadata[i], keys[i], marks[i] = dbscope.NullText(string(it.Metadata)), dbscope.NullText(it.Key), it.fingerprint
 	}
 	outcomes, err := dbscope.Rows[debited](ctx, s.db.Pool, dbscope.System(),
 		`SELECT * FROM credits.debit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
@@ -200,7 +200,7 @@ func (s *Service) debitOutcome(ctx context.Context, it *debitItem, o debited) (R
 			ID: *o.EntryID, UserID: it.UserID, Sequence: *o.EntrySequence, Type: it.Type, Status: "completed",
 			Amount: -it.Amount, BalanceBefore: *o.BalanceBefore, BalanceAfter: *o.BalanceBefore - it.Amount,
 			AppID: it.AppID, Description: it.Description, Operation: it.Operation, Metadata: it.Metadata,
-			IdempotencyKey: textOrNull(it.Key), CreatedAt: o.At, CompletedAt: &o.At,
+			IdempotencyKey: dbscope.NullText(it.Key), CreatedAt: o.At, CompletedAt: &o.At,
 		}
 		return Receipt{Entry: e, Balance: o.of(it.UserID)}, nil
 	case "replayed":

@@ -93,7 +93,7 @@ func (s *Service) addLotTx(ctx context.Context, tx pgx.Tx, e Entry, amount Amoun
 	_, err := tx.Exec(ctx,
 		`INSERT INTO credits.lots (transaction_id, user_id, sequence, source, priority, reference, granted, remaining, expires_at, created_at)
 		 VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)`,
-		e.ID, e.UserID, e.Sequence, string(g.Source), g.Priority, textOrNull(g.Reference), int64(amount), g.ExpiresAt, e.CreatedAt)
+		e.ID, e.UserID, e.Sequence, string(g.Source), g.Priority, dbscope.NullText(g.Reference), int64(amount), g.ExpiresAt, e.CreatedAt)
 	if err == nil && g.ExpiresAt != nil {
 		err = s.nextExpiryTx(ctx, tx, e.UserID)
 	}

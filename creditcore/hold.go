@@ -90,7 +90,7 @@ func (s *Service) hold(ctx context.Context, h Hold, mark []byte) (heldRow, error
 	return dbscope.One[heldRow](ctx, s.db, dbscope.System(),
 		`SELECT * FROM credits.hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		h.UserID, newID(), int64(h.Amount), h.AppID, h.Operation, h.Description,
-		textOrNull(string(h.Metadata)), textOrNull(h.Key), mark, h.TTL)
+		dbscope.NullText(string(h.Metadata)), dbscope.NullText(h.Key), mark, h.TTL)
 }
 
 // settledRow is what credits.settle says.
@@ -122,7 +122,7 @@ func (s *Service) Settle(ctx context.Context, holdID string, amount Amount, meta
 		return Receipt{}, ErrInvalid
 	}
 	r, err := dbscope.One[settledRow](ctx, s.db, dbscope.System(), `SELECT * FROM credits.settle($1, $2, $3, $4)`,
-		holdID, newID(), int64(amount), textOrNull(string(metadata)))
+		holdID, newID(), int64(amount), dbscope.NullText(string(metadata)))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Receipt{}, ErrHoldNotFound
 	}

@@ -44,7 +44,7 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (
 		FROM b
 		RETURNING `+entryColumns,
 		a.UserID, int64(p.Earned), int64(p.Spent), int64(p.Unburnt), newID(), string(p.Type), p.AppID,
-		p.Operation, p.Description, textOrNull(string(p.Metadata)), textOrNull(p.Key), p.Fingerprint, textOrNull(p.InternalKey), textOrNull(p.Reverses))
+		p.Operation, p.Description, dbscope.NullText(string(p.Metadata)), dbscope.NullText(p.Key), p.Fingerprint, dbscope.NullText(p.InternalKey), dbscope.NullText(p.Reverses))
 	if err != nil {
 		return Entry{}, err
 	}
@@ -56,14 +56,6 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (
 	a.Sequence = e.Sequence
 	a.UpdatedAt = e.CreatedAt
 	return e, nil
-}
-
-// textOrNull stores an empty text as NULL.
-func textOrNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
 }
 
 // stored is a ledger row with the mark of the request it answers.

@@ -237,11 +237,11 @@ BEGIN
 		account.sequence := account.sequence + 1;
 		account.version := account.version + 1;
 		INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after,
-			app_id, description, metadata, reverses, created_at, completed_at)
+			app_id, description, metadata, created_at, completed_at)
 		VALUES (gen_random_uuid()::text, p_user, account.sequence, 'expiry', kept - lot.remaining,
 			account.balance, account.balance + kept - lot.remaining,
 			'credits', 'Credits expired', jsonb_build_object('grantId', lot.transaction_id, 'expiresAt', lot.expires_at),
-			NULL, p_now, p_now);
+			p_now, p_now);
 		account.balance := account.balance + kept - lot.remaining;
 		account.total_spent := account.total_spent - kept + lot.remaining;
 		UPDATE credits.lots SET remaining = kept, expired = expired + lot.remaining - kept
@@ -271,12 +271,12 @@ BEGIN
 	RETURN NEXT account;
 END $$;
 
--- used notes usage of one user, app and operation.
-CREATE FUNCTION credits.used(p_user text, p_app text, p_operation text, p_amount bigint, p_requests bigint) RETURNS void
+-- used notes one use by a user, app and operation.
+CREATE FUNCTION credits.used(p_user text, p_app text, p_operation text, p_amount bigint) RETURNS void
 	LANGUAGE plpgsql AS $$
 BEGIN
 	INSERT INTO credits.usage_stats AS u (user_id, app_id, operation, date, credits_used, requests)
-	VALUES (p_user, p_app, p_operation, (now() AT TIME ZONE 'UTC')::date, p_amount, p_requests)
+	VALUES (p_user, p_app, p_operation, (now() AT TIME ZONE 'UTC')::date, p_amount, 1)
 	ON CONFLICT (user_id, app_id, operation, date) DO UPDATE
 	SET credits_used = u.credits_used + excluded.credits_used, requests = u.requests + excluded.requests;
 END $$;
@@ -490,7 +490,7 @@ BEGIN
 			VALUES (p_entry, h.user_id, entry_sequence, 'usage', -charged, account.balance, account.balance - charged,
 				h.app_id, h.operation, h.description, metadata, h.id, at, at);
 		END IF;
-		PERFORM credits.used(h.user_id, h.app_id, h.operation, charged, 1);
+		PERFORM credits.used(h.user_id, h.app_id, h.operation, charged);
 		UPDATE credits.balances AS b
 		SET balance = b.balance - charged, total_spent = b.total_spent + charged, unburnt = b.unburnt + charged,
 		    held = b.held - freed, version = b.version + 1, sequence = b.sequence + (charged > 0)::int, updated_at = at

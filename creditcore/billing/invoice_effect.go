@@ -8,6 +8,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stripe/stripe-go/v85"
+
+	"mana.how/edge/internal/dbscope"
 )
 
 func (s *Service) invoiceEffect(ctx context.Context, event stripe.Event) (effect, error) {
@@ -60,7 +62,6 @@ type invoiceRow struct {
 	// none.
 	Revision int64
 
-	of     owner
 	prices map[string]planPrice
 	lines  []paidLine
 }
@@ -123,10 +124,10 @@ func (s *Service) fetchInvoice(ctx context.Context, id string) (*stripe.Invoice,
 
 func rowOfInvoice(i *stripe.Invoice, of owner) (invoiceRow, error) {
 	metadata, err := metadataOf(i.Metadata)
-	r := invoiceRow{of: of, Invoice: Invoice{
-		UserID: of.UserID, StripeInvoiceID: i.ID, StripeCustomerID: &i.Customer.ID, Number: orNull(i.Number),
+	r := invoiceRow{Invoice: Invoice{
+		UserID: of.UserID, StripeInvoiceID: i.ID, StripeCustomerID: &i.Customer.ID, Number: dbscope.NullText(i.Number),
 		Status: string(i.Status), AmountDueEuroCents: i.AmountDue, AmountPaidEuroCents: i.AmountPaid,
-		Currency: string(i.Currency), HostedInvoiceURL: orNull(i.HostedInvoiceURL), InvoicePDFURL: orNull(i.InvoicePDF),
+		Currency: string(i.Currency), HostedInvoiceURL: dbscope.NullText(i.HostedInvoiceURL), InvoicePDFURL: dbscope.NullText(i.InvoicePDF),
 		PeriodStart: timeOf(i.PeriodStart), PeriodEnd: timeOf(i.PeriodEnd), DueDate: timeOf(i.DueDate),
 		Metadata: metadata, CreatedAt: time.Unix(i.Created, 0),
 	}}

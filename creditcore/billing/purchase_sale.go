@@ -2,8 +2,6 @@ package billing
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -31,12 +29,7 @@ type sale struct {
 }
 
 func (o sale) fingerprint() []byte {
-	h := sha256.New()
-	for _, field := range []string{o.kind, o.packageID, o.successURL, o.cancelURL, o.roomID} {
-		_ = binary.Write(h, binary.BigEndian, uint64(len(field)))
-		_, _ = h.Write([]byte(field))
-	}
-	return h.Sum(nil)
+	return fingerprint(o.kind, o.packageID, o.successURL, o.cancelURL, o.roomID)
 }
 
 // sell writes a purchase and has ask arrange the payment with Stripe. Under a

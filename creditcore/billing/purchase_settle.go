@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // settle moves a purchase, under its lock, to where its payment stands:
@@ -63,7 +64,7 @@ func changed(p, next purchaseRow) bool {
 // grant gives the credits, once for the purchase.
 func (s *Service) grant(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
 	metadata, err := json.Marshal(map[string]any{
-		"purchaseId": p.ID, "packageId": orNull(p.PackageID),
+		"purchaseId": p.ID, "packageId": dbscope.NullText(p.PackageID),
 		"stripePaymentIntentId": p.IntentID, "priceEuroCents": p.PriceEuroCents,
 	})
 	if err != nil {
@@ -152,11 +153,4 @@ func (s *Service) clawBack(ctx context.Context, tx pgx.Tx, p *purchaseRow, move 
 		}
 	})
 	return nil
-}
-
-func orNull(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }

@@ -30,7 +30,6 @@ type purchaseRow struct {
 	CustomerID     string
 	CheckoutURL    string
 	Status         Status
-	CreatedAt      time.Time
 	ExpiresAt      *time.Time
 	RequestHash    []byte
 	// ReversedEuroCents were refunded or are disputed, which is
@@ -47,7 +46,7 @@ const rowColumns = `p.id, p.user_id, coalesce(p.package_id, '') AS package_id,
 	coalesce((SELECT k.name FROM credits.packages k WHERE k.id = p.package_id), '') AS package_name,
 	p.credits, p.price_euro_cents, coalesce(p.stripe_payment_intent_id, '') AS intent_id,
 	coalesce(p.stripe_session_id, '') AS session_id, coalesce(p.stripe_customer_id, '') AS customer_id,
-	coalesce(p.checkout_url, '') AS checkout_url, p.status, p.created_at, p.expires_at, p.request_hash,
+	coalesce(p.checkout_url, '') AS checkout_url, p.status, p.expires_at, p.request_hash,
 	p.reversed_euro_cents, p.reversed_credits, p.clawed_back, p.revision`
 
 func purchaseError(err error) error {

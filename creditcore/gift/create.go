@@ -118,8 +118,8 @@ func (s *Service) insertTx(ctx context.Context, tx pgx.Tx, c creditcore.Caller, 
 		 ON CONFLICT (code) DO NOTHING
 		 RETURNING `+storedColumns,
 		newID(), string(code), s.URL(code), c.UserID, int64(o.total()), int64(o.perPortion()), o.Portions, string(o.Type),
-		textOrNull(o.TargetEmail), textOrNull(o.TargetMatrixID), textOrNull(o.RiddleQuestion), textOrNull(hash), textOrNull(o.Message),
-		expires, reservation, now, textOrNull(o.Key), mark)
+		dbscope.NullText(o.TargetEmail), dbscope.NullText(o.TargetMatrixID), dbscope.NullText(o.RiddleQuestion), dbscope.NullText(hash), dbscope.NullText(o.Message),
+		expires, reservation, now, dbscope.NullText(o.Key), mark)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return g, errCodeTaken
 	}

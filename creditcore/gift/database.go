@@ -28,11 +28,3 @@ func (s *Service) inTx(ctx context.Context, fn func(context.Context, pgx.Tx) err
 	}
 	return refusal
 }
-
-// textOrNull stores an empty text as NULL.
-func textOrNull(s string) *string {
-	if s == "" {
-		return nil
-	}
-	return &s
-}

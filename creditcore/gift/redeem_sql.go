@@ -50,7 +50,7 @@ func (s *Service) claimTx(ctx context.Context, tx pgx.Tx, g stored, a *attempt) 
 			credit_transaction_id, source_app_id, created_at, idempotency_key, request_hash, repeatable)
 		 VALUES ($1, $2, $3, 'success', $4, $5, $6, $7, $8, $9, $10, $11)`,
 		newID(), g.ID, a.UserID, int64(g.CreditsPerPortion), portion.Portion,
-		receipt.Entry.ID, textOrNull(a.SourceApp), a.now, textOrNull(a.Key), mark, g.Type == Split)
+		receipt.Entry.ID, dbscope.NullText(a.SourceApp), a.now, dbscope.NullText(a.Key), mark, g.Type == Split)
 	return Received{Code: g.Code, Credits: g.CreditsPerPortion, Balance: receipt.Balance.Available, Message: g.Message}, err
 }
 
@@ -61,7 +61,7 @@ func (a *attempt) failedTx(ctx context.Context, tx pgx.Tx, g stored, status stri
 		`INSERT INTO gifts.gift_redemptions (id, gift_code_id, redeemer_user_id, status, source_app_id, created_at, repeatable)
 		 VALUES ($1, $2, $3, $4, $5, $6, $7)
 		 ON CONFLICT (gift_code_id, redeemer_user_id) WHERE status = 'failed_wrong_user' DO NOTHING`,
-		newID(), g.ID, a.UserID, status, textOrNull(a.SourceApp), a.now, g.Type == Split)
+		newID(), g.ID, a.UserID, status, dbscope.NullText(a.SourceApp), a.now, g.Type == Split)
 	return err
 }
 

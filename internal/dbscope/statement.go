@@ -62,6 +62,14 @@ func Exec(ctx context.Context, pool *pgxpool.Pool, s Scope, sql string, args ...
 	return affected, nil
 }
 
+// NullText stores an empty text as NULL.
+func NullText(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
 // run pipelines the settings and the statement in one batch, which is one
 // implicit transaction: both hold or neither. Close reports what only the
 // commit brings to light, such as a deferred constraint.

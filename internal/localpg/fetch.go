@@ -48,7 +48,7 @@ func fetch(ctx context.Context, c cluster, major int, log *slog.Logger) (binarie
 	select {
 	case <-ctx.Done(): // what it fetches is of no use to anyone
 		go func() {
-			<-failed
+			_ = <-failed
 			os.RemoveAll(scratch)
 		}()
 		return binaries{}, ctx.Err()
