@@ -44,11 +44,15 @@ func fetch(ctx context.Context, c cluster, major int, log *slog.Logger) (binarie
 		return binaries{}, err
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- download(version, scratch) }()
+	go func() {
+		defer close(failed)
+		failed <- download(version, scratch)
+	}()
 	select {
 	case <-ctx.Done(): // what it fetches is of no use to anyone
 		go func() {
-			_ = <-failed
+			for range failed {
+			}
 			os.RemoveAll(scratch)
 		}()
 		return binaries{}, ctx.Err()
