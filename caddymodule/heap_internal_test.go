@@ -44,7 +44,17 @@ func TestHeapIsLeftToWhoeverSetsGOGC(t *testing.T) {
 	}
 }
 
+func TestHeapIsLeftToTheEnvironment(t *testing.T) {
+	t.Setenv("GOGC", "100") // Go's default, but asked for
+	p := new(heapPacer)
+	defer p.keep()()
+	if p.armed {
+		t.Error("the heap is paced against GOGC of the environment")
+	}
+}
+
 func TestHeapIsPacedForRuntimesOnly(t *testing.T) {
+	t.Setenv("GOGC", "")
 	p := new(heapPacer)
 	was := debug.SetGCPercent(defaultPercent)
 	t.Cleanup(func() { debug.SetGCPercent(was) })
@@ -74,6 +84,7 @@ var garbage []byte
 // paced sets a pacer to work in a process that has Go's default.
 func paced(t *testing.T) {
 	t.Helper()
+	t.Setenv("GOGC", "")
 	was := debug.SetGCPercent(defaultPercent)
 	t.Cleanup(func() { debug.SetGCPercent(was) })
 	t.Cleanup(new(heapPacer).keep())
