@@ -65,25 +65,3 @@ func requestOrigin(r *http.Request) string {
 	}
 	return scheme + "://" + r.Host
 }
-
-// isPreflight recognises a CORS preflight as browsers send it (Fetch, section
-// 4.8): no credentials, no body, and nothing by which an upstream could take
-// it for another method. It passes the gate as a guest's, for the app to
-// answer.
-func isPreflight(r *http.Request) bool {
-	if r.Method != http.MethodOptions || r.ContentLength != 0 || len(r.TransferEncoding) > 0 ||
-		len(r.Header["Origin"]) != 1 || len(r.Header["Access-Control-Request-Method"]) != 1 {
-		return false
-	}
-	for name := range r.Header {
-		switch name {
-		case "Authorization", "Cookie", "X-Api-Key", "Upgrade":
-			return false
-		}
-		if plain := strings.ReplaceAll(strings.ToLower(name), "_", "-"); strings.HasPrefix(plain, "x-http-method") ||
-			plain == "x-method-override" || plain == "x-method" {
-			return false
-		}
-	}
-	return true
-}

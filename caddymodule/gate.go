@@ -44,8 +44,9 @@ const startWait = 4 * time.Second
 // `{http.auth.user.session}` and `{http.auth.user.org}`, which are empty for
 // guests.
 //
-// CORS preflights carry no credentials by design of the browsers: genuine ones
-// pass as a guest's, for the app to answer.
+// CORS preflights carry no credentials by design of the browsers. The gate
+// answers them: pages of a trusted origin may send what they ask for, others
+// get 401. Where it is optional they reach the app as any guest does.
 //
 // When the session is revoked, open requests end: WebSockets and server-sent
 // events at once, others after two seconds.
@@ -154,13 +155,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		before = &passage{Context: r.Context(), cookies: before.cookies}
 		r = r.WithContext(before)
 	}
-	if isPreflight(r) {
-		return passGuest(w, r, next, "preflight")
-	}
 	h := w.Header()
 	h["Vary"] = append(h["Vary"], "Authorization, Cookie")
 	if g.Optional && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 {
-		return passGuest(w, r, next, "guest")
+		return passGuest(w, r, next)
 	}
 
 	auth, err := g.service(r.Context())
@@ -168,6 +166,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		g.logger.Warn("the mana app is not ready", zap.Error(err))
 		collectors.decided(strconv.Itoa(refuseUnavailable.status))
 		return refuseUnavailable.write(w, r)
+	}
+	if isPreflight(r) && !g.Optional {
+		collectors.decided("preflight")
+		return answerPreflight(w, r, auth.Origins())
 	}
 	v := visit{w: w, r: r, auth: auth, cookies: r.Header["Cookie"]}
 	if carried := before.clientCookies(); carried != nil {
@@ -294,7 +296,7 @@ func (g *Gate) unidentified(v visit, next caddyhttp.Handler, err error) error {
 		if v.taken {
 			v.r = v.r.WithContext(&passage{Context: v.r.Context(), cookies: v.cookies})
 		}
-		return passGuest(v.w, v.r, next, "guest")
+		return passGuest(v.w, v.r, next)
 	}
 	if g.Login != "never" && isNavigation(v.r) {
 		collectors.decided("login")
@@ -304,8 +306,8 @@ func (g *Gate) unidentified(v visit, next caddyhttp.Handler, err error) error {
 }
 
 // passGuest lets a request pass unnamed.
-func passGuest(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, decision string) error {
-	collectors.decided(decision)
+func passGuest(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	collectors.decided("guest")
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(guestPlaceholder)
 	}

@@ -237,7 +237,7 @@ func TestLiveOnlyWebSocketsAreUpgraded(t *testing.T) {
 		{"GET|Upgrade: TLS/1.0\r\n", 200},
 		{"GET|Upgrade: h2c, websocket\r\n", 200},
 		{"GET|Upgrade: websocket\r\nUpgrade: h2c\r\n", 200},
-		{"OPTIONS|Upgrade: h2c\r\n" + preflight, 200},
+		{"OPTIONS|Upgrade: h2c\r\n" + preflight, 401},
 		{"OPTIONS|Upgrade: websocket\r\n" + preflight, 401},
 		{"GET|Upgrade: WebSocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n", 101},
 	} {

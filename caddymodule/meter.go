@@ -42,7 +42,7 @@ const (
 // What passes, and a 402, says what it cost and what is left, in `Mana-Credits-Cost`
 // and `Mana-Credits-Remaining`. The upstream cannot set headers that begin
 // with `Mana-Credits-`. Too few credits are answered with 402. CORS preflights
-// pass for nothing.
+// are answered as the gate answers them.
 //
 // A request that comes again with its Idempotency-Key is passed on again, and
 // charged once; the key with another method, host, path, query or body is
@@ -183,18 +183,31 @@ func (m *Meter) Validate() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if isPreflight(r) {
+	preflight := isPreflight(r)
+	switch {
+	case m.Shadow && preflight:
 		return m.watch(w, r, next, func(ending, []string) {})
-	}
-	if m.Shadow {
+	case m.Shadow:
 		return m.serveShadow(w, r, next)
 	}
 	bill, r := openBill(r)
 	v := &metering{Meter: m, w: w, r: r, bill: bill}
+	if preflight {
+		return v.preflight()
+	}
 	if err := v.begin(); err != nil {
 		return v.refuse(err)
 	}
 	return m.watch(w, r, next, v.end)
+}
+
+// preflight answers in place of an app that would work for nothing.
+func (v *metering) preflight() error {
+	service, err := v.service(v.r.Context())
+	if err != nil {
+		return v.refuse(err)
+	}
+	return answerPreflight(v.w, v.r, service.origins)
 }
 
 // service waits for the app to start, the first time only.

@@ -237,7 +237,7 @@ func TestLiveMeterUpstreams(t *testing.T) {
 		t.Errorf("guest: %d", guest.StatusCode)
 	}
 	preflight := m.do(t, m.request(t, "OPTIONS", "/fixed/ok", "Origin: http://"+m.host, "Access-Control-Request-Method: POST"))
-	if preflight.StatusCode != 200 {
+	if preflight.StatusCode != 204 {
 		t.Errorf("preflight: %d", preflight.StatusCode)
 	}
 }

@@ -212,11 +212,18 @@ func TestMeterPreflightAndHead(t *testing.T) {
 	p := newPurse(t)
 	ada := p.user("ada", 8000)
 	m := p.meter(&caddymodule.Meter{Credits: "5"})
-	x := send(t, m, ask("OPTIONS", "/", "Origin: https://todo.example.test", "Access-Control-Request-Method: POST"), answers(204, "Mana-Credits-Cost", "9"))
-	if x.Code != 204 || x.reached != 1 {
-		t.Errorf("preflight: %d", x.Code)
+	for origin, status := range map[string]int{"https://todo.example.test": 204, "https://evil.test": 401} {
+		preflight := ask("OPTIONS", "/", "Origin: "+origin, "Access-Control-Request-Method: POST")
+		x := send(t, m, preflight, answers(200))
+		if x.Code != status || x.reached != 0 {
+			t.Errorf("preflight of %s: %d, reached %d", origin, x.Code, x.reached)
+		}
+		wantBill(t, x.Header(), "", "")
+		x = send(t, p.meter(&caddymodule.Meter{Credits: "5", Shadow: true}), preflight, answers(200))
+		if x.Code != 200 || x.reached != 1 {
+			t.Errorf("preflight of %s past a shadow: %d, reached %d", origin, x.Code, x.reached)
+		}
 	}
-	wantBill(t, x.Header(), "", "")
 	wantBill(t, send(t, m, by(ada, ask("HEAD", "/")), answers(200)).Header(), "5", "3")
 	p.wantAvailable(ada, 3000)
 }
