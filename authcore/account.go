@@ -98,29 +98,28 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, current, next st
 	if err != nil {
 		return err
 	}
-	changedAt := s.now().UTC().Format(time.RFC3339Nano)
-	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
-		tag, err := tx.Exec(ctx,
-			`UPDATE auth.accounts SET password = $1, updated_at = now()
-			 WHERE user_id = $2 AND provider_id = 'credential' AND password = $3`, hash, c.UserID, old)
-		if err != nil {
-			return err
-		}
-		if tag.RowsAffected() == 0 {
-			return ErrWrongPassword
-		}
-		return recordTx(ctx, tx, event{Type: "password_changed", UserID: c.UserID, Client: c.Client,
-			Metadata: map[string]any{"changedAt": changedAt}})
-	})
-	if err != nil {
-		return err
-	}
 	keep, err := s.keptWith(ctx, c)
 	if err != nil {
 		return err
 	}
-	_, err = s.revoke(ctx, event{Type: "session_revoked", UserID: c.UserID, Client: c.Client},
-		reasonPasswordChanged, othersThan, c.UserID, keep)
+	changed := event{Type: "password_changed", UserID: c.UserID, Client: c.Client,
+		Metadata: map[string]any{"changedAt": s.now().UTC().Format(time.RFC3339Nano)}}
+	_, err = s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {
+		tag, err := tx.Exec(ctx,
+			`UPDATE auth.accounts SET password = $1, updated_at = now()
+			 WHERE user_id = $2 AND provider_id = 'credential' AND password = $3`, hash, c.UserID, old)
+		if err != nil {
+			return nil, err
+		}
+		if tag.RowsAffected() == 0 {
+			return nil, ErrWrongPassword
+		}
+		if err := recordTx(ctx, tx, changed); err != nil {
+			return nil, err
+		}
+		return revokeTx(ctx, tx, event{Type: "session_revoked", UserID: c.UserID, Client: c.Client},
+			reasonPasswordChanged, othersThan, c.UserID, keep)
+	})
 	return err
 }
 
@@ -155,26 +154,23 @@ func (s *Service) DeleteAccount(ctx context.Context, c Caller, password, reason 
 }
 
 // closeAccount bars a user and ends his sessions: the change, the event and
-// the cut-off of the whole user commit together.
+// what is cut off commit together.
 func (s *Service) closeAccount(ctx context.Context, userID, reason string, e event, change func(context.Context, pgx.Tx) error) error {
-	var cut revocation
-	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {
 		if err := change(ctx, tx); err != nil {
-			return err
+			return nil, err
 		}
 		if err := recordTx(ctx, tx, e); err != nil {
-			return err
+			return nil, err
 		}
-		var err error
-		cut, err = cutUserTx(ctx, tx, userID, reason)
-		return err
+		cut, err := cutUserTx(ctx, tx, userID, reason)
+		if err != nil {
+			return nil, err
+		}
+		revs, err := revokeTx(ctx, tx, event{Type: "session_revoked", UserID: userID, Client: e.Client}, reason,
+			`s.user_id = $1 AND s.revoked_at IS NULL`, userID)
+		return append(revs, cut), err
 	})
-	if err != nil {
-		return err
-	}
-	s.announce(cut)
-	_, err = s.revoke(ctx, event{Type: "session_revoked", UserID: userID, Client: e.Client}, reason,
-		`s.user_id = $1 AND s.revoked_at IS NULL`, userID)
 	return err
 }
 

@@ -128,9 +128,10 @@ func (r sessionWithUser) user() User {
 }
 
 // readSession reads a session once for all who ask at the same moment, and
-// notes that it was used.
+// notes that it was used. Who cannot wait until ctx ends gets [ErrUnavailable];
+// the reading goes on for others.
 func (s *Service) readSession(ctx context.Context, token string, id digest) (*cachedSession, error) {
-	v, err, _ := s.loads.Do(string(id[:]), func() (any, error) {
+	reading := s.loads.DoChan(string(id[:]), func() (any, error) {
 		// One asker's leaving must not fail the others.
 		ctx := context.WithoutCancel(ctx)
 		readAt := s.now()
@@ -145,10 +146,15 @@ func (s *Service) readSession(ctx context.Context, token string, id digest) (*ca
 		}
 		return s.remember(id, packSession(r.user(), r.Session, readAt)), nil
 	})
-	if err != nil {
-		return nil, err
+	select {
+	case <-ctx.Done():
+		return nil, errors.Join(ErrUnavailable, ctx.Err())
+	case r := <-reading:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*cachedSession), nil
 	}
-	return v.(*cachedSession), nil
 }
 
 func (s *Service) remember(id digest, c *cachedSession) *cachedSession {

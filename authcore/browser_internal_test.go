@@ -35,7 +35,7 @@ func TestRevocationOutlivesTheCache(t *testing.T) {
 		s.apply(revocation{UserID: e.u.ID, SessionID: &e.s.ID, Reason: reasonSignOut, CreatedAt: *clock})
 		for range 30 {
 			*clock = clock.Add(time.Minute)
-			s.revoked.forget(clock.Add(-s.memorySpan())) // as sweepLoop does
+			s.revoked.forget(clock.Add(-memorySpan)) // as sweepLoop does
 			if entry, hit := s.sessions.get(id, *clock); hit && !s.stale(entry) {
 				t.Errorf("token life %v: the session lives again %v after its end", ttl, clock.Sub(e.s.CreatedAt))
 				break

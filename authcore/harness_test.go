@@ -11,6 +11,7 @@ import (
 	"github.com/ulule/limiter/v3/drivers/store/memory"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -54,7 +55,7 @@ func edgeWith(t testing.TB, db *pgtest.Database, surround func(*authcore.Deps), 
 		f(&cfg)
 	}
 	deps := authcore.Deps{
-		Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(),
+		Pool: db.Pool, ListenDSN: db.DSN + "&pool_max_conns=2", Limits: memory.NewStore(),
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	surround(&deps)
@@ -107,6 +108,14 @@ func callerOf(t testing.TB, s *authcore.Service, accessToken string) authcore.Ca
 		t.Fatal(err)
 	}
 	return authcore.Caller{UserID: c.Subject, Email: c.Email, Role: c.Role, SessionID: c.SessionID, Client: laptop}
+}
+
+// change alters rows behind the service's back.
+func change(t testing.TB, db *pgtest.Database, sql string, args ...any) {
+	t.Helper()
+	if n, err := dbscope.Exec(t.Context(), db.Pool, dbscope.System(), sql, args...); err != nil || n == 0 {
+		t.Fatalf("%s: %d rows, %v", sql, n, err)
+	}
 }
 
 // eventually waits for a condition that another edge brings about.

@@ -185,6 +185,16 @@ func TestSignerChoice(t *testing.T) {
 	if k, ok := newKeySet([]key{a}).signer(issued.Add(-time.Minute)); !ok || k.ID != "a" {
 		t.Error("a clock that runs behind leaves nobody to sign")
 	}
+	// b was announced when c was made to sign at once.
+	c := rfcKey(t, "c")
+	b.SignsFrom, c.CreatedAt = issued.Add(time.Hour), issued.Add(50*time.Minute)
+	c.SignsFrom = c.CreatedAt
+	for after, want := range map[time.Duration]string{49 * time.Minute: "a", 51 * time.Minute: "c", 2 * time.Hour: "c"} {
+		if k, ok := newKeySet([]key{a, b, c}).signer(issued.Add(after)); !ok || k.ID != want {
+			t.Errorf("after %v %q signs, want %q", after, k.ID, want)
+		}
+	}
+	b.SignsFrom = issued
 	sealed := a
 	sealed.Private = nil
 	sealed.SignsFrom = issued.Add(time.Second)

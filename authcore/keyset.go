@@ -28,8 +28,9 @@ func (ks *keySet) empty() bool { return len(ks.keys) == 0 }
 // all returns the keys in their order. The slice is the caller's.
 func (ks *keySet) all() []key { return slices.Clone(ks.keys) }
 
-// signer is the key that signs now: of those whose time has come, the last.
-// Where the time of none has come, which takes a clock that runs behind the
+// signer is the key that signs now: of those whose time has come, the one made
+// last. So a key that was announced when another was made to sign at once never
+// signs: it may be the one that leaked. Where the time of none has come, which takes a clock that runs behind the
 // one that made the first key, the next one does.
 func (ks *keySet) signer(now time.Time) (key, bool) {
 	var current, next key
@@ -50,13 +51,13 @@ func (ks *keySet) signer(now time.Time) (key, bool) {
 	return current, current.Private != nil
 }
 
-// succeeds orders keys by when they sign. Every edge must choose alike, so
+// succeeds orders keys by when they were made. Every edge must choose alike, so
 // ties are broken.
 func (k key) succeeds(other key) int {
-	if c := k.SignsFrom.Compare(other.SignsFrom); c != 0 {
+	if c := k.CreatedAt.Compare(other.CreatedAt); c != 0 {
 		return c
 	}
-	if c := k.CreatedAt.Compare(other.CreatedAt); c != 0 {
+	if c := k.SignsFrom.Compare(other.SignsFrom); c != 0 {
 		return c
 	}
 	if k.ID < other.ID {

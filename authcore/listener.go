@@ -76,7 +76,7 @@ func (s *Service) catchUp(ctx context.Context) {
 // revoked while nobody listened is read first.
 func (s *Service) listenOnce(ctx context.Context) error {
 	connectCtx, cancel := dbscope.Bounded(ctx)
-	conn, err := pgx.Connect(connectCtx, s.listen)
+	conn, err := pgx.ConnectConfig(connectCtx, s.listen.Copy())
 	cancel()
 	if err != nil {
 		return err
@@ -171,7 +171,7 @@ func (s *Service) redisLoop(ctx context.Context) {
 // sweepLoop keeps the keys in time and drops what has expired.
 func (s *Service) sweepLoop(ctx context.Context) {
 	for sleep(ctx, sweepEvery) {
-		s.revoked.forget(s.now().Add(-s.memorySpan()))
+		s.revoked.forget(s.now().Add(-memorySpan))
 		for name, step := range map[string]func(context.Context) error{
 			"rotate keys": s.rotateOnSchedule,
 			"purge":       s.purge,
@@ -184,20 +184,22 @@ func (s *Service) sweepLoop(ctx context.Context) {
 }
 
 // purge drops sessions a day after their end and revocations that no token
-// can still meet. Events stay.
+// can still meet. A session stays for those derived from it, which live on by
+// refreshing and are to end with it still. Events stay.
 func (s *Service) purge(ctx context.Context) error {
 	_, err := s.db.Exec(ctx, system(),
 		`DELETE FROM auth.sessions AS s
 		 WHERE s.expires_at < now() - interval '1 day'
 		   AND NOT EXISTS (
 		     SELECT 1 FROM auth.refresh_families AS f
-		     WHERE f.session_id = s.id AND f.expires_at > now() - interval '1 day')`)
+		     WHERE f.session_id = s.id AND f.expires_at > now() - interval '1 day')
+		   AND NOT EXISTS (SELECT 1 FROM auth.sessions AS child WHERE child.parent_id = s.id)`)
 	if err != nil {
 		return err
 	}
 	_, err = s.db.Exec(ctx, system(),
 		`DELETE FROM auth.revocations WHERE created_at < now() - make_interval(secs => $1)`,
-		(s.memorySpan() + 24*time.Hour).Seconds())
+		(memorySpan + 24*time.Hour).Seconds())
 	return err
 }
 

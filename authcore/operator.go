@@ -40,28 +40,26 @@ func (s *Service) SetRole(ctx context.Context, op Operator, userID string, role 
 	if !role.Valid() {
 		return User{}, fmt.Errorf("%w: role %q is not user, admin or service", ErrInvalidInput, role)
 	}
-	var cut revocation
-	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {
 		tag, err := tx.Exec(ctx,
 			`UPDATE auth.users SET role = $2::text::auth.user_role, updated_at = now()
 			 WHERE id = $1 AND deleted_at IS NULL`, userID, string(role))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if tag.RowsAffected() == 0 {
-			return ErrUserNotFound
+			return nil, ErrUserNotFound
 		}
 		if err := recordTx(ctx, tx, event{Type: "role_changed", UserID: userID,
 			Metadata: map[string]any{"operator": op.Name, "role": role}}); err != nil {
-			return err
+			return nil, err
 		}
-		cut, err = cutUserTx(ctx, tx, userID, reasonRoleChanged)
-		return err
+		cut, err := cutUserTx(ctx, tx, userID, reasonRoleChanged)
+		return []revocation{cut}, err
 	})
 	if err != nil {
 		return User{}, err
 	}
-	s.announce(cut)
 	return s.UserByIDOrEmail(ctx, op, userID)
 }
 

@@ -51,7 +51,7 @@ const refreshSQL = `
 	        AND clock_timestamp() >= f.rotated_at + make_interval(secs => $3::float8))) AS reused) AS d)
 	  FROM auth.users AS u
 	  WHERE f.id = $1 AND u.id = f.user_id
-	  RETURNING f.*, f.revoked_at >= statement_timestamp() AS reused_now),
+	  RETURNING f.*, f.revoked_at >= statement_timestamp() AND f.revoked_reason = 'refresh_reuse' AS reused_now),
 	touched AS (
 	  UPDATE auth.sessions AS s
 	  SET last_activity_at = now(), updated_at = now(), expires_at = family.expires_at,

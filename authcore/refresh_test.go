@@ -1,6 +1,7 @@
 package authcore_test
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -153,4 +154,45 @@ func TestRefreshRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	signIn(t, s, laptop, "ada@example.test")
+}
+
+// A sign-out that overtakes a refresh is no theft: nobody is alarmed.
+func TestSignOutOvertakesRefresh(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	u := register(t, s, "ada@example.test")
+	tokens := signIn(t, s, laptop, "ada@example.test")
+	tx, err := db.Pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE mana_system`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tx.Exec(t.Context(), `SELECT FROM auth.refresh_families WHERE user_id = $1 FOR UPDATE`, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error)
+	go func() {
+		_, err := s.Refresh(t.Context(), laptop, tokens.RefreshToken)
+		failed <- err
+	}()
+	eventually(t, 5*time.Second, "the refresh waits", func() bool {
+		var waits bool
+		err := db.Pool.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity
+			WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waits)
+		return err == nil && waits
+	})
+	if _, err := tx.Exec(t.Context(), `UPDATE auth.refresh_families
+		SET revoked_at = clock_timestamp(), revoked_reason = 'logout' WHERE user_id = $1`, u.ID); err != nil {
+		t.Fatal(err)
+	}
+	if err := tx.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-failed; !errors.Is(err, authcore.ErrInvalidRefreshToken) || errors.Is(err, authcore.ErrRefreshReused) {
+		t.Errorf("the refresh: %v", err)
+	}
 }

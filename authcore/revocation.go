@@ -174,12 +174,14 @@ func (s *Service) Revoked(sessionID, userID string, issuedAt time.Time) bool {
 	return s.revoked.refuses(sessionID, userID, issuedAt)
 }
 
+// longestAccessToken is the greatest Config.AccessTokenTTL.
+const longestAccessToken = 24 * time.Hour
+
 // memorySpan is how far back revocations are kept in memory: every access
-// token issued before is expired by then and every session cached before is
-// forgotten, with slack for clocks.
-func (s *Service) memorySpan() time.Duration {
-	return max(s.cfg.AccessTokenTTL, recheckAfter+trustDuring) + 5*time.Minute
-}
+// token issued before is expired by then, whatever the lifetime was then and
+// is on other edges, and every session cached before is forgotten, with slack
+// for clocks.
+const memorySpan = longestAccessToken + 5*time.Minute
 
 // apply honours a revocation on this edge: from now on nothing of it passes,
 // and its open streams end.
@@ -223,19 +225,27 @@ func (s *Service) publish(revs []revocation) {
 
 const revocationColumns = `id, user_id, session_id, reason, created_at`
 
-// loadRevocations reads what is still in force. Rows commit out of the order
-// of their ids, so it reads by time, with overlap, and never by last id.
+// readOverlap is by how much a reading of the revocations reaches back before
+// the newest one known. What was revoked then has committed since: no
+// transaction is left that long.
+const readOverlap = 2 * time.Minute
+
+// loadRevocations reads what is still in force, or what has come since the last
+// time. Rows commit out of the order of their ids, so it reads by time, the
+// database's own, with overlap, and never by last id. Only one goroutine may
+// call it.
 func (s *Service) loadRevocations(ctx context.Context) error {
 	list, err := dbscope.List[revocation](ctx, s.db, system(),
 		`SELECT `+revocationColumns+`
 		 FROM auth.revocations
-		 WHERE created_at > now() - make_interval(secs => $1)
-		 ORDER BY created_at`, s.memorySpan().Seconds())
+		 WHERE created_at > now() - make_interval(secs => $1) AND created_at > $2
+		 ORDER BY created_at`, memorySpan.Seconds(), s.newestRevocation.Add(-readOverlap))
 	if err != nil {
 		return err
 	}
 	for _, rev := range list {
 		s.apply(rev)
+		s.newestRevocation = rev.CreatedAt
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 	"github.com/ulule/limiter/v3"
@@ -95,7 +96,7 @@ func (c Config) Faults() []error {
 		v        time.Duration
 		min, max time.Duration
 	}{
-		{"access_token_ttl", c.AccessTokenTTL, 10 * time.Second, 24 * time.Hour},
+		{"access_token_ttl", c.AccessTokenTTL, 10 * time.Second, longestAccessToken},
 		{"refresh_token_ttl", c.RefreshTokenTTL, time.Minute, 400 * 24 * time.Hour},
 	} {
 		if d.v < d.min || d.v > d.max {
@@ -120,7 +121,7 @@ type Observer struct {
 // transaction mode.
 type Deps struct {
 	Pool      *pgxpool.Pool
-	ListenDSN string
+	ListenDSN string // in the form of pgxpool
 	Limits    limiter.Store
 	Redis     redis.UniversalClient
 	Logger    *slog.Logger
@@ -134,7 +135,7 @@ type Deps struct {
 type Service struct {
 	cfg     Config
 	db      dbscope.DB
-	listen  string
+	listen  *pgx.ConnConfig
 	redis   redis.UniversalClient
 	log     *slog.Logger
 	now     func() time.Time
@@ -149,11 +150,13 @@ type Service struct {
 	keys       atomic.Pointer[keySet]
 	keyReloads reloadGate
 	revoked    *revocations
-	watchers   *watchers
-	tokens     *cache[*Claims]
-	sessions   *cache[*cachedSession]
-	loads      singleflight.Group
-	background sync.WaitGroup // short tasks that use the pool or Redis
+	// newestRevocation is the time of the newest that was read, by the database's clock.
+	newestRevocation time.Time
+	watchers         *watchers
+	tokens           *cache[*Claims]
+	sessions         *cache[*cachedSession]
+	loads            singleflight.Group
+	background       sync.WaitGroup // short tasks that use the pool or Redis
 }
 
 // New connects nothing itself but reads the signing keys, makes the first one
@@ -170,8 +173,12 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		return nil, errors.Join(faults...)
 	}
 	origins, _ := ParseOrigins(cfg.BaseURL, cfg.TrustedOrigins)
+	listen, err := pgxpool.ParseConfig(deps.ListenDSN)
+	if err != nil {
+		return nil, errors.New("the database URL is not readable") // the error may quote a password
+	}
 	s := &Service{
-		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, listen: deps.ListenDSN, redis: deps.Redis,
+		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, listen: listen.ConnConfig, redis: deps.Redis,
 		log: deps.Logger, now: deps.Now, observe: deps.Observer, hooks: deps.Hooks.withDefaults(),
 		cookies: NewCookies(cfg.BaseURL, cfg.CookieDomain, cfg.Secrets.CookieHMAC),
 		origins: origins,

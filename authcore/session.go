@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"mana.how/edge/internal/dbscope"
@@ -75,9 +76,38 @@ func (s *Service) createSession(ctx context.Context, client Client, n newSession
 // revoke ends the live sessions that the condition on `s` selects, with those
 // that were derived from them, and announces it. It returns how many ended.
 func (s *Service) revoke(ctx context.Context, e event, reason, condition string, args ...any) (int, error) {
-	ended, err := s.revokeSeen(ctx, e, reason, condition, args...)
-	if err != nil || len(ended) == 0 {
+	return s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {
+		return revokeTx(ctx, tx, e, reason, condition, args...)
+	})
+}
+
+// cutting runs a transaction that revokes, and announces what it revoked when
+// that is committed. Should two that revoke many sessions meet head-on, the
+// loser tries again.
+func (s *Service) cutting(ctx context.Context, fn func(context.Context, pgx.Tx) ([]revocation, error)) (int, error) {
+	var revs []revocation
+	try := func() error {
+		return s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) (err error) {
+			revs, err = fn(ctx, tx)
+			return err
+		})
+	}
+	err := try()
+	if isDeadlock(err) {
+		err = try()
+	}
+	if err != nil {
 		return 0, err
+	}
+	s.announce(revs...)
+	return len(revs), nil
+}
+
+// revokeTx is revoke within a transaction.
+func revokeTx(ctx context.Context, tx pgx.Tx, e event, reason, condition string, args ...any) ([]revocation, error) {
+	ended, err := revokeSeenTx(ctx, tx, e, reason, condition, args...)
+	if err != nil || len(ended) == 0 {
+		return nil, err
 	}
 	// A session that was being derived from one of them held it locked until
 	// it was there, unseen by the statement that waited. From now on none can.
@@ -85,14 +115,13 @@ func (s *Service) revoke(ctx context.Context, e event, reason, condition string,
 	for i, rev := range ended {
 		ids[i] = *rev.SessionID
 	}
-	late, err := s.revokeSeen(context.WithoutCancel(ctx), e, reason, `s.id = ANY($1::text[])`, ids)
-	return len(ended) + len(late), err
+	late, err := revokeSeenTx(ctx, tx, e, reason, `s.id = ANY($1::text[])`, ids)
+	return append(ended, late...), err
 }
 
-// revokeSeen ends what is there when it begins. Families are locked before
-// sessions, as in [Service.Refresh]; should two revocations of many sessions
-// still meet head-on, the loser tries again.
-func (s *Service) revokeSeen(ctx context.Context, e event, reason, condition string, args ...any) ([]revocation, error) {
+// revokeSeenTx ends what is there when it begins. Families are locked before
+// sessions, as in [Service.Refresh].
+func revokeSeenTx(ctx context.Context, tx pgx.Tx, e event, reason, condition string, args ...any) ([]revocation, error) {
 	args = append(args, reason)
 	args = append(args, e.args()...)
 	n := len(args) - 6
@@ -123,15 +152,11 @@ func (s *Service) revokeSeen(ctx context.Context, e event, reason, condition str
 		INSERT INTO auth.revocations (user_id, session_id, reason)
 		SELECT user_id, id, ` + arg(n+1) + `::text FROM ended
 		RETURNING ` + revocationColumns
-	revs, err := dbscope.List[revocation](ctx, s.db, system(), statement, args...)
-	if isDeadlock(err) {
-		revs, err = dbscope.List[revocation](ctx, s.db, system(), statement, args...)
-	}
+	rows, err := tx.Query(ctx, statement, args...)
 	if err != nil {
 		return nil, err
 	}
-	s.announce(revs...)
-	return revs, nil
+	return pgx.CollectRows(rows, pgx.RowToStructByName[revocation])
 }
 
 // arg is the placeholder of the nth argument.

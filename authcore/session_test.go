@@ -468,3 +468,98 @@ func TestKeyRotationFailsNoToken(t *testing.T) {
 		t.Errorf("states %v", states)
 	}
 }
+
+// Who uses an app and never the browser session it was signed in by stays
+// signed in, and is signed out with it still.
+func TestExchangedSessionOutlivesItsBrowserSession(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	register(t, s, "ada@example.test")
+	browser, err := s.SignInBrowser(t.Context(), laptop, "ada@example.test", testPassword, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := s.Exchange(t.Context(), laptop, []string{cookieOf(s, browser.Token)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(t, db, `UPDATE auth.sessions SET expires_at = now() - interval '25 hours' WHERE kind = 'browser'`)
+	if err := s.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if tokens, err = s.Refresh(t.Context(), laptop, tokens.RefreshToken); err != nil {
+		t.Fatalf("after the browser session's end: %v", err)
+	}
+	if err := s.SignOut(t.Context(), laptop, authcore.SignOut{CookieTokens: []string{browser.Token}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Refresh(t.Context(), laptop, tokens.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
+		t.Errorf("after signing out by the cookie: %v", err)
+	}
+	change(t, db, `UPDATE auth.sessions SET expires_at = now() - interval '25 hours'`)
+	change(t, db, `UPDATE auth.refresh_families SET expires_at = now() - interval '25 hours'`)
+	for range 2 { // a session goes after those derived from it
+		if err := s.Purge(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type left struct{ Sessions int }
+	n, err := dbscope.Row[left](t.Context(), db.Pool, dbscope.System(), `SELECT count(*) AS sessions FROM auth.sessions`)
+	if err != nil || n.Sessions > 0 {
+		t.Errorf("%d sessions are kept for ever, %v", n.Sessions, err)
+	}
+}
+
+// What is to end with the old password ends with it, or the password stays.
+func TestPasswordChangeIsAtomic(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	register(t, s, "ada@example.test")
+	mine, other := signIn(t, s, laptop, "ada@example.test"), signIn(t, s, phone, "ada@example.test")
+	me := callerOf(t, s, mine.AccessToken)
+	const next = "another fine password"
+	alter := func(sql string) {
+		t.Helper()
+		if _, err := db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	alter(`ALTER TABLE auth.revocations ADD CONSTRAINT broken CHECK (reason NOT IN ('password_changed', 'account_disabled')) NOT VALID`)
+	if err := s.ChangePassword(t.Context(), me, testPassword, next); err == nil {
+		t.Fatal("changed, though the other sessions could not be ended")
+	}
+	if _, err := s.SetDisabled(t.Context(), authcore.Operator{Name: "test"}, me.UserID, true); err == nil {
+		t.Fatal("disabled, though the sessions could not be ended")
+	}
+	var err error
+	if other, err = s.Refresh(t.Context(), phone, other.RefreshToken); err != nil {
+		t.Errorf("the other session, after nothing was done: %v", err)
+	}
+	alter(`ALTER TABLE auth.revocations DROP CONSTRAINT broken`)
+	if err := s.ChangePassword(t.Context(), me, testPassword, next); err != nil {
+		t.Fatalf("with the old password once more: %v", err)
+	}
+	if _, err := s.Refresh(t.Context(), phone, other.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
+		t.Errorf("the other session: %v", err)
+	}
+}
+
+// A token lives for as long as was said when it was made, and so does its
+// revocation: an edge that was told a shorter life since knows it too.
+func TestRevocationOutlivesAShorterTokenLife(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	day := edge(t, db, func(c *authcore.Config) { c.AccessTokenTTL = 24 * time.Hour })
+	register(t, day, "ada@example.test")
+	tokens := signIn(t, day, laptop, "ada@example.test")
+	if err := day.SignOut(t.Context(), laptop, authcore.SignOut{SessionID: tokens.SessionID}); err != nil {
+		t.Fatal(err)
+	}
+	change(t, db, `UPDATE auth.revocations SET created_at = created_at - interval '23 hours'`)
+	s := edge(t, db, func(c *authcore.Config) { c.AccessTokenTTL = time.Minute })
+	if _, err := s.Verify(t.Context(), tokens.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+		t.Errorf("after a restart with another life of tokens: %v", err)
+	}
+}

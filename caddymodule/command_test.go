@@ -81,6 +81,7 @@ func TestMigrateCommand(t *testing.T) {
 	if after.Current != before.Latest || len(after.Pending) != 0 || len(after.Applied) != before.Latest {
 		t.Fatalf("migrated: %+v", after)
 	}
+	db.DSN += "&pool_max_conns=2" // is for pgx, not for PostgreSQL
 	if again := status(); again.Current != after.Current || len(again.Applied) != 0 {
 		t.Fatalf("migrated again: %+v", again)
 	}

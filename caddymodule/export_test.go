@@ -23,7 +23,11 @@ func (g *Gate) Provisioned(base string, auth func(context.Context) (*authcore.Se
 
 // Provisioned readies the rate limit without an app.
 func (l *RateLimit) Provisioned(failed func(), auth *authcore.Service, store limiter.Store) *RateLimit {
-	l.runtime = func(context.Context) (*authcore.Service, limiter.Store, error) { return auth, store, nil }
+	ready := rateLimitRuntime{auth: auth, store: store}
+	if auth != nil {
+		ready.origins = auth.Origins()
+	}
+	l.runtime = func(context.Context) (rateLimitRuntime, error) { return ready, nil }
 	l.failed = failed
 	l.logger = zap.NewNop()
 	l.resolve()

@@ -27,6 +27,9 @@ func init() {
 }
 
 const (
+	// identifyWait is how long a request waits for its user to be found. A gate
+	// behind the limit goes on waiting for the same answer.
+	identifyWait = 250 * time.Millisecond
 	// storeWait is how long a request waits for the counters.
 	storeWait = time.Second
 	// storeRest is how long the counters are left alone once they failed, and
@@ -73,7 +76,7 @@ type RateLimit struct {
 	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
 	Faults Faults `json:"faults,omitempty"`
 
-	runtime   func(context.Context) (*authcore.Service, limiter.Store, error)
+	runtime   func(context.Context) (rateLimitRuntime, error)
 	ready     atomic.Pointer[rateLimitRuntime]
 	prefix    string
 	rate      limiter.Rate
@@ -83,9 +86,11 @@ type RateLimit struct {
 	logger    *zap.Logger
 }
 
+// rateLimitRuntime is what the limit needs of a runtime.
 type rateLimitRuntime struct {
-	auth  *authcore.Service
-	store limiter.Store
+	auth    *authcore.Service
+	store   limiter.Store
+	origins authcore.Origins
 }
 
 // CaddyModule returns the Caddy module information.
@@ -102,12 +107,12 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
-	l.runtime = func(ctx context.Context) (*authcore.Service, limiter.Store, error) {
+	l.runtime = func(ctx context.Context) (rateLimitRuntime, error) {
 		runtime, err := app.Runtime(ctx)
 		if err != nil {
-			return nil, nil, err
+			return rateLimitRuntime{}, err
 		}
-		return runtime.Auth, runtime.Limits, nil
+		return rateLimitRuntime{runtime.Auth, runtime.Limits, runtime.Auth.Origins()}, nil
 	}
 	l.failed = uncounted.Inc
 	l.logger = ctx.Logger()
@@ -169,6 +174,7 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		return next.ServeHTTP(w, r)
 	}
 	collectors.limited("mana_rate_limit")
+	allowReading(w, r, l.ready.Load().origins)
 	// "request failed" and "rate limit" are what clients look for: with the
 	// former they keep their session, by the latter they name the reason.
 	return refusal{
@@ -184,18 +190,29 @@ func (l *RateLimit) count(w http.ResponseWriter, r *http.Request) (limiter.Conte
 	if time.Now().UnixNano() < l.restUntil.Load() {
 		return limiter.Context{}, errResting
 	}
+	ready, err := l.started(r.Context())
+	if err != nil {
+		return limiter.Context{}, err
+	}
+	key := l.prefix + l.key(w, r, ready.auth)
 	ctx, cancel := context.WithTimeout(r.Context(), storeWait)
 	defer cancel()
-	ready := l.ready.Load()
-	if ready == nil {
-		auth, store, err := l.runtime(ctx)
-		if err != nil {
-			return limiter.Context{}, err
-		}
-		ready = &rateLimitRuntime{auth: auth, store: store}
-		l.ready.Store(ready)
+	return ready.store.Get(ctx, key, l.rate)
+}
+
+// started waits for the app to start, the first time only.
+func (l *RateLimit) started(ctx context.Context) (*rateLimitRuntime, error) {
+	if ready := l.ready.Load(); ready != nil {
+		return ready, nil
 	}
-	return ready.store.Get(ctx, l.prefix+l.key(w, r, ready.auth), l.rate)
+	ctx, cancel := context.WithTimeout(ctx, storeWait)
+	defer cancel()
+	ready, err := l.runtime(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l.ready.Store(&ready)
+	return &ready, nil
 }
 
 // storeFailed lets the counters rest and speaks of it now and then.
@@ -231,15 +248,17 @@ func (l *RateLimit) key(w http.ResponseWriter, r *http.Request, auth *authcore.S
 // verifiedUser is the user a later mana_auth will find, out of the same
 // caches.
 func verifiedUser(w http.ResponseWriter, r *http.Request, auth *authcore.Service) (id string, ok bool) {
+	ctx, cancel := context.WithTimeout(r.Context(), identifyWait)
+	defer cancel()
 	if token, ok := bearerToken(r.Header); ok {
-		claims, err := auth.Verify(r.Context(), token)
+		claims, err := auth.Verify(ctx, token)
 		return claims.Subject, err == nil
 	}
 	carried := clientCookies(r)
 	if len(carried) == 0 {
 		return "", false
 	}
-	session, err := auth.BrowserSession(r.Context(), carried)
+	session, err := auth.BrowserSession(ctx, carried)
 	if err != nil {
 		return "", false
 	}

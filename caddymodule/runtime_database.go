@@ -133,10 +133,11 @@ func migration(ctx context.Context, at address, act func(context.Context, *pgx.C
 
 // withConn runs f on one connection to PostgreSQL itself.
 func withConn(ctx context.Context, at address, f func(*pgx.Conn) error) error {
-	config, err := pgx.ParseConfig(at.listen)
+	pool, err := pgxpool.ParseConfig(at.listen)
 	if err != nil {
 		return errUnreadableURL
 	}
+	config := pool.ConnConfig
 	config.ConnectTimeout = connectTimeout
 	config.DefaultQueryExecMode = at.queryMode
 	conn, err := pgx.ConnectConfig(ctx, config)
