@@ -30,7 +30,8 @@ type source struct {
 }
 
 // commandVariables are what a command without a config takes from the
-// environment: where the database is and what reads its keys.
+// environment: where the database is and what reads its keys. What is for sale
+// is the business of `seed` alone.
 var commandVariables = map[string]bool{
 	"DATABASE_URL": true, "MANA_ENCRYPTION_KEY": true, "BETTER_AUTH_SECRET": true, "AUTH_SECRET": true,
 }
@@ -57,7 +58,7 @@ func (inv invocation) findSource() (source, error) {
 		// No token is made here, so the issuer may be anything.
 		config: Config{BaseURL: "https://localhost"},
 		env: func(name string) (string, bool) {
-			if !commandVariables[name] {
+			if !commandVariables[name] && !(inv.Name() == "seed" && strings.HasPrefix(name, "STRIPE_")) {
 				return "", false
 			}
 			return processEnvironment(name)

@@ -62,3 +62,15 @@ func TestSeed(t *testing.T) {
 		t.Errorf("packages (-want +got)\n%s", diff)
 	}
 }
+
+// Without a config, what is for sale comes from the environment.
+func TestSeedFromTheEnvironment(t *testing.T) {
+	t.Setenv("STRIPE_PLUS_PRICE_MONTHLY", "price_env")
+	out, err := operate(t, "", "seed", "--json", "--database", pgtest.New(t).DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plus := decode[seedJSON](t, out).Plans[1]; plus.StripePriceIDMonthly == nil || *plus.StripePriceIDMonthly != "price_env" {
+		t.Errorf("plus: %+v", plus)
+	}
+}

@@ -36,5 +36,8 @@ func WithCaller(ctx context.Context, userID string) context.Context {
 // Amount is the price as the meter reads it.
 func (p Price) Amount() (creditcore.Amount, error) { return p.amount() }
 
+// Waits tells whether charges or refunds of the ledger wait for its database.
+func Waits(ledger *creditcore.Service) bool { return ledger.Owes() || late.waits(ledger) }
+
 // Tests do not wait long for late charges.
 func init() { late.first, late.last = 20*time.Millisecond, 100*time.Millisecond }

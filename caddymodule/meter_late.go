@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"sync"
 	"time"
 
 	"mana.how/edge/creditcore"
@@ -13,30 +14,61 @@ import (
 // away. They live in the process: what a crash forgets is given back when the
 // hold expires.
 type lateSettlements struct {
-	places chan struct{} // bounds how many wait
-	first  time.Duration // until the second try; each wait doubles
-	last   time.Duration
-	limit  time.Duration // a try after that is the last
+	most  int           // bounds how many wait
+	first time.Duration // until the second try; each wait doubles
+	last  time.Duration
+	limit time.Duration // a try after that is the last
+
+	mu      sync.Mutex
+	total   int
+	waiting map[*creditcore.Service]int
 }
 
-// late are the settlements of this process. A runtime stays open for at least
-// as long as they try.
-var late = &lateSettlements{
-	places: make(chan struct{}, 10_000), first: time.Second, last: 15 * time.Second, limit: longestRequest - time.Minute,
+// late are the settlements of this process. A runtime stays open while any of
+// its own wait.
+var late = &lateSettlements{most: 10_000, first: time.Second, last: 15 * time.Second, limit: longestRequest - time.Minute}
+
+// waits tells whether any settlement of that ledger waits.
+func (l *lateSettlements) waits(ledger *creditcore.Service) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.waiting[ledger] > 0
+}
+
+// enter counts a settlement in, unless too many wait.
+func (l *lateSettlements) enter(ledger *creditcore.Service) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.total >= l.most {
+		return false
+	}
+	if l.waiting == nil {
+		l.waiting = make(map[*creditcore.Service]int)
+	}
+	l.total++
+	l.waiting[ledger]++
+	return true
+}
+
+func (l *lateSettlements) leave(ledger *creditcore.Service) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.total--
+	if l.waiting[ledger]--; l.waiting[ledger] == 0 {
+		delete(l.waiting, ledger)
+	}
 }
 
 func (l *lateSettlements) add(ledger *creditcore.Service, holdID string, cost creditcore.Amount, note json.RawMessage) {
 	log := processLogger().With("hold", holdID, "credits", cost.String())
-	select {
-	case l.places <- struct{}{}:
-	default:
+	if !l.enter(ledger) {
 		lateSettled.WithLabelValues("given_up").Inc()
 		log.Error("too many charges wait for the database, one is given up")
 		return
 	}
 	log.Warn("a charge waits for the database")
 	go func() {
-		defer func() { <-l.places }()
+		defer l.leave(ledger)
 		if err := l.settle(ledger, holdID, cost, note); err != nil {
 			lateSettled.WithLabelValues("given_up").Inc()
 			log.Error("a charge is given up", "error", err)

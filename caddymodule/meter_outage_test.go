@@ -97,10 +97,15 @@ func TestMeterOutageDuringTheRequest(t *testing.T) {
 		if got := x.Header().Get("Mana-Credits-Cost"); x.Code != c.status || got != c.cost || time.Since(began) > 5*time.Second {
 			t.Errorf("%s: %d, cost %q after %v", name, x.Code, got, time.Since(began))
 		}
+		// A runtime with the like does not go, though no request needs it any more.
+		if waits := caddymodule.Waits(far.Service); waits != (c.cost != "5") {
+			t.Errorf("%s: waits %v", name, waits)
+		}
 		relay.Cut(false)
 		eventually(t, name, func() bool {
 			b, err := p.BalanceOf(t.Context(), ada)
 			return err == nil && b.Available == c.left && b.Held == 0
 		})
+		eventually(t, name+": nothing waits", func() bool { return !caddymodule.Waits(far.Service) })
 	}
 }

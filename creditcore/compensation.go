@@ -32,6 +32,7 @@ type compensations struct {
 
 	mu    sync.Mutex
 	owed  []debt // in no order
+	taken int    // out of owed, being tried
 	tries int    // in vain, since the last success
 	pause time.Time
 }
@@ -53,6 +54,13 @@ func (s *Service) Compensate(ctx context.Context, r Receipt) (Balance, error) {
 	}
 	s.owe(debt{Entry: r.Entry, due: time.Now().Add(firstRetry)})
 	return Balance{}, err
+}
+
+// Owes tells whether refunds wait for the database.
+func (s *Service) Owes() bool {
+	s.compensations.mu.Lock()
+	defer s.compensations.mu.Unlock()
+	return len(s.compensations.owed)+s.compensations.taken > 0
 }
 
 func (s *Service) compensate(ctx context.Context, e Entry) (Receipt, error) {
@@ -106,6 +114,7 @@ func (c *compensations) take(now time.Time, anyOne bool) (debt, bool) {
 			last := len(c.owed) - 1
 			c.owed[i] = c.owed[last]
 			c.owed = c.owed[:last]
+			c.taken++
 			return d, true
 		}
 	}
@@ -117,15 +126,18 @@ func (c *compensations) take(now time.Time, anyOne bool) (debt, bool) {
 func (c *compensations) failed(d debt) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.taken--
 	c.owed = append(c.owed, d)
 	c.pause = time.Now().Add(min(lastRetry, firstRetry<<min(c.tries, 5)))
 	c.tries++
 	return len(c.owed)
 }
 
-func (c *compensations) succeeded() {
+// settled notes that the database has answered.
+func (c *compensations) settled() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.taken--
 	c.tries, c.pause = 0, time.Time{}
 }
 
@@ -156,7 +168,6 @@ func (s *Service) compensateAll(ctx context.Context, last bool) {
 			s.log.Warn("refunds wait for the database", "refunds", s.compensations.failed(d), "error", err)
 			return
 		}
-		s.compensations.succeeded()
 		switch {
 		case err == nil:
 			s.observeCompensation("refunded")
@@ -167,6 +178,7 @@ func (s *Service) compensateAll(ctx context.Context, last bool) {
 			d.due = time.Now().Add(s.cfg.DoubtWait)
 			s.owe(d)
 		}
+		s.compensations.settled()
 	}
 }
 
