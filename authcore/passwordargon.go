@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/argon2"
+
+	"mana.how/edge/internal/argonpool"
 )
 
 // Bounds on the cost of a stored hash.
@@ -47,7 +49,7 @@ func newArgonHash(cost argonCost, password string) argonHash {
 }
 
 func (c argonCost) key(password string, salt []byte, size int) []byte {
-	return argon2.IDKey([]byte(password), salt, c.time, c.memoryKiB, c.lanes, uint32(size))
+	return argonpool.IDKey([]byte(password), salt, c.time, c.memoryKiB, c.lanes, uint32(size))
 }
 
 func (h argonHash) matches(password string) (bool, error) {
