@@ -30,8 +30,9 @@ func (ks *keySet) all() []key { return slices.Clone(ks.keys) }
 
 // signer is the key that signs now: of those whose time has come, the one made
 // last. So a key that was announced when another was made to sign at once never
-// signs: it may be the one that leaked. Where the time of none has come, which takes a clock that runs behind the
-// one that made the first key, the next one does.
+// signs: it may be the one that leaked. Where the time of none has come, which
+// takes a clock that runs behind the one that made the first key, the next one
+// does.
 func (ks *keySet) signer(now time.Time) (key, bool) {
 	var current, next key
 	for _, k := range ks.keys {

@@ -13,8 +13,8 @@ const preflightMaxAge = "600"
 // answerPreflight tells the pages of a trusted origin that they may send the
 // request they ask for (Fetch, section 4.8); everybody else is refused as a
 // guest. A preflight carries no credentials, and anyone can send one, so none
-// reaches an app that guests may not reach. What the app then answers to the
-// request itself, its own CORS headers open to the page or not.
+// reaches an app that guests may not reach. Whether the page may read what the
+// app answers to the request itself, the app says by its own CORS headers.
 func answerPreflight(w http.ResponseWriter, r *http.Request, origins authcore.Origins) error {
 	allowReading(w, r, origins)
 	h := w.Header()
