@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/ulule/limiter/v3"
 	"github.com/ulule/limiter/v3/drivers/store/memory"
@@ -152,7 +151,7 @@ func TestRateLimitByUserInAnOutage(t *testing.T) {
 	relay.Mute(true)
 	began := time.Now()
 	x := send(t, l, from("192.0.2.1:1", "Cookie: "+ada.cookie), func(w http.ResponseWriter, r *http.Request) error {
-		return g.ServeHTTP(w, r, caddyhttp.HandlerFunc(answers(200)))
+		return g.ServeHTTP(w, r, answers(200))
 	})
 	if waited := time.Since(began); x.Code != 503 || waited > 5*time.Second {
 		t.Errorf("%d after %v", x.Code, waited)
