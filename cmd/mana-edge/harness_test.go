@@ -343,22 +343,53 @@ var adminClient = &http.Client{Transport: &http.Transport{DisableKeepAlives: tru
 // under .localhost on this machine.
 func (e *Edge) client() *http.Client {
 	jar, _ := cookiejar.New(nil)
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
 	return &http.Client{
 		Jar:     jar,
 		Timeout: 30 * time.Second,
 		Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, // the internal authority of a throw-away edge
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				_, port, err := net.SplitHostPort(address)
-				if err != nil {
-					return nil, err
-				}
-				return dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
-			},
+			DialContext:       dial,
+			DialTLSContext:    dialTLS,
 			ForceAttemptHTTP2: true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// dial leads every name to this machine.
+func dial(ctx context.Context, network, address string) (net.Conn, error) {
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	dialer := net.Dialer{Timeout: 5 * time.Second}
+	return dialer.DialContext(ctx, network, net.JoinHostPort("127.0.0.1", port))
+}
+
+// dialTLS connects once more where the connection is cut before it carries
+// anything: the kernel does so with those that an old listener has not accepted
+// when a reload closes it (docs/operations.md, "Reloading").
+func dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		plain, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		conn := tls.Client(plain, &tls.Config{
+			ServerName: host, InsecureSkipVerify: true, // the internal authority of a throw-away edge
+			NextProtos: []string{"h2", "http/1.1"},
+		})
+		err = conn.HandshakeContext(ctx)
+		if err == nil {
+			return conn, nil
+		}
+		plain.Close()
+		if try == 3 || !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
 	}
 }
 
