@@ -172,6 +172,7 @@ func (e *Edge) writeConfig(t testing.TB, app, site string) {
 	https_port %[1]d
 	local_certs
 	skip_install_trust
+	storage_clean_interval off
 	grace_period 3s
 	mana {
 		database %[6]s
