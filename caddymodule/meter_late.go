@@ -20,7 +20,6 @@ type lateSettlements struct {
 	limit time.Duration // a try after that is the last
 
 	mu      sync.Mutex
-	total   int
 	waiting map[*creditcore.Service]int
 }
 
@@ -39,13 +38,16 @@ func (l *lateSettlements) waits(ledger *creditcore.Service) bool {
 func (l *lateSettlements) enter(ledger *creditcore.Service) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.total >= l.most {
+	total := 0
+	for _, n := range l.waiting {
+		total += n
+	}
+	if total >= l.most {
 		return false
 	}
 	if l.waiting == nil {
 		l.waiting = make(map[*creditcore.Service]int)
 	}
-	l.total++
 	l.waiting[ledger]++
 	return true
 }
@@ -53,7 +55,6 @@ func (l *lateSettlements) enter(ledger *creditcore.Service) bool {
 func (l *lateSettlements) leave(ledger *creditcore.Service) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.total--
 	if l.waiting[ledger]--; l.waiting[ledger] == 0 {
 		delete(l.waiting, ledger)
 	}

@@ -81,7 +81,7 @@ func FuzzSpread(f *testing.F) {
 	f.Add(int64(1), int64(1767225600), int64(1))
 	f.Fuzz(func(t *testing.T, credits, starts, length int64) {
 		if credits < 0 || credits > 1e15 || starts < 0 || starts > 1e11 || length < 1 || length > 4*366*24*3600 {
-			t.Skip()
+			return // nothing that an invoice says
 		}
 		from, to := time.Unix(starts, 0), time.Unix(starts+length, 0)
 		sum, end := creditcore.Amount(0), from
