@@ -233,7 +233,7 @@ func (c connection) current(ctx context.Context) error {
 	switch {
 	case err != nil:
 		return err
-	case len(status.Pending) > 0:
+	case !status.Complete():
 		return fmt.Errorf("database: the schema is at version %d of %d; run `mana-edge mana migrate` first", status.Current, status.Latest)
 	}
 	return nil

@@ -30,7 +30,9 @@ type schemaView struct {
 	Current int      `json:"current"`
 	Latest  int      `json:"latest"`
 	Pending []string `json:"pending"`
-	Applied []string `json:"applied,omitempty"`
+	// Functions of the database that differ from this binary's.
+	Functions []string `json:"functions,omitempty"`
+	Applied   []string `json:"applied,omitempty"`
 }
 
 func migrateAction(inv invocation, _ []string) error {
@@ -46,7 +48,7 @@ func migrateAction(inv invocation, _ []string) error {
 		if err != nil {
 			return err
 		}
-		view := schemaView{Current: status.Current, Latest: status.Latest, Pending: status.Pending, Applied: status.Applied}
+		view := schemaView{Current: status.Current, Latest: status.Latest, Pending: status.Pending, Applied: status.Applied, Functions: status.Functions}
 		if view.Pending == nil {
 			view.Pending = []string{}
 		}
@@ -60,6 +62,9 @@ func migrateAction(inv invocation, _ []string) error {
 				pending = strings.Join(view.Pending, ", ")
 			}
 			line(w, "pending\t%s", pending)
+			if len(view.Functions) > 0 {
+				line(w, "functions\t%s", strings.Join(view.Functions, ", "))
+			}
 		})
 	})
 }

@@ -166,12 +166,12 @@ func (d *doctor) schema(ctx context.Context, conn *pgx.Conn) bool {
 		d.fail("schema", "%v; use the binary that migrated it, or a newer one", err)
 	case err != nil:
 		d.fail("schema", "%v", err)
-	case len(status.Pending) > 0:
+	case !status.Complete():
 		d.fail("schema", "at version %d of %d; run `mana-edge mana migrate`", status.Current, status.Latest)
 	default:
 		d.ok("schema", "version %d", status.Current)
 	}
-	return err == nil && len(status.Pending) == 0
+	return err == nil && status.Complete()
 }
 
 // keys proves that the encryption key is the one the signing keys were sealed

@@ -19,7 +19,8 @@ SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0
 SELECT pg_advisory_xact_lock(%d);
 SELECT set_config('role', 'mana_owner', true), set_config('lock_timeout', '30s', true)`, lockKey)
 
-// Apply prepares the roles and applies every pending migration. It may run on
+// Apply prepares the roles, applies every pending migration and makes the
+// functions what this binary's files say. It may run on
 // several connections at once; each migration is applied by one of them. conn
 // must not be inside a transaction; it may lead through PgBouncer in
 // transaction mode.
@@ -47,6 +48,9 @@ func Apply(ctx context.Context, conn *pgx.Conn) (Status, error) {
 			return s, err
 		}
 		if len(s.Pending) == 0 {
+			if err := applyFunctions(ctx, conn); err != nil {
+				return s, err
+			}
 			return s, admitLogin(ctx, conn)
 		}
 		name, err := applyNext(ctx, conn, all)
@@ -74,7 +78,12 @@ func Check(ctx context.Context, conn *pgx.Conn) (Status, error) {
 	if err != nil {
 		return Status{}, err
 	}
-	return status(all, current)
+	s, err := status(all, current)
+	if err != nil {
+		return s, err
+	}
+	s.Functions, err = staleFunctions(ctx, conn)
+	return s, err
 }
 
 // applyNext applies the migration after the version found under the lock, if
@@ -165,15 +174,9 @@ func readVersion(ctx context.Context, conn *pgx.Conn) (int, error) {
 // versionTx returns the greatest applied version, 0 where nothing is yet. It
 // takes role on for the rest of the transaction if there is a version to read.
 func versionTx(ctx context.Context, tx pgx.Tx, role string) (int, error) {
-	var exists bool
-	err := tx.QueryRow(ctx, `
-		SELECT EXISTS (
-			SELECT FROM pg_catalog.pg_class c
-			JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-			WHERE n.nspname = 'mana' AND c.relname = 'schema_migrations')`,
-		pgx.QueryExecModeExec).Scan(&exists)
+	exists, err := tableExistsTx(ctx, tx, "schema_migrations")
 	if err != nil {
-		return 0, fmt.Errorf("look for mana.schema_migrations: %w", err)
+		return 0, err
 	}
 	if !exists {
 		return 0, nil

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"regexp"
 	"sync"
 	"sync/atomic"
@@ -82,7 +83,7 @@ func TestApply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if before.Current != 0 || before.Latest == 0 || len(before.Pending) != before.Latest {
+	if before.Current != 0 || before.Latest == 0 || len(before.Pending) != before.Latest || len(before.Functions) == 0 {
 		t.Errorf("status of an empty database: %+v", before)
 	}
 	want := migrations.Status{Current: before.Latest, Latest: before.Latest}
@@ -197,21 +198,22 @@ func TestFailedMigrationLeavesNoTrace(t *testing.T) {
 // A COMMIT inside a file would part it from its record.
 func TestFilesLeaveTransactionsAlone(t *testing.T) {
 	t.Parallel()
-	names, err := os.ReadDir(".")
+	names, err := filepath.Glob("*.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
+	functions, err := filepath.Glob("functions/*.sql")
+	if err != nil || len(functions) == 0 {
+		t.Fatal(functions, err)
+	}
 	control := regexp.MustCompile(`(?mi)^\s*(BEGIN|COMMIT|ROLLBACK|END|START TRANSACTION|RESET ROLE)\s*;`)
-	for _, entry := range names {
-		if !regexp.MustCompile(`\.sql$`).MatchString(entry.Name()) {
-			continue
-		}
-		text, err := os.ReadFile(entry.Name())
+	for _, name := range append(names, functions...) {
+		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if found := control.Find(text); found != nil {
-			t.Errorf("%s contains %q", entry.Name(), found)
+			t.Errorf("%s contains %q", name, found)
 		}
 	}
 }

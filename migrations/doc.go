@@ -25,4 +25,17 @@
 //   - FORCE binds the owner too: statements that read or change existing rows
 //     stand between SET LOCAL ROLE mana_system and SET LOCAL ROLE mana_owner.
 //     Foreign keys are exempt, so cascades reach every row.
+//
+// # Functions
+//
+// What the ledger decides in the database stands in functions/, a file a
+// function, named after it. Files that differ from what the database has are
+// applied again after the migrations, the function dropped first, so that its
+// arguments may change. A change that an older binary could not work with
+// comes with a new migration, so that the older one refuses to start.
+//
+// Every function of schema credits wants the account's row of credits.balances
+// locked, or locks it. That row is the lock of all that belongs to the
+// account: lots, holds and ledger rows. Functions that a trigger, a policy or a
+// default refers to stay in the migrations.
 package migrations

@@ -20,7 +20,14 @@ type Status struct {
 	Latest  int      // greatest version this binary knows
 	Pending []string // names still to apply, in order, such as "0002_users"
 	Applied []string // names that this call of Apply applied, in order
+
+	// Functions are those of the database that differ from this binary's,
+	// such as "credits.debit".
+	Functions []string
 }
+
+// Complete reports whether there is nothing left to apply.
+func (s Status) Complete() bool { return len(s.Pending) == 0 && len(s.Functions) == 0 }
 
 //go:embed *.sql
 var files embed.FS

@@ -33,6 +33,7 @@ var tables = slices.Concat(identityTables, creditTables, giftTables, purchaseTab
 // identityTables is every table of the schemas mana and auth.
 var identityTables = []table{
 	{name: "mana.schema_migrations", key: "version"},
+	{name: "mana.schema_functions", key: "name"},
 	{name: "auth.users", key: "id", reads: true, admin: true,
 		insert: `INSERT INTO auth.users (id, name, email) VALUES ($1, $1, $1 || '@example.com')`},
 	{name: "auth.accounts", key: "id",

@@ -1,0 +1,16 @@
+-- account locks an account, expires what is due and returns its row: none where there is none.
+CREATE FUNCTION credits.account(p_user text) RETURNS SETOF credits.balances
+	LANGUAGE plpgsql AS $$
+DECLARE
+	account credits.balances;
+BEGIN
+	SELECT * INTO account FROM credits.balances WHERE user_id = p_user FOR UPDATE;
+	IF NOT FOUND THEN
+		RETURN;
+	END IF;
+	IF account.next_expiry <= clock_timestamp() THEN
+		PERFORM credits.expire(p_user, clock_timestamp());
+		SELECT * INTO account FROM credits.balances WHERE user_id = p_user;
+	END IF;
+	RETURN NEXT account;
+END $$;

@@ -1,0 +1,52 @@
+-- hold reserves credits, or finds the hold of a key that is running or settled.
+CREATE FUNCTION credits.hold(p_user text, p_id text, p_amount bigint, p_app text, p_operation text, p_description text,
+	p_metadata text, p_key text, p_fingerprint bytea, p_ttl interval)
+	RETURNS TABLE (outcome text, hold_id text, settled_amount bigint,
+		balance bigint, held bigint, total_earned bigint, total_spent bigint, version bigint,
+		created_at timestamptz, updated_at timestamptz)
+	LANGUAGE plpgsql AS $$
+DECLARE
+	account credits.balances;
+	known   credits.holds;
+	moment  timestamptz;
+BEGIN
+	SELECT * INTO account FROM credits.account(p_user);
+	moment := clock_timestamp();
+	IF p_key IS NOT NULL THEN
+		SELECT * INTO known FROM credits.holds AS h
+		WHERE h.user_id = p_user AND h.idempotency_key = p_key AND h.state IN ('open', 'settled', 'late');
+		IF known.state = 'open' AND known.expires_at <= moment THEN
+			PERFORM credits.expire_hold(known.id, moment);
+			known := NULL;
+			SELECT * INTO account FROM credits.account(p_user); -- what it kept alive expires
+		ELSIF known.resolved_at < moment - interval '24 hours' THEN
+			UPDATE credits.holds AS h SET idempotency_key = NULL WHERE h.id = known.id; -- a retry does not come that late
+			known := NULL;
+		END IF;
+	END IF;
+	IF account.user_id IS NULL THEN
+		outcome := 'no_account';
+	ELSIF known.id IS NOT NULL AND known.fingerprint <> p_fingerprint THEN
+		outcome := 'key_reused';
+	ELSIF known.id IS NOT NULL THEN
+		outcome := 'replayed'; hold_id := known.id; settled_amount := known.settled_amount;
+		IF known.state = 'open' THEN
+			UPDATE credits.holds AS h
+			SET attempts = h.attempts + 1, expires_at = greatest(h.expires_at, moment + p_ttl)
+			WHERE h.id = known.id;
+		END IF;
+	ELSIF account.balance - account.held < p_amount THEN
+		outcome := 'insufficient';
+	ELSE
+		outcome := 'held'; hold_id := p_id;
+		INSERT INTO credits.holds (id, user_id, amount, app_id, operation, description, metadata, idempotency_key, fingerprint, created_at, expires_at)
+		VALUES (p_id, p_user, p_amount, p_app, p_operation, p_description, p_metadata::jsonb, p_key, p_fingerprint, moment, moment + p_ttl);
+		UPDATE credits.balances AS b SET held = b.held + p_amount, version = b.version + 1, updated_at = moment
+		WHERE b.user_id = p_user
+		RETURNING b.* INTO account;
+	END IF;
+	balance := coalesce(account.balance, 0); held := coalesce(account.held, 0); total_earned := coalesce(account.total_earned, 0);
+	total_spent := coalesce(account.total_spent, 0); version := coalesce(account.version, 0);
+	created_at := coalesce(account.created_at, moment); updated_at := coalesce(account.updated_at, moment);
+	RETURN NEXT;
+END $$;
