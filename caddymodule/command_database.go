@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,7 +17,6 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
-	"mana.how/edge/internal/localpg"
 )
 
 // source is where a command found its configuration.
@@ -123,53 +121,6 @@ func (s source) locate() (database, error) {
 	return d, errors.Join(r.faults...)
 }
 
-// connection is a database in a command's hands.
-type connection struct {
-	at      address
-	dir     string // of the embedded database
-	started bool   // by this command
-	release func()
-}
-
-// connect finds the address of the database and starts the embedded one where
-// nobody runs it.
-func (d database) connect(ctx context.Context, log *slog.Logger) (connection, error) {
-	c := connection{at: d.address(), dir: d.dir, release: func() {}}
-	if !d.embedded() {
-		return c, nil
-	}
-	c.at.embedded = true
-	dsn, running, err := attach(ctx, d.dir)
-	if err != nil {
-		return c, fmt.Errorf("database: %w", err)
-	}
-	if !running {
-		server, release, err := acquireEmbedded(ctx, d.dir, log)
-		if errors.Is(err, localpg.ErrInUse) { // a server came up in between
-			dsn, running, err = attach(ctx, d.dir)
-			if err == nil && !running {
-				err = localpg.ErrInUse
-			}
-		}
-		if err != nil {
-			return c, fmt.Errorf("database: %w", err)
-		}
-		if server != nil {
-			dsn, c.started, c.release = server.DSN(), true, release
-		}
-	}
-	c.at.pool, c.at.listen = dsn, dsn
-	return c, nil
-}
-
-// attach asks for a running server. A folder that does not exist has none.
-func attach(ctx context.Context, dir string) (string, bool, error) {
-	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return "", false, nil
-	}
-	return localpg.Attach(ctx, dir)
-}
-
 // withDatabase runs f on the database the flags lead to.
 func (inv invocation) withDatabase(f func(source, connection) error) error {
 	s, err := inv.findSource()
@@ -185,6 +136,7 @@ func (inv invocation) withDatabase(f func(source, connection) error) error {
 		return err
 	}
 	defer c.release()
+	fmt.Fprintf(inv.ErrOrStderr(), "database: %s (from %s)\n", c.name, s.from)
 	return f(s, c)
 }
 
@@ -252,7 +204,7 @@ func (c connection) withCores(ctx context.Context, s Settings, keyless bool, log
 	if config.Keyless = keyless; !keyless {
 		key, err := s.encryptionKey, error(nil)
 		if c.at.embedded && !key.IsSet() {
-			if key, err = embeddedKey(c.dir); err != nil {
+			if key, err = readKey(filepath.Join(c.dir, embeddedKeyFile)); err != nil {
 				return fmt.Errorf("encryption_key: %w", err)
 			}
 		}

@@ -3,6 +3,8 @@ package caddymodule_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -10,12 +12,27 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/jackc/pgx/v5"
+
 	"mana.how/edge/caddymodule"
 	"mana.how/edge/internal/pgtest"
 )
 
 // operate runs a command of the group as main would.
 func operate(t testing.TB, input string, args ...string) (output string, err error) {
+	t.Helper()
+	output, _, err = operateWith(t, input, args...)
+	return output, err
+}
+
+// operateAll is operate without input, and with what the command told on stderr.
+func operateAll(t testing.TB, args ...string) (output, told string, err error) {
+	t.Helper()
+	return operateWith(t, "", args...)
+}
+
+func operateWith(t testing.TB, input string, args ...string) (output, told string, err error) {
 	t.Helper()
 	var out, faults bytes.Buffer
 	group := caddymodule.Commands()
@@ -27,7 +44,7 @@ func operate(t testing.TB, input string, args ...string) (output string, err err
 	if err != nil && !strings.Contains(faults.String(), err.Error()) {
 		t.Errorf("stderr %q lacks the error %v", faults.String(), err)
 	}
-	return out.String(), err
+	return out.String(), faults.String(), err
 }
 
 // configFile is a JSON config with only the app in it.
@@ -291,29 +308,69 @@ func TestMightyLoginRoleIsToldOf(t *testing.T) {
 	}
 }
 
-// With the embedded database commands start it for the moment, or talk to the
-// server that runs.
+// With the embedded database commands talk to the server that runs, or start an
+// existing one for the moment. They make none, and say which one they used.
 func TestCommandsOnTheEmbeddedDatabase(t *testing.T) {
 	stopAtEnd(t)
-	dir := pgtest.Dir(t)
+	dir := filepath.Join(pgtest.Dir(t), "postgres")
 	app := map[string]any{
 		"database": map[string]any{"embedded": map[string]any{"dir": dir}}, "base_url": "https://auth.example.com",
 	}
-	made, err := operate(t, "", "user", "create", "--email", "ada@example.com", "--json", "--database", "embedded:"+dir)
-	if err != nil {
+	file := configFile(t, app)
+	for _, args := range [][]string{
+		{"user", "create", "--email", "ada@example.com"}, {"migrate"}, {"migrate", "--status"}, {"keys", "list"}, {"doctor"},
+	} {
+		for _, place := range [][]string{{"--config", file}, {"--database", "embedded:" + dir}} {
+			out, told, err := operateAll(t, append(args, place...)...)
+			if err == nil || !strings.Contains(out+told, dir) || !strings.Contains(out+told, "no embedded database") {
+				t.Errorf("%v %v without a database: %v, %s%s", args, place, err, out, told)
+			}
+		}
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("a command made something in %s: %v", dir, err)
+	}
+	if err := load(t, site(t, freeAddress(t), app)); err != nil {
 		t.Fatal(err)
 	}
+	create := func(email string) {
+		t.Helper()
+		_, told, err := operateAll(t, "user", "create", "--email", email, "--json", "--database", "embedded:"+dir)
+		if err != nil || !strings.Contains(told, "embedded in "+dir) {
+			t.Fatalf("%v, stderr %q does not name the database", err, told)
+		}
+	}
+	create("ada@example.com")
+	if err := liveRuntime(t).Auth.Ready(t.Context()); err != nil {
+		t.Errorf("the command ended the running server: %v", err)
+	}
+	if err := caddy.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the edge is gone", func() bool { return caddymodule.OpenRuntimes() == 0 })
+	create("grace@example.com")
 	if err := load(t, site(t, freeAddress(t), app)); err != nil {
 		t.Fatalf("the command left the database in use: %v", err)
 	}
-	found, err := operate(t, "", "user", "list", "--json", "--config", configFile(t, app))
+	found, err := operate(t, "", "user", "list", "--json", "--config", file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if users := decode[[]accountJSON](t, found); len(users) != 1 || users[0].ID != decode[accountJSON](t, made).ID {
-		t.Errorf("found %s, made %s", found, made)
+	if users := decode[[]accountJSON](t, found); len(users) != 2 {
+		t.Errorf("found %s", found)
 	}
-	if err := liveRuntime(t).Auth.Ready(t.Context()); err != nil {
-		t.Errorf("the command ended the running server: %v", err)
+}
+
+// A command says which database it worked on, and never with its password.
+func TestCommandsNameTheirDatabase(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	url, err := pgx.ParseConfig(db.DSN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, told, err := operateAll(t, "user", "list", "--json", "--database", db.DSN)
+	if err != nil || !strings.Contains(told, "database "+db.Name) || strings.Contains(told, url.Password) || strings.Contains(out, "database:") {
+		t.Errorf("%v, stdout %q, stderr %q", err, out, told)
 	}
 }
