@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/netip"
 	"runtime/debug"
 
 	"github.com/caddyserver/caddy/v2"
@@ -15,6 +14,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/caddymodule/request"
 )
 
 func init() {
@@ -85,8 +85,8 @@ func (h *API) Provision(ctx caddy.Context) error {
 				return rt.Auth.Ready(ctx)
 			},
 			Redis:    redisProbe(app),
-			SameSite: func(r *http.Request) error { return checkSameSite(r, settings.Origins) },
-			ClientIP: clientIP,
+			SameSite: func(r *http.Request) error { return request.SameSite(r, settings.Origins) },
+			ClientIP: request.ClientIP,
 			Logger:   ctx.Slogger(),
 			Metrics:  collectors.api(),
 		})
@@ -117,13 +117,6 @@ func redisProbe(app *App) func(context.Context) error {
 	}
 }
 
-// clientIP is the client's address by the server's trusted_proxies.
-func clientIP(r *http.Request) netip.Addr {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	ip, _ := netip.ParseAddr(text)
-	return ip
-}
-
 // moduleVersion is this module's version in the build, empty where unknown.
 func moduleVersion() string {
 	const path = "mana.how/edge"
@@ -146,7 +139,7 @@ func moduleVersion() string {
 func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
 	defer h.app.enter()()
 	// A gate before us on the same site has taken the edge's cookies away.
-	if own := clientCookies(r); len(own) > 0 {
+	if own := request.Cookies(r); len(own) > 0 {
 		r.Header["Cookie"] = own
 	}
 	h.handler.ServeHTTP(w, r)

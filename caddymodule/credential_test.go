@@ -8,35 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mana.how/edge/caddymodule"
+	"mana.how/edge/caddymodule/request"
 )
-
-func TestBearerToken(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		headers []string
-		want    string
-	}{
-		{nil, ""},
-		{[]string{"Bearer abc"}, "abc"},
-		{[]string{"Bearer abc", "Bearer abc"}, ""},
-		{[]string{"bearer abc"}, ""},
-		{[]string{"BEARER abc"}, ""},
-		{[]string{"Bearer"}, ""},
-		{[]string{"Bearer "}, ""},
-		{[]string{"Bearer  abc"}, ""},
-		{[]string{"Bearer abc def"}, ""},
-		{[]string{"Bearer abc,Bearer def"}, ""},
-		{[]string{"Bearer\tabc"}, ""},
-		{[]string{"Bearer abc\x7f"}, ""},
-		{[]string{"Basic YTpi"}, ""},
-		{[]string{"abc"}, ""},
-	} {
-		got, ok := caddymodule.BearerToken(http.Header{"Authorization": c.headers})
-		if got != c.want || ok != (c.want != "") {
-			t.Errorf("%q: got %q, %v", c.headers, got, ok)
-		}
-	}
-}
 
 func FuzzBearerHeader(f *testing.F) {
 	for _, seed := range []string{"Bearer a.b.c", "bearer a", "Bearer  a", "Basic YTpi", "Digest a=b, Bearer x", "Bearer\ta", ",bearer"} {
@@ -48,7 +21,7 @@ func FuzzBearerHeader(f *testing.F) {
 		if second != "" {
 			h.Add("Authorization", second)
 		}
-		token, ok := caddymodule.BearerToken(h)
+		token, ok := request.Bearer(h)
 		if ok && (second != "" || first != "Bearer "+token || token == "" || strings.ContainsAny(token, " ,\t\r\n\x00")) {
 			t.Fatalf("%q, %q gave %q", first, second, token)
 		}

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/request"
 )
 
 // Provisioned readies the gate without an app.
@@ -44,14 +45,16 @@ func (l *RateLimit) Rested() { l.restUntil.Store(0) }
 
 var (
 	StripIdentity = stripIdentity
-	BearerToken   = bearerToken
 	DropBearer    = dropBearer
 	HeaderSafe    = headerSafe
-	ClientCookies = clientCookies
 )
 
-// SealIdentity seals what the claims say.
-func SealIdentity(h http.Header, c authcore.Claims) { who := identityOf(&c); who.seal(h) }
+// SetTrustedHeaders sets what the claims say.
+func SetTrustedHeaders(h http.Header, c authcore.Claims) {
+	who := request.PrincipalOf(&c)
+	trusted := trustedHeadersOf(&who)
+	trusted.set(h)
+}
 
 // TakeCookies removes the named cookies and tells whether there were any.
 func TakeCookies(h http.Header, names ...string) bool { return cookieNames(names).take(h) }

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +22,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule"
+	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -133,8 +136,8 @@ func wantRefusal(t testing.TB, w *httptest.ResponseRecorder, upstream *http.Requ
 		t.Errorf("the upstream was reached")
 	}
 	var body struct {
-		StatusCode               int
-		Message, Timestamp, Path string
+		StatusCode, RetryAfterSec             int
+		Message, Code, Error, Timestamp, Path string
 	}
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 		t.Fatalf("%d, body %q: %v", w.Code, w.Body, err)
@@ -148,9 +151,32 @@ func wantRefusal(t testing.TB, w *httptest.ResponseRecorder, upstream *http.Requ
 	if got := w.Header().Get("Cache-Control"); got != "no-store" {
 		t.Errorf("Cache-Control %q", got)
 	}
-	if status == 401 && w.Header().Get("WWW-Authenticate") != "Bearer" {
-		t.Errorf("WWW-Authenticate %q", w.Header().Get("WWW-Authenticate"))
+	switch want := refusalCodes[message]; {
+	case status == 400:
+		if body.Code != "VALIDATION_ERROR" || body.Error != "VALIDATION" {
+			t.Errorf("code %q, error %q", body.Code, body.Error)
+		}
+	case !slices.Contains(want, body.Code) || body.Error != body.Code:
+		t.Errorf("code %q, error %q, want one of %q", body.Code, body.Error, want)
 	}
+	if retry := w.Header().Get("Retry-After"); retry != "" && retry != strconv.Itoa(body.RetryAfterSec) || retry == "" && body.RetryAfterSec != 0 {
+		t.Errorf("Retry-After %q, retryAfterSec %d", retry, body.RetryAfterSec)
+	}
+	challenge := map[string]string{"No token provided": "Bearer", "Invalid token": `Bearer error="invalid_token"`}[message]
+	if got := w.Header().Get("WWW-Authenticate"); got != challenge {
+		t.Errorf("WWW-Authenticate %q, want %q", got, challenge)
+	}
+}
+
+// refusalCodes are the codes that go with the texts of refusals.
+var refusalCodes = map[string][]string{
+	"No token provided":                                           {"NO_TOKEN"},
+	"Invalid token":                                               {"INVALID_TOKEN", "TOKEN_EXPIRED"},
+	"Forbidden: your role does not allow this":                    {"FORBIDDEN"},
+	"Forbidden: request from another site":                        {"CROSS_SITE"},
+	"Service unavailable: database connection unavailable":        {"UNAVAILABLE"},
+	"Request failed: rate limit exceeded, please try again later": {"RATE_LIMITED"},
+	"The idempotency key was used for another request":            {"IDEMPOTENCY_KEY_REUSED"},
 }
 
 func wantSealed(t testing.TB, upstream *http.Request, p person, sessionID string) {
@@ -229,10 +255,10 @@ func TestGateCookie(t *testing.T) {
 	if diff := cmp.Diff([]string{"theme=\"dark\";  lang=de", "last=1"}, up.Header["Cookie"]); diff != "" {
 		t.Error(diff)
 	}
-	if got := caddymodule.ClientCookies(up); len(got) != 2 || !strings.Contains(got[0], ada.cookie) {
+	if got := request.Cookies(up); len(got) != 2 || !strings.Contains(got[0], ada.cookie) {
 		t.Errorf("handlers of the edge see %q", got)
 	}
-	token, ok := caddymodule.BearerToken(up.Header)
+	token, ok := request.Bearer(up.Header)
 	if !ok {
 		t.Fatalf("Authorization %q", up.Header["Authorization"])
 	}
@@ -596,6 +622,10 @@ func TestGateRedirectsPageLoadsOnly(t *testing.T) {
 		{"GET", nil, false},
 		{"POST", []string{"Accept: text/html"}, false},
 		{"GET", []string{"Accept: text/html", "Upgrade: websocket"}, false},
+		// a script says so itself, as jQuery, axios and old Angular do
+		{"GET", []string{"X-Requested-With: XMLHttpRequest", "Accept: text/html, */*; q=0.01"}, false},
+		{"GET", []string{"X-Requested-With: xmlhttprequest", "Sec-Fetch-Mode: navigate", "Accept: text/html"}, false},
+		{"GET", []string{"X-Requested-With: com.android.browser", "Accept: text/html"}, true}, // web views name their app
 	} {
 		w, up := serve(t, g, ask(c.method, "/x", c.headers...))
 		if c.redirect {

@@ -101,10 +101,10 @@ func TestHeaderSafe(t *testing.T) {
 	}
 }
 
-func TestSealWritesOnlyWhatIsKnown(t *testing.T) {
+func TestTrustedHeadersTellOnlyWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	h := http.Header{}
-	caddymodule.SealIdentity(h, authcore.Claims{Subject: "u1", Email: "a@example.test", Role: "user", SessionID: "s1"})
+	caddymodule.SetTrustedHeaders(h, authcore.Claims{Subject: "u1", Email: "a@example.test", Role: "user", SessionID: "s1"})
 	want := http.Header{"X-Mana-User-Id": {"u1"}, "X-Mana-Email": {"a@example.test"}, "X-Mana-Role": {"user"}, "X-Mana-Session-Id": {"s1"}}
 	if diff := cmp.Diff(want, h); diff != "" {
 		t.Error(diff)
@@ -128,7 +128,7 @@ func FuzzStripIdentity(f *testing.F) {
 		r.Trailer = http.Header{name1: {value1}, name2: nil}
 		claims := authcore.Claims{Subject: id, Email: email, Role: "user"}
 		caddymodule.StripIdentity(r)
-		caddymodule.SealIdentity(r.Header, claims)
+		caddymodule.SetTrustedHeaders(r.Header, claims)
 
 		sealed := map[string]string{"X-Mana-User-Id": id, "X-Mana-Email": email, "X-Mana-Role": "user"}
 		for name, values := range r.Header {

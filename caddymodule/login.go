@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/request"
 )
 
 const (
@@ -27,33 +28,33 @@ const (
 // sign-in page, which leads back to the URL asked for. A browser that comes
 // back again and again without a usable cookie gets an explanation instead,
 // as does one that asks for the sign-in page itself.
-func redirectToLogin(v visit, base *url.URL) error {
-	target := returnTarget(v.r, v.auth.Origins())
-	turn := nextTurn(v.cookies, target)
-	if turn.count > loopLimit || isLoginPage(v.r, base) {
-		return writeLoop(v.w, v.r, base)
+func redirectToLogin(q *gateRequest, base *url.URL) error {
+	target := returnTarget(q.r, q.auth.Origins())
+	turn := nextTurn(q.cookies, target)
+	if turn.count > loopLimit || isLoginPage(q.r, base) {
+		return writeLoop(q.w, q.r, base)
 	}
 	login := url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/login"}
 	if target != "" {
 		login.RawQuery = url.Values{"returnUrl": {target}}.Encode()
 	}
-	h := v.w.Header()
-	h.Add("Set-Cookie", turn.cookie(v.r, loopSpan))
+	h := q.w.Header()
+	h.Add("Set-Cookie", turn.cookie(q.r, loopSpan))
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Location", login.String())
-	v.w.WriteHeader(http.StatusFound)
+	q.w.WriteHeader(http.StatusFound)
 	return nil
 }
 
 // returnTarget is the absolute URL the client asked for, if its origin is a
 // trusted one, else empty. A path the sign-in page would refuse becomes "/".
 func returnTarget(r *http.Request, origins authcore.Origins) string {
-	origin := requestOrigin(r)
+	origin := request.Origin(r)
 	if !origins.Trusts(origin) {
 		return ""
 	}
-	asked := originalRequest(r).URL
+	asked := request.Original(r).URL
 	path := asked.EscapedPath()
 	if !strings.HasPrefix(path, "/") {
 		path = "/"
@@ -70,10 +71,10 @@ func returnTarget(r *http.Request, origins authcore.Origins) string {
 	return origin + "/"
 }
 
-// isLoginPage tells whether mana_auth stands before the very page it would
+// isLoginPage reports whether mana_auth stands before the very page it would
 // redirect to.
 func isLoginPage(r *http.Request, base *url.URL) bool {
-	path := originalRequest(r).URL.Path
+	path := request.Original(r).URL.Path
 	return strings.EqualFold(r.Host, base.Host) && (path == "/login" || path == "/login/")
 }
 
@@ -108,7 +109,7 @@ func nextTurn(cookies []string, target string) loopTurn {
 // sub-domains from setting it.
 func (t loopTurn) cookie(r *http.Request, maxAge int) string {
 	prefix, secure := "", ""
-	if strings.HasPrefix(requestOrigin(r), "https:") {
+	if strings.HasPrefix(request.Origin(r), "https:") {
 		prefix, secure = "__Host-", "; Secure"
 	}
 	return fmt.Sprintf("%s%s=%d.%s; Max-Age=%d; Path=/; HttpOnly%s; SameSite=Lax",

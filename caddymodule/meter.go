@@ -16,6 +16,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 )
 
@@ -183,7 +185,7 @@ func (m *Meter) Validate() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	preflight := isPreflight(r)
+	preflight := request.IsPreflight(r)
 	switch {
 	case m.Shadow && preflight:
 		return m.watch(w, r, next, func(ending, []string) {})
@@ -207,7 +209,7 @@ func (v *metering) preflight() error {
 	if err != nil {
 		return v.refuse(err)
 	}
-	return answerPreflight(v.w, v.r, service.origins)
+	return answer.Preflight(v.w, v.r, service.origins)
 }
 
 // service waits for the app to start, the first time only.

@@ -7,6 +7,7 @@ import (
 	"go.uber.org/zap"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 )
 
@@ -30,7 +31,7 @@ var CostOf = costOf
 
 // WithCaller is the context behind a gate that found the user.
 func WithCaller(ctx context.Context, userID string) context.Context {
-	return &passage{Context: ctx, userID: userID}
+	return &request.Auth{Context: ctx, Principal: request.Principal{Kind: request.User, UserID: userID}}
 }
 
 // Amount is the price as the meter reads it.

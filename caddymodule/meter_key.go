@@ -13,6 +13,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"mana.how/edge/caddymodule/request"
 )
 
 const (
@@ -64,7 +66,7 @@ func keyOfMeter(key string, n int) string {
 // Upgrade tells nothing: whoever asks for one in vain is answered as without
 // it, and what has been upgraded came without a body.
 func requestMark(r *http.Request) (string, error) {
-	original := originalRequest(r)
+	original := request.Original(r)
 	mark := []string{original.Method, strings.ToLower(r.Host), original.URL.EscapedPath(), original.URL.RawQuery}
 	if r.Body == nil || r.Body == http.NoBody || r.Method == http.MethodConnect {
 		return strings.Join(mark, "\n"), nil

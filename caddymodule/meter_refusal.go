@@ -8,6 +8,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/creditcore"
 )
 
@@ -17,6 +18,11 @@ var (
 	// errNotReady means that the app has not started, or could not.
 	errNotReady = errors.New("the mana app is not ready")
 )
+
+var refuseKeyReused = answer.Error{
+	Status: http.StatusUnprocessableEntity, Code: "IDEMPOTENCY_KEY_REUSED",
+	Message: "The idempotency key was used for another request",
+}
 
 // statusClientGone is what Caddy logs for such requests.
 const statusClientGone = 499
@@ -35,7 +41,7 @@ func (v *metering) refuse(err error) error {
 		v.w.WriteHeader(statusClientGone)
 		return nil
 	}
-	answer, outcome := v.refusal(err)
+	refusal, outcome := v.refusal(err)
 	if outcome == outcomeUnavailable {
 		v.logger.Warn("the ledger cannot be asked: a request is refused", zap.Error(err), zap.String("user", v.userID))
 	}
@@ -45,12 +51,12 @@ func (v *metering) refuse(err error) error {
 	}
 	v.count(outcome)
 	if service := v.ready.Load(); service != nil {
-		allowReading(v.w, v.r, service.origins)
+		answer.AllowReading(v.w.Header(), v.r, service.origins)
 	}
-	if answer.status == http.StatusPaymentRequired {
+	if refusal.Status == http.StatusPaymentRequired {
 		v.bill.write(v.w.Header())
 	}
-	return answer.write(v.w, v.r)
+	return refusal.Write(v.w, v.r)
 }
 
 func (v *metering) count(outcome string) {
@@ -60,24 +66,24 @@ func (v *metering) count(outcome string) {
 
 // refusal is the one table from what is wrong to the answer and the outcome.
 // All that is no verdict of the ledger is outcomeUnavailable.
-func (v *metering) refusal(err error) (answer refusal, outcome string) {
+func (v *metering) refusal(err error) (refusal answer.Error, outcome string) {
 	var key keyError
 	var short *creditcore.InsufficientError
 	switch {
 	case errors.Is(err, errNoToken):
-		return refuseNoToken, outcomeGuest
+		return answer.NoToken, outcomeGuest
 	case errors.Is(err, creditcore.ErrAccountNotFound): // gone since the gate saw the token, without ever having had credits
-		return refuseInvalidToken, outcomeGuest
+		return answer.InvalidToken, outcomeGuest
 	case errors.As(err, &key):
-		return refusal{status: http.StatusBadRequest, code: "VALIDATION_ERROR", message: key.Error()}, outcomeRefused
+		return answer.Error{Status: http.StatusBadRequest, Code: "VALIDATION_ERROR", Message: key.Error()}, outcomeRefused
 	case errors.Is(err, creditcore.ErrKeyReused):
 		return refuseKeyReused, outcomeRefused
 	case errors.As(err, &short):
 		return v.insufficient(short), outcomeInsufficient
 	case errors.Is(err, creditcore.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errNotReady):
-		return refuseUnavailable, outcomeUnavailable
+		return answer.Unavailable, outcomeUnavailable
 	}
-	return refuseInternal, outcomeUnavailable
+	return answer.Internal, outcomeUnavailable
 }
 
 // shortfall is what an account lacks, in the words of the shared client code.
@@ -90,11 +96,11 @@ type shortfall struct {
 
 // insufficient is the contract's refusal with the members of RFC 9457 beside
 // it. Its media type stays the contract's, which old clients read.
-func (m *Meter) insufficient(short *creditcore.InsufficientError) refusal {
-	return refusal{
-		status: http.StatusPaymentRequired, code: "INSUFFICIENT_CREDITS", message: "Insufficient credits",
-		details: shortfall{short.Required, short.Available, "user", m.Operation},
-		problem: &problem{
+func (m *Meter) insufficient(short *creditcore.InsufficientError) answer.Error {
+	return answer.Error{
+		Status: http.StatusPaymentRequired, Code: "INSUFFICIENT_CREDITS", Message: "Insufficient credits",
+		Details: shortfall{short.Required, short.Available, "user", m.Operation},
+		Problem: &answer.Problem{
 			Type: "about:blank", Title: http.StatusText(http.StatusPaymentRequired), Status: http.StatusPaymentRequired,
 			Detail: "Insufficient credits. Required: " + short.Required.String() + ", Available: " + short.Available.String(),
 		},

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 )
 
@@ -27,22 +28,22 @@ type metering struct {
 // the upstream, by refuse; nothing is owed then.
 func (v *metering) begin() error {
 	service, notReady := v.service(v.r.Context())
-	if v.userID = callerOf(v.r.Context()); v.userID == "" {
+	if v.userID = request.Caller(v.r.Context()).UserID; v.userID == "" {
 		return errNoToken
 	}
 	key, err := idempotencyKey(v.r.Header)
 	if err != nil {
 		return err
 	}
-	request := ""
+	mark := ""
 	if key != "" {
 		key = keyOfMeter(key, v.bill.meters)
-		if request, err = requestMark(v.r); err != nil {
+		if mark, err = requestMark(v.r); err != nil {
 			return err
 		}
 	}
 	if err = notReady; err == nil {
-		v.charge, err = v.take(service.ledger, key, request)
+		v.charge, err = v.take(service.ledger, key, mark)
 	}
 	if err != nil {
 		if _, outcome := v.refusal(err); outcome != outcomeUnavailable || v.OnOutage != "allow" || v.r.Context().Err() != nil {
@@ -61,7 +62,7 @@ func (v *metering) begin() error {
 
 // take asks the ledger. The client's going away takes a debit out of the
 // queue; a hold has to be known, to be released.
-func (v *metering) take(ledger *creditcore.Service, key, request string) (charge, error) {
+func (v *metering) take(ledger *creditcore.Service, key, mark string) (charge, error) {
 	if key == "" && v.CostFrom == "" {
 		receipt, err := ledger.Debit(v.r.Context(), creditcore.Debit{
 			UserID: v.userID, Amount: v.price, AppID: v.app(), Operation: v.Operation,
@@ -76,7 +77,7 @@ func (v *metering) take(ledger *creditcore.Service, key, request string) (charge
 	defer stop()
 	hold, err := ledger.Hold(ctx, creditcore.Hold{
 		UserID: v.userID, Amount: v.price, AppID: v.app(), Operation: v.Operation,
-		Description: v.description(), Metadata: v.metadata(), Key: key, Request: request, TTL: time.Duration(v.HoldTTL),
+		Description: v.description(), Metadata: v.metadata(), Key: key, Request: mark, TTL: time.Duration(v.HoldTTL),
 	})
 	if err == nil {
 		v.bill.see(hold.Balance.Available)
@@ -176,14 +177,14 @@ func (v *metering) description() string {
 	if v.Operation != "" {
 		return v.Operation
 	}
-	original := originalRequest(v.r)
+	original := request.Original(v.r)
 	return clipped(original.Method+" "+original.URL.EscapedPath(), longestName)
 }
 
 // metadata says where the credits went, without the query, which may hold
 // secrets.
 func (v *metering) metadata() json.RawMessage {
-	original := originalRequest(v.r)
+	original := request.Original(v.r)
 	raw, err := json.Marshal(struct {
 		Method string `json:"method"`
 		Host   string `json:"host"`

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 )
 
@@ -25,7 +26,7 @@ type sighting struct {
 // The account is looked at while the upstream works.
 func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	real, r := openBill(r)
-	v := &metering{Meter: m, w: w, r: r, bill: new(bill), userID: callerOf(r.Context())}
+	v := &metering{Meter: m, w: w, r: r, bill: new(bill), userID: request.Caller(r.Context()).UserID}
 	seen := make(chan sighting, 1)
 	if v.userID != "" {
 		go func() { seen <- v.look() }()

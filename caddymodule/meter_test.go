@@ -131,7 +131,7 @@ func TestMeterInsufficient(t *testing.T) {
 		}
 		delete(body, "timestamp")
 		want := map[string]any{
-			"statusCode": 402., "message": "Insufficient credits", "code": "INSUFFICIENT_CREDITS", "path": "/generate",
+			"statusCode": 402., "message": "Insufficient credits", "code": "INSUFFICIENT_CREDITS", "error": "INSUFFICIENT_CREDITS", "path": "/generate",
 			"details": map[string]any{"requiredCredits": 5.5, "availableCredits": 3.25, "creditType": "user", "operation": "ai_chat"},
 			"type":    "about:blank", "title": "Payment Required", "status": 402., "detail": "Insufficient credits. Required: 5.5, Available: 3.25",
 		}

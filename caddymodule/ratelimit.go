@@ -6,9 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -20,6 +18,8 @@ import (
 	"golang.org/x/net/http/httpguts"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/request"
 )
 
 func init() {
@@ -165,7 +165,7 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		}
 		return next.ServeHTTP(w, r)
 	}
-	reset := wholeSeconds(time.Until(time.Unix(count.Reset, 0)))
+	reset := answer.Seconds(time.Until(time.Unix(count.Reset, 0)))
 	h := w.Header()
 	h.Set("X-RateLimit-Limit", strconv.FormatInt(count.Limit, 10))
 	h.Set("X-RateLimit-Remaining", strconv.FormatInt(count.Remaining, 10))
@@ -174,14 +174,14 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		return next.ServeHTTP(w, r)
 	}
 	collectors.limited("mana_rate_limit")
-	allowReading(w, r, l.ready.Load().origins)
+	answer.AllowReading(h, r, l.ready.Load().origins)
 	// "request failed" and "rate limit" are what clients look for: with the
 	// former they keep their session, by the latter they name the reason.
-	return refusal{
-		status:     http.StatusTooManyRequests,
-		message:    "Request failed: rate limit exceeded, please try again later",
-		retryAfter: time.Duration(reset) * time.Second,
-	}.write(w, r)
+	return answer.Error{
+		Status: http.StatusTooManyRequests, Code: "RATE_LIMITED",
+		Message:    "Request failed: rate limit exceeded, please try again later",
+		RetryAfter: time.Duration(reset) * time.Second,
+	}.Write(w, r)
 }
 
 var errResting = errors.New("counters failed a moment ago")
@@ -242,7 +242,7 @@ func (l *RateLimit) key(w http.ResponseWriter, r *http.Request, auth *authcore.S
 			return "h:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 		}
 	}
-	return "ip:" + clientNetwork(r)
+	return "ip:" + request.Network(r)
 }
 
 // verifiedUser is the user a later mana_auth will find, out of the same
@@ -250,11 +250,11 @@ func (l *RateLimit) key(w http.ResponseWriter, r *http.Request, auth *authcore.S
 func verifiedUser(w http.ResponseWriter, r *http.Request, auth *authcore.Service) (id string, ok bool) {
 	ctx, cancel := context.WithTimeout(r.Context(), identifyWait)
 	defer cancel()
-	if token, ok := bearerToken(r.Header); ok {
+	if token, ok := request.Bearer(r.Header); ok {
 		claims, err := auth.Verify(ctx, token)
 		return claims.Subject, err == nil
 	}
-	carried := clientCookies(r)
+	carried := request.Cookies(r)
 	if len(carried) == 0 {
 		return "", false
 	}
@@ -264,27 +264,6 @@ func verifiedUser(w http.ResponseWriter, r *http.Request, auth *authcore.Service
 	}
 	renewCookie(w, auth, session)
 	return session.UserID(), true
-}
-
-// clientNetwork is the client's address by the server's trusted_proxies; an
-// IPv6 client is its /64, because it may pick any address in there.
-func clientNetwork(r *http.Request) string {
-	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
-	if text == "" {
-		text = r.RemoteAddr
-		if host, _, err := net.SplitHostPort(text); err == nil {
-			text = host
-		}
-	}
-	addr, err := netip.ParseAddr(text)
-	if err != nil {
-		return "unknown"
-	}
-	addr = addr.Unmap().WithZone("")
-	if addr.Is4() {
-		return addr.String()
-	}
-	return netip.PrefixFrom(addr, 64).Masked().String()
 }
 
 // Interface guards

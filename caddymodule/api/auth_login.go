@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/request"
 )
 
 type loginRequest struct {
@@ -60,7 +61,7 @@ type done struct {
 // the sessions of its cookies. Unknown input is a success.
 func logout(ctx context.Context, c *call, req logoutRequest) (done, error) {
 	out := authcore.SignOut{RefreshToken: req.RefreshToken}
-	if token, ok := bearerToken(c.r.Header); ok {
+	if token, ok := request.Bearer(c.r.Header); ok {
 		if claims, err := c.auth.Verify(ctx, token); err == nil {
 			out.SessionID = claims.SessionID
 		}

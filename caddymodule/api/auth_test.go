@@ -202,16 +202,18 @@ func TestBearerGuard(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	for _, row := range []struct {
-		value, text string
+		value, text, code, challenge string
 	}{
-		{"", "No token provided"},
-		{"bearer x", "No token provided"},
-		{"Bearer", "No token provided"},
-		{"Bearer ", "No token provided"},
-		{"Bearer a b", "No token provided"},
-		{"Basic x", "No token provided"},
-		{"Bearer x", "Invalid token"},
-		{"Bearer a.b.c", "Invalid token"},
+		{"", "No token provided", "NO_TOKEN", "Bearer"},
+		{"bearer x", "No token provided", "NO_TOKEN", "Bearer"},
+		{"Bearer", "No token provided", "NO_TOKEN", "Bearer"},
+		{"Bearer ", "No token provided", "NO_TOKEN", "Bearer"},
+		{"Bearer a b", "No token provided", "NO_TOKEN", "Bearer"},
+		{"Bearer a,b", "No token provided", "NO_TOKEN", "Bearer"},
+		{"Bearer a\x7f", "No token provided", "NO_TOKEN", "Bearer"},
+		{"Basic x", "No token provided", "NO_TOKEN", "Bearer"},
+		{"Bearer x", "Invalid token", "INVALID_TOKEN", `Bearer error="invalid_token"`},
+		{"Bearer a.b.c", "Invalid token", "INVALID_TOKEN", `Bearer error="invalid_token"`},
 	} {
 		var headers []header
 		if row.value != "" {
@@ -221,8 +223,11 @@ func TestBearerGuard(t *testing.T) {
 		if got.text("path") != "/api/v1/auth/profile" {
 			t.Errorf("path %q", got.text("path"))
 		}
-		if got.header.Get("WWW-Authenticate") != "Bearer" {
-			t.Errorf("%q: no challenge", row.value)
+		if got.text("code") != row.code || got.text("error") != row.code {
+			t.Errorf("%q: code %q, error %q", row.value, got.text("code"), got.text("error"))
+		}
+		if challenge := got.header.Get("WWW-Authenticate"); challenge != row.challenge {
+			t.Errorf("%q: challenge %q", row.value, challenge)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 )
 
@@ -111,7 +112,7 @@ func (c *call) payer() creditcore.Caller {
 
 // authenticate verifies the Bearer token and names the caller.
 func (c *call) authenticate() error {
-	token, ok := bearerToken(c.r.Header)
+	token, ok := request.Bearer(c.r.Header)
 	if !ok {
 		return errNoToken
 	}
@@ -121,17 +122,6 @@ func (c *call) authenticate() error {
 	}
 	c.UserID, c.Email, c.Role, c.SessionID = claims.Subject, claims.Email, claims.Role, claims.SessionID
 	return nil
-}
-
-// bearerToken reads exactly one header of exactly "Bearer <token>". The scheme
-// is case-sensitive, as clients of the contract send it.
-func bearerToken(h http.Header) (string, bool) {
-	values := h["Authorization"]
-	if len(values) != 1 {
-		return "", false
-	}
-	token, ok := strings.CutPrefix(values[0], "Bearer ")
-	return token, ok && token != "" && !strings.ContainsAny(token, " \t")
 }
 
 // fill decodes the body and the parameters of path and query into a request.

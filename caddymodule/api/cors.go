@@ -3,6 +3,8 @@ package api
 import (
 	"net/http"
 	"strings"
+
+	"mana.how/edge/caddymodule/answer"
 )
 
 const (
@@ -16,17 +18,11 @@ const (
 // no part in it: no other origin reads them.
 func (a *api) cors(w http.ResponseWriter, r *http.Request, unknownRoute bool) (answered bool) {
 	h := w.Header()
-	h.Add("Vary", "Origin")
-	origins := r.Header["Origin"]
-	trusted := len(origins) == 1 && a.Origins.Trusts(origins[0])
-	if trusted {
-		h.Set("Access-Control-Allow-Origin", origins[0])
-		h.Set("Access-Control-Allow-Credentials", "true")
-	}
+	trusted := answer.AllowReading(h, r, a.Origins)
 	if r.Method != http.MethodOptions || !unknownRoute {
 		return false
 	}
-	if preflight := len(origins) > 0 && r.Header.Get("Access-Control-Request-Method") != ""; preflight {
+	if preflight := len(r.Header["Origin"]) > 0 && r.Header.Get("Access-Control-Request-Method") != ""; preflight {
 		h.Add("Vary", "Access-Control-Request-Method")
 		h.Add("Vary", "Access-Control-Request-Headers")
 		if trusted {

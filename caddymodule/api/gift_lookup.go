@@ -6,6 +6,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/pages"
+	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/gift"
 )
@@ -34,7 +35,7 @@ type giftInfoResponse struct {
 
 // giftInfo needs no token; with one it tells the caller what is for him.
 func giftInfo(ctx context.Context, c *call, req giftInfoRequest) (giftInfoResponse, error) {
-	if _, ok := bearerToken(c.r.Header); ok {
+	if _, ok := request.Bearer(c.r.Header); ok {
 		if err := c.authenticate(); errors.Is(err, authcore.ErrUnavailable) {
 			return giftInfoResponse{}, err
 		}

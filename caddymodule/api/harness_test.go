@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -195,7 +196,33 @@ func (s *site) send(method, path string, content any, headers ...header) answer 
 	}
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, req)
-	return answer{s, w.Code, w.Header(), w.Body.String()}
+	a := answer{s, w.Code, w.Header(), w.Body.String()}
+	if w.Code >= 400 && method != http.MethodHead && strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
+		a.wantErrorBody()
+	}
+	return a
+}
+
+// wantErrorBody fails unless what the headers and members of an error say is
+// one: error is the code, but VALIDATION for a list of texts.
+func (a answer) wantErrorBody() {
+	a.Helper()
+	body := a.object()
+	if body["checks"] != nil {
+		return // readiness reports what it found, with any status
+	}
+	code, _ := body["code"].(string)
+	want := code
+	if code == "VALIDATION_ERROR" {
+		want = "VALIDATION"
+	}
+	if code == "" || code != strings.ToUpper(code) || body["error"] != want {
+		a.Errorf("%d: code %q, error %v: %s", a.code, code, body["error"], a.body)
+	}
+	seconds, _ := body["retryAfterSec"].(float64)
+	if retry := a.header.Get("Retry-After"); retry != "" && retry != strconv.Itoa(int(seconds)) || retry == "" && seconds != 0 {
+		a.Errorf("%d: Retry-After %q, retryAfterSec %v", a.code, retry, seconds)
+	}
 }
 
 // status fails unless the answer has it.

@@ -2,12 +2,12 @@ package api
 
 import (
 	"encoding/json"
-	"math"
 	"net/http"
 	"strconv"
 	"strings"
 	"time"
 
+	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/pages"
 )
 
@@ -29,7 +29,7 @@ func (a *api) writeJSON(w http.ResponseWriter, r *http.Request, status int, v an
 	out, err := json.Marshal(v)
 	if err != nil {
 		a.Logger.ErrorContext(r.Context(), "encode an answer", "error", err)
-		status, out = 500, []byte(`{"statusCode":500,"message":"`+internalText+`"}`)
+		status, out = 500, []byte(`{"statusCode":500,"message":"`+internalText+`","code":"INTERNAL","error":"INTERNAL"}`)
 	}
 	write(w, r, status, "application/json; charset=utf-8", out)
 }
@@ -65,11 +65,13 @@ func (d document) answer(_ *api, w http.ResponseWriter, r *http.Request) {
 // for a request that found no route.
 func (a *api) refuse(w http.ResponseWriter, r *http.Request, rt *route, err error) {
 	p, requestID := a.problemOf(r, rt, err)
+	var retryAfter int64
 	if p.retry > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(seconds(p.retry)))
+		retryAfter = answer.Seconds(p.retry)
+		w.Header().Set("Retry-After", strconv.FormatInt(retryAfter, 10))
 	}
 	if p.status == 401 && rt != nil && (rt.access == user || rt.access == userOrService) && isTokenProblem(err) {
-		w.Header().Set("WWW-Authenticate", "Bearer")
+		w.Header().Set("WWW-Authenticate", answer.Challenge(p.code))
 	}
 	shape := contract
 	if rt != nil {
@@ -79,14 +81,17 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, rt *route, err erro
 	}
 	switch shape {
 	case native:
-		a.writeJSON(w, r, p.status, nativeError{Message: p.Error(), Code: nativeCode(p), RequestID: requestID})
+		code := nativeCode(p)
+		a.writeJSON(w, r, p.status, nativeError{
+			Message: p.Error(), Code: code, Error: answer.ErrorOf(code), RetryAfterSec: retryAfter, RequestID: requestID,
+		})
 	case page:
 		a.refusePage(w, r, p, requestID)
 	default:
-		a.writeJSON(w, r, p.status, contractError{
-			StatusCode: p.status, Message: p.message(), Timestamp: instant(a.Now()),
-			Path: pathOf(r), Code: p.code, Details: p.details, RequestID: requestID,
-		})
+		a.writeJSON(w, r, p.status, contractError{answer.Body{
+			StatusCode: p.status, Message: p.message(), Timestamp: instant(a.Now()), Path: pathOf(r),
+			Error: answer.ErrorOf(p.code), Code: p.code, Details: p.details, RetryAfterSec: retryAfter, RequestID: requestID,
+		}})
 	}
 }
 
@@ -96,7 +101,7 @@ func isTokenProblem(err error) bool {
 }
 
 // messages is one text or, of a validation, a list.
-type messages any
+type messages = answer.Messages
 
 func (p *problem) message() messages {
 	if len(p.texts) > 0 {
@@ -106,22 +111,16 @@ func (p *problem) message() messages {
 }
 
 // contractError is the error body of every route outside of /api/auth.
-type contractError struct {
-	StatusCode int      `json:"statusCode"`
-	Message    messages `json:"message"`
-	Timestamp  instant  `json:"timestamp"`
-	Path       string   `json:"path"`
-	Code       string   `json:"code,omitempty"`
-	Details    any      `json:"details,omitempty"`
-	RequestID  string   `json:"requestId,omitempty"`
-}
+type contractError struct{ answer.Body }
 
 // nativeError is the error body of the routes under /api/auth. Its code is
 // the message in capitals, as their clients expect.
 type nativeError struct {
-	Message   string `json:"message"`
-	Code      string `json:"code"`
-	RequestID string `json:"requestId,omitempty"`
+	Message       string `json:"message"`
+	Code          string `json:"code"`
+	Error         string `json:"error"`
+	RetryAfterSec int64  `json:"retryAfterSec,omitempty"`
+	RequestID     string `json:"requestId,omitempty"`
 }
 
 func nativeCode(p *problem) string {
@@ -169,7 +168,7 @@ func (p html) answer(a *api, w http.ResponseWriter, r *http.Request) {
 	securePage(w.Header(), nonce, p.formTarget)
 	w.Header().Add("Vary", "Accept-Language")
 	if p.retry > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(seconds(p.retry)))
+		w.Header().Set("Retry-After", strconv.FormatInt(answer.Seconds(p.retry), 10))
 	}
 	write(w, r, p.status, "text/html; charset=utf-8", out)
 }
@@ -179,13 +178,5 @@ func (a *api) refusePage(w http.ResponseWriter, r *http.Request, p *problem, req
 	html{status: p.status, view: pages.Problem{Code: p.code, RequestID: requestID}}.answer(a, w, r)
 }
 
-// instant is a time on the wire: ISO 8601, UTC, with milliseconds.
-type instant time.Time
-
-// MarshalText implements encoding.TextMarshaler.
-func (t instant) MarshalText() ([]byte, error) {
-	return time.Time(t).UTC().AppendFormat(nil, "2006-01-02T15:04:05.000Z"), nil
-}
-
-// seconds rounds up, to one at least.
-func seconds(d time.Duration) int { return max(1, int(math.Ceil(d.Seconds()))) }
+// instant is a time on the wire.
+type instant = answer.Time

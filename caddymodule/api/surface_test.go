@@ -63,7 +63,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 		{"TRACE", "/health", "Cannot TRACE /health"},
 	} {
 		got := s.send(row.method, row.path, nil).status(404).message(row.text).object()
-		if got["statusCode"] != 404.0 || got["error"] != nil || got["timestamp"] == nil || strings.Contains(got["path"].(string), "?") {
+		if got["statusCode"] != 404.0 || got["error"] != "NOT_FOUND" || got["code"] != "NOT_FOUND" || got["timestamp"] == nil || strings.Contains(got["path"].(string), "?") {
 			t.Errorf("%s %s: %v", row.method, row.path, got)
 		}
 	}

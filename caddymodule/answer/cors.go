@@ -1,0 +1,46 @@
+package answer
+
+import (
+	"net/http"
+	"strings"
+
+	"mana.how/edge/authcore"
+)
+
+// preflightMaxAge is how long a browser may remember the answer, in seconds.
+const preflightMaxAge = "600"
+
+// AllowReading lets the pages of a trusted origin read an answer of ours
+// (Fetch, section 3.3). The app would send these headers, had the request
+// reached it; without them a browser app sees a network error and not the text
+// that makes it refresh. It reports whether the origin is a trusted one.
+func AllowReading(h http.Header, r *http.Request, origins authcore.Origins) (trusted bool) {
+	h.Add("Vary", "Origin")
+	origin := r.Header["Origin"]
+	if len(origin) != 1 || !origins.Trusts(origin[0]) {
+		return false
+	}
+	h.Set("Access-Control-Allow-Origin", origin[0])
+	h.Set("Access-Control-Allow-Credentials", "true")
+	return true
+}
+
+// Preflight tells the pages of a trusted origin that they may send the request
+// they ask for (Fetch, section 4.8); everybody else is refused as a guest. A
+// preflight carries no credentials, and anyone can send one, so none reaches an
+// app that guests may not reach. Whether the page may read what the app answers
+// to the request itself, the app says by its own CORS headers.
+func Preflight(w http.ResponseWriter, r *http.Request, origins authcore.Origins) error {
+	h := w.Header()
+	if !AllowReading(h, r, origins) {
+		return NoToken.Write(w, r)
+	}
+	h["Vary"] = append(h["Vary"], "Access-Control-Request-Method, Access-Control-Request-Headers")
+	h.Set("Access-Control-Allow-Methods", r.Header.Get("Access-Control-Request-Method"))
+	if names := r.Header["Access-Control-Request-Headers"]; len(names) > 0 {
+		h.Set("Access-Control-Allow-Headers", strings.Join(names, ","))
+	}
+	h.Set("Access-Control-Max-Age", preflightMaxAge)
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}

@@ -1,0 +1,106 @@
+package answer
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"mana.how/edge/caddymodule/request"
+)
+
+// Messages is one text or, of a validation, a list of them.
+type Messages any
+
+// Body is the error body of the wire contract. Older clients read message and
+// code, later ones error, which is the code in capitals.
+type Body struct {
+	StatusCode    int      `json:"statusCode"`
+	Message       Messages `json:"message"`
+	Timestamp     Time     `json:"timestamp"`
+	Path          string   `json:"path"`
+	Error         string   `json:"error,omitempty"`
+	Code          string   `json:"code,omitempty"`
+	Details       any      `json:"details,omitempty"`
+	RetryAfterSec int64    `json:"retryAfterSec,omitempty"`
+	RequestID     string   `json:"requestId,omitempty"`
+}
+
+// ErrorOf is the member error that goes with a code.
+func ErrorOf(code string) string {
+	if code == "VALIDATION_ERROR" {
+		return "VALIDATION"
+	}
+	return code
+}
+
+// Problem are the members of RFC 9457, section 3.1.
+type Problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+}
+
+// Error is an answer in place of the upstream's. Its texts steer real clients:
+// "Invalid token" makes them refresh and try again, so no other answer may
+// contain it. What is empty is left out.
+type Error struct {
+	Status     int
+	Code       string
+	Message    string
+	RetryAfter time.Duration
+	Details    any
+	Problem    *Problem
+}
+
+// The answers that several handlers give.
+var (
+	NoToken      = Error{Status: http.StatusUnauthorized, Code: "NO_TOKEN", Message: "No token provided"}
+	InvalidToken = Error{Status: http.StatusUnauthorized, Code: "INVALID_TOKEN", Message: "Invalid token"}
+	Unavailable  = Error{
+		Status: http.StatusServiceUnavailable, Code: "UNAVAILABLE",
+		Message: "Service unavailable: database connection unavailable", RetryAfter: 5 * time.Second,
+	}
+	Internal = Error{Status: http.StatusInternalServerError, Code: "INTERNAL", Message: "Internal server error"}
+)
+
+// Write sends the error. The path in the body is the client's own, without the
+// query, which may hold secrets.
+func (e Error) Write(w http.ResponseWriter, r *http.Request) error {
+	body := struct {
+		Body
+		*Problem
+	}{Body{
+		StatusCode: e.Status, Message: e.Message, Error: ErrorOf(e.Code), Code: e.Code, Details: e.Details,
+		Timestamp: Time(time.Now()), Path: request.Original(r).URL.EscapedPath(),
+	}, e.Problem}
+	h := w.Header()
+	if e.RetryAfter > 0 {
+		body.RetryAfterSec = Seconds(e.RetryAfter)
+		h.Set("Retry-After", strconv.FormatInt(body.RetryAfterSec, 10))
+	}
+	out, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	if e.Status == http.StatusUnauthorized {
+		h.Set("WWW-Authenticate", Challenge(e.Code))
+	}
+	h.Set("Content-Type", "application/json; charset=utf-8")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(e.Status)
+	_, err = w.Write(out)
+	return err
+}
+
+// Challenge is the WWW-Authenticate of a 401 with the code (RFC 6750, section
+// 3): only a token that was shown can be an invalid one.
+func Challenge(code string) string {
+	switch code {
+	case "INVALID_TOKEN", "TOKEN_EXPIRED":
+		return `Bearer error="invalid_token"`
+	}
+	return "Bearer"
+}

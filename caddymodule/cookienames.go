@@ -1,0 +1,82 @@
+package caddymodule
+
+import (
+	"net/http"
+	"strings"
+
+	"mana.how/edge/authcore"
+)
+
+// cookieNames are the cookies that are the edge's own and never reach an
+// upstream: whoever holds the SSO cookie is the user on every sub-domain.
+type cookieNames []string
+
+func newCookieNames(c authcore.Cookies) cookieNames {
+	return cookieNames{plainCookieName(c.Name()), plainCookieName(c.DeviceName()), loopCookie}
+}
+
+// plainCookieName drops the prefixes of RFC 6265bis, section 4.1.3: a signed
+// value is as good under the plain name as under the prefixed one.
+func plainCookieName(name string) string {
+	name = strings.TrimPrefix(name, "__Secure-")
+	return strings.TrimPrefix(name, "__Host-")
+}
+
+func (n cookieNames) has(name string) bool {
+	name = plainCookieName(name)
+	for _, own := range n {
+		if name == own {
+			return true
+		}
+	}
+	return false
+}
+
+// take removes the edge's own cookies from the request and tells whether there
+// were any. All other cookies stay byte for byte. The values in the header are
+// replaced, not changed.
+func (n cookieNames) take(h http.Header) (found bool) {
+	values := h["Cookie"]
+	for _, value := range values {
+		for pair := range strings.SplitSeq(value, ";") {
+			found = found || n.has(pairName(pair))
+		}
+	}
+	if !found {
+		return false
+	}
+	kept := make([]string, 0, len(values))
+	for _, value := range values {
+		if value = n.without(value); value != "" {
+			kept = append(kept, value)
+		}
+	}
+	if len(kept) == 0 {
+		delete(h, "Cookie")
+	} else {
+		h["Cookie"] = kept
+	}
+	return true
+}
+
+func (n cookieNames) without(value string) string {
+	var kept strings.Builder
+	for more, first := true, true; more; {
+		var pair string
+		pair, value, more = strings.Cut(value, ";")
+		if n.has(pairName(pair)) {
+			continue
+		}
+		if !first {
+			kept.WriteByte(';')
+		}
+		first = false
+		kept.WriteString(pair)
+	}
+	return strings.TrimLeft(kept.String(), " ")
+}
+
+func pairName(pair string) string {
+	name, _, _ := strings.Cut(pair, "=")
+	return strings.Trim(name, " \t")
+}

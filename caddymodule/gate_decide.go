@@ -1,0 +1,116 @@
+package caddymodule
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/request"
+)
+
+// What the gate alone answers.
+var (
+	refuseExpired   = answer.Error{Status: http.StatusUnauthorized, Code: "TOKEN_EXPIRED", Message: answer.InvalidToken.Message}
+	refuseRole      = answer.Error{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "Forbidden: your role does not allow this"}
+	refuseCrossSite = answer.Error{Status: http.StatusForbidden, Code: "CROSS_SITE", Message: "Forbidden: request from another site"}
+)
+
+// What passes is counted without looking the counter up.
+var (
+	passedByBearer = collectors.decisions.WithLabelValues("bearer")
+	passedByCookie = collectors.decisions.WithLabelValues("cookie")
+)
+
+// decide lets the request of an authenticated caller pass, or answers it.
+func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next caddyhttp.Handler) error {
+	renewCookie(q.w, q.auth.Service, q.session)
+	switch {
+	case err != nil:
+		return g.unauthenticated(q, err, next)
+	case len(g.Roles) > 0 && !slices.Contains(g.Roles, string(who.Role)):
+		return q.refuse(refuseRole)
+	}
+	return g.pass(q, who, next)
+}
+
+// unauthenticated answers a request whose caller is not known, or lets it pass
+// as a guest's where the gate is optional.
+func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler) error {
+	refusal := answer.NoToken
+	switch {
+	case errors.Is(err, request.ErrCrossSite):
+		return q.refuse(refuseCrossSite)
+	case errors.Is(err, errNoToken):
+	case errors.Is(err, authcore.ErrTokenExpired):
+		refusal = refuseExpired
+	case errors.Is(err, authcore.ErrInvalidToken), errors.Is(err, authcore.ErrNoSession):
+		refusal = answer.InvalidToken
+	case errors.Is(err, authcore.ErrUnavailable), q.r.Context().Err() != nil:
+		return q.refuse(answer.Unavailable)
+	default:
+		g.logger.Error("authenticate a request", zap.Error(err))
+		return q.refuse(answer.Internal)
+	}
+	if g.Optional {
+		dropBearer(q.r.Header)
+		if q.taken {
+			q.r = q.r.WithContext(&request.Auth{Context: q.r.Context(), Cookies: q.cookies})
+		}
+		return passGuest(q.w, q.r, next)
+	}
+	if g.Login != "never" && request.IsNavigation(q.r) {
+		collectors.decided("login")
+		return redirectToLogin(q, g.base)
+	}
+	return q.refuse(refusal)
+}
+
+// pass sends the request on, under the caller's name.
+func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handler) error {
+	a := &requestAuth{Auth: request.Auth{Principal: who}, stream: request.IsUpgrade(q.r) || request.WantsEvents(q.r)}
+	if before := request.AuthOf(q.r.Context()); before != nil {
+		a.Cookies = before.Cookies
+	}
+	if q.taken {
+		a.Cookies = q.cookies
+	}
+	ok := a.open(q.r.Context(), q.auth.Service, &q.claims)
+	defer a.close(q.auth.Service)
+	if !ok {
+		return g.unauthenticated(q, authcore.ErrInvalidToken, next)
+	}
+	a.setTrustedHeaders(q.r.Header)
+	if repl, ok := q.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(a.placeholder)
+	}
+	if q.bearer != "" {
+		forgetLoop(q.w, q.r, q.cookies)
+		q.r.Header["Authorization"] = []string{"Bearer " + q.bearer}
+		passedByCookie.Inc()
+	} else {
+		passedByBearer.Inc()
+	}
+	return next.ServeHTTP(q.w, q.r.WithContext(a))
+}
+
+// passGuest lets a request pass unnamed.
+func passGuest(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	collectors.decided("guest")
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(guestPlaceholder)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+func (q *gateRequest) refuse(e answer.Error) error {
+	collectors.decided(strconv.Itoa(e.Status))
+	answer.AllowReading(q.w.Header(), q.r, q.auth.Origins())
+	return e.Write(q.w, q.r)
+}

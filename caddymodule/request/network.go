@@ -1,0 +1,37 @@
+package request
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+)
+
+// ClientIP is the client's address by the server's trusted_proxies, that of
+// the connection where no server has judged; invalid where neither is known.
+func ClientIP(r *http.Request) netip.Addr {
+	text, _ := caddyhttp.GetVar(r.Context(), caddyhttp.ClientIPVarKey).(string)
+	if text == "" {
+		text = r.RemoteAddr
+		if host, _, err := net.SplitHostPort(text); err == nil {
+			text = host
+		}
+	}
+	addr, _ := netip.ParseAddr(text)
+	return addr
+}
+
+// Network is the client's address as limits count it: an IPv6 client is its
+// /64, because it may pick any address in there.
+func Network(r *http.Request) string {
+	addr := ClientIP(r)
+	if !addr.IsValid() {
+		return "unknown"
+	}
+	addr = addr.Unmap().WithZone("")
+	if addr.Is4() {
+		return addr.String()
+	}
+	return netip.PrefixFrom(addr, 64).Masked().String()
+}

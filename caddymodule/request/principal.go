@@ -1,0 +1,31 @@
+package request
+
+import "mana.how/edge/authcore"
+
+// Kind is what sort of caller a request acts for.
+type Kind string
+
+const (
+	// Guest is a caller that nobody has authenticated.
+	Guest Kind = ""
+	// User is a person with an account.
+	User Kind = "user"
+)
+
+// Principal is who a request acts for. The zero value is a guest.
+type Principal struct {
+	Kind           Kind
+	UserID         string
+	SessionID      string
+	Email          string
+	Role           authcore.Role
+	OrganizationID string // empty where the session has no active organization
+}
+
+// PrincipalOf is the user whom a verified access token names.
+func PrincipalOf(c *authcore.Claims) Principal {
+	return Principal{
+		Kind: User, UserID: c.Subject, SessionID: c.SessionID,
+		Email: c.Email, Role: c.Role, OrganizationID: c.OrganizationID,
+	}
+}
