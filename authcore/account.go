@@ -31,11 +31,10 @@ func (s *Service) UpdateProfile(ctx context.Context, c Caller, change ProfileCha
 	return u, notFound(err, ErrUserNotFound)
 }
 
-// forgetUser drops the user's cached browser sessions on this edge, so that a
-// changed name shows at once. Other edges follow within recheckAfter.
-func (s *Service) forgetUser(userID string) {
-	s.sessions.dropIf(func(c *cachedSession) bool { return c.userID() == userID })
-}
+// forgetUser makes this edge read the user's browser sessions again, so that a
+// changed name or a proven address shows at once. The database tells the other
+// edges; where that is lost, they follow within recheckAfter.
+func (s *Service) forgetUser(userID string) { s.revoked.change(userID, s.now()) }
 
 // ownPassword verifies the caller's current password under the same lockout
 // as sign-in, and returns the stored hash. Tries count by the sign-in that the
@@ -174,7 +173,8 @@ func (s *Service) closeAccount(ctx context.Context, userID, reason string, e eve
 	return err
 }
 
-// cutUserTx refuses every token the user holds now.
+// cutUserTx refuses every token the user holds now: the row raises their epoch
+// (a trigger of auth.revocations).
 func cutUserTx(ctx context.Context, tx pgx.Tx, userID, reason string) (revocation, error) {
 	list, err := tx.Query(ctx,
 		`INSERT INTO auth.revocations (user_id, reason) VALUES ($1, $2) RETURNING `+revocationColumns, userID, reason)

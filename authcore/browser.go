@@ -104,7 +104,7 @@ func (s *Service) stale(c *cachedSession) bool {
 		return false
 	}
 	who, _ := c.subject()
-	return s.revoked.overtakes(who.sessionID, who.userID, c.readTime())
+	return s.revoked.overtakes(who.sessionID, who.userID, who.epoch, c.readTime())
 }
 
 // sessionWithUser is the row both are read in.
@@ -115,16 +115,17 @@ type sessionWithUser struct {
 	UserVerified  bool
 	UserImage     *string
 	UserRole      Role
+	UserEpoch     int32
 	UserCreatedAt time.Time
 	UserUpdatedAt time.Time
 }
 
 const userOfSession = `u.name AS user_name, u.email AS user_email, u.email_verified AS user_verified,
-	u.image AS user_image, u.role::text AS user_role, u.created_at AS user_created_at, u.updated_at AS user_updated_at`
+	u.image AS user_image, u.role::text AS user_role, u.auth_epoch AS user_epoch, u.created_at AS user_created_at, u.updated_at AS user_updated_at`
 
 func (r sessionWithUser) user() User {
 	return User{ID: r.UserID, Name: r.UserName, Email: r.UserEmail, EmailVerified: r.UserVerified,
-		Image: r.UserImage, Role: r.UserRole, CreatedAt: r.UserCreatedAt, UpdatedAt: r.UserUpdatedAt}
+		Image: r.UserImage, Role: r.UserRole, AuthEpoch: r.UserEpoch, CreatedAt: r.UserCreatedAt, UpdatedAt: r.UserUpdatedAt}
 }
 
 // readSession reads a session once for all who ask at the same moment, and
@@ -225,7 +226,7 @@ func (s *Service) Bearer(_ context.Context, b BrowserSession) (string, Claims, e
 	if err != nil {
 		return "", Claims{}, err
 	}
-	claims := s.newClaims(who, b.entry.readTime())
+	claims := s.newClaims(who)
 	token, signature, err := signTokenApart(k, claims)
 	if err != nil {
 		return "", Claims{}, err

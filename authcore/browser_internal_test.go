@@ -54,13 +54,13 @@ func TestBearerOfAnOvertakenSession(t *testing.T) {
 		t.Fatal("the session is not in memory")
 	}
 	*clock = clock.Add(time.Second)
-	s.apply(revocation{UserID: e.u.ID, Reason: reasonRoleChanged, CreatedAt: *clock})
+	s.apply(revocation{UserID: e.u.ID, Epoch: new(e.u.AuthEpoch + 1), Reason: reasonRoleChanged, CreatedAt: *clock})
 	*clock = clock.Add(time.Second)
 	token, claims, err := s.Bearer(t.Context(), BrowserSession{entry: entry})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !s.Revoked(claims.SessionID, claims.Subject, claims.IssuedAt) {
+	if !s.Revoked(claims.SessionID, claims.Subject, claims.AuthEpoch) {
 		t.Error("the gate lets the old role pass")
 	}
 	if _, err := s.Verify(t.Context(), token); !errors.Is(err, ErrInvalidToken) {
@@ -74,7 +74,8 @@ func TestCutOffByAnotherClock(t *testing.T) {
 	for name, skew := range map[string]time.Duration{"right": 0, "behind": -10 * time.Second, "ahead": 10 * time.Second} {
 		s, clock, id, e := cachedSessionAt(t, Config{})
 		*clock = clock.Add(2 * time.Second)
-		s.apply(revocation{UserID: e.u.ID, Reason: reasonRoleChanged, CreatedAt: clock.Add(skew)})
+		e.u.AuthEpoch++
+		s.apply(revocation{UserID: e.u.ID, Epoch: new(e.u.AuthEpoch), Reason: reasonRoleChanged, CreatedAt: clock.Add(skew)})
 		*clock = clock.Add(2 * time.Second)
 		if _, hit := s.cachedSession(id, *clock); hit {
 			t.Errorf("%s: what was read before the change of role is believed", name)

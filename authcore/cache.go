@@ -104,17 +104,3 @@ func (sh *cacheShard[V]) evict(now time.Time) {
 		return
 	}
 }
-
-// dropIf forgets every entry that the condition holds for. It looks at all.
-func (c *cache[V]) dropIf(condition func(V) bool) {
-	for i := range c.shards {
-		sh := &c.shards[i]
-		sh.Lock()
-		for k, e := range sh.m {
-			if condition(e.value) {
-				delete(sh.m, k)
-			}
-		}
-		sh.Unlock()
-	}
-}

@@ -15,6 +15,7 @@ type cachedSession struct {
 	texts packedTexts
 	agent unique.Handle[string] // the zero one where there is none: thousands share one browser
 	flags atomic.Uint32
+	epoch int32 // of the user
 
 	// Unix microseconds, as PostgreSQL counts.
 	readAt, createdAt, updatedAt, expiresAt, lastActivityAt int64
@@ -47,7 +48,7 @@ func packSession(u User, s Session, readAt time.Time) *cachedSession {
 			&u.Name, u.Image, s.ParentID, s.IPAddress, s.DeviceID, s.DeviceName),
 		readAt: readAt.UnixMicro(), createdAt: s.CreatedAt.UnixMicro(), updatedAt: s.UpdatedAt.UnixMicro(),
 		expiresAt: s.ExpiresAt.UnixMicro(), lastActivityAt: s.LastActivityAt.UnixMicro(),
-		userCreatedAt: u.CreatedAt.UnixMicro(), userUpdatedAt: u.UpdatedAt.UnixMicro(),
+		userCreatedAt: u.CreatedAt.UnixMicro(), userUpdatedAt: u.UpdatedAt.UnixMicro(), epoch: u.AuthEpoch,
 	}
 	if s.UserAgent != nil {
 		c.agent = unique.Make(*s.UserAgent)
@@ -75,13 +76,14 @@ func (c *cachedSession) subject() (who subject, rest packedTexts) {
 	rest = c.texts
 	who.userID, who.sessionID, who.role = rest.text(), rest.text(), Role(rest.text())
 	who.email, who.organizationID = rest.text(), rest.text()
+	who.epoch, who.verified = c.epoch, c.has(emailVerified)
 	return who, rest
 }
 
 func (c *cachedSession) user() User {
 	who, rest := c.subject()
 	return User{
-		ID: who.userID, Role: who.role, Email: who.email, EmailVerified: c.has(emailVerified),
+		ID: who.userID, Role: who.role, AuthEpoch: who.epoch, Email: who.email, EmailVerified: who.verified,
 		Name: rest.text(), Image: rest.optional(),
 		CreatedAt: time.UnixMicro(c.userCreatedAt), UpdatedAt: time.UnixMicro(c.userUpdatedAt),
 	}

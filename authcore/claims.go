@@ -16,12 +16,16 @@ const (
 func (r Role) Valid() bool { return r == RoleUser || r == RoleAdmin || r == RoleService }
 
 // Claims are what an access token says (RFC 7519, section 4.1, and the
-// contract's email, role, sid and org). Times have a resolution of one second;
-// IssuedAt and NotBefore are zero where the token lacks them.
+// contract's email, role, sid and org). EmailVerified is the claim
+// email_verified and AuthEpoch the claim auth_epoch; a token without them, of
+// the replaced service, says false and 0. Times have a resolution of one
+// second; IssuedAt and NotBefore are zero where the token lacks them.
 type Claims struct {
 	Subject        string
 	Email          string
+	EmailVerified  bool
 	Role           Role
+	AuthEpoch      int32
 	SessionID      string
 	OrganizationID string
 	Issuer         string

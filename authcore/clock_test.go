@@ -52,7 +52,7 @@ func TestClockAnHourOff(t *testing.T) {
 					t.Fatal(err)
 				}
 				eventually(t, 5*time.Second, "the session has ended everywhere", func() bool {
-					return from.Revoked(claims.SessionID, claims.Subject, claims.IssuedAt) && to.Revoked(claims.SessionID, claims.Subject, claims.IssuedAt)
+					return from.Revoked(claims.SessionID, claims.Subject, claims.AuthEpoch) && to.Revoked(claims.SessionID, claims.Subject, claims.AuthEpoch)
 				})
 			}
 		})

@@ -41,7 +41,7 @@ func TestClosedServiceRefuses(t *testing.T) {
 	if _, err := s.Verify(t.Context(), tokens.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
 		t.Errorf("a token verifies: %v", err)
 	}
-	if !s.Revoked(c.SessionID, c.Subject, c.IssuedAt) {
+	if !s.Revoked(c.SessionID, c.Subject, c.AuthEpoch) {
 		t.Error("a session counts as not revoked")
 	}
 }

@@ -34,6 +34,7 @@ type User struct {
 	EmailVerified bool
 	Image         *string
 	Role          Role
+	AuthEpoch     int32 // raised by whatever ends the tokens the user holds
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	DisabledAt    *time.Time

@@ -15,6 +15,7 @@ import (
 const (
 	revocationChannel = "mana_revocations"
 	keyChannel        = "mana_keys"
+	userChannel       = "mana_users"
 
 	listenPulse = 10 * time.Second
 	sweepEvery  = time.Minute
@@ -86,7 +87,7 @@ func (s *Service) listenOnce(ctx context.Context) error {
 		defer cancel()
 		_ = conn.Close(closeCtx)
 	}()
-	for _, channel := range []string{revocationChannel, keyChannel} {
+	for _, channel := range []string{revocationChannel, keyChannel, userChannel} {
 		if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 			return err
 		}
@@ -127,10 +128,14 @@ func (s *Service) receive(ctx context.Context, conn *pgx.Conn) error {
 }
 
 func (s *Service) notified(ctx context.Context, channel, payload string) {
-	if channel == keyChannel {
+	switch channel {
+	case keyChannel:
 		if err := s.loadKeys(ctx); err != nil {
 			s.log.Warn("reload signing keys", "error", err)
 		}
+		return
+	case userChannel:
+		s.forgetUser(payload)
 		return
 	}
 	var rev revocation

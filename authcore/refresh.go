@@ -96,7 +96,6 @@ func (s *Service) refresh(ctx context.Context, client Client, refreshToken strin
 	if !ok || !hmac.Equal(mac, s.cfg.Secrets.refreshMAC(familyID, generation)) {
 		return Tokens{}, "invalid", ErrInvalidRefreshToken
 	}
-	readAt := s.now()
 	r, err := dbscope.One[refreshRow](ctx, s.db, system(), refreshSQL, familyID, generation,
 		s.cfg.RefreshGrace.Seconds(), s.cfg.RefreshTokenTTL.Seconds(), s.cfg.SessionMaxAge.Seconds(),
 		client.ip(), client.agent())
@@ -118,7 +117,7 @@ func (s *Service) refresh(ctx context.Context, client Client, refreshToken strin
 		return Tokens{}, "invalid", ErrInvalidRefreshToken
 	}
 	u := r.user()
-	access, err := s.accessToken(subjectOf(u, r.ID, r.ActiveOrganizationID), readAt)
+	access, err := s.accessToken(subjectOf(u, r.ID, r.ActiveOrganizationID))
 	return Tokens{
 		User: u, AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, SessionID: r.ID,
 		RefreshToken: s.cfg.Secrets.refreshToken(familyID, r.Counter),

@@ -3,6 +3,7 @@ package authcore
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,11 +25,12 @@ const (
 )
 
 // revocation is one row of auth.revocations. Without SessionID it cuts off
-// the whole user.
+// the whole user: Epoch is the lowest that is still taken of them.
 type revocation struct {
 	ID        int64     `json:"id"`
 	UserID    string    `json:"userId"`
 	SessionID *string   `json:"sessionId"`
+	Epoch     *int32    `json:"epoch"`
 	Reason    string    `json:"reason"`
 	CreatedAt time.Time `json:"-"`
 	At        int64     `json:"at" db:"-"` // CreatedAt in Unix milliseconds, on the wire
@@ -41,28 +43,28 @@ type revocations struct {
 	mu       sync.RWMutex
 	sessions map[string]time.Time // when it was heard of, by this edge's clock
 	users    map[string]userCut
-	deaf     bool // nothing new arrives any more
+	changed  map[string]time.Time // users who read otherwise since, by this edge's clock
+	deaf     bool                 // nothing new arrives any more
 }
 
-// userCut refuses tokens issued up to At; Barred refuses later ones too.
+// userCut refuses what was issued in an epoch below Epoch.
 type userCut struct {
-	At     time.Time
-	Barred bool
-	Heard  time.Time // by this edge's clock
+	Epoch int32
+	Heard time.Time // by this edge's clock
 }
 
 func newRevocations() *revocations {
-	return &revocations{sessions: make(map[string]time.Time), users: make(map[string]userCut)}
+	return &revocations{
+		sessions: make(map[string]time.Time), users: make(map[string]userCut), changed: make(map[string]time.Time),
+	}
 }
 
-// add takes a revocation in, heard of now, and tells whether it was news. The
-// same one may come by NOTIFY and by reading the table, so times count in
-// milliseconds, which both carry.
+// add takes a revocation in, heard of now, and reports whether it was news.
+// Cut-offs of a user may arrive in any order: the highest epoch stands.
 func (r *revocations) add(rev revocation, now time.Time) bool {
-	rev.CreatedAt = rev.CreatedAt.Truncate(time.Millisecond)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	defer func() { r.count.Store(int64(len(r.sessions) + len(r.users))) }()
+	defer r.recount()
 	if rev.SessionID != nil {
 		_, known := r.sessions[*rev.SessionID]
 		if !known {
@@ -70,29 +72,50 @@ func (r *revocations) add(rev revocation, now time.Time) bool {
 		}
 		return !known
 	}
-	old, known := r.users[rev.UserID]
-	if known && !old.At.Before(rev.CreatedAt) {
+	if rev.Epoch == nil {
 		return false
 	}
-	r.users[rev.UserID] = userCut{
-		At:     rev.CreatedAt,
-		Barred: rev.Reason == reasonDisabled || rev.Reason == reasonDeleted,
-		Heard:  now,
+	old, known := r.users[rev.UserID]
+	if known && old.Epoch >= *rev.Epoch {
+		return false
 	}
+	r.users[rev.UserID] = userCut{Epoch: *rev.Epoch, Heard: now}
 	return true
+}
+
+// change notes that the user's account reads otherwise now. Their tokens are
+// good still.
+func (r *revocations) change(userID string, now time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer r.recount()
+	r.changed[userID] = now
+}
+
+// recount is for callers that hold the lock.
+func (r *revocations) recount() {
+	n := len(r.sessions) + len(r.users) + len(r.changed)
+	if r.deaf {
+		n++
+	}
+	r.count.Store(int64(n))
 }
 
 func (r *revocations) none() bool { return r.count.Load() == 0 }
 
-// refuses tells whether something issued at the time for the session and user
-// is cut off. A token's iat has whole seconds, so the second of the cut
-// counts as before it.
-func (r *revocations) refuses(sessionID, userID string, issuedAt time.Time) bool {
+// refuses reports whether something issued for the session, and for the user
+// in the epoch, is cut off. No clock is asked.
+func (r *revocations) refuses(sessionID, userID string, epoch int32) bool {
 	if r.none() {
 		return false
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	return r.cut(sessionID, userID, epoch)
+}
+
+// cut is refuses for callers that hold the lock.
+func (r *revocations) cut(sessionID, userID string, epoch int32) bool {
 	if r.deaf {
 		return true
 	}
@@ -100,42 +123,19 @@ func (r *revocations) refuses(sessionID, userID string, issuedAt time.Time) bool
 		return true
 	}
 	cut, ok := r.users[userID]
-	return ok && (cut.Barred || issuedAt.Unix() <= cut.At.Unix())
+	return ok && epoch < cut.Epoch
 }
 
-// overtakes tells whether a cut-off was heard of after what is known of the
-// session and user was read, so that it may not be true any more. Both times
-// are by this edge's clock: that of the database may differ.
-func (r *revocations) overtakes(sessionID, userID string, readAt time.Time) bool {
+// overtakes reports whether what was read of the session and user, in the epoch
+// and at the time by this edge's clock, may not be true any more.
+func (r *revocations) overtakes(sessionID, userID string, epoch int32, readAt time.Time) bool {
 	if r.none() {
 		return false
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	if r.deaf {
-		return true
-	}
-	if _, cut := r.sessions[sessionID]; cut {
-		return true
-	}
-	cut, ok := r.users[userID]
-	return ok && (cut.Barred || cut.Heard.After(readAt))
-}
-
-// issueTime is the time that a new token of the user bears, at the earliest
-// the second after his last cut-off. If he was read before that was heard of,
-// it is the cut-off itself: the token says what is over, and nobody takes it.
-func (r *revocations) issueTime(userID string, readAt, now time.Time) time.Time {
-	r.mu.RLock()
-	cut, ok := r.users[userID]
-	r.mu.RUnlock()
-	switch {
-	case ok && cut.Heard.After(readAt):
-		return cut.At
-	case ok && now.Unix() <= cut.At.Unix():
-		return time.Unix(cut.At.Unix()+1, 0)
-	}
-	return now
+	changed, ok := r.changed[userID]
+	return r.cut(sessionID, userID, epoch) || ok && !readAt.After(changed)
 }
 
 // close refuses everything from now on: whether it is cut off would not be
@@ -144,7 +144,7 @@ func (r *revocations) close() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.deaf = true
-	r.count.Store(1)
+	r.recount()
 }
 
 // forget drops what was heard of before, on which no living token or cache
@@ -153,25 +153,17 @@ func (r *revocations) close() {
 func (r *revocations) forget(before time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for id, heard := range r.sessions {
-		if heard.Before(before) {
-			delete(r.sessions, id)
-		}
-	}
-	for id, cut := range r.users {
-		if cut.Heard.Before(before) {
-			delete(r.users, id)
-		}
-	}
-	if !r.deaf {
-		r.count.Store(int64(len(r.sessions) + len(r.users)))
-	}
+	maps.DeleteFunc(r.sessions, func(_ string, heard time.Time) bool { return heard.Before(before) })
+	maps.DeleteFunc(r.users, func(_ string, cut userCut) bool { return cut.Heard.Before(before) })
+	maps.DeleteFunc(r.changed, func(_ string, heard time.Time) bool { return heard.Before(before) })
+	r.recount()
 }
 
-// Revoked tells whether a token or cookie entry of this session and user,
-// issued at that time, has been cut off. It asks memory only.
-func (s *Service) Revoked(sessionID, userID string, issuedAt time.Time) bool {
-	return s.revoked.refuses(sessionID, userID, issuedAt)
+// Revoked reports whether a token or cookie entry of this session and user,
+// issued in that epoch of theirs ([Claims].AuthEpoch), has been cut off. It
+// asks memory only.
+func (s *Service) Revoked(sessionID, userID string, epoch int32) bool {
+	return s.revoked.refuses(sessionID, userID, epoch)
 }
 
 // longestAccessToken is the greatest Config.AccessTokenTTL.
@@ -179,9 +171,9 @@ const longestAccessToken = 24 * time.Hour
 
 // memorySpan is how far back revocations are kept in memory: every access
 // token issued before is expired by then, whatever the lifetime was then and
-// is on other edges, and every session cached before is forgotten, with slack
-// for clocks.
-const memorySpan = longestAccessToken + 5*time.Minute
+// is on other edges, and every session cached before is forgotten. It allows
+// for edges whose clocks are a day ahead.
+const memorySpan = 2 * longestAccessToken
 
 // apply honours a revocation on this edge: from now on nothing of it passes,
 // and its open streams end.
@@ -223,7 +215,7 @@ func (s *Service) publish(revs []revocation) {
 	}
 }
 
-const revocationColumns = `id, user_id, session_id, reason, created_at`
+const revocationColumns = `id, user_id, session_id, epoch, reason, created_at`
 
 // readOverlap is by how much a reading of the revocations reaches back before
 // the newest one known. What was revoked then has committed since: no

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -23,12 +22,11 @@ type credential struct {
 // family. It fails with [ErrInvalidCredentials], for unknown and disabled
 // accounts too and in the same time, with [*LockedError], or with [ErrBusy].
 func (s *Service) SignIn(ctx context.Context, client Client, email, password string) (Tokens, error) {
-	readAt := s.now()
 	cred, err := s.authenticate(ctx, client, email, password)
 	if err != nil {
 		return Tokens{}, err
 	}
-	return s.startFamily(ctx, client, cred.User, readAt, newSession{PasswordHash: &cred.Password, Event: "login_success"})
+	return s.startFamily(ctx, client, cred.User, newSession{PasswordHash: &cred.Password, Event: "login_success"})
 }
 
 // SignInBrowser verifies a password and begins a browser session, whose token
@@ -63,7 +61,7 @@ func (s *Service) Exchange(ctx context.Context, client Client, cookieHeaders []s
 		return Tokens{}, err
 	}
 	parent := browser.Session()
-	tokens, err := s.startFamily(ctx, client, browser.User(), browser.entry.readTime(), newSession{
+	tokens, err := s.startFamily(ctx, client, browser.User(), newSession{
 		ParentID: &parent.ID, Organization: parent.ActiveOrganizationID, Event: "session_exchanged",
 	})
 	if errors.Is(err, ErrInvalidCredentials) {
@@ -72,15 +70,15 @@ func (s *Service) Exchange(ctx context.Context, client Client, cookieHeaders []s
 	return tokens, err
 }
 
-// startFamily begins an app session of a user who was read at a time before.
-func (s *Service) startFamily(ctx context.Context, client Client, u User, readAt time.Time, n newSession) (Tokens, error) {
+// startFamily begins an app session of a user who was read before.
+func (s *Service) startFamily(ctx context.Context, client Client, u User, n newSession) (Tokens, error) {
 	n.UserID, n.Kind, n.Persistent = u.ID, AppSession, true
 	n.TTL, n.FamilyID = s.cfg.RefreshTokenTTL, newID()
 	ses, err := s.createSession(ctx, client, n)
 	if err != nil {
 		return Tokens{}, err
 	}
-	access, err := s.accessToken(subjectOf(u, ses.ID, ses.ActiveOrganizationID), readAt)
+	access, err := s.accessToken(subjectOf(u, ses.ID, ses.ActiveOrganizationID))
 	return Tokens{
 		User: u, AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, SessionID: ses.ID,
 		RefreshToken: s.cfg.Secrets.refreshToken(n.FamilyID, 0),

@@ -32,6 +32,12 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		}
 	}
 	c.Role = Role(role)
+	if c.EmailVerified, err = o.boolean("email_verified"); err != nil {
+		return Claims{}, ErrInvalidToken
+	}
+	if c.AuthEpoch, err = o.integer("auth_epoch"); err != nil {
+		return Claims{}, ErrInvalidToken
+	}
 	for _, claim := range []struct {
 		name string
 		into *time.Time
@@ -66,6 +72,8 @@ func (c Claims) check(issuer string, now time.Time) error {
 		return &ClaimError{Claim: "nbf"}
 	case !now.Before(c.Expires):
 		return ErrTokenExpired
+	case c.Expires.After(now.Add(longestAccessToken + leeway)):
+		return &ClaimError{Claim: "exp"}
 	}
 	return nil
 }

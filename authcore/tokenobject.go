@@ -140,6 +140,31 @@ func (o object) texts(name string) ([]string, error) {
 	return list, nil
 }
 
+// boolean is false where there is none; null is none of both.
+func (o object) boolean(name string) (bool, error) {
+	value, ok := o.lookup(name)
+	switch {
+	case !ok, string(value) == "false":
+		return false, nil
+	case string(value) == "true":
+		return true, nil
+	}
+	return false, errNotStrict
+}
+
+// integer reads a whole number of 31 bits, zero where there is none.
+func (o object) integer(name string) (int32, error) {
+	value, ok := o.lookup(name)
+	if !ok {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(string(value), 10, 31)
+	if err != nil {
+		return 0, errNotStrict
+	}
+	return int32(n), nil
+}
+
 // lastSecond is the end of the year 9999.
 const lastSecond = 253402300799
 

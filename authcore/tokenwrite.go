@@ -63,8 +63,10 @@ func appendHeader(doc []byte, kid string) []byte {
 func appendPayload(doc []byte, c Claims) []byte {
 	doc = appendText(append(doc, `{"sub":`...), c.Subject)
 	doc = appendText(append(doc, `,"email":`...), c.Email)
+	doc = strconv.AppendBool(append(doc, `,"email_verified":`...), c.EmailVerified)
 	doc = appendText(append(doc, `,"role":`...), string(c.Role))
 	doc = appendText(append(doc, `,"sid":`...), c.SessionID)
+	doc = strconv.AppendInt(append(doc, `,"auth_epoch":`...), int64(c.AuthEpoch), 10)
 	doc = appendText(append(doc, `,"iss":`...), c.Issuer)
 	doc = appendText(append(doc, `,"aud":`...), c.Audience)
 	doc = appendDate(append(doc, `,"exp":`...), c.Expires)

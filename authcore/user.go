@@ -12,7 +12,7 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
-const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::text AS role,
+const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::text AS role, u.auth_epoch,
 	u.created_at, u.updated_at, u.disabled_at, u.deleted_at`
 
 // usable is the condition under which an account may sign in and refresh.

@@ -30,7 +30,7 @@ func (s *Service) Verify(ctx context.Context, token string) (Claims, error) {
 		known = &claims
 		s.tokens.put(id, known, claims.Expires, now)
 	}
-	if s.revoked.refuses(known.SessionID, known.Subject, known.IssuedAt) {
+	if s.revoked.refuses(known.SessionID, known.Subject, known.AuthEpoch) {
 		return Claims{}, errTokenRevoked
 	}
 	return *known, nil
@@ -40,11 +40,13 @@ func (s *Service) Verify(ctx context.Context, token string) (Claims, error) {
 type subject struct {
 	userID, sessionID     string
 	role                  Role
+	epoch                 int32
 	email, organizationID string
+	verified              bool
 }
 
 func subjectOf(u User, sessionID string, organizationID *string) subject {
-	who := subject{userID: u.ID, sessionID: sessionID, role: u.Role, email: u.Email}
+	who := subject{userID: u.ID, sessionID: sessionID, role: u.Role, epoch: u.AuthEpoch, email: u.Email, verified: u.EmailVerified}
 	if organizationID != nil {
 		who.organizationID = *organizationID
 	}
@@ -54,17 +56,17 @@ func subjectOf(u User, sessionID string, organizationID *string) subject {
 // claims are those of a token that this service makes.
 func (s *Service) claims(who subject, id string, issued, expires time.Time) Claims {
 	return Claims{
-		Subject: who.userID, Email: who.email, Role: who.role, SessionID: who.sessionID,
+		Subject: who.userID, Email: who.email, EmailVerified: who.verified,
+		Role: who.role, AuthEpoch: who.epoch, SessionID: who.sessionID,
 		OrganizationID: who.organizationID, Issuer: s.cfg.BaseURL, Audience: s.cfg.Audience,
 		ID: id, IssuedAt: issued, Expires: expires,
 	}
 }
 
-// newClaims are those of a token made now, for a subject read at a time before.
-func (s *Service) newClaims(who subject, readAt time.Time) Claims {
+// newClaims are those of a token made now.
+func (s *Service) newClaims(who subject) Claims {
 	now := s.now()
-	return s.claims(who, newID(), s.revoked.issueTime(who.userID, readAt, now).Truncate(time.Second),
-		now.Add(s.cfg.AccessTokenTTL).Truncate(time.Second))
+	return s.claims(who, newID(), now.Truncate(time.Second), now.Add(s.cfg.AccessTokenTTL).Truncate(time.Second))
 }
 
 // signer is the key that signs now.
@@ -76,12 +78,12 @@ func (s *Service) signer() (key, error) {
 	return k, nil
 }
 
-// accessToken signs a token for the user in the session, who was read at a
-// time before.
-func (s *Service) accessToken(who subject, readAt time.Time) (string, error) {
+// accessToken signs a token for the user in the session. If the user's epoch
+// has been raised since they were read, nobody takes it.
+func (s *Service) accessToken(who subject) (string, error) {
 	k, err := s.signer()
 	if err != nil {
 		return "", err
 	}
-	return signToken(k, s.newClaims(who, readAt))
+	return signToken(k, s.newClaims(who))
 }

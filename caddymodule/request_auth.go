@@ -54,7 +54,7 @@ func (a *requestAuth) open(ctx context.Context, auth *authcore.Service, c *authc
 	a.Context, a.cancel = context.WithCancelCause(ctx)
 	a.watch = authcore.Watch{SessionID: c.SessionID, UserID: c.Subject, Revoked: a.revoke}
 	auth.Watch(&a.watch)
-	return !auth.Revoked(c.SessionID, c.Subject, c.IssuedAt)
+	return !auth.Revoked(c.SessionID, c.Subject, c.AuthEpoch)
 }
 
 func (a *requestAuth) revoke() {

@@ -150,7 +150,7 @@ func TestValidate(t *testing.T) {
 	access, _ := s.login("ada@example.test")
 	got := s.send("POST", "/api/v1/auth/validate", map[string]any{"token": access, "other": 1}).status(200).object()
 	payload, _ := got["payload"].(map[string]any)
-	for _, claim := range []string{"sub", "email", "role", "sid", "iss", "aud", "exp", "iat", "jti"} {
+	for _, claim := range []string{"sub", "email", "email_verified", "role", "sid", "iss", "aud", "exp", "iat", "jti", "auth_epoch"} {
 		if payload[claim] == nil || payload[claim] == "" {
 			t.Errorf("payload has no %s: %v", claim, payload)
 		}

@@ -49,7 +49,9 @@ type validateResponse struct {
 type claimsPayload struct {
 	Subject        string        `json:"sub"`
 	Email          string        `json:"email"`
+	EmailVerified  bool          `json:"email_verified"`
 	Role           authcore.Role `json:"role"`
+	AuthEpoch      int32         `json:"auth_epoch"`
 	SessionID      string        `json:"sid"`
 	OrganizationID string        `json:"org,omitempty"`
 	Issuer         string        `json:"iss"`
@@ -73,7 +75,8 @@ func validate(ctx context.Context, c *call, req validateRequest) (validateRespon
 		return validateResponse{}, err
 	}
 	payload := &claimsPayload{
-		Subject: claims.Subject, Email: claims.Email, Role: claims.Role,
+		Subject: claims.Subject, Email: claims.Email, EmailVerified: claims.EmailVerified,
+		Role: claims.Role, AuthEpoch: claims.AuthEpoch,
 		SessionID: claims.SessionID, OrganizationID: claims.OrganizationID,
 		Issuer: claims.Issuer, Audience: claims.Audience,
 		Expires: claims.Expires.Unix(), ID: claims.ID,
