@@ -10,8 +10,6 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/argon2"
-
-	"mana.how/edge/internal/argonpool"
 )
 
 // Bounds on the cost of a stored hash.
@@ -49,7 +47,7 @@ func newArgonHash(cost argonCost, password string) argonHash {
 }
 
 func (c argonCost) key(password string, salt []byte, size int) []byte {
-	return argonpool.IDKey([]byte(password), salt, c.time, c.memoryKiB, c.lanes, uint32(size))
+	return argon2.IDKey([]byte(password), salt, c.time, c.memoryKiB, c.lanes, uint32(size))
 }
 
 func (h argonHash) matches(password string) (bool, error) {

@@ -62,7 +62,6 @@ func newRuntime(ctx context.Context, s Settings, log *slog.Logger) (_ *Runtime, 
 		}
 	}()
 
-	rt.onClose(heap.keep())
 	dsn, secrets, err := rt.openDatabase(ctx, s, log)
 	if err != nil {
 		return nil, err
