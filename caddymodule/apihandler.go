@@ -14,6 +14,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/request"
 )
 
@@ -137,6 +138,9 @@ func moduleVersion() string {
 
 // ServeHTTP answers the request. It calls no next handler.
 func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
+	if err := guard.Check(r); err != nil {
+		return refuseUnfit(w, r, err)
+	}
 	defer h.app.enter()()
 	// A gate before us on the same site has taken the edge's cookies away.
 	if own := request.Cookies(r); len(own) > 0 {

@@ -15,6 +15,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/request"
 )
 
@@ -133,6 +134,9 @@ func (g *Gate) Validate() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if err := guard.Check(r); err != nil {
+		return refuseUnfit(w, r, err)
+	}
 	stripIdentity(r)
 	w.Header()["Vary"] = append(w.Header()["Vary"], "Authorization, Cookie")
 	r, cookies := behindAnotherGate(r)

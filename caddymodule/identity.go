@@ -4,6 +4,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"mana.how/edge/caddymodule/guard"
 )
 
 // identityPrefix is what every identity header starts with once its letters
@@ -38,9 +40,7 @@ func fold(c byte) byte {
 // stripIdentity removes every alias of an identity header from the request:
 // from its header, from its trailer, now and when the body has been read, and
 // from the names that Connection declares hop-by-hop (RFC 9110, section
-// 7.6.1), by which a client could make a proxy drop what the gate wrote. And
-// it keeps the upstream from being asked to speak another protocol that can
-// carry identity headers.
+// 7.6.1), by which a client could make a proxy drop what the gate wrote.
 func stripIdentity(r *http.Request) {
 	for name := range r.Header {
 		if namesIdentity(name) {
@@ -50,7 +50,6 @@ func stripIdentity(r *http.Request) {
 	if values, ok := r.Header["Connection"]; ok {
 		stripConnection(r.Header, values)
 	}
-	stripUpgrade(r.Header)
 	if len(r.Trailer) > 0 {
 		stripTrailer(r.Trailer)
 		if r.Body != nil {
@@ -59,20 +58,9 @@ func stripIdentity(r *http.Request) {
 	}
 }
 
-// stripUpgrade leaves no upgrade but one to a WebSocket. Whoever switches an
-// upstream to HTTP/2 in clear or to TLS talks to it through the connection as
-// he likes, past every gate. A server may ignore an upgrade (RFC 9110, section
-// 7.8), so the request goes on without.
-func stripUpgrade(h http.Header) {
-	if values, ok := h["Upgrade"]; ok && (len(values) != 1 || !strings.EqualFold(values[0], "websocket")) {
-		delete(h, "Upgrade")
-		delete(h, "Http2-Settings")
-	}
-}
-
 func stripTrailer(trailer http.Header) {
 	for name := range trailer {
-		if namesTrusted(name) {
+		if namesTrusted(name) || !guard.MayTrail(name) {
 			delete(trailer, name)
 		}
 	}

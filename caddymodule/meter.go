@@ -17,6 +17,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 )
@@ -185,6 +186,9 @@ func (m *Meter) Validate() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if err := guard.Check(r); err != nil {
+		return refuseUnfit(w, r, err)
+	}
 	preflight := request.IsPreflight(r)
 	switch {
 	case m.Shadow && preflight:

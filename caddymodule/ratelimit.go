@@ -19,6 +19,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/request"
 )
 
@@ -158,6 +159,9 @@ func (l *RateLimit) Validate() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if err := guard.Check(r); err != nil {
+		return refuseUnfit(w, r, err)
+	}
 	count, err := l.count(w, r)
 	if err != nil {
 		if r.Context().Err() == nil {
