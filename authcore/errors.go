@@ -37,10 +37,11 @@ var (
 )
 
 var (
-	errSignature    = &tokenError{"signature verification failed"}
-	errMalformed    = &tokenError{"Invalid Compact JWS"}
+	// Guards forward these texts to browsers, which refresh on "invalid token".
+	errSignature    = &tokenError{"Invalid token: signature verification failed"}
+	errMalformed    = &tokenError{"Invalid token: Invalid Compact JWS"}
 	errTokenRevoked = &tokenError{"Invalid token: session revoked"}
-	errAlgorithm    = &tokenError{`"alg" (Algorithm) Header Parameter value not allowed`}
+	errAlgorithm    = &tokenError{`Invalid token: "alg" (Algorithm) Header Parameter value not allowed`}
 	// errUnknownKey says "invalid token" so that clients refresh: the key of a
 	// token is gone only after the token expired.
 	errUnknownKey = &tokenError{"Invalid token: no applicable key found in the JSON Web Key Set"}

@@ -83,7 +83,7 @@ type api struct {
 }
 
 // New builds the handler of the whole route table. It answers every path; one
-// that is not in the table is a 404.
+// that is not in the table is a 404, a method that its path lacks a 405.
 func New(cfg Config, deps Deps) (http.Handler, error) {
 	if cfg.BaseURL == nil || deps.Auth == nil || deps.Credits == nil || deps.SameSite == nil || deps.ClientIP == nil {
 		return nil, errors.New("api: BaseURL, Auth, Credits, SameSite and ClientIP are required")
@@ -133,7 +133,11 @@ func (a *api) serve(w http.ResponseWriter, r *http.Request, rt *route, params []
 		}
 	}
 	if rt == nil {
-		a.refuse(w, r, nil, notInTable(r))
+		methods := a.router.methods(r.URL.EscapedPath())
+		if len(methods) > 0 {
+			w.Header().Set("Allow", allowed(methods))
+		}
+		a.refuse(w, r, nil, notInTable(r, methods))
 		return
 	}
 	c := &call{api: a, route: rt, r: r, header: w.Header(), params: params}

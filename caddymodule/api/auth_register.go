@@ -21,9 +21,10 @@ type registerResponse struct {
 }
 
 type registeredUser struct {
-	ID    string `json:"id"`
-	Email string `json:"email"`
-	Name  string `json:"name"`
+	ID            string `json:"id"`
+	Email         string `json:"email"`
+	Name          string `json:"name"`
+	EmailVerified bool   `json:"emailVerified"`
 }
 
 func register(ctx context.Context, c *call, req registerRequest) (registerResponse, error) {
@@ -34,7 +35,7 @@ func register(ctx context.Context, c *call, req registerRequest) (registerRespon
 	if err != nil {
 		return registerResponse{}, err
 	}
-	return registerResponse{registeredUser{ID: u.ID, Email: u.Email, Name: u.Name}}, nil
+	return registerResponse{registeredUser{ID: u.ID, Email: u.Email, Name: u.Name, EmailVerified: u.EmailVerified}}, nil
 }
 
 // newPassword words the refusal of a password that came in the named field.

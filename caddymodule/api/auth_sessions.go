@@ -76,18 +76,14 @@ type deviceSession struct {
 	Current        bool                 `json:"current"`
 }
 
-type sessionsResponse struct {
-	Sessions []deviceSession `json:"sessions"`
-}
-
-func sessions(ctx context.Context, c *call, _ none) (sessionsResponse, error) {
+func sessions(ctx context.Context, c *call, _ none) ([]deviceSession, error) {
 	list, err := c.auth.Sessions(ctx, c.Caller)
 	if err != nil {
-		return sessionsResponse{}, err
+		return nil, err
 	}
-	out := sessionsResponse{Sessions: make([]deviceSession, len(list))}
+	out := make([]deviceSession, len(list))
 	for i, s := range list {
-		out.Sessions[i] = deviceSession{
+		out[i] = deviceSession{
 			ID: s.ID, Kind: s.Kind, DeviceID: s.DeviceID, DeviceName: s.DeviceName,
 			IPAddress: s.IPAddress, UserAgent: s.UserAgent,
 			CreatedAt: instant(s.CreatedAt), LastActivityAt: instant(s.LastActivityAt), ExpiresAt: instant(s.ExpiresAt),

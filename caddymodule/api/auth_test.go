@@ -20,7 +20,7 @@ func TestRegisterLoginAndProfile(t *testing.T) {
 	}).status(201).object()
 	user, _ := got["user"].(map[string]any)
 	id, _ := user["id"].(string)
-	if diff := cmp.Diff(map[string]any{"id": id, "email": "ada@example.test", "name": ""}, user); diff != "" || id == "" || len(got) != 1 {
+	if diff := cmp.Diff(map[string]any{"id": id, "email": "ada@example.test", "name": "", "emailVerified": false}, user); diff != "" || id == "" || len(got) != 1 {
 		t.Errorf("registered (-want +got):\n%s%v", diff, got)
 	}
 	s.send("POST", "/api/v1/auth/register", map[string]any{"email": "ADA@example.test", "password": password}).
@@ -169,7 +169,7 @@ func TestValidate(t *testing.T) {
 		{"number", `{"token":{}}`, "No token provided"},
 		{"null", `{"token":null}`, "No token provided"},
 		{"too large", `{"token":"` + strings.Repeat("a", 200<<10) + `"}`, "No token provided"},
-		{"nonsense", `{"token":"a.b"}`, "Invalid Compact JWS"},
+		{"nonsense", `{"token":"a.b"}`, "Invalid token: Invalid Compact JWS"},
 	} {
 		got := s.send("POST", "/api/v1/auth/validate", tt.content).status(200).object()
 		if diff := cmp.Diff(map[string]any{"valid": false, "error": tt.error}, got); diff != "" {
@@ -286,11 +286,10 @@ func TestSessions(t *testing.T) {
 	eve, _ := s.login("eve@example.test")
 	list := func(token string) (sessions []map[string]any) {
 		t.Helper()
-		var v struct{ Sessions []map[string]any }
-		if err := json.Unmarshal([]byte(s.send("GET", "/api/v1/auth/sessions", nil, bearer(token)).status(200).body), &v); err != nil {
+		if err := json.Unmarshal([]byte(s.send("GET", "/api/v1/auth/sessions", nil, bearer(token)).status(200).body), &sessions); err != nil {
 			t.Fatal(err)
 		}
-		return v.Sessions
+		return sessions
 	}
 	all := list(mine)
 	if len(all) != 3 {

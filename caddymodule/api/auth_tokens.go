@@ -20,11 +20,14 @@ func refresh(ctx context.Context, c *call, req refreshRequest) (tokenResponse, e
 	return tokensOf(tokens), nil
 }
 
+// errNoCookie refuses an exchange for nothing.
+var errNoCookie = &problem{status: 401, code: "NO_SESSION_COOKIE", text: "No session cookie found"}
+
 // exchange gives an app tokens of its own for the SSO cookie. Any
 // Authorization header is ignored: clients attach stale ones.
 func exchange(ctx context.Context, c *call, _ none) (tokenResponse, error) {
 	if len(c.cookies()) == 0 {
-		return tokenResponse{}, &problem{status: 401, code: "NO_SESSION_COOKIE", text: "No session cookie found"}
+		return tokenResponse{}, errNoCookie
 	}
 	if c.api.SameSite(c.r) != nil {
 		return tokenResponse{}, errCSRF

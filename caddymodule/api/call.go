@@ -130,7 +130,7 @@ func (c *call) fill(p *plan, into reflect.Value) error {
 	if p.readsQuery {
 		query, err := parseForm(c.r.URL.RawQuery)
 		if err != nil {
-			return &problem{status: 400, code: "MALFORMED_QUERY", text: "Malformed query"}
+			return malformedQuery
 		}
 		r.query = query
 	}

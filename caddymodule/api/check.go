@@ -31,12 +31,21 @@ func (c check) of(field string) string {
 	return field + " " + c.message
 }
 
+// What the schema says of a form, for clients that check before they send. Where
+// a pattern cannot say all, it lets pass what the rule then refuses.
+const (
+	emailPattern   = `^[^\s@"(),:;<>\[\]\\.]+(\.[^\s@"(),:;<>\[\]\\.]+)*@([\p{L}\p{N}\p{M}]([\p{L}\p{N}\p{M}-]*[\p{L}\p{N}\p{M}])?\.)+[\p{L}\p{N}\p{M}-]*\p{L}[\p{L}\p{N}\p{M}-]*$`
+	urlPattern     = `^([hH][tT][tT][pP][sS]?://|[fF][tT][pP]://)?[^\s@<>"\\/?#]+([/?#][^\s<>"\\]*)?$`
+	webURLPattern  = `^([hH][tT][tT][pP][sS]?://|[fF][tT][pP]://)?(\[[0-9a-fA-F:.]+\]|[^\s@<>"\\/?#:]+\.[^\s@<>"\\/?#:]+)(:[0-9]*)?([/?#][^\s<>"\\]*)?$`
+	isoDatePattern = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.,][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?$`
+)
+
 var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$`)
 
 // checkNamed finds a rule of the tag's vocabulary. The texts are those of
 // class-validator, which clients show.
 //
-//	of text     string email url weburl uuid isodate min=n max=n upto=n notempty oneof=a|b
+//	of text     string email url weburl uuid isodate date key min=n max=n upto=n notempty oneof=a|b
 //	of numbers  number integer positive least=n most=n mincredits=n maxcredits=n
 //
 // upto is max, and notempty is min=1, but neither minds what is no text.
@@ -54,16 +63,22 @@ func checkNamed(tag string) check {
 	case "string":
 		return check{name: name, message: "must be a string"}
 	case "email":
-		return check{name: name, message: "must be an email", text: isEmail, schema: object{"format": "email"}}
+		return check{name: name, message: "must be an email", text: isEmail,
+			schema: object{"format": "email", "maxLength": 254, "pattern": emailPattern}}
 	case "url": // of a site, which may be a host without a dot
-		return check{name: name, message: "must be a URL address", text: func(s string) bool { return isURL(s, false) }}
+		return check{name: name, message: "must be a URL address", text: func(s string) bool { return isURL(s, false) }, schema: object{"pattern": urlPattern}}
 	case "weburl":
-		return check{name: name, message: "must be a URL address", text: func(s string) bool { return isURL(s, true) }}
+		return check{name: name, message: "must be a URL address", text: func(s string) bool { return isURL(s, true) }, schema: object{"pattern": webURLPattern}}
 	case "uuid":
-		return check{name: name, message: "must be a UUID", text: uuidForm.MatchString, schema: object{"format": "uuid"}}
+		return check{name: name, message: "must be a UUID", text: uuidForm.MatchString,
+			schema: object{"format": "uuid", "pattern": uuidForm.String()}}
+	case "key": // whose texts are idempotencyKey's
+		return check{name: name, message: "must be a string", schema: object{"minLength": 1, "maxLength": maxKey}}
+	case "date": // whose text is its handler's
+		return check{name: name, message: "must be a string", schema: object{"description": "A date of ISO 8601, or as JavaScript prints one."}}
 	case "isodate":
 		return check{name: name, message: "must be a valid ISO 8601 date string",
-			text: func(s string) bool { _, ok := isoDate(s); return ok }}
+			text: func(s string) bool { _, ok := isoDate(s); return ok }, schema: object{"pattern": isoDatePattern}}
 	case "min":
 		return check{name: name, message: fmt.Sprintf("must be longer than or equal to %d characters", n),
 			text: func(s string) bool { return characters(s) >= n }, schema: object{"minLength": n}}

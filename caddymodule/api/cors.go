@@ -34,9 +34,15 @@ func (a *api) cors(w http.ResponseWriter, r *http.Request, unknownRoute bool) (a
 		return true
 	}
 	if methods := a.router.methods(r.URL.EscapedPath()); len(methods) > 0 {
-		h.Set("Allow", strings.Join(append(methods, http.MethodOptions), ", "))
+		h.Set("Allow", allowed(methods))
 		w.WriteHeader(http.StatusNoContent)
 		return true
 	}
 	return false
+}
+
+// allowed is the Allow header of a path with these methods (RFC 9110, section
+// 10.2.1): each path answers OPTIONS as well.
+func allowed(methods []string) string {
+	return strings.Join(append(methods, http.MethodOptions), ", ")
 }

@@ -14,12 +14,14 @@ import (
 func creditRoutes() []*route {
 	const v1 = "/api/v1/credits"
 	return []*route{
-		get(v1+"/balance", handle(balance), rule{summary: "The caller's balance", access: user}),
-		get(v1+"/balance/{userId}", handle(balanceOf), rule{summary: "A user's balance, for back ends", access: service}),
+		get(v1+"/balance", handle(balance), rule{summary: "The caller's balance", access: user, refusals: answersTo(creditcore.ErrAccountNotFound)}),
+		get(v1+"/balance/{userId}", handle(balanceOf), rule{summary: "A user's balance, for back ends", access: service,
+			refusals: answersTo(creditcore.ErrAccountNotFound)}),
 		post(v1+"/use", handle(use), rule{summary: "Charge credits",
 			status: http.StatusCreated, access: userOrService, charges: true}),
 		post(v1+"/refund", handle(refund), rule{summary: "Give back what was charged, for back ends",
-			status: http.StatusCreated, access: service}),
+			status: http.StatusCreated, access: service,
+			refusals: answersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount)}),
 		get(v1+"/transactions", handle(transactions), rule{summary: "The caller's ledger, newest first", access: user}),
 		get(v1+"/usage", handle(usage), rule{summary: "What the caller's credits went into", access: user}),
 	}

@@ -12,7 +12,7 @@ type useRequest struct {
 	Amount         creditcore.Amount `json:"amount" rule:"positive"`
 	AppID          string            `json:"appId" rule:"string,upto=255"`
 	Description    string            `json:"description" rule:"string,upto=1000"`
-	IdempotencyKey *string           `json:"idempotencyKey" rule:"optional,string"`
+	IdempotencyKey *string           `json:"idempotencyKey" rule:"optional,key"`
 	Metadata       json.RawMessage   `json:"metadata" rule:"optional,object"`
 }
 
@@ -80,7 +80,7 @@ type refundRequest struct {
 	AppID          string            `json:"appId" rule:"string,upto=255"`
 	Description    string            `json:"description" rule:"string,upto=1000"`
 	TransactionID  *string           `json:"transactionId" rule:"optional,string,notempty"`
-	IdempotencyKey *string           `json:"idempotencyKey" rule:"optional,string"`
+	IdempotencyKey *string           `json:"idempotencyKey" rule:"optional,key"`
 	Metadata       json.RawMessage   `json:"metadata" rule:"optional,object"`
 }
 

@@ -44,8 +44,8 @@ type fault struct {
 // match many of these texts: see section 14 of the wire contract.
 var faults = []fault{
 	{authcore.ErrInvalidCredentials, &problem{status: 401, code: "INVALID_CREDENTIALS", text: "Invalid email or password"}},
-	{authcore.ErrTokenExpired, &problem{status: 401, code: "TOKEN_EXPIRED", text: "Invalid token"}},
-	{authcore.ErrInvalidToken, &problem{status: 401, code: "INVALID_TOKEN", text: "Invalid token"}},
+	{authcore.ErrTokenExpired, errTokenExpired},
+	{authcore.ErrInvalidToken, errTokenInvalid},
 	{errNoToken, &problem{status: 401, code: "NO_TOKEN", text: "No token provided"}},
 	{authcore.ErrNoSession, &problem{status: 401, code: "NO_SESSION", text: "Invalid or expired session"}},
 	{authcore.ErrRefreshExpired, &problem{status: 401, code: "REFRESH_EXPIRED", text: "Refresh token expired"}},
@@ -70,12 +70,15 @@ var faults = []fault{
 }
 
 var (
-	errNoToken  = errors.New("no bearer token")
-	errNoKey    = &problem{status: 401, code: "NO_SERVICE_KEY", text: "No service key provided"}
-	errWrongKey = &problem{status: 401, code: "INVALID_SERVICE_KEY", text: "Invalid service key"}
-	errCSRF     = &problem{status: 403, code: "CROSS_SITE", text: "Cross-site request refused"}
-	errOrigin   = &problem{status: 403, code: "INVALID_ORIGIN", text: "Invalid origin"}
-	errNoOrigin = &problem{status: 403, code: "MISSING_OR_NULL_ORIGIN", text: "Missing or null Origin"}
+	errNoToken      = errors.New("no bearer token")
+	errTokenInvalid = &problem{status: 401, code: "INVALID_TOKEN", text: "Invalid token"}
+	errTokenExpired = &problem{status: 401, code: "TOKEN_EXPIRED", text: "Invalid token"}
+	malformedQuery  = &problem{status: 400, code: "MALFORMED_QUERY", text: "Malformed query"}
+	errNoKey        = &problem{status: 401, code: "NO_SERVICE_KEY", text: "No service key provided"}
+	errWrongKey     = &problem{status: 401, code: "INVALID_SERVICE_KEY", text: "Invalid service key"}
+	errCSRF         = &problem{status: 403, code: "CROSS_SITE", text: "Cross-site request refused"}
+	errOrigin       = &problem{status: 403, code: "INVALID_ORIGIN", text: "Invalid origin"}
+	errNoOrigin     = &problem{status: 403, code: "MISSING_OR_NULL_ORIGIN", text: "Missing or null Origin"}
 )
 
 const internalText = "Internal server error"
@@ -104,8 +107,14 @@ func invalid(faults []bodyFault) *problem {
 	return p
 }
 
-func notInTable(r *http.Request) *problem {
-	return &problem{status: 404, code: "NOT_FOUND", text: "Cannot " + printable(r.Method, 32) + " " + pathOf(r)}
+// notInTable refuses a path that no route has or, where others of its methods
+// do, the method (RFC 9110, section 15.5.6).
+func notInTable(r *http.Request, methods []string) *problem {
+	p := &problem{status: http.StatusNotFound, code: "NOT_FOUND", text: "Cannot " + printable(r.Method, 32) + " " + pathOf(r)}
+	if len(methods) > 0 {
+		p.status, p.code = http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED"
+	}
+	return p
 }
 
 // pathOf is the path that an error names: without the query, which may hold

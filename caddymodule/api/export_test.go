@@ -13,7 +13,8 @@ type Row struct {
 	Page, Native, Body bool
 	Core               bool
 	Service, Raw       bool
-	Query              bool
+	Query, Keyed       bool
+	Headers, Lenient   bool
 	Limit              int64
 }
 
@@ -25,6 +26,7 @@ func Table() []Row {
 			Method: rt.method, Path: rt.path, Bearer: rt.access == user, Strict: rt.body == strict,
 			Page: rt.shape == page, Native: rt.shape == native, Body: rt.readsBody(),
 			Core: rt.access != open, Service: rt.access == service || rt.access == userOrService, Raw: rt.body == raw,
+			Keyed: rt.keyed(), Headers: len(rt.headers) > 0, Lenient: rt.body == lenient && rt.shape == contract,
 			Query: rt.handler.plan.readsQuery, Limit: rt.limit.count,
 		})
 	}

@@ -19,14 +19,14 @@ func giftRoutes() []*route {
 			status: http.StatusCreated, access: user, charges: true, limit: perMinute(600), faults: giftFaults}),
 		get(v1+"/me/created", handle(createdGifts), rule{summary: "The caller's gifts, newest first", access: user}),
 		get(v1+"/me/received", handle(receivedGifts), rule{summary: "What the caller redeemed, newest first", access: user}),
-		get(v1+"/{code}", handle(giftInfo), rule{summary: "What a gift code holds",
+		get(v1+"/{gift}", handle(giftInfo), rule{summary: "What a gift code holds",
 			access: anyone, limit: perMinute(600), faults: giftFaults}),
-		post(v1+"/{code}/redeem", handle(redeemGift), rule{summary: "Redeem a gift code; a refusal is an answer, too",
+		post(v1+"/{gift}/redeem", handle(redeemGift), rule{summary: "Redeem a gift code; a refusal is an answer, too",
 			access: user, limit: perMinute(600), faults: giftFaults}),
-		del(v1+"/{id}", handle(cancelGift), rule{summary: "Cancel a gift and take back what nobody has claimed",
+		del(v1+"/{gift}", handle(cancelGift), rule{summary: "Cancel a gift and take back what nobody has claimed",
 			access: user, faults: giftFaults}),
-		get("/g/{code}", handle(giftPage), rule{summary: "Where the link of a gift leads",
-			access: cookie, shape: page, limit: perMinute(600)}),
+		get("/g/{gift}", handle(giftPage), rule{summary: "Where the link of a gift leads",
+			access: cookie, shape: page, limit: perMinute(600), faults: giftFaults[:1]}),
 	}
 }
 
@@ -49,9 +49,9 @@ type createGiftRequest struct {
 	RiddleQuestion *string           `json:"riddleQuestion" rule:"optional,max=200,string"`
 	RiddleAnswer   *string           `json:"riddleAnswer" rule:"optional,max=100,string"`
 	Message        *string           `json:"message" rule:"optional,max=500,string"`
-	ExpiresAt      *string           `json:"expiresAt" rule:"optional,string"`
+	ExpiresAt      *string           `json:"expiresAt" rule:"optional,date"`
 	SourceAppID    *string           `json:"sourceAppId" rule:"optional,max=255,string"`
-	IdempotencyKey *string           `json:"idempotencyKey" rule:"optional,string"`
+	IdempotencyKey *string           `json:"idempotencyKey" rule:"optional,key"`
 }
 
 type createGiftResponse struct {
@@ -105,7 +105,7 @@ func createGift(ctx context.Context, c *call, req createGiftRequest) (createGift
 }
 
 type cancelGiftRequest struct {
-	ID string `path:"id" rule:"string"`
+	ID string `path:"gift" rule:"string" doc:"The id of the gift, not its code."`
 }
 
 type cancelGiftResponse struct {

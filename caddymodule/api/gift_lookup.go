@@ -12,7 +12,7 @@ import (
 )
 
 type giftInfoRequest struct {
-	Code string `path:"code" rule:"string"`
+	Code string `path:"gift" rule:"string" doc:"The code of the gift."`
 }
 
 // giftInfoResponse leaves out what there is none of, and who sent a gift for a

@@ -17,10 +17,10 @@ const hashRetry = 2 * time.Second
 const matrixHeader = "X-Matrix-User-Id"
 
 type redeemRequest struct {
-	Code           string  `path:"code" rule:"string"`
+	Code           string  `path:"gift" rule:"string" doc:"The code of the gift."`
 	Answer         *string `json:"answer" rule:"optional,max=100,string"`
 	SourceAppID    *string `json:"sourceAppId" rule:"optional,max=255,string"`
-	IdempotencyKey *string `json:"idempotencyKey" rule:"optional,string"`
+	IdempotencyKey *string `json:"idempotencyKey" rule:"optional,key"`
 }
 
 // redeemResponse is a success with what came of it, or a refusal with why.

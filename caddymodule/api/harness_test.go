@@ -1,10 +1,10 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -81,7 +81,7 @@ func newShop(t testing.TB, sales billing.Config, change ...func(*api.Config, *ap
 		t.Fatal(err)
 	}
 	s := &site{TB: t, auth: auth, Credits: credits, db: db, log: new(strings.Builder)}
-	cfg, deps := settings(t, auth, &s.Credits)
+	cfg, deps := settings(auth, &s.Credits)
 	deps.Database = auth.Ready
 	deps.Logger = slog.New(slog.NewTextHandler(s.log, nil))
 	for _, f := range change {
@@ -93,15 +93,25 @@ func newShop(t testing.TB, sales billing.Config, change ...func(*api.Config, *ap
 	return s
 }
 
-func settings(t testing.TB, auth *authcore.Service, credits *api.Credits) (api.Config, api.Deps) {
-	t.Helper()
+// documentOf is the OpenAPI document of an API.
+func documentOf(cfg api.Config, deps api.Deps) ([]byte, error) {
+	h, err := api.New(cfg, deps)
+	if err != nil {
+		return nil, err
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/api/v1/openapi.json", nil))
+	return w.Body.Bytes(), nil
+}
+
+func settings(auth *authcore.Service, credits *api.Credits) (api.Config, api.Deps) {
 	baseURL, err := url.Parse(base)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	origins, faults := authcore.ParseOrigins(base, []string{"https://*.example.test"})
 	if len(faults) > 0 {
-		t.Fatal(faults)
+		panic(faults[0])
 	}
 	return api.Config{BaseURL: baseURL, Origins: origins, Version: "v1.2.3", ServiceKey: serviceKey}, api.Deps{
 		Auth: func(context.Context) (*authcore.Service, error) {
@@ -122,7 +132,7 @@ func settings(t testing.TB, auth *authcore.Service, credits *api.Credits) (api.C
 // bare is the API without a core: as before the app has started.
 func bare(t testing.TB) *site {
 	t.Helper()
-	cfg, deps := settings(t, nil, nil)
+	cfg, deps := settings(nil, nil)
 	deps.Database = func(context.Context) error { return errors.New("secret detail") }
 	h, err := api.New(cfg, deps)
 	if err != nil {
@@ -174,19 +184,19 @@ func asForm(h http.Header) { h.Set("Content-Type", "application/x-www-form-urlen
 // else as JSON; nil sends none.
 func (s *site) send(method, path string, content any, headers ...header) answer {
 	s.Helper()
-	var r io.Reader
+	var sent []byte
 	switch c := content.(type) {
 	case nil:
 	case string:
-		r = strings.NewReader(c)
+		sent = []byte(c)
 	default:
 		raw, err := json.Marshal(c)
 		if err != nil {
 			s.Fatal(err)
 		}
-		r = strings.NewReader(string(raw))
+		sent = raw
 	}
-	req := httptest.NewRequest(method, path, r)
+	req := httptest.NewRequest(method, path, bytes.NewReader(sent))
 	if content != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
@@ -196,6 +206,7 @@ func (s *site) send(method, path string, content any, headers ...header) answer 
 	}
 	w := httptest.NewRecorder()
 	s.ServeHTTP(w, req)
+	describedAs(s, req, sent, w)
 	a := answer{s, w.Code, w.Header(), w.Body.String()}
 	if w.Code >= 400 && method != http.MethodHead && strings.HasPrefix(w.Header().Get("Content-Type"), "application/json") {
 		a.wantErrorBody()

@@ -41,6 +41,11 @@ type signInResponse struct {
 	User     sessionUser `json:"user"`
 }
 
+var (
+	errEmailForm = &problem{status: 400, code: "INVALID_EMAIL", text: "Invalid email"}
+	errCallback  = &problem{status: 403, code: "INVALID_CALLBACKURL", text: "Invalid callbackURL"}
+)
+
 // signInEmail begins a browser session and sets the SSO cookie.
 func signInEmail(ctx context.Context, c *call, req signInRequest) (signInResponse, error) {
 	if err := c.signInOrigin(); err != nil {
@@ -50,13 +55,13 @@ func signInEmail(ctx context.Context, c *call, req signInRequest) (signInRespons
 		return signInResponse{}, err
 	}
 	if !isEmail(req.Email) {
-		return signInResponse{}, &problem{status: 400, code: "INVALID_EMAIL", text: "Invalid email"}
+		return signInResponse{}, errEmailForm
 	}
 	var target *string
 	if req.CallbackURL != nil && *req.CallbackURL != "" {
 		checked, ok := c.api.Origins.ReturnTarget(*req.CallbackURL)
 		if !ok {
-			return signInResponse{}, &problem{status: 403, code: "INVALID_CALLBACKURL", text: "Invalid callbackURL"}
+			return signInResponse{}, errCallback
 		}
 		target = &checked
 	}

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -81,17 +80,21 @@ func operation(rt *route, s schemas, failure object) object {
 	case userOrService:
 		op["security"] = []any{object{"bearer": []any{}}, object{"service": []any{}}}
 	}
+	if rt.access == open || rt.access == anyone {
+		op["security"] = []any{}
+	}
 	if params := rt.parameters(); params != nil {
 		op["parameters"] = params
 	}
 	switch {
 	case rt.body == raw:
 		op["requestBody"] = object{"required": true, "content": object{
-			"application/json": object{"schema": object{"type": "object"}},
+			"application/json": object{"schema": object{"type": "object", "additionalProperties": true}},
 		}}
 	case rt.handler.plan.readsBody:
-		schema := object{"schema": rt.requestSchema()}
-		op["requestBody"] = object{"required": rt.body == strict, "content": object{
+		body := rt.requestSchema()
+		schema := object{"schema": body}
+		op["requestBody"] = object{"required": body["required"] != nil, "content": object{
 			"application/json":                  schema,
 			"application/x-www-form-urlencoded": schema,
 		}}
@@ -99,7 +102,13 @@ func operation(rt *route, s schemas, failure object) object {
 	return op
 }
 
-// parameters are those of the path and of the query.
+// headerParam is a header that a route reads.
+type headerParam struct {
+	name, text string
+	required   bool
+}
+
+// parameters are those of the path, of the query and of the header.
 func (rt *route) parameters() []any {
 	var params []any
 	for _, f := range rt.handler.plan.fields {
@@ -109,6 +118,17 @@ func (rt *route) parameters() []any {
 		case fromQuery:
 			params = append(params, object{"name": f.name, "in": "query", "required": !f.optional, "schema": f.schema()})
 		}
+	}
+	if rt.keyed() {
+		params = append(params, object{
+			"name": "Idempotency-Key", "in": "header", "required": false,
+			"description": "The same as the field idempotencyKey: with it, a repeated request takes effect once.",
+			"schema":      object{"type": "string", "minLength": 1, "maxLength": maxKey},
+		})
+	}
+	for _, h := range rt.headers {
+		params = append(params, object{"name": h.name, "in": "header", "required": h.required,
+			"description": h.text, "schema": object{"type": "string"}})
 	}
 	return params
 }
@@ -147,51 +167,6 @@ func tag(rt *route) string {
 	return "auth"
 }
 
-// responses are the answer of success and the errors a route can give.
-func responses(rt *route, s schemas, failure object) object {
-	success := object{"description": "Success"}
-	failureContent := object{"application/json": object{"schema": failure}}
-	if rt.shape == page {
-		success["content"] = object{"text/html": object{"schema": object{"type": "string"}}}
-		failureContent = object{"text/html": object{"schema": object{"type": "string"}}}
-	} else {
-		success["content"] = object{"application/json": object{"schema": s.of(rt.handler.response)}}
-	}
-	out := object{strconv.Itoa(rt.success()): success}
-	statuses := map[int]string{}
-	if rt.handler.plan.readsBody && (rt.body == strict || rt.shape != contract) {
-		statuses[400], statuses[413], statuses[415] = "Fault in the body", "Body too large", "Body of another type"
-	}
-	switch rt.access {
-	case user:
-		statuses[401] = "No access token, or one that does not verify"
-	case service, userOrService:
-		statuses[401] = "No access token or service key, or one that does not verify"
-	}
-	if rt.charges {
-		statuses[402] = "Insufficient credits"
-	}
-	if rt.limit.count > 0 {
-		statuses[429] = fmt.Sprintf("More than %d requests in %v from one address", rt.limit.count, rt.limit.period)
-	}
-	if rt.access != open {
-		statuses[503] = "The database is away"
-	}
-	for _, f := range rt.faults {
-		if statuses[f.answer.status] == "" {
-			statuses[f.answer.status] = f.answer.Error()
-		}
-	}
-	for status, description := range statuses {
-		out[strconv.Itoa(status)] = object{"description": description, "content": failureContent}
-	}
-	out["default"] = object{"description": "Any other error", "content": failureContent}
-	if rt.shape == page && rt.method == "POST" {
-		out["303"] = object{"description": "Done; go on"}
-	}
-	return out
-}
-
 // requestSchema is the body a plan reads.
 func (rt *route) requestSchema() object {
 	properties, required := object{}, []string{}
@@ -200,7 +175,7 @@ func (rt *route) requestSchema() object {
 			continue
 		}
 		properties[f.name] = f.schema()
-		if !f.optional && (!f.service || rt.access == service) {
+		if !f.optional && (!f.service || rt.access == service) && (rt.body == strict || rt.shape == native) {
 			required = append(required, f.name)
 		}
 	}
@@ -217,8 +192,25 @@ func (f planField) schema() object {
 		base = []any{base, "null"}
 	}
 	schema := object{"type": base}
+	switch f.kind {
+	case amountField:
+		schema["format"], schema["description"] = "double", amountText
+		schema["maximum"], schema["minimum"] = maxAmount, -maxAmount
+	case objectField:
+		schema["additionalProperties"], schema["description"] = true, fmt.Sprintf("An object of at most %d kB.", maxObject>>10)
+	}
 	for _, c := range f.rules {
 		maps.Copy(schema, c.schema)
+	}
+	if f.kind == amountField && schema["exclusiveMinimum"] != nil {
+		delete(schema, "exclusiveMinimum")
+		schema["minimum"] = 0.0005 // which is rounded to the unit
+	}
+	if f.doc != "" {
+		schema["description"] = f.doc
+	}
+	if f.service {
+		schema["description"] = "Who it is about: required with the service key, refused without."
 	}
 	return schema
 }

@@ -212,3 +212,44 @@ func TestPagesForbidScripts(t *testing.T) {
 		t.Errorf("browsers would stop the redirect after the form: %q", csp)
 	}
 }
+
+// A browser that comes to the bare site is led on, and one that asks for what
+// is not there is told so on a page.
+func TestBrowsersAreLedOn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.register("ada@example.test")
+	asPage := with("Accept", "text/html,application/xhtml+xml")
+	if to := s.send("GET", "/", nil, asPage).status(303).header.Get("Location"); to != "/login" {
+		t.Errorf("a guest is led to %q", to)
+	}
+	if to := s.send("GET", "/", nil, asPage, s.cookie("ada@example.test")).status(303).header.Get("Location"); to != "/account" {
+		t.Errorf("a user is led to %q", to)
+	}
+	for _, lang := range []struct{ tag, text string }{{"de", "Diese Seite gibt es nicht"}, {"en", "There is no such page"}} {
+		got := s.send("GET", "/nowhere", nil, asPage, with("Accept-Language", lang.tag)).status(404)
+		if !strings.Contains(got.body, lang.text) || !strings.Contains(got.header.Get("Content-Security-Policy"), "default-src 'none'") {
+			t.Errorf("%s: %v %s", lang.tag, got.header, got.body)
+		}
+	}
+	s.send("PUT", "/login", nil, with("Sec-Fetch-Mode", "navigate")).status(405)
+	s.send("GET", "/api/v1/nowhere", nil, asPage).status(404).message("Cannot GET /api/v1/nowhere")
+	s.send("GET", "/nowhere", nil, asPage, with("X-Requested-With", "XMLHttpRequest")).status(404).message("Cannot GET /nowhere")
+	s.send("GET", "/nowhere", nil).status(404).message("Cannot GET /nowhere")
+}
+
+// The icon that every page names is there, and the page's policy allows it.
+func TestPagesHaveAnIcon(t *testing.T) {
+	t.Parallel()
+	s := bare(t)
+	page := s.send("GET", "/api-docs", nil).status(200)
+	if !strings.Contains(page.body, `<link rel="icon" href="/favicon.svg"`) || !strings.Contains(page.header.Get("Content-Security-Policy"), "img-src 'self'") {
+		t.Errorf("%v %.300s", page.header, page.body)
+	}
+	for _, path := range []string{"/favicon.svg", "/favicon.ico"} {
+		got := s.send("GET", path, nil).status(200)
+		if got.header.Get("Content-Type") != "image/svg+xml" || !strings.HasPrefix(got.body, "<svg ") {
+			t.Errorf("%s: %v %.100s", path, got.header, got.body)
+		}
+	}
+}

@@ -10,7 +10,7 @@ import (
 
 type buyRequest struct {
 	PackageID      string          `json:"packageId" rule:"uuid"`
-	IdempotencyKey *string         `json:"idempotencyKey" rule:"optional,string"`
+	IdempotencyKey *string         `json:"idempotencyKey" rule:"optional,key"`
 	Metadata       json.RawMessage `json:"metadata" rule:"optional,object"` // taken and not kept
 }
 
@@ -44,7 +44,7 @@ type paymentLinkRequest struct {
 	SuccessURL     *string `json:"successUrl" rule:"optional,string,max=2000"`
 	CancelURL      *string `json:"cancelUrl" rule:"optional,string,max=2000"`
 	RoomID         *string `json:"roomId" rule:"optional,string,max=255"`
-	IdempotencyKey *string `json:"idempotencyKey" rule:"optional,string"`
+	IdempotencyKey *string `json:"idempotencyKey" rule:"optional,key"`
 }
 
 type paymentLinkResponse struct {

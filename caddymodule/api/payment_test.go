@@ -226,7 +226,7 @@ func TestWebhookByAPI(t *testing.T) {
 	header = fmt.Sprintf("t=%d,v1=%x", now.Unix(), webhook.ComputeSignature(now, []byte(live), bank.WebhookSecret))
 	s.send("POST", webhookURL, live, with("Stripe-Signature", header)).status(400).message("Webhook event of the wrong mode")
 
-	s.send("GET", webhookURL, nil).status(404)
+	s.send("GET", webhookURL, nil).status(405)
 	newSite(t).send("POST", webhookURL, "{}", with("Stripe-Signature", "t=1,v1=00")).status(400).message("Invalid webhook signature")
 	if n, err := dbscope.Row[struct{ N int64 }](context.Background(), s.db.Pool, dbscope.System(),
 		`SELECT count(*) AS n FROM credits.transactions`); n.N != 1 || err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/pages"
+	"mana.how/edge/caddymodule/request"
 )
 
 // answerer is an answer that is not plain JSON.
@@ -74,10 +75,13 @@ func (a *api) refuse(w http.ResponseWriter, r *http.Request, rt *route, err erro
 		w.Header().Set("WWW-Authenticate", answer.Challenge(p.code))
 	}
 	shape := contract
-	if rt != nil {
+	switch {
+	case rt != nil:
 		shape = rt.shape
-	} else if strings.HasPrefix(r.URL.Path, "/api/auth/") {
+	case strings.HasPrefix(r.URL.Path, "/api/auth/"):
 		shape = native
+	case request.IsNavigation(r) && !strings.HasPrefix(r.URL.Path, "/api/"):
+		shape = page
 	}
 	switch shape {
 	case native:

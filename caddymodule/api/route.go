@@ -27,6 +27,15 @@ type rule struct {
 	charges bool
 	// faults are answers to errors that this route words in its own way.
 	faults []fault
+	// refusals are the other answers of the handler that are no success, for
+	// the OpenAPI document.
+	refusals []*problem
+	// unready documents an answer of status 503 that has the body of a success.
+	unready bool
+	// media is the type of a success that is neither JSON nor a page.
+	media string
+	// headers that the handler reads, beside Idempotency-Key, for the document.
+	headers []headerParam
 	// recoverable gives the texts of 429 and 5xx a phrase by which clients
 	// tell trouble of the network from the end of a session.
 	recoverable bool

@@ -23,11 +23,11 @@ func (s schemas) of(t reflect.Type) object {
 	case reflect.TypeFor[authcore.SessionKind]():
 		return object{"type": "string", "enum": []any{authcore.AppSession, authcore.WebSession}}
 	case reflect.TypeFor[document]():
-		return object{"type": "object"}
+		return object{"type": "object", "additionalProperties": true}
 	case reflect.TypeFor[creditcore.Amount]():
-		return object{"type": "number", "multipleOf": 0.001}
+		return object{"type": "number", "format": "double", "description": amountText}
 	case reflect.TypeFor[json.RawMessage]():
-		return object{"type": []any{"object", "null"}}
+		return object{"type": []any{"object", "null"}, "additionalProperties": true}
 	case reflect.TypeFor[messages]():
 		return object{"anyOf": []any{object{"type": "string"}, object{"type": "array", "items": object{"type": "string"}}}}
 	}
@@ -45,17 +45,30 @@ func (s schemas) of(t reflect.Type) object {
 	case reflect.Slice:
 		return object{"type": "array", "items": s.of(t.Elem())}
 	case reflect.Interface: // the details of an error
-		return object{"type": "object"}
+		return object{"type": "object", "additionalProperties": true}
 	case reflect.Struct:
-		name := strings.ToUpper(t.Name()[:1]) + t.Name()[1:]
-		if _, known := s[name]; !known {
-			s[name] = object{} // ends the recursion of a type that holds itself
-			s[name] = s.structure(t)
-		}
-		return object{"$ref": "#/components/schemas/" + name}
+		return s.named(strings.ToUpper(t.Name()[:1])+t.Name()[1:], t)
 	}
 	panic("api: no schema for " + t.String())
 }
+
+// named keeps the schema of a struct under a name, and refers to it.
+func (s schemas) named(name string, t reflect.Type) object {
+	if _, known := s[name]; !known {
+		s[name] = object{} // ends the recursion of a type that holds itself
+		s[name] = s.structure(t)
+	}
+	return object{"$ref": "#/components/schemas/" + name}
+}
+
+// amountText says of amounts what no keyword does: a multipleOf of 0.001
+// refuses right values in binary floating point.
+const amountText = "In credits, with up to three decimals."
+
+// maxAmount is the greatest amount, in credits.
+var maxAmount = float64(creditcore.MaxAmount) / float64(creditcore.Credit)
+
+var shortfallType = reflect.TypeFor[shortfall]()
 
 func (s schemas) structure(t reflect.Type) object {
 	properties, required := object{}, []string{}

@@ -23,14 +23,15 @@ func TestTable(t *testing.T) {
 		"DELETE /api/v1/auth/account",
 		"GET /api/v1/auth/sessions", "DELETE /api/v1/auth/sessions", "DELETE /api/v1/auth/sessions/{id}",
 		"GET /api/auth/get-session", "POST /api/auth/sign-in/email", "POST /api/auth/sign-out",
+		"GET /", "GET /favicon.ico", "GET /favicon.svg",
 		"GET /login", "POST /login", "GET /register", "POST /register", "GET /account", "POST /account",
 		"GET /api/v1/openapi.json", "GET /api-docs-json", "GET /api-docs",
 		"GET /health", "GET /health/live", "GET /health/ready",
 		"GET /api/v1/health", "GET /api/v1/health/live", "GET /api/v1/health/ready",
 		"GET /api/v1/credits/balance", "GET /api/v1/credits/balance/{userId}", "POST /api/v1/credits/use",
 		"POST /api/v1/credits/refund", "GET /api/v1/credits/transactions", "GET /api/v1/credits/usage",
-		"POST /api/v1/gifts", "GET /api/v1/gifts/me/created", "GET /api/v1/gifts/me/received", "GET /api/v1/gifts/{code}",
-		"POST /api/v1/gifts/{code}/redeem", "DELETE /api/v1/gifts/{id}", "GET /g/{code}",
+		"POST /api/v1/gifts", "GET /api/v1/gifts/me/created", "GET /api/v1/gifts/me/received", "GET /api/v1/gifts/{gift}",
+		"POST /api/v1/gifts/{gift}/redeem", "DELETE /api/v1/gifts/{gift}", "GET /g/{gift}",
 		"GET /api/v1/credits/packages", "GET /api/v1/credits/purchases", "GET /api/v1/credits/purchase/{purchaseId}",
 		"POST /api/v1/credits/purchase", "POST /api/v1/credits/payment-link",
 		"POST /api/v1/webhooks/stripe", "POST /webhooks/stripe",
@@ -51,16 +52,12 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 	t.Parallel()
 	s := bare(t)
 	for _, row := range []struct{ method, path, text string }{
-		{"GET", "/", "Cannot GET /"},
 		{"GET", "/nope?token=secret", "Cannot GET /nope"},
-		{"PUT", "/api/v1/auth/login", "Cannot PUT /api/v1/auth/login"},
-		{"GET", "/api/v1/auth/login", "Cannot GET /api/v1/auth/login"},
 		{"POST", "/api/v1/auth/forgot-password", "Cannot POST /api/v1/auth/forgot-password"},
 		{"GET", "/api/v1/auth//profile", "Cannot GET /api/v1/auth//profile"},
 		{"GET", "/api/v1/auth/../auth/jwks", "Cannot GET /api/v1/auth/../auth/jwks"},
 		{"GET", "/API/v1/auth/jwks", "Cannot GET /API/v1/auth/jwks"},
 		{"DELETE", "/api/v1/auth/sessions/a/b", "Cannot DELETE /api/v1/auth/sessions/a/b"},
-		{"TRACE", "/health", "Cannot TRACE /health"},
 	} {
 		got := s.send(row.method, row.path, nil).status(404).message(row.text).object()
 		if got["statusCode"] != 404.0 || got["error"] != "NOT_FOUND" || got["code"] != "NOT_FOUND" || got["timestamp"] == nil || strings.Contains(got["path"].(string), "?") {
@@ -77,6 +74,28 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 	}
 }
 
+// A path that exists tells which methods it has.
+func TestMethodsThatAPathLacks(t *testing.T) {
+	t.Parallel()
+	s := bare(t)
+	for _, row := range []struct{ method, path, allow string }{
+		{"DELETE", "/api/v1/auth/login", "POST, OPTIONS"},
+		{"TRACE", "/health", "GET, HEAD, OPTIONS"},
+		{"PUT", "/api/v1/auth/sessions/some-id", "DELETE, OPTIONS"},
+		{"PATCH", "/api/v1/gifts/ABCDEF", "GET, DELETE, HEAD, OPTIONS"},
+		{"GET", "/api/auth/sign-out", "POST, OPTIONS"},
+		{"DELETE", "/login", "GET, POST, HEAD, OPTIONS"},
+	} {
+		got := s.send(row.method, row.path, nil).status(405).message("Cannot " + row.method + " " + row.path)
+		if allow := got.header.Get("Allow"); allow != row.allow {
+			t.Errorf("%s %s: Allow %q, want %q", row.method, row.path, allow, row.allow)
+		}
+		if got.header.Get("X-Ratelimit-Limit") != "" {
+			t.Errorf("%s %s counts against a limit", row.method, row.path)
+		}
+	}
+}
+
 func TestTrailingSlashAndHead(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -86,7 +105,7 @@ func TestTrailingSlashAndHead(t *testing.T) {
 	if got.body != "" || got.header.Get("Content-Length") == "" {
 		t.Errorf("HEAD: %q %v", got.body, got.header)
 	}
-	s.send("HEAD", "/api/v1/auth/login", nil).status(404)
+	s.send("HEAD", "/api/v1/auth/login", nil).status(405)
 }
 
 func TestEveryRouteBeforeTheAppHasStarted(t *testing.T) {

@@ -22,6 +22,7 @@ const maxObject = 64 << 10
 //	path:"name"            the next parameter of the path
 //	query:"name"           a parameter of the query; unknown ones are ignored
 //	rule:"optional,max=8"  what its value must be, in the order of the texts
+//	doc:"A sentence."      what the OpenAPI document says of it
 //
 // A field is one of
 //
@@ -45,6 +46,7 @@ type plan struct {
 type planField struct {
 	name     string
 	index    int
+	doc      string // a sentence for the document
 	source   source
 	kind     fieldKind
 	optional bool
@@ -118,6 +120,7 @@ func planFieldFor(t reflect.Type, sf reflect.StructField) planField {
 	if f.name == "" {
 		panic(fmt.Sprintf("api: %s.%s has no json, path or query tag", t, sf.Name))
 	}
+	f.doc = sf.Tag.Get("doc")
 	elem := sf.Type
 	if elem.Kind() == reflect.Pointer {
 		f.pointer, elem = true, elem.Elem()

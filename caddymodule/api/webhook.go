@@ -14,7 +14,9 @@ func webhookRoutes() []*route {
 	var table []*route
 	for _, prefix := range []string{"/api/v1", ""} {
 		table = append(table, post(prefix+"/webhooks/stripe", handle(stripeWebhook), rule{
-			summary: "Events of Stripe, signed", status: 200, access: anyone, body: raw, faults: webhookFaults}))
+			summary: "Events of Stripe, signed", status: 200, access: anyone, body: raw, faults: webhookFaults,
+			refusals: []*problem{errNoRawBody, errNoSignature},
+			headers:  []headerParam{{name: "Stripe-Signature", text: "Stripe's signature of the body", required: true}}}))
 	}
 	return table
 }

@@ -7,7 +7,7 @@
 // Everything in a view may come from an attacker: html/template escapes it
 // for its place. The pages hold no script and no inline handler, and their one
 // style element carries a nonce, so that the policy of the answer can forbid
-// all else. Forms work without JavaScript.
+// all else but the icon, which is ours. Forms work without JavaScript.
 package pages
 
 import (
@@ -21,6 +21,12 @@ import (
 
 //go:embed templates/*.html templates/style.css
 var files embed.FS
+
+//go:embed templates/icon.svg
+var iconSVG []byte
+
+// Icon is the icon of the pages, as SVG.
+func Icon() []byte { return bytes.TrimSpace(iconSVG) }
 
 // View is what one page shows.
 type View interface{ page() string }
@@ -59,23 +65,29 @@ type Docs struct {
 	Groups  []DocGroup
 }
 
-// DocGroup is the routes of one tag.
+// DocGroup is the routes of one tag. Anchor names its place on the page.
 type DocGroup struct {
-	Name   string
-	Routes []DocRoute
+	Name, Anchor string
+	Routes       []DocRoute
 }
 
 // DocRoute is one route of the API.
 type DocRoute struct {
 	Method, Path, Summary, Access, Limit string
-	Status                               int
 	Fields                               []DocField
+	Answers                              []DocAnswer
 }
 
-// DocField is one field a route reads.
+// DocField is one field a route reads. Place is where, if not in the body.
 type DocField struct {
-	Name, Type, Rules string
-	Optional          bool
+	Name, Type, Place, Rules string
+	Optional                 bool
+}
+
+// DocAnswer is a status with its codes and what they mean.
+type DocAnswer struct {
+	Status string
+	Lines  []string
 }
 
 func (Login) page() string    { return "login" }

@@ -45,7 +45,7 @@ func TestPagesEscapeAndTranslate(t *testing.T) {
 				t.Fatal(err)
 			}
 			page := string(out)
-			if strings.Contains(page, "<script") || strings.Contains(page, "<img") {
+			if strings.Contains(page, "<script") || strings.Count(page, "<img") != 1 {
 				t.Errorf("%T lets markup through: %s", v, page)
 			}
 			if found := key.FindString(page); found != "" {

@@ -69,15 +69,13 @@ var texts = map[string]translated{
 	"gift.refunded":  {German: "Dieses Geschenk wurde zurückgezogen.", English: "This gift has been cancelled."},
 
 	"problem.request": {German: "Kennung für den Betreiber:", English: "Id for the people who run this:"},
-	"problem.back":    {German: "Zur Anmeldung", English: "To sign-in"},
+	"problem.back":    {German: "Zur Startseite", English: "To the start page"},
 
 	"docs.intro":    {German: "Alle Routen dieses Dienstes. Maschinenlesbar:", English: "Every route of this service. For machines:"},
 	"docs.needs":    {German: "Braucht", English: "Needs"},
 	"docs.limit":    {German: "Grenze je Adresse", English: "Limit per address"},
-	"docs.answers":  {German: "Antwort", English: "Answers"},
-	"docs.field":    {German: "Feld", English: "Field"},
-	"docs.type":     {German: "Art", English: "Type"},
-	"docs.rules":    {German: "Regeln", English: "Rules"},
+	"docs.answers":  {German: "Antworten", English: "Answers"},
+	"docs.fields":   {German: "Felder", English: "Fields"},
 	"docs.optional": {German: "freiwillig", English: "optional"},
 }
 
@@ -87,6 +85,11 @@ var faultTexts = map[string]translated{
 		German:  "Da ist etwas schiefgegangen. Bitte versuche es noch einmal.",
 		English: "Something went wrong. Please try again.",
 	},
+	"NOT_FOUND": {
+		German:  "Diese Seite gibt es nicht. Bitte prüfe die Adresse.",
+		English: "There is no such page. Please check the address.",
+	},
+	"METHOD_NOT_ALLOWED":  {German: "Das geht auf dieser Seite nicht.", English: "This page does not do that."},
 	"INVALID_CREDENTIALS": {German: "E-Mail oder Passwort ist falsch.", English: "Invalid email or password."},
 	"EMAIL_TAKEN": {
 		German:  "Zu dieser E-Mail gibt es schon ein Konto.",
