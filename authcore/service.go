@@ -177,6 +177,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if err != nil {
 		return nil, errors.New("the database URL is not readable") // the error may quote a password
 	}
+	dbscope.Prepare(listen.ConnConfig, dbscope.Unlimited)
 	s := &Service{
 		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, listen: listen.ConnConfig, redis: deps.Redis,
 		log: deps.Logger, now: deps.Now, observe: deps.Observer, hooks: deps.Hooks.withDefaults(),

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 
@@ -120,21 +119,6 @@ func (d *doctor) pooler(ctx context.Context, at address) {
 			d.warn("pooler", "query_mode cache_statement needs PgBouncer 1.21 or later with max_prepared_statements; cache_describe works with all")
 		default:
 			d.ok("pooler", "query_mode %s", strings.ReplaceAll(at.queryMode.String(), " ", "_"))
-		}
-		var limit string
-		if err := conn.QueryRow(ctx, `SELECT current_setting('statement_timeout')`).Scan(&limit); err != nil {
-			return err
-		}
-		if limit == "0" {
-			var role string
-			if err := conn.QueryRow(ctx, `SELECT quote_ident(session_user)`).Scan(&role); err != nil {
-				return err
-			}
-			var statements []string
-			for name, limit := range sessionLimits {
-				statements = append(statements, fmt.Sprintf("ALTER ROLE %s SET %s = '%s';", role, name, limit))
-			}
-			d.warn("timeouts", "through a pooler the role's own settings hold, and it has no statement_timeout; run: %s", strings.Join(statements, " "))
 		}
 		return nil
 	})

@@ -13,16 +13,9 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/migrations"
 )
-
-// Limits the database sets on statements, locks and idle transactions of this
-// process, as PostgreSQL writes them.
-var sessionLimits = map[string]string{
-	"statement_timeout":                   "10s",
-	"lock_timeout":                        "4s",
-	"idle_in_transaction_session_timeout": "15s",
-}
 
 const (
 	connectTimeout = 3 * time.Second
@@ -140,6 +133,7 @@ func withConn(ctx context.Context, at address, f func(*pgx.Conn) error) error {
 	config := pool.ConnConfig
 	config.ConnectTimeout = connectTimeout
 	config.DefaultQueryExecMode = at.queryMode
+	dbscope.Prepare(config, dbscope.Unlimited)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
@@ -181,12 +175,11 @@ func openPool(ctx context.Context, at address) (*pgxpool.Pool, error) {
 	if _, named := params["application_name"]; !named {
 		params["application_name"] = "mana-edge"
 	}
-	// A pooler refuses connections with parameters it does not track.
-	for name, limit := range sessionLimits {
-		if _, set := params[name]; !set && !at.pooled {
-			params[name] = limit
-		}
+	// A pooler that nobody said stands there refuses parameters it does not track.
+	if _, set := params["statement_timeout"]; !set && !at.pooled {
+		params["statement_timeout"] = dbscope.RequestLimits.Statement
 	}
+	dbscope.Prepare(config.ConnConfig, dbscope.RequestLimits)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)

@@ -14,7 +14,7 @@ const lockKey = 0x6d616e61
 
 // Session state does not survive PgBouncer in transaction mode: timeouts, lock
 // and role all belong to the transaction. The version is read after the lock.
-var beginMigration = fmt.Sprintf(`BEGIN;
+var beginMigration = fmt.Sprintf(`BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
 SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true);
 SELECT pg_advisory_xact_lock(%d);
 SELECT set_config('role', 'mana_owner', true), set_config('lock_timeout', '30s', true)`, lockKey)

@@ -24,7 +24,7 @@ func Doubtful(err error) bool {
 
 // Away tells whether an error means that the database cannot serve at the
 // moment: it cannot be reached, is starting or stopping, out of resources, a
-// standby, or did not answer in time. The same work may succeed later.
+// standby, did not answer in time, or others were in the way of the work for all of it. The same work may succeed later.
 func Away(err error) bool {
 	if err == nil || errors.Is(err, pgx.ErrNoRows) {
 		return false
@@ -36,7 +36,9 @@ func Away(err error) bool {
 			strings.HasPrefix(pgErr.Code, "53") || // out of resources
 			pgErr.Code == "57014" || // statement timeout
 			pgErr.Code == "55P03" || // lock timeout
-			pgErr.Code == "25006" // read-only: a standby
+			pgErr.Code == "25006" || // read-only: a standby
+			pgErr.Code == "0A000" && pgErr.Routine == "check_transaction_read_only" || // the same, at BEGIN
+			Conflicted(err) // all the time there was
 	}
 	var connectErr *pgconn.ConnectError
 	var netErr net.Error

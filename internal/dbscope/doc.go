@@ -8,6 +8,10 @@
 // afterwards. A pool behind PgBouncer before 1.21 needs another exec mode than
 // pgx's default, such as [pgx.QueryExecModeCacheDescribe].
 //
+// Sessions hold the settings that this program works with ([Prepare]): READ
+// COMMITTED, ISO dates in UTC, limits of its own. A unit of work that conflicts
+// with others is run again as long as its context lasts.
+//
 // A scope guards against a forgotten or wrong WHERE clause, not against foreign
 // SQL: whoever can run statements of his own can take on another role.
 package dbscope

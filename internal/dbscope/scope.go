@@ -35,9 +35,16 @@ func (s Scope) check() error {
 // set takes three arguments: role, user id, role of the user.
 const set = `SELECT set_config('role', $1, true), set_config('mana.user_id', $2, true), set_config('mana.role', $3, true)`
 
-// begin is set after BEGIN, in the simple protocol, which has no arguments.
-func (s Scope) begin() string {
-	return "BEGIN; SELECT set_config('role', " + literal(s.role) +
+// begin is the prelude and set after BEGIN, in the simple protocol, which has
+// no arguments.
+func (s Scope) begin(prelude string) string {
+	begin := beginExplicitly + "; "
+	if prelude == ownSession {
+		begin = "BEGIN ISOLATION LEVEL READ COMMITTED; " // and as writable as the server is
+	} else {
+		begin += prelude + "; "
+	}
+	return begin + "SELECT set_config('role', " + literal(s.role) +
 		", true), set_config('mana.user_id', " + literal(s.userID) +
 		", true), set_config('mana.role', " + literal(s.userRole) + ", true)"
 }

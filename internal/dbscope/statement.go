@@ -71,22 +71,59 @@ func NullText(text string) *string {
 }
 
 // run pipelines the settings and the statement in one batch, which is one
-// implicit transaction: both hold or neither. Close reports what only the
-// commit brings to light, such as a deferred constraint.
+// transaction: all hold or none. It is run again where others were in its way.
 func run(ctx context.Context, pool *pgxpool.Pool, s Scope, sql string, args []any, read func(pgx.BatchResults) error) error {
 	if err := s.check(); err != nil {
 		return err
 	}
+	return again(ctx, func() error {
+		conn, err := pool.Acquire(ctx)
+		if err != nil {
+			return err
+		}
+		defer conn.Release()
+		return runOn(ctx, conn.Conn(), s, sql, args, read)
+	})
+}
+
+// runOn runs on a connection. Close reports what only the commit brings to
+// light, such as a deferred constraint.
+func runOn(ctx context.Context, conn *pgx.Conn, s Scope, sql string, args []any, read func(pgx.BatchResults) error) error {
+	prelude := preludeOf(conn)
 	var batch pgx.Batch
+	if prelude != ownSession { // else the batch is a transaction by itself
+		batch.Queue(beginExplicitly)
+		batch.Queue(prelude)
+	}
 	batch.Queue(set, s.role, s.userID, s.userRole)
+	before := batch.Len()
 	batch.Queue(sql, args...)
-	br := pool.SendBatch(ctx, &batch)
-	_, err := br.Exec()
+	if prelude != ownSession {
+		batch.Queue(`COMMIT`)
+	}
+	br := conn.SendBatch(ctx, &batch)
+	var err error
+	for range before {
+		if _, err = br.Exec(); err != nil {
+			break
+		}
+	}
 	if err == nil {
 		err = read(br)
 	}
 	if closed := br.Close(); err == nil {
 		err = closed
 	}
+	if conn.PgConn().TxStatus() != 'I' {
+		rollback(ctx, conn)
+	}
 	return err
+}
+
+// rollback ends a failed transaction. A connection on which that fails is
+// closed, which ends it too.
+func rollback(ctx context.Context, conn *pgx.Conn) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), rollbackTimeout)
+	defer cancel()
+	_, _ = conn.Exec(ctx, `ROLLBACK`)
 }

@@ -15,11 +15,24 @@ const rollbackTimeout = 5 * time.Second
 // InTx runs fn in one READ COMMITTED transaction of scope s and commits it. If
 // fn returns an error or panics the transaction is rolled back; the error
 // comes back as it is. Errors of BEGIN and COMMIT come back as they are.
+//
+// Where others were in the way of the transaction ([Conflicted]) fn is called
+// again: it must not change anything outside of the transaction but by
+// assigning what it found.
 func InTx(ctx context.Context, pool *pgxpool.Pool, s Scope, fn func(pgx.Tx) error) error {
 	if err := s.check(); err != nil {
 		return err
 	}
-	tx, err := pool.BeginTx(ctx, pgx.TxOptions{BeginQuery: s.begin()})
+	return again(ctx, func() error { return inTx(ctx, pool, s, fn) })
+}
+
+func inTx(ctx context.Context, pool *pgxpool.Pool, s Scope, fn func(pgx.Tx) error) error {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	defer conn.Release()
+	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: s.begin(preludeOf(conn.Conn()))})
 	if err != nil {
 		return err
 	}
