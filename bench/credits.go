@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -85,7 +87,17 @@ func (s *stand) fill(ctx context.Context) error {
 // measureCredits compares the credit routes with the same work by pgbench on
 // the same cluster, and a metered route with the gate alone.
 func measureCredits(ctx context.Context, s *stand, r *report) error {
-	metered, err := s.startEdge(ctx, "mana_auth\n\t\t@paid path /paid\n\t\tmana_credits @paid 0.001 {\n\t\t\tapp bench\n\t\t}\n\t\treverse_proxy "+s.upstream)
+	metered, err := s.startEdge(ctx, `mana_auth
+		@paid path /paid /failing
+		mana_credits @paid 0.001 {
+			app bench
+		}
+		@open path /open
+		mana_credits @open 0.002 {
+			app bench
+			cost_from X-Mana-Cost
+		}
+		reverse_proxy `+s.upstream)
 	if err != nil {
 		return err
 	}
@@ -103,7 +115,7 @@ func measureCredits(ctx context.Context, s *stand, r *report) error {
 		}
 		bearers[i] = "Authorization: Bearer " + signedIn.AccessToken
 	}
-	for _, measure := range []func(context.Context, *stand, *report, *proxy, []string) error{measureBalance, measureUse, measureHotAccount, measureMetered} {
+	for _, measure := range []func(context.Context, *stand, *report, *proxy, []string) error{measureBalance, measureHistory, measureUse, measureHotAccount, measureLockedAccount, measureMetered} {
 		if err := measure(ctx, s, r, metered, bearers); err != nil {
 			return err
 		}
@@ -122,7 +134,7 @@ func measureBalance(ctx context.Context, s *stand, r *report, edge *proxy, beare
 	idle := Load{Address: edge.Address, Clients: s.clients, Request: func(int, int) []byte {
 		return get("auth.mana.localhost", "/health/live", "X-Forwarded-For: "+address(int(next.Add(1))))
 	}}
-	sides, err := s.contest(ctx, contestant{"pgbench, indexed SELECT", bare}, contestant{"GET /health/live, no database", idle}, contestant{route, Load{
+	sides, err := s.contest(ctx, contestant{"GET /health/live, no database", idle}, contestant{"pgbench, indexed SELECT", bare}, contestant{route, Load{
 		Address: edge.Address, Clients: s.clients,
 		Request: func(client, n int) []byte {
 			i := int(next.Add(1))
@@ -132,8 +144,15 @@ func measureBalance(ctx context.Context, s *stand, r *report, edge *proxy, beare
 	if err != nil {
 		return err
 	}
-	r.compare("Balance", sides, map[string]string{route: "rate ≥ 0.5"})
+	r.compare("Balance", sides, map[string]string{route: "rate ≥ 0.7"})
 	return nil
+}
+
+// debit is a request that charges a user.
+func (s *stand) debit(user, n int) []byte {
+	return post("auth.mana.localhost", "/api/v1/credits/use",
+		`{"userId":"bench-user-`+strconv.Itoa(user)+`","amount":0.001,"appId":"bench","description":"a use"}`,
+		"X-Service-Key: "+serviceKey, "X-Forwarded-For: "+address(n))
 }
 
 // use is a load of debits through the API, of accounts chosen by which.
@@ -143,9 +162,7 @@ func (s *stand) use(edge *proxy, which func(n int) int) Load {
 		Address: edge.Address, Clients: s.clients,
 		Request: func(int, int) []byte {
 			n := int(next.Add(1))
-			return post("auth.mana.localhost", "/api/v1/credits/use",
-				`{"userId":"bench-user-`+strconv.Itoa(which(n))+`","amount":0.001,"appId":"bench","description":"a use"}`,
-				"X-Service-Key: "+serviceKey, "X-Forwarded-For: "+address(n))
+			return s.debit(which(n), n)
 		},
 		Answer: func(_, _, status int, body []byte) error {
 			if status != 201 {
@@ -167,7 +184,7 @@ func measureUse(ctx context.Context, s *stand, r *report, edge *proxy, _ []strin
 	if err != nil {
 		return err
 	}
-	r.compare("Debits of many accounts", sides, map[string]string{route: "rate ≥ 0.6"})
+	r.compare("Debits of many accounts", sides, map[string]string{route: "rate ≥ 0.8"})
 	return nil
 }
 
@@ -185,17 +202,142 @@ func measureHotAccount(ctx context.Context, s *stand, r *report, edge *proxy, _ 
 	return nil
 }
 
-func measureMetered(ctx context.Context, s *stand, r *report, edge *proxy, bearers []string) error {
-	load := func(path string) Load {
-		var next atomic.Int64
-		return Load{Address: edge.Address, Clients: s.clients, Request: func(int, int) []byte {
-			return get(appHost, path, bearers[int(next.Add(1))%len(bearers)])
-		}}
-	}
-	sides, err := s.contest(ctx, contestant{"the gate alone", load("/free")}, contestant{"the gate and a fixed price", load("/paid")})
+// measureLockedAccount locks an account from outside and sends it one request
+// in a hundred.
+func measureLockedAccount(ctx context.Context, s *stand, r *report, edge *proxy, _ []string) error {
+	const locked, beside = 1, "beside a locked account"
+	dsn, _, err := localpg.Attach(ctx, s.databaseDir())
 	if err != nil {
 		return err
 	}
-	r.compare("A metered route", sides, nil)
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	free := s.use(edge, func(n int) int { return 2 + n*7919%(creditAccounts-2) })
+	with := free
+	with.Request = func(client, n int) []byte {
+		if client == 0 {
+			return s.debit(locked, n)
+		}
+		return free.Request(client, n)
+	}
+	with.Answer = func(client, n, status int, body []byte) error {
+		if client == 0 && status == 503 {
+			return nil
+		}
+		return free.Answer(client, n, status, body)
+	}
+	lock := func() error {
+		_, err := conn.Exec(ctx, `BEGIN; SELECT set_config('role', 'mana_system', true);
+			SELECT 1 FROM credits.balances WHERE user_id = 'bench-user-`+strconv.Itoa(locked)+`' FOR UPDATE`, pgx.QueryExecModeSimpleProtocol)
+		return err
+	}
+	unlock := func() error {
+		_, err := conn.Exec(ctx, `ROLLBACK`)
+		return err
+	}
+	sides, err := s.contest(ctx, contestant{"debits", free}, contestant{beside, during{with, lock, unlock}})
+	if err != nil {
+		return err
+	}
+	r.compare("Debits beside an account that somebody else has locked", sides, map[string]string{beside: "rate ≥ 0.9"})
+	return nil
+}
+
+// during runs a load between two steps.
+type during struct {
+	load          Load
+	before, after func() error
+}
+
+// Run implements loader.
+func (d during) Run(ctx context.Context, span time.Duration) (Sample, error) {
+	if err := d.before(); err != nil {
+		return Sample{}, err
+	}
+	sample, err := d.load.Run(ctx, span)
+	return sample, errors.Join(err, d.after())
+}
+
+// measureHistory compares the first and the ten-thousandth page of a ledger of
+// a million rows.
+func measureHistory(ctx context.Context, s *stand, r *report, edge *proxy, bearers []string) error {
+	const rows, limit, deep = 1_000_000, 50, "offset 499 950"
+	if err := s.lengthen(ctx, rows); err != nil {
+		return err
+	}
+	page := func(query string) Load {
+		return Load{Address: edge.Address, Clients: s.clients, Request: func(_, n int) []byte {
+			return get("auth.mana.localhost", "/api/v1/credits/transactions?limit="+strconv.Itoa(limit)+query, bearers[0], "X-Forwarded-For: "+address(n))
+		}}
+	}
+	sides, err := s.contest(ctx, contestant{"the first page", page("")}, contestant{deep, page("&offset=499950")},
+		contestant{"before=500050", page("&before=500050")})
+	if err != nil {
+		return err
+	}
+	r.compare("History of a million rows, pages of 50", sides, map[string]string{deep: "p99 ≤ 2", "before=500050": "p99 ≤ 2"})
+	return nil
+}
+
+// lengthen gives the first user a ledger of so many rows.
+func (s *stand) lengthen(ctx context.Context, rows int) error {
+	dsn, _, err := localpg.Attach(ctx, s.databaseDir())
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	_, err = conn.Exec(ctx, fmt.Sprintf(`BEGIN;
+		SELECT set_config('role', 'mana_system', true);
+		INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id, description, completed_at)
+		SELECT 'long-' || i, 'bench-user-0', i, 'usage', -1, 1000000000001 - (i - 1), 1000000000000 - (i - 1), 'bench', 'a use', now()
+		FROM generate_series(2, %[1]d) AS i;
+		UPDATE credits.balances SET sequence = %[1]d, version = %[1]d, balance = balance - %[1]d + 1, total_spent = total_spent + %[1]d - 1,
+			unburnt = unburnt + %[1]d - 1 WHERE user_id = 'bench-user-0';
+		INSERT INTO credits.usage_watermarks VALUES ('bench-user-0', %[1]d);
+		COMMIT; SET ROLE mana_owner; ANALYZE credits.transactions`, rows), pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+func measureMetered(ctx context.Context, s *stand, r *report, edge *proxy, bearers []string) error {
+	var key atomic.Int64
+	load := func(path string, status int, headers ...string) Load {
+		var next atomic.Int64
+		return Load{
+			Address: edge.Address, Clients: s.clients,
+			Request: func(int, int) []byte {
+				lines := append([]string{bearers[int(next.Add(1))%len(bearers)]}, headers...)
+				if len(headers) > 0 {
+					lines[len(lines)-1] += strconv.FormatInt(key.Add(1), 10)
+				}
+				return get(appHost, path, lines...)
+			},
+			Answer: func(_, _, got int, body []byte) error {
+				if got != status {
+					return fmt.Errorf("status %d: %.200s", got, body)
+				}
+				return nil
+			},
+		}
+	}
+	const fixed, failing, keyed, open = "the gate and a fixed price", "the same, the app answers 502", "the same with a key", "cost_from"
+	sides, err := s.contest(ctx, contestant{"the gate alone", load("/free", 200)}, contestant{fixed, load("/paid", 200)})
+	if err != nil {
+		return err
+	}
+	r.compare("A metered route", sides, map[string]string{fixed: "rate ≥ 0.55"})
+	sides, err = s.contest(ctx, contestant{fixed, load("/paid", 200)}, contestant{failing, load("/failing", 502)},
+		contestant{keyed, load("/paid", 200, "Idempotency-Key: bench-")}, contestant{open, load("/open", 200)})
+	if err != nil {
+		return err
+	}
+	const half = "rate ≥ 0.5"
+	r.compare("A metered route that fails, or whose price is reserved first", sides, map[string]string{failing: half, keyed: half, open: half})
 	return nil
 }

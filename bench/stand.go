@@ -47,8 +47,14 @@ func (s *stand) startUpstream(ctx context.Context) error {
 	body := []byte(`{"ok":true}`)
 	server := &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
-		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
+			switch r.URL.Path {
+			case "/failing":
+				w.WriteHeader(http.StatusBadGateway)
+			case "/open":
+				w.Header().Set("X-Mana-Cost", "0.001")
+			}
 			_, _ = w.Write(body)
 		}),
 	}

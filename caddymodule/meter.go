@@ -96,9 +96,9 @@ type Meter struct {
 	// who would have been refused, the log what would have happened.
 	Shadow bool `json:"shadow,omitempty"`
 
-	// How long credits stay reserved for a request whose response does not
-	// begin, from a second to a day; the default is a minute. What is
-	// charged after that takes what the account still has.
+	// How long credits stay reserved when the edge that reserved them dies, from
+	// a second to a day; the default is a minute. While it lives it prolongs
+	// what its requests have reserved, however slow they are.
 	HoldTTL caddy.Duration `json:"hold_ttl,omitempty"`
 
 	// What is wrong with the directive in a Caddyfile. With any, the config is refused.

@@ -39,8 +39,9 @@ type debited struct {
 	receipt creditcore.Receipt
 }
 
-func (c debited) settle(context.Context, creditcore.Amount, json.RawMessage) (statement, error) {
-	return statement{outcome: outcomeCharged, cost: -c.receipt.Entry.Amount}, nil
+func (c debited) settle(ctx context.Context, _ creditcore.Amount, _ json.RawMessage) (statement, error) {
+	err := c.ledger.Begun(ctx, c.receipt)
+	return statement{outcome: outcomeCharged, cost: -c.receipt.Entry.Amount}, err
 }
 
 // cancel refunds. The ledger remembers what it cannot refund at once.

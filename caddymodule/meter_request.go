@@ -66,7 +66,7 @@ func (v *metering) take(ledger *creditcore.Service, key, mark string) (charge, e
 	if key == "" && v.CostFrom == "" {
 		receipt, err := ledger.Debit(v.r.Context(), creditcore.Debit{
 			UserID: v.userID, Amount: v.price, AppID: v.app(), Operation: v.Operation,
-			Description: v.description(), Metadata: v.metadata(),
+			Description: v.description(), Metadata: v.metadata(), InFlight: true,
 		})
 		if err == nil {
 			v.bill.see(receipt.Balance.Available)

@@ -39,32 +39,19 @@ func (s *Service) LockTx(ctx context.Context, tx pgx.Tx, userIDs ...string) erro
 
 // Balance is what the caller has.
 func (s *Service) Balance(ctx context.Context, c Caller) (Balance, error) {
-	return s.balance(ctx, dbscope.User(c.UserID, "user"), c.UserID)
+	return s.BalanceOf(ctx, c.UserID)
 }
 
 // BalanceOf is what a user has, for back ends and operators. It fails with
 // [ErrAccountNotFound] where there is no such user.
 func (s *Service) BalanceOf(ctx context.Context, userID string) (Balance, error) {
-	return s.balance(ctx, dbscope.System(), userID)
-}
-
-// expiring is an account with whether something of it is due to expire.
-type expiring struct {
-	account
-	Due bool
-}
-
-func (s *Service) balance(ctx context.Context, scope dbscope.Scope, userID string) (Balance, error) {
-	const read = `SELECT balance, held, total_earned, total_spent, version, created_at, updated_at,
-		coalesce(next_expiry <= now(), false) AS due
-	 FROM credits.balances WHERE user_id = $1`
-	found, err := dbscope.One[expiring](ctx, s.db, scope, read, userID)
-	if errors.Is(err, pgx.ErrNoRows) {
-		if err = s.openAccount(ctx, userID); err != nil {
-			return Balance{}, err
-		}
-		if found, err = dbscope.One[expiring](ctx, s.db, scope, read, userID); errors.Is(err, pgx.ErrNoRows) {
-			return Balance{}, ErrAccountNotFound
+	if !plain(userID) { // what others ask for at the same time must not fail by it
+		return Balance{}, ErrAccountNotFound
+	}
+	found, err := s.reads.do(ctx, userID)
+	if errors.Is(err, ErrAccountNotFound) {
+		if err = s.openAccount(ctx, userID); err == nil {
+			found, err = s.reads.do(ctx, userID)
 		}
 	}
 	if err == nil && found.Due {

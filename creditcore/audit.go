@@ -48,8 +48,8 @@ const auditSQL = `
 WITH ledger AS (
 	SELECT user_id, count(*) AS n, min(sequence) AS first, max(sequence) AS last, sum(amount) AS total,
 	       sum(amount) FILTER (WHERE type IN ('purchase', 'adjustment', 'bonus', 'gift_receive') OR type = 'gift' AND amount > 0) AS earned,
-	       -coalesce(sum(amount) FILTER (WHERE type = 'usage'), 0) AS used
-	FROM credits.transactions
+	       -coalesce(sum(amount) FILTER (WHERE type = 'usage' AND sequence <= coalesce(w.through, 0)), 0) AS used
+	FROM credits.transactions LEFT JOIN (SELECT user_id, sequence AS through FROM credits.usage_watermarks) AS w USING (user_id)
 	GROUP BY user_id
 ), chain AS (
 	SELECT user_id, sequence, balance_before, lag(balance_after, 1, 0::bigint) OVER (PARTITION BY user_id ORDER BY sequence) AS expected
@@ -104,6 +104,7 @@ UNION ALL
 	SELECT 'usage is what was charged', b.user_id, format('usage %s, ledger %s', coalesce(u.used, 0), coalesce(l.used, 0))
 	FROM credits.balances AS b LEFT JOIN usage AS u USING (user_id) LEFT JOIN ledger AS l USING (user_id)
 	WHERE coalesce(u.used, 0) <> coalesce(l.used, 0) OR coalesce(u.refunded, 0) > coalesce(u.used, 0)
+` + auditFlightSQL + `
 ) AS breaches
 ORDER BY invariant, user_id
 LIMIT $1`

@@ -27,7 +27,10 @@ func TestAuditFindsEveryBreach(t *testing.T) {
 			UPDATE credits.lots SET granted = granted + 1`,
 		"a settled hold has its ledger row":   `UPDATE credits.holds SET settled_amount = settled_amount - 1 WHERE state = 'settled'`,
 		"no more comes back than was charged": `UPDATE credits.transactions SET amount = 50, balance_after = balance_before + 50 WHERE type = 'refund'`,
-		"usage is what was charged":           `UPDATE credits.usage_stats SET credits_used = credits_used + 1`,
+		"what an edge left in flight came back": `INSERT INTO credits.edges (id, horizon, seen_at) VALUES ('gone', '', now() - interval '2 minutes');
+			UPDATE credits.transactions SET edge = 'gone' WHERE hold_id IS NOT NULL`,
+		"usage is added up to a row of the ledger": `UPDATE credits.usage_watermarks SET sequence = 1000`,
+		"usage is what was charged":                `UPDATE credits.usage_stats SET credits_used = credits_used + 1`,
 	} {
 		t.Run(invariant, func(t *testing.T) {
 			t.Parallel()
@@ -43,6 +46,7 @@ func TestAuditFindsEveryBreach(t *testing.T) {
 				t.Fatal(err)
 			}
 			l.hold(creditcore.Hold{UserID: alice, Amount: 10})
+			l.rollUp()
 			if report, err := l.Audit(t.Context()); err != nil || len(report.Breaches) > 0 || report.Accounts != 1 || report.Entries != 4 {
 				t.Fatalf("before: %+v, %v", report, err)
 			}

@@ -8,39 +8,53 @@ import (
 )
 
 const (
-	// maxBatch bounds the debits of one commit.
+	// maxBatch bounds the items of one commit.
 	maxBatch = 64
 	// maxBatches bounds the batches on their way at once. Few make them large:
 	// what arrives meanwhile shares the next commit.
 	maxBatches = 2
-	// turnWait bounds how long a debit waits for others before it; what is on
+	// maxAlone bounds the accounts that are waited for because somebody else
+	// has locked them; each keeps a connection.
+	maxAlone = 2
+	// aloneWait bounds the wait for one of those places.
+	aloneWait = time.Second
+	// turnWait bounds how long an item waits for others before it; what is on
 	// its way has [dbscope.Wait].
 	turnWait = 800 * time.Millisecond
 )
 
-// batcher gathers debits that arrive while others are on their way. Nothing
-// waits for company: a debit that finds a free place goes at once. An account
-// is in one batch at a time, so that batches of one process never wait for
-// each other's locks.
+// batcher gathers changes of accounts that arrive while others are on their
+// way. Nothing waits for company: an item that finds a free place goes at once.
+//
+// An account is in one batch at a time, so that batches of one process never
+// wait for each other's locks, and no account keeps more than one connection
+// busy. An account that somebody else has locked leaves its batch and is tried
+// again alone.
 type batcher struct {
-	run func([]*debitItem)
+	// run carries out a batch and returns what it did not because its account
+	// is locked: nothing with wait, which waits for the lock.
+	run func(batch []*item, wait bool) (locked []*item)
 
 	mu      sync.Mutex
-	waiting map[string][]*debitItem // by account
-	ready   []string                // accounts that wait and are not on their way, first come first served
-	busy    map[string]bool         // accounts on their way
+	waiting map[string][]*item // by account
+	ready   []string           // accounts that wait and are not on their way, first come first served
+	busy    map[string]bool    // accounts on their way
 	running int
+	alone   chan struct{} // a place each
 }
 
-func newBatcher(run func([]*debitItem)) *batcher {
-	return &batcher{run: run, waiting: make(map[string][]*debitItem), busy: make(map[string]bool)}
+func newBatcher(run func(batch []*item, wait bool) []*item) *batcher {
+	return &batcher{
+		run: run, waiting: make(map[string][]*item), busy: make(map[string]bool), alone: make(chan struct{}, maxAlone),
+	}
 }
 
-// do runs one debit with others. See [Service.Debit] for what ctx does; the
-// error of one that did not get its turn is ctx's cause.
-func (b *batcher) do(ctx context.Context, it *debitItem) (Receipt, error) {
+// do carries out an item with others. If ctx ends before the item is on its
+// way the error is ctx's cause and nothing was done; afterwards its outcome is
+// waited for.
+func (b *batcher) do(ctx context.Context, it *item) error {
 	if err := ctx.Err(); err != nil {
-		return Receipt{}, err
+		return context.Cause(ctx)
 	}
 	it.done = make(chan struct{})
 	b.mu.Lock()
@@ -54,26 +68,25 @@ func (b *batcher) do(ctx context.Context, it *debitItem) (Receipt, error) {
 	case <-it.done:
 	case <-ctx.Done():
 		if b.withdraw(it) {
-			return Receipt{}, context.Cause(ctx)
+			return context.Cause(ctx)
 		}
 		<-it.done
 	}
-	return it.receipt, it.err
+	return it.err
 }
 
-func (b *batcher) add(it *debitItem) {
-	account := it.account()
-	if len(b.waiting[account]) == 0 && !b.busy[account] {
-		b.ready = append(b.ready, account)
+func (b *batcher) add(it *item) {
+	if len(b.waiting[it.UserID]) == 0 && !b.busy[it.UserID] {
+		b.ready = append(b.ready, it.UserID)
 	}
-	b.waiting[account] = append(b.waiting[account], it)
+	b.waiting[it.UserID] = append(b.waiting[it.UserID], it)
 }
 
-// withdraw takes back a debit that is not on its way yet.
-func (b *batcher) withdraw(it *debitItem) bool {
+// withdraw takes back an item that is not on its way yet.
+func (b *batcher) withdraw(it *item) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	account := it.account()
+	account := it.UserID
 	i := slices.Index(b.waiting[account], it)
 	if i < 0 {
 		return false
@@ -98,57 +111,73 @@ func (b *batcher) work() {
 			return
 		}
 		b.mu.Unlock()
-		b.run(batch)
-		for _, it := range batch {
-			close(it.done)
+		locked := b.run(batch, false)
+		stuck := make(map[string][]*item)
+		for _, it := range locked {
+			stuck[it.UserID] = append(stuck[it.UserID], it)
+		}
+		for _, items := range stuck {
+			go b.tryAlone(items)
 		}
 		b.mu.Lock()
-		b.free(batch)
+		b.finish(batch, stuck)
 	}
 }
 
-// take removes the next batch from what waits: whole queues, up to the limit,
-// but no two debits of an account under the same key.
-func (b *batcher) take() []*debitItem {
-	var batch []*debitItem
+// tryAlone carries out the items of an account that somebody else had locked.
+func (b *batcher) tryAlone(items []*item) {
+	place := time.NewTimer(aloneWait)
+	defer place.Stop()
+	select {
+	case b.alone <- struct{}{}:
+		b.run(items, true)
+		<-b.alone
+	case <-place.C:
+		for _, it := range items {
+			it.err = ErrUnavailable
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.finish(items, nil)
+	if b.running < maxBatches && len(b.ready) > 0 {
+		b.running++
+		go b.work()
+	}
+}
+
+// take removes the next batch from what waits: whole queues, up to the limit.
+func (b *batcher) take() []*item {
+	var batch []*item
 	for len(b.ready) > 0 && len(batch) < maxBatch {
 		account := b.ready[0]
 		b.ready = b.ready[1:]
 		b.busy[account] = true
 		queue := b.waiting[account]
-		var kept []*debitItem
-		keys := make(map[string]bool)
-		for i, it := range queue {
-			if len(batch) == maxBatch {
-				kept = append(kept, queue[i:]...)
-				break
-			}
-			if it.Key != "" && keys[it.Key] {
-				kept = append(kept, it)
-				continue
-			}
-			keys[it.Key] = true
-			batch = append(batch, it)
-		}
-		if len(kept) == 0 {
+		n := min(len(queue), maxBatch-len(batch))
+		batch = append(batch, queue[:n]...)
+		if n == len(queue) {
 			delete(b.waiting, account)
 		} else {
-			b.waiting[account] = kept
+			b.waiting[account] = slices.Clone(queue[n:])
 		}
 	}
 	return batch
 }
 
-// free lets the accounts of a batch go on their way again.
-func (b *batcher) free(batch []*debitItem) {
+// finish tells who waits for the items of a batch, but for those of stuck
+// accounts, and lets the accounts go on their way again.
+func (b *batcher) finish(batch []*item, stuck map[string][]*item) {
 	for _, it := range batch {
-		account := it.account()
-		if !b.busy[account] {
+		if !slices.Contains(stuck[it.UserID], it) {
+			close(it.done)
+		}
+		if stuck[it.UserID] != nil || !b.busy[it.UserID] {
 			continue
 		}
-		delete(b.busy, account)
-		if len(b.waiting[account]) > 0 {
-			b.ready = append(b.ready, account)
+		delete(b.busy, it.UserID)
+		if len(b.waiting[it.UserID]) > 0 {
+			b.ready = append(b.ready, it.UserID)
 		}
 	}
 }

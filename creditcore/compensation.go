@@ -43,10 +43,11 @@ func newCompensations() compensations { return compensations{added: make(chan st
 // the database is away the refund is kept and tried again by [Service.Run];
 // the error is [ErrUnavailable] then, for information.
 func (s *Service) Compensate(ctx context.Context, r Receipt) (Balance, error) {
-	back, err := s.compensate(ctx, r.Entry)
+	balance, err := s.compensate(ctx, r.Entry)
 	if err == nil {
+		s.flights.landed(r.Entry.ID, false)
 		s.observeCompensation("refunded")
-		return back.Balance, nil
+		return balance, nil
 	}
 	if !errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
 		s.dropCompensation(r.Entry, err)
@@ -63,22 +64,36 @@ func (s *Service) Owes() bool {
 	return len(s.compensations.owed)+s.compensations.taken > 0
 }
 
-func (s *Service) compensate(ctx context.Context, e Entry) (Receipt, error) {
-	return s.Refund(ctx, Refund{
+// compensate gives a charge back: with others, as long as lots were not
+// charged with it, else by a refund that restores them.
+func (s *Service) compensate(ctx context.Context, e Entry) (Balance, error) {
+	o, err := s.do(ctx, &item{Kind: compensating, UserID: e.UserID, Target: e.ID})
+	if err == nil && o.Outcome == "refunded" {
+		return o.of(e.UserID), nil
+	}
+	if err != nil {
+		return Balance{}, err
+	}
+	r, err := s.Refund(ctx, Refund{
 		UserID: e.UserID, Amount: -e.Amount, EntryID: e.ID, AppID: e.AppID,
-		Description: "Refund: " + e.Description, InternalKey: "compensation:" + e.ID,
+		Description: "Refund: " + e.Description, InternalKey: compensationKey(e.ID),
 	})
+	return r.Balance, err
 }
+
+// compensationKey is the internal key of the refund of a charge, which makes
+// it one.
+func compensationKey(entryID string) string { return "compensation:" + entryID }
 
 // doubt has a debit refunded that may have been made although its answer was
 // lost: who asked for it was told that it was not. Under a key he can ask again,
 // and is told then.
-func (s *Service) doubt(it *debitItem) {
+func (s *Service) doubt(it *item) {
 	if it.Key != "" {
 		return
 	}
 	s.owe(debt{
-		Entry: Entry{ID: it.id, UserID: it.UserID, Amount: -it.Amount, AppID: it.AppID, Description: it.Description},
+		Entry: Entry{ID: it.ID, UserID: it.UserID, Amount: -it.Amount, AppID: it.AppID, Description: it.Description},
 		looks: doubtLooks, due: time.Now().Add(s.cfg.DoubtWait),
 	})
 }
@@ -170,6 +185,7 @@ func (s *Service) compensateAll(ctx context.Context, last bool) {
 		}
 		switch {
 		case err == nil:
+			s.flights.landed(d.ID, false)
 			s.observeCompensation("refunded")
 		case d.looks == 0 || !errors.Is(err, ErrEntryNotFound):
 			s.dropCompensation(d.Entry, err)
@@ -177,6 +193,8 @@ func (s *Service) compensateAll(ctx context.Context, last bool) {
 			d.looks--
 			d.due = time.Now().Add(s.cfg.DoubtWait)
 			s.owe(d)
+		default:
+			s.flights.landed(d.ID, false) // it was never made
 		}
 		s.compensations.settled()
 	}

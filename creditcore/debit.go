@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -24,6 +22,10 @@ type Debit struct {
 	Operation   string
 	Metadata    json.RawMessage
 	Key         string
+	// InFlight is set for a charge that is taken before what it is for: until
+	// [Service.Begun] or [Service.Compensate], a crash of this process gives it
+	// back.
+	InFlight bool
 }
 
 func (d *Debit) prepare() ([]byte, error) {
@@ -38,8 +40,8 @@ func (d *Debit) prepare() ([]byte, error) {
 	return fingerprint(string(d.Type), d.Amount, d.Metadata, d.AppID, d.Description, d.Operation), nil
 }
 
-// Debit takes credits: the check, the charge, the ledger row and the usage are
-// one statement. Concurrent debits share a commit, each with an outcome of its
+// Debit takes credits: the check, the charge and the ledger row are one
+// statement. Concurrent debits share a commit, each with an outcome of its
 // own. It fails with [*InsufficientError], [ErrAccountNotFound], [ErrKeyReused],
 // [ErrInvalid] or [ErrUnavailable].
 //
@@ -55,16 +57,29 @@ func (s *Service) Debit(ctx context.Context, d Debit) (Receipt, error) {
 	if err != nil {
 		return Receipt{}, err
 	}
-	turn, cancel := context.WithTimeoutCause(ctx, turnWait, ErrUnavailable)
-	defer cancel()
-	r, err := s.debits.do(turn, &debitItem{Debit: d, fingerprint: mark})
-	if errors.Is(err, ErrAccountNotFound) { // of a user whom nothing was granted yet
-		if err = s.openAccount(ctx, d.UserID); err == nil {
-			r, err = s.debits.do(turn, &debitItem{Debit: d, fingerprint: mark})
+	it := &item{
+		Kind: debiting, UserID: d.UserID, Amount: d.Amount, Type: d.Type, AppID: d.AppID, Operation: d.Operation,
+		Description: d.Description, Metadata: d.Metadata, Key: d.Key, Fingerprint: mark,
+	}
+	if d.InFlight {
+		if err = s.takeOff(ctx, it); err != nil {
+			return Receipt{}, err
 		}
+	}
+	r, err := s.charge(ctx, it)
+	if looked := it.Key == "" && dbscope.Doubtful(it.err); d.InFlight && r.Entry.ID != it.ID && !looked {
+		s.flights.landed(it.ID, false) // nothing was charged
 	}
 	s.observeDebit(r, err, time.Since(began))
 	return r, err
+}
+
+func (s *Service) charge(ctx context.Context, it *item) (Receipt, error) {
+	o, err := s.do(ctx, it)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return s.debitOutcome(ctx, it, o)
 }
 
 func (s *Service) observeDebit(r Receipt, err error, took time.Duration) {
@@ -111,96 +126,17 @@ func (s *Service) DebitTx(ctx context.Context, tx pgx.Tx, d Debit) (Receipt, err
 		Type: d.Type, Spent: d.Amount, Unburnt: d.Amount, AppID: d.AppID, Operation: d.Operation,
 		Description: d.Description, Metadata: d.Metadata, Key: d.Key, Fingerprint: mark,
 	})
-	if err == nil && d.Type == Usage {
-		_, err = tx.Exec(ctx, `SELECT credits.used($1, $2, $3, $4)`, d.UserID, d.AppID, d.Operation, int64(d.Amount))
-	}
 	return Receipt{Entry: e, Balance: a.of(d.UserID)}, dbError(err)
 }
 
-// debitItem is a debit on its way through the batcher.
-type debitItem struct {
-	Debit
-	fingerprint []byte
-	id          string        // of its ledger row
-	done        chan struct{} // closed when receipt and err are set
-	receipt     Receipt
-	err         error
-}
-
-func (it *debitItem) account() string { return it.UserID }
-
-// debited is what credits.debit says of an item.
-type debited struct {
-	Item          int
-	Outcome       string
-	EntryID       *string
-	EntrySequence *int64
-	BalanceBefore *Amount
-	At            time.Time
-	account
-}
-
-// debitBatch books a batch in one round trip and gives every item its outcome.
-func (s *Service) debitBatch(items []*debitItem) {
-	if s.observe.Batch != nil {
-		s.observe.Batch(len(items))
-	}
-	ctx, cancel := dbscope.Bounded(context.Background())
-	defer cancel()
-	slices.SortStableFunc(items, func(a, b *debitItem) int {
-		if c := strings.Compare(a.UserID, b.UserID); c != 0 {
-			return c
-		}
-		return strings.Compare(a.AppID+"\x00"+a.Operation, b.AppID+"\x00"+b.Operation)
-	})
-	err := s.bookBatch(ctx, items)
-	switch {
-	case err == nil:
-	case len(items) > 1 && !errors.Is(err, ErrUnavailable):
-		for _, it := range items { // one of them is the fault; the others must not pay for it
-			s.debitBatch([]*debitItem{it})
-		}
-	default:
-		for _, it := range items {
-			if it.err = err; dbscope.Doubtful(err) {
-				s.doubt(it)
-			}
-		}
-	}
-}
-
-func (s *Service) bookBatch(ctx context.Context, items []*debitItem) error {
-	n := len(items)
-	users, ids, types, apps := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
-	operations, descriptions := make([]string, n), make([]string, n)
-	amounts, metadata, keys, marks := make([]int64, n), make([]*string, n), make([]*string, n), make([][]byte, n)
-	for i, it := range items {
-		it.id = newID()
-		users[i], ids[i], types[i], amounts[i] = it.UserID, it.id, string(it.Type), int64(it.Amount)
-		apps[i], operations[i], descriptions[i] = it.AppID, it.Operation, it.Description
-		metadata[i], keys[i], marks[i] = dbscope.NullText(string(it.Metadata)), dbscope.NullText(it.Key), it.fingerprint
-	}
-	outcomes, err := dbscope.Rows[debited](ctx, s.db.Pool, dbscope.System(),
-		`SELECT * FROM credits.debit($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		users, ids, types, amounts, apps, operations, descriptions, metadata, keys, marks)
-	if err != nil {
-		return dbError(err)
-	}
-	for _, o := range outcomes {
-		it := items[o.Item-1]
-		it.receipt, it.err = s.debitOutcome(ctx, it, o)
-	}
-	return nil
-}
-
-func (s *Service) debitOutcome(ctx context.Context, it *debitItem, o debited) (Receipt, error) {
+func (s *Service) debitOutcome(ctx context.Context, it *item, o outcome) (Receipt, error) {
 	switch o.Outcome {
 	case "charged":
 		e := Entry{
 			ID: *o.EntryID, UserID: it.UserID, Sequence: *o.EntrySequence, Type: it.Type, Status: "completed",
 			Amount: -it.Amount, BalanceBefore: *o.BalanceBefore, BalanceAfter: *o.BalanceBefore - it.Amount,
 			AppID: it.AppID, Description: it.Description, Operation: it.Operation, Metadata: it.Metadata,
-			IdempotencyKey: dbscope.NullText(it.Key), CreatedAt: o.At, CompletedAt: &o.At,
+			IdempotencyKey: dbscope.NullText(it.Key), CreatedAt: *o.At, CompletedAt: o.At,
 		}
 		return Receipt{Entry: e, Balance: o.of(it.UserID)}, nil
 	case "replayed":

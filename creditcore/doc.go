@@ -21,8 +21,12 @@
 //     a purchase, have a namespace of their own.
 //   - balance = total earned − total spent, at any time. Credits reserved by a
 //     hold or a gift count as spent until they come back.
-//   - A hold is charged at most once. One that nobody resolves is given back
-//     when its time is over.
+//   - A hold is charged at most once. The process that holds it prolongs it; one
+//     that nobody resolves is given back when its time is over.
+//   - A charge made before what it is for ([Debit].InFlight) is given back if its
+//     process is gone before [Service.Begun].
+//   - An account that is busy, or locked by somebody else, does not make others
+//     wait, and keeps at most one connection of a process busy.
 //   - Lots are burnt by priority, then earliest expiry, then promotional before
 //     paid, then oldest.
 //

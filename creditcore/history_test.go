@@ -82,3 +82,69 @@ func TestUsage(t *testing.T) {
 		t.Errorf("another group: %v", err)
 	}
 }
+
+// A page begins after the row that the last one ended with, whatever was added
+// meanwhile, and is the page of the same offset.
+func TestHistoryByCursor(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := creditcore.Caller{UserID: l.user("alice", 1000)}
+	bob := creditcore.Caller{UserID: l.user("bob", 1000)}
+	for range 25 {
+		l.spend(alice.UserID, 1)
+	}
+	var all []int64
+	for before := int64(1 << 62); ; {
+		page, err := l.HistoryBefore(t.Context(), alice, 7, before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		same, err := l.History(t.Context(), alice, 7, len(all)*2)
+		if err != nil || len(same) > 0 && same[0].Sequence != page[0].Sequence {
+			t.Errorf("offset %d begins elsewhere than before %d: %v", len(all)*2, before, err)
+		}
+		for _, e := range page {
+			all = append(all, e.Sequence)
+			l.spend(alice.UserID, 1) // the offset moves by each
+		}
+		before = page[len(page)-1].Sequence
+	}
+	if len(all) != 26 || all[0] != 26 || all[25] != 1 {
+		t.Errorf("%v", all)
+	}
+	if page, err := l.HistoryBefore(t.Context(), bob, 50, 1<<62); err != nil || len(page) != 1 {
+		t.Errorf("%+v, %v", page, err)
+	}
+	for _, before := range []int64{1, 0, -5} {
+		if page, err := l.HistoryBefore(t.Context(), alice, 50, before); err != nil || len(page) != 0 {
+			t.Errorf("before %d: %+v, %v", before, page, err)
+		}
+	}
+}
+
+// Holds that were resolved long ago are deleted, a few at a time; open ones and
+// ledger rows stay.
+func TestOldHoldsArePruned(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 1000)
+	old := l.hold(creditcore.Hold{UserID: alice, Amount: 5})
+	if _, err := l.Settle(t.Context(), old.ID, 5, nil); err != nil {
+		t.Fatal(err)
+	}
+	open := l.hold(creditcore.Hold{UserID: alice, Amount: 7})
+	time.Sleep(20 * time.Millisecond)
+	s := creditcore.New(creditcore.Config{KeepHolds: time.Millisecond}, creditcore.Deps{Pool: l.db.Pool})
+	s.Prune(t.Context())
+	if _, err := l.Release(t.Context(), old.ID); err != creditcore.ErrHoldNotFound {
+		t.Errorf("a hold that is long resolved: %v", err)
+	}
+	l.Prune(t.Context()) // keeps for two days
+	if _, err := l.Settle(t.Context(), open.ID, 7, nil); err != nil {
+		t.Error(err)
+	}
+	l.wantAvailable(alice, 988)
+}

@@ -37,14 +37,6 @@ type Held struct {
 	Balance  Balance
 }
 
-// heldRow is what credits.hold says.
-type heldRow struct {
-	Outcome       string
-	HoldID        *string
-	SettledAmount *Amount
-	account
-}
-
 // Hold reserves the amount, or joins the hold of the same key. Every call that
 // did not fail is to be followed by one [Service.Settle] or [Service.Release].
 // A key whose hold was given back stands for a new one. It fails with
@@ -63,20 +55,22 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	if h.TTL <= 0 {
 		h.TTL = s.cfg.HoldTTL
 	}
-	r, err := s.hold(ctx, h, mark)
-	if err == nil && r.Outcome == "no_account" {
-		if err = s.openAccount(ctx, h.UserID); err == nil {
-			r, err = s.hold(ctx, h, mark)
-		}
-	}
+	r, err := s.do(ctx, &item{
+		Kind: holding, UserID: h.UserID, Amount: h.Amount, AppID: h.AppID, Operation: h.Operation,
+		Description: h.Description, Metadata: h.Metadata, Key: h.Key, Fingerprint: mark, TTL: h.TTL,
+	})
 	if err != nil {
 		return Held{}, err
 	}
 	switch r.Outcome {
 	case "held":
 		s.observeHold("opened")
+		s.reservations.opened(*r.HoldID, h.UserID, h.TTL)
 		return Held{ID: *r.HoldID, Amount: h.Amount, Balance: r.of(h.UserID)}, nil
 	case "replayed":
+		if r.SettledAmount == nil {
+			s.reservations.opened(*r.HoldID, h.UserID, h.TTL)
+		}
 		return Held{ID: *r.HoldID, Amount: h.Amount, Replayed: true, Settled: r.SettledAmount, Balance: r.of(h.UserID)}, nil
 	case "insufficient":
 		return Held{}, &InsufficientError{Required: h.Amount, Available: r.Balance - r.Held}
@@ -86,27 +80,16 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	return Held{}, ErrAccountNotFound
 }
 
-func (s *Service) hold(ctx context.Context, h Hold, mark []byte) (heldRow, error) {
-	return dbscope.One[heldRow](ctx, s.db, dbscope.System(),
-		`SELECT * FROM credits.hold($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		h.UserID, newID(), int64(h.Amount), h.AppID, h.Operation, h.Description,
-		dbscope.NullText(string(h.Metadata)), dbscope.NullText(h.Key), mark, h.TTL)
-}
-
-// settledRow is what credits.settle says.
-type settledRow struct {
-	Outcome       string
-	UserID        string
-	Charged       Amount
-	AppID         string
-	Operation     string
-	Description   string
-	Metadata      json.RawMessage
-	EntryID       *string
-	EntrySequence *int64
-	BalanceBefore *Amount
-	At            time.Time
-	account
+// accountOf is whose hold that is. It fails with [ErrHoldNotFound].
+func (s *Service) accountOf(ctx context.Context, holdID string) (string, error) {
+	if userID, ok := s.reservations.userOf(holdID); ok {
+		return userID, nil
+	}
+	h, err := dbscope.One[struct{ UserID string }](ctx, s.db, dbscope.System(), `SELECT user_id FROM credits.holds WHERE id = $1`, holdID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", ErrHoldNotFound
+	}
+	return h.UserID, err
 }
 
 // Settle charges a hold with 0 to its amount; more is the whole amount. The
@@ -121,25 +104,29 @@ func (s *Service) Settle(ctx context.Context, holdID string, amount Amount, meta
 	if amount < 0 || len(metadata) > 0 && (!storable(metadata) || len(metadata) > maxMetadata) {
 		return Receipt{}, ErrInvalid
 	}
-	r, err := dbscope.One[settledRow](ctx, s.db, dbscope.System(), `SELECT * FROM credits.settle($1, $2, $3, $4)`,
-		holdID, newID(), int64(amount), dbscope.NullText(string(metadata)))
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Receipt{}, ErrHoldNotFound
-	}
+	userID, err := s.accountOf(ctx, holdID)
 	if err != nil {
 		return Receipt{}, err
 	}
-	receipt := Receipt{Balance: r.of(r.UserID), Replayed: r.Outcome == "replayed"}
+	r, err := s.do(ctx, &item{Kind: settling, UserID: userID, Target: holdID, Amount: amount, Metadata: metadata})
+	switch {
+	case err != nil:
+		return Receipt{}, err
+	case r.Outcome == "no_hold":
+		return Receipt{}, ErrHoldNotFound
+	}
+	s.reservations.resolved(holdID)
+	receipt := Receipt{Balance: r.of(userID), Replayed: r.Outcome == "replayed"}
 	switch {
 	case r.EntryID == nil:
 	case receipt.Replayed:
-		receipt.Entry, err = s.entry(ctx, r.UserID, *r.EntryID)
+		receipt.Entry, err = s.entry(ctx, userID, *r.EntryID)
 	default:
 		receipt.Entry = Entry{
-			ID: *r.EntryID, UserID: r.UserID, Sequence: *r.EntrySequence, Type: Usage, Status: "completed",
-			Amount: -r.Charged, BalanceBefore: *r.BalanceBefore, BalanceAfter: *r.BalanceBefore - r.Charged,
-			AppID: r.AppID, Description: r.Description, Operation: r.Operation, Metadata: r.Metadata,
-			CreatedAt: r.At, CompletedAt: &r.At,
+			ID: *r.EntryID, UserID: userID, Sequence: *r.EntrySequence, Type: Usage, Status: "completed",
+			Amount: -*r.Charged, BalanceBefore: *r.BalanceBefore, BalanceAfter: *r.BalanceBefore - *r.Charged,
+			AppID: *r.AppID, Description: *r.Description, Operation: *r.Operation, Metadata: r.Metadata,
+			CreatedAt: *r.At, CompletedAt: r.At,
 		}
 	}
 	if !receipt.Replayed {
@@ -148,28 +135,26 @@ func (s *Service) Settle(ctx context.Context, holdID string, amount Amount, meta
 	return receipt, err
 }
 
-// releasedRow is what credits.release says.
-type releasedRow struct {
-	Outcome string
-	UserID  string
-	account
-}
-
 // Release ends an attempt without a charge. The last attempt under a key gives
 // the credits back; other attempts, and a settlement, stand. It fails with
 // [ErrHoldNotFound] or [ErrUnavailable]; the hold then expires by itself.
 func (s *Service) Release(ctx context.Context, holdID string) (Balance, error) {
-	r, err := dbscope.One[releasedRow](ctx, s.db, dbscope.System(), `SELECT * FROM credits.release($1)`, holdID)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return Balance{}, ErrHoldNotFound
-	}
+	userID, err := s.accountOf(ctx, holdID)
 	if err != nil {
 		return Balance{}, err
 	}
+	r, err := s.do(ctx, &item{Kind: releasing, UserID: userID, Target: holdID})
+	switch {
+	case err != nil:
+		return Balance{}, err
+	case r.Outcome == "no_hold":
+		return Balance{}, ErrHoldNotFound
+	}
+	s.reservations.resolved(holdID)
 	if r.Outcome == "released" {
 		s.observeHold("released")
 	}
-	return r.of(r.UserID), nil
+	return r.of(userID), nil
 }
 
 func (s *Service) observeHold(event string) {

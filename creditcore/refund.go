@@ -76,13 +76,8 @@ func (s *Service) RefundTx(ctx context.Context, tx pgx.Tx, f Refund) (Receipt, e
 	if err == nil {
 		err = s.unburnTx(ctx, tx, e, f.Amount)
 	}
-	if err == nil && charge.Type == Usage {
-		_, err = tx.Exec(ctx,
-			`INSERT INTO credits.usage_stats AS u (user_id, app_id, operation, date, credits_refunded)
-			 VALUES ($1, $2, $3, (now() AT TIME ZONE 'UTC')::date, $4)
-			 ON CONFLICT (user_id, app_id, operation, date) DO UPDATE
-			 SET credits_refunded = u.credits_refunded + excluded.credits_refunded`,
-			f.UserID, charge.AppID, charge.Operation, int64(f.Amount))
+	if err == nil && f.EntryID == "" {
+		_, err = tx.Exec(ctx, `UPDATE credits.balances SET loose_refunds = true WHERE user_id = $1 AND NOT loose_refunds`, f.UserID)
 	}
 	return Receipt{Entry: e, Balance: a.of(f.UserID)}, dbError(err)
 }
@@ -104,16 +99,13 @@ func (s *Service) refundableTx(ctx context.Context, tx pgx.Tx, f Refund) (charge
 		c, err = dbscope.TxRow[charge](ctx, tx,
 			`SELECT t.type, t.app_id, t.operation,
 			   least(-t.amount - coalesce((SELECT sum(r.amount) FROM credits.transactions AS r WHERE r.reverses = t.id), 0),
-			     CASE WHEN t.type = 'usage' THEN (
-			       SELECT sum(u.credits_used - u.credits_refunded) FROM credits.usage_stats AS u
-			       WHERE u.user_id = t.user_id AND u.app_id = t.app_id) END)::bigint AS left
+			     CASE WHEN t.type = 'usage' THEN credits.usage_left(t.user_id, t.app_id) END)::bigint AS left
 			 FROM credits.transactions AS t
 			 WHERE t.id = $1 AND t.user_id = $2 AND t.type = $3 AND t.amount < 0`, f.EntryID, f.UserID, string(f.Of))
 	} else {
 		c, err = dbscope.TxRow[charge](ctx, tx,
 			`SELECT 'usage' AS type, $2::text AS app_id, '' AS operation,
-			   coalesce(sum(credits_used - credits_refunded), 0)::bigint AS left
-			 FROM credits.usage_stats WHERE user_id = $1 AND app_id = $2`, f.UserID, f.AppID)
+			   credits.usage_left($1, $2) AS left`, f.UserID, f.AppID)
 	}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

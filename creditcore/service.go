@@ -1,6 +1,7 @@
 package creditcore
 
 import (
+	"encoding/binary"
 	"log/slog"
 	"time"
 
@@ -18,6 +19,13 @@ type Config struct {
 	// DoubtWait is when a debit whose answer was lost is looked for, 15
 	// seconds: longer than PostgreSQL is given for a statement.
 	DoubtWait time.Duration
+	// BeatEvery is how often this process says what it has in flight, a second.
+	BeatEvery time.Duration
+	// GoneAfter is how long a process must have been silent for others to give
+	// back what it had in flight, 10 seconds. It is the same for all of them.
+	GoneAfter time.Duration
+	// KeepHolds is how long holds are kept once they are resolved, 48 hours.
+	KeepHolds time.Duration
 }
 
 // Deps is what the ledger works with. Logger has a default. The time is
@@ -44,12 +52,16 @@ type Service struct {
 	log     *slog.Logger
 	observe Observer
 
-	debits        *batcher
+	changes       *batcher
+	reads         *reader
 	compensations compensations
+	flights       flights
+	reservations  reservations
 }
 
 // New connects nothing. [Service.Run] must be running for holds and lots to
-// expire unasked and for compensations to happen.
+// expire unasked, for compensations to happen, and for what is in flight to be
+// known to others.
 func New(cfg Config, deps Deps) *Service {
 	set := func(d *time.Duration, v time.Duration) {
 		if *d == 0 {
@@ -60,11 +72,16 @@ func New(cfg Config, deps Deps) *Service {
 	set(&cfg.ReapEvery, 30*time.Second)
 	set(&cfg.ExpireEvery, time.Minute)
 	set(&cfg.DoubtWait, 15*time.Second)
+	set(&cfg.BeatEvery, time.Second)
+	set(&cfg.GoneAfter, 10*time.Second)
+	set(&cfg.KeepHolds, 48*time.Hour)
 	s := &Service{cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, log: deps.Logger, observe: deps.Observer}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
-	s.debits = newBatcher(s.debitBatch)
+	s.changes = newBatcher(s.carryOut)
+	s.reads = newReader(s.readBalances)
+	s.flights = flights{open: make(map[string]Entry), answered: make(map[string]Entry), lost: make(map[string]bool)}
 	s.compensations = newCompensations()
 	return s
 }
@@ -72,3 +89,10 @@ func New(cfg Config, deps Deps) *Service {
 // newID is a UUID whose first bits are the time (RFC 9562, section 5.7), so
 // that new rows lie side by side in the index.
 func newID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// idBefore is below every id that is made at that time or later.
+func idBefore(t time.Time) string {
+	var id uuid.UUID
+	binary.BigEndian.PutUint64(id[:], uint64(t.UnixMilli())<<16)
+	return id.String()
+}

@@ -1,6 +1,6 @@
 package migrations_test
 
-// creditTables is every table of 0007_credits.sql.
+// creditTables is every table of the ledger.
 var creditTables = []table{
 	{name: "credits.balances", key: "user_id", reads: true, admin: true,
 		insert: `INSERT INTO credits.balances (user_id) VALUES ($1)`},
@@ -15,4 +15,10 @@ var creditTables = []table{
 			VALUES ('transaction-' || $1, $1, 1, 'admin', 5, 5)`},
 	{name: "credits.usage_stats", key: "user_id", reads: true, admin: true,
 		insert: `INSERT INTO credits.usage_stats (user_id, app_id, date) VALUES ($1, 'app', now())`},
+	{name: "credits.usage_watermarks", key: "user_id", reads: true, admin: true,
+		insert: `INSERT INTO credits.usage_watermarks (user_id, sequence) VALUES ($1, 1)`},
+	{name: "credits.job_positions", key: "job",
+		insert: `INSERT INTO credits.job_positions (job, after) VALUES ('job-' || $1, '')`},
+	{name: "credits.edges", key: "id",
+		insert: `INSERT INTO credits.edges (id, horizon) VALUES ('edge-' || $1, '')`},
 }

@@ -56,6 +56,7 @@ func balanceOf(ctx context.Context, c *call, req balanceRequest) (balanceRespons
 type transaction struct {
 	ID             string               `json:"id"`
 	UserID         string               `json:"userId"`
+	Sequence       int64                `json:"sequence"`
 	Type           creditcore.EntryType `json:"type"`
 	Status         string               `json:"status"`
 	Amount         creditcore.Amount    `json:"amount"`
@@ -71,7 +72,7 @@ type transaction struct {
 
 func transactionOf(e creditcore.Entry) transaction {
 	return transaction{
-		ID: e.ID, UserID: e.UserID, Type: e.Type, Status: e.Status,
+		ID: e.ID, UserID: e.UserID, Sequence: e.Sequence, Type: e.Type, Status: e.Status,
 		Amount: e.Amount, BalanceBefore: e.BalanceBefore, BalanceAfter: e.BalanceAfter,
 		AppID: e.AppID, Description: e.Description, Metadata: e.Metadata, IdempotencyKey: e.IdempotencyKey,
 		CreatedAt: instant(e.CreatedAt), CompletedAt: instantOf(e.CompletedAt),
@@ -84,19 +85,27 @@ func instantOf(t *time.Time) *instant { return (*instant)(t) }
 type transactionsRequest struct {
 	Limit  *int `query:"limit" rule:"optional"`
 	Offset *int `query:"offset" rule:"optional"`
+	Before *int `query:"before" rule:"optional"`
 }
 
-// transactions pages through the ledger. A limit or offset out of range is
-// moved into it; one that is no number is refused.
+// transactions pages through the ledger: by offset, or by the sequence of the
+// row that the last page ended with. What is out of range is moved into it;
+// what is no number is refused.
 func transactions(ctx context.Context, c *call, req transactionsRequest) ([]transaction, error) {
 	limit, offset := 50, 0
 	if req.Limit != nil {
 		limit = *req.Limit
 	}
 	if req.Offset != nil {
-		offset = max(0, *req.Offset)
+		offset = *req.Offset
 	}
-	entries, err := c.credits.Ledger.History(ctx, c.payer(), limit, offset)
+	var entries []creditcore.Entry
+	var err error
+	if req.Before != nil {
+		entries, err = c.credits.Ledger.HistoryBefore(ctx, c.payer(), limit, int64(*req.Before))
+	} else {
+		entries, err = c.credits.Ledger.History(ctx, c.payer(), limit, offset)
+	}
 	if err != nil {
 		return nil, err
 	}

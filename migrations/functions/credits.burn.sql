@@ -23,5 +23,5 @@ BEGIN
 		WHERE o.before < owed
 	) AS t
 	WHERE l.transaction_id = t.transaction_id;
-	UPDATE credits.balances SET unburnt = 0 WHERE user_id = p_user;
+	UPDATE credits.balances SET unburnt = 0, burnt_through = sequence WHERE user_id = p_user;
 END $$;

@@ -1,9 +1,9 @@
 -- debit decides and books a batch. Items of one account stand together, accounts in ascending order of their
--- bytes: every batch locks in the same order. An item that is refused leaves nothing behind. Within a batch no two
--- items of an account have the same key. What is booked goes into the tables in one statement each: a statement's
--- own cost, above all reading the CHECKs of its table, is many times that of a row.
+-- bytes: every batch locks in the same order. An item that is refused leaves nothing behind. What is booked goes into
+-- the tables in one statement each: a statement's own cost, above all reading the CHECKs of its table, is many times
+-- that of a row.
 CREATE FUNCTION credits.debit(p_users text[], p_ids text[], p_types text[], p_amounts bigint[], p_apps text[], p_operations text[],
-	p_descriptions text[], p_metadata text[], p_keys text[], p_fingerprints bytea[])
+	p_descriptions text[], p_metadata text[], p_keys text[], p_fingerprints bytea[], p_edges text[])
 	RETURNS TABLE (item int, outcome text, entry_id text, entry_sequence bigint, balance_before bigint, at timestamptz,
 		balance bigint, held bigint, total_earned bigint, total_spent bigint, version bigint,
 		created_at timestamptz, updated_at timestamptz)
@@ -13,6 +13,7 @@ DECLARE
 	accounts   credits.balances[];
 	account    credits.balances;
 	a          int := 1;  -- the next of accounts
+	twin       int;
 	known      text;
 	known_mark bytea;
 	charged    int[] := '{}';    -- the items to book, with
@@ -41,6 +42,11 @@ BEGIN
 			SELECT t.id, t.fingerprint INTO known, known_mark
 			FROM credits.transactions AS t
 			WHERE t.user_id = p_users[i] AND t.idempotency_key = p_keys[i];
+			FOREACH twin IN ARRAY charged LOOP -- its twin may stand before it
+				IF p_users[twin] = p_users[i] AND p_keys[twin] = p_keys[i] THEN
+					known := p_ids[twin]; known_mark := p_fingerprints[twin];
+				END IF;
+			END LOOP;
 		END IF;
 		IF account.user_id IS NULL THEN
 			outcome := 'no_account';
@@ -68,9 +74,9 @@ BEGIN
 		RETURN;
 	END IF;
 	INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-		operation, description, metadata, idempotency_key, fingerprint, created_at, completed_at)
+		operation, description, metadata, idempotency_key, fingerprint, edge, created_at, completed_at)
 	SELECT p_ids[c.i], p_users[c.i], c.sequence, p_types[c.i], -p_amounts[c.i], c.before, c.before - p_amounts[c.i], p_apps[c.i],
-	       p_operations[c.i], p_descriptions[c.i], p_metadata[c.i]::jsonb, p_keys[c.i], p_fingerprints[c.i], at, at
+	       p_operations[c.i], p_descriptions[c.i], p_metadata[c.i]::jsonb, p_keys[c.i], p_fingerprints[c.i], p_edges[c.i], at, at
 	FROM unnest(charged, sequences, befores) AS c (i, sequence, before);
 	UPDATE credits.balances AS b
 	SET balance = b.balance - c.amount, total_spent = b.total_spent + c.amount, unburnt = b.unburnt + c.amount,
@@ -81,11 +87,4 @@ BEGIN
 		GROUP BY 1
 	) AS c
 	WHERE b.user_id = c.user_id;
-	INSERT INTO credits.usage_stats AS u (user_id, app_id, operation, date, credits_used, requests)
-	SELECT p_users[i], p_apps[i], p_operations[i], (at AT TIME ZONE 'UTC')::date, sum(p_amounts[i]), count(*)
-	FROM unnest(charged) AS i
-	WHERE p_types[i] = 'usage'
-	GROUP BY 1, 2, 3
-	ON CONFLICT (user_id, app_id, operation, date) DO UPDATE
-	SET credits_used = u.credits_used + excluded.credits_used, requests = u.requests + excluded.requests;
 END $$;

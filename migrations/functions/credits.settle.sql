@@ -47,7 +47,6 @@ BEGIN
 			VALUES (p_entry, h.user_id, entry_sequence, 'usage', -charged, account.balance, account.balance - charged,
 				h.app_id, h.operation, h.description, metadata, h.id, at, at);
 		END IF;
-		PERFORM credits.used(h.user_id, h.app_id, h.operation, charged);
 		UPDATE credits.balances AS b
 		SET balance = b.balance - charged, total_spent = b.total_spent + charged, unburnt = b.unburnt + charged,
 		    held = b.held - freed, version = b.version + 1, sequence = b.sequence + (charged > 0)::int, updated_at = at
