@@ -17,7 +17,7 @@ import (
 func creditsCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use:   "credits <command>",
-		Short: "Grants credits and audits the ledger",
+		Short: "Grants credits, writes off debts and audits the ledger",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -45,7 +45,18 @@ with them. The exit code is 1 if they do not.`,
 		Args: cobra.NoArgs,
 		RunE: runs(auditCredits),
 	}
-	group.AddCommand(grant, audit)
+	forgive := &cobra.Command{
+		Use:   "forgive --user <id|email> [--amount <credits>] --reason <text>",
+		Short: "Writes off what an account owes",
+		Long: `Writes off what an account owes for credits whose money went back, all of it or
+the amount named. The reason and who gave it are kept.`,
+		Args: cobra.NoArgs,
+		RunE: runs(forgiveDebt),
+	}
+	forgive.Flags().String("user", "", "Id or e-mail address of the account (required)")
+	forgive.Flags().String("amount", "", "How many credits at most; all that is owed where not given")
+	forgive.Flags().String("reason", "", "Why (required)")
+	group.AddCommand(grant, forgive, audit)
 	return group
 }
 
@@ -90,6 +101,50 @@ func grantCredits(inv invocation, _ []string) error {
 			line(w, "given\t%s credits", view.Amount)
 			line(w, "balance\t%s credits", view.Balance)
 			line(w, "expires\t%s", momentOf(view.ExpiresAt))
+		})
+	})
+}
+
+// forgiveView is what was written off, in JSON.
+type forgiveView struct {
+	UserID   string            `json:"userId"`
+	Email    string            `json:"email"`
+	Forgiven creditcore.Amount `json:"forgiven"`
+	Debt     creditcore.Amount `json:"debt"`
+	Balance  creditcore.Amount `json:"balance"`
+}
+
+func forgiveDebt(inv invocation, _ []string) error {
+	if inv.flag("user") == "" {
+		return errors.New("--user is missing")
+	}
+	if inv.flag("reason") == "" {
+		return errors.New("--reason is missing")
+	}
+	var most creditcore.Amount
+	if text := inv.flag("amount"); text != "" {
+		var err error
+		if most, err = creditcore.ParseAmount(text); err != nil || most <= 0 {
+			return fmt.Errorf("--amount: %q is not a positive number of credits", text)
+		}
+	}
+	return inv.withCores(func(c cores) error {
+		user, err := c.auth.UserByIDOrEmail(inv.ctx, operator(), inv.flag("user"))
+		if err != nil {
+			return fmt.Errorf("%s: %w", inv.flag("user"), err)
+		}
+		forgiven, b, err := c.ledger.Forgive(inv.ctx, creditcore.Forgiveness{
+			UserID: user.ID, Amount: most, Reason: inv.flag("reason"), By: operator().Name,
+		})
+		if err != nil {
+			return err
+		}
+		view := forgiveView{UserID: user.ID, Email: user.Email, Forgiven: forgiven, Debt: b.Debt, Balance: b.Available}
+		return inv.print(view, func(w io.Writer) {
+			line(w, "account\t%s (%s)", view.Email, view.UserID)
+			line(w, "forgiven\t%s credits", view.Forgiven)
+			line(w, "debt\t%s credits", view.Debt)
+			line(w, "balance\t%s credits", view.Balance)
 		})
 	})
 }

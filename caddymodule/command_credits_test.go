@@ -9,6 +9,7 @@ import (
 
 	"mana.how/edge/caddymodule"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -152,4 +153,53 @@ func TestHoldGauges(t *testing.T) {
 	if err != nil || open != 2 || leaked != 1 {
 		t.Errorf("open %v, leaked %v, %v", open, leaked, err)
 	}
+}
+
+// What an account owes is written off, in part and then all of it, with why and
+// by whom.
+func TestCreditsForgive(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	file := configFile(t, externalApp(db))
+	made := decode[accountJSON](t, mustOperate(t, "user", "create", "--email", "ada@example.com", "--json", "--config", file))
+	mustOperate(t, "credits", "grant", "--user", made.ID, "--amount", "10", "--config", file)
+	for _, sql := range []string{
+		`INSERT INTO credits.debts (user_id, reference, kind, amount) SELECT user_id, 'purchase:1', 'incurred', 25000 FROM credits.balances`,
+		`UPDATE credits.balances SET debt = 25000`,
+	} {
+		if _, err := dbscope.Exec(t.Context(), db.Pool, dbscope.System(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	type forgiven struct{ Forgiven, Debt, Balance float64 }
+	for _, c := range []struct {
+		args []string
+		want forgiven
+	}{
+		{[]string{"--amount", "5"}, forgiven{5, 10, 0}}, // the ten that were there have paid
+		{nil, forgiven{10, 0, 0}},
+		{nil, forgiven{0, 0, 0}},
+	} {
+		args := append([]string{"credits", "forgive", "--user", "ada@example.com", "--reason", "goodwill", "--json", "--config", file}, c.args...)
+		if got := decode[forgiven](t, mustOperate(t, args...)); got != c.want {
+			t.Errorf("%v: %+v, want %+v", c.args, got, c.want)
+		}
+	}
+	if _, err := operate(t, "", "credits", "forgive", "--user", "ada@example.com", "--config", file); err == nil {
+		t.Error("forgiven without a reason")
+	}
+	type note struct{ Reason, By string }
+	notes, err := dbscope.Rows[note](t.Context(), db.Pool, dbscope.System(), `SELECT reason, forgiven_by AS by FROM credits.debts WHERE kind = 'forgiven'`)
+	if err != nil || len(notes) != 2 || notes[0].Reason != "goodwill" || notes[0].By == "" {
+		t.Errorf("kept %+v, %v", notes, err)
+	}
+}
+
+func mustOperate(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := operate(t, "", args...)
+	if err != nil {
+		t.Fatalf("%v: %v", args, err)
+	}
+	return out
 }

@@ -91,6 +91,7 @@ type shortfall struct {
 	Required   creditcore.Amount `json:"requiredCredits"`
 	Available  creditcore.Amount `json:"availableCredits"`
 	CreditType string            `json:"creditType"`
+	Debt       creditcore.Amount `json:"debt,omitempty"` // owed beside that
 	Operation  string            `json:"operation,omitempty"`
 }
 
@@ -99,7 +100,7 @@ type shortfall struct {
 func (m *Meter) insufficient(short *creditcore.InsufficientError) answer.Error {
 	return answer.Error{
 		Status: http.StatusPaymentRequired, Code: "INSUFFICIENT_CREDITS", Message: "Insufficient credits",
-		Details: shortfall{short.Required, short.Available, "user", m.Operation},
+		Details: shortfall{short.Required, short.Available, "user", short.Debt, m.Operation},
 		Problem: &answer.Problem{
 			Type: "about:blank", Title: http.StatusText(http.StatusPaymentRequired), Status: http.StatusPaymentRequired,
 			Detail: "Insufficient credits. Required: " + short.Required.String() + ", Available: " + short.Available.String(),

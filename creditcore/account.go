@@ -56,7 +56,7 @@ func (s *Service) BalanceOf(ctx context.Context, userID string) (Balance, error)
 	}
 	if err == nil && found.Due {
 		found.account, err = dbscope.One[account](ctx, s.db, dbscope.System(),
-			`SELECT balance, held, total_earned, total_spent, version, created_at, updated_at FROM credits.account($1)`, userID)
+			`SELECT `+accountColumns+` FROM credits.account($1)`, userID)
 	}
 	if err != nil {
 		return Balance{}, err
@@ -72,9 +72,12 @@ type locked struct {
 	Unburnt  Amount
 }
 
-const lockedColumns = `user_id, balance, held, total_earned, total_spent, unburnt, version, sequence, created_at, updated_at`
+const (
+	accountColumns = `balance, held, debt, total_earned, total_spent, version, created_at, updated_at`
+	lockedColumns  = accountColumns + `, user_id, unburnt, sequence`
+)
 
-// lockTx locks an account and expires what is due. It opens one that is
+// lockTx locks an account, expires what is due and pays what is owed. It opens one that is
 // missing, or fails with [ErrAccountNotFound].
 func (s *Service) lockTx(ctx context.Context, tx pgx.Tx, userID string) (locked, error) {
 	const lock = `SELECT ` + lockedColumns + ` FROM credits.account($1)`
@@ -88,4 +91,9 @@ func (s *Service) lockTx(ctx context.Context, tx pgx.Tx, userID string) (locked,
 		}
 	}
 	return a, err
+}
+
+// readTx is a locked account as it is now.
+func (s *Service) readTx(ctx context.Context, tx pgx.Tx, userID string) (locked, error) {
+	return dbscope.TxRow[locked](ctx, tx, `SELECT `+lockedColumns+` FROM credits.balances WHERE user_id = $1`, userID)
 }

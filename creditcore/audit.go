@@ -60,6 +60,8 @@ WITH ledger AS (
 	SELECT user_id, sum(amount) AS held FROM credits.holds WHERE state = 'open' GROUP BY user_id
 ), usage AS (
 	SELECT user_id, sum(credits_used) AS used, sum(credits_refunded) AS refunded FROM credits.usage_stats GROUP BY user_id
+), debts AS (
+	SELECT user_id, sum(amount) AS debt FROM credits.debts GROUP BY user_id
 ), returned AS (
 	SELECT reverses, sum(amount) AS amount FROM credits.transactions WHERE reverses IS NOT NULL GROUP BY reverses
 )
@@ -90,8 +92,36 @@ UNION ALL
 	FROM credits.balances AS b LEFT JOIN lots AS l USING (user_id)
 	WHERE coalesce(l.remaining, 0) - b.unburnt <> b.balance
 UNION ALL
-	SELECT 'a lot is what became of it', user_id, transaction_id
-	FROM credits.lots WHERE granted <> remaining + burnt + expired + clawed_back
+	SELECT 'a lot is what became of it', user_id, id
+	FROM credits.lots WHERE granted <> remaining + burnt + given + expired + clawed_back
+UNION ALL
+	SELECT 'nothing that expired lives on', l.user_id, l.id
+	FROM credits.lots AS l JOIN credits.balances AS b USING (user_id)
+	WHERE l.remaining > 0 AND l.expires_at <= now() AND (b.next_expiry IS NULL OR b.next_expiry > now())
+UNION ALL
+	SELECT 'debt is the sum of its rows', b.user_id, format('debt %s, rows %s', b.debt, coalesce(d.debt, 0))
+	FROM credits.balances AS b LEFT JOIN debts AS d USING (user_id)
+	WHERE b.debt <> coalesce(d.debt, 0) OR b.debt < 0
+UNION ALL
+	SELECT 'a paid debt has its ledger row', d.user_id, d.id
+	FROM credits.debts AS d JOIN credits.transactions AS t ON t.id = d.transaction_id
+	WHERE t.user_id <> d.user_id OR t.amount > d.amount OR t.type <> 'adjustment'
+UNION ALL
+	SELECT 'a gift has what lots gave it', t.user_id, format('gift %s of %s, lots gave %s', t.id, -t.amount, d.amount)
+	FROM (SELECT transaction_id, sum(amount) AS amount FROM credits.draws GROUP BY transaction_id) AS d
+	JOIN credits.transactions AS t ON t.id = d.transaction_id
+	WHERE d.amount <> -t.amount
+UNION ALL
+	SELECT 'what a gift passed on are lots', l.user_id, format('lot %s passed on %s, lots came of it for %s', l.id, d.passed_on, coalesce(k.granted, 0))
+	FROM (SELECT lot_id, sum(passed_on) AS passed_on FROM credits.draws GROUP BY lot_id) AS d
+	JOIN credits.lots AS l ON l.id = d.lot_id
+	LEFT JOIN (
+		SELECT c.parent, sum(c.granted) AS granted
+		FROM credits.lots AS c JOIN credits.lots AS p ON p.id = c.parent
+		WHERE c.user_id <> p.user_id
+		GROUP BY c.parent
+	) AS k ON k.parent = l.id
+	WHERE d.passed_on <> coalesce(k.granted, 0)
 UNION ALL
 	SELECT 'a settled hold has its ledger row', h.user_id, h.id
 	FROM credits.holds AS h LEFT JOIN credits.transactions AS t ON t.hold_id = h.id

@@ -120,7 +120,7 @@ func (s *Service) DebitTx(ctx context.Context, tx pgx.Tx, d Debit) (Receipt, err
 		return r, dbError(err)
 	}
 	if available := a.Balance - a.Held; available < d.Amount {
-		return Receipt{}, &InsufficientError{Required: d.Amount, Available: available}
+		return Receipt{}, &InsufficientError{Required: d.Amount, Available: available, Debt: a.Debt}
 	}
 	e, err := s.postTx(ctx, tx, &a, posting{
 		Type: d.Type, Spent: d.Amount, Unburnt: d.Amount, AppID: d.AppID, Operation: d.Operation,
@@ -143,7 +143,7 @@ func (s *Service) debitOutcome(ctx context.Context, it *item, o outcome) (Receip
 		e, err := s.entry(ctx, it.UserID, *o.EntryID)
 		return Receipt{Entry: e, Balance: o.of(it.UserID), Replayed: true}, err
 	case "insufficient":
-		return Receipt{}, &InsufficientError{Required: it.Amount, Available: o.Balance - o.Held}
+		return Receipt{}, &InsufficientError{Required: it.Amount, Available: o.Balance - o.Held, Debt: o.Debt}
 	case "key_reused":
 		return Receipt{}, ErrKeyReused
 	}

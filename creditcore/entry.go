@@ -18,7 +18,7 @@ const (
 	Returned   EntryType = "refund"     // a charge or reservation that came back
 	Gift       EntryType = "gift"       // a reservation (−), or credits received (+)
 	Expiry     EntryType = "expiry"     // what was left of a lot whose time was over
-	Adjustment EntryType = "adjustment" // a payment taken back (−), or that again (+)
+	Adjustment EntryType = "adjustment" // a payment taken back, or a debt paid (−), or that again (+)
 )
 
 // Entry is a row of the ledger. Amount is negative where credits left;
@@ -46,11 +46,13 @@ const entryColumns = `t.id, t.user_id, t.sequence, t.type, t.status, t.amount, t
 	t.description, t.operation, t.metadata, t.idempotency_key, t.reverses, t.created_at, t.completed_at`
 
 // Balance is what an account has. Available = TotalEarned − TotalSpent; what
-// open holds reserve (Held) counts as spent.
+// open holds reserve (Held) counts as spent. Debt is owed for credits whose
+// money went back; whatever comes in pays it first.
 type Balance struct {
 	UserID      string
 	Available   Amount
 	Held        Amount
+	Debt        Amount
 	TotalEarned Amount
 	TotalSpent  Amount
 	Version     int64
@@ -70,6 +72,7 @@ type Receipt struct {
 type account struct {
 	Balance     Amount
 	Held        Amount
+	Debt        Amount
 	TotalEarned Amount
 	TotalSpent  Amount
 	Version     int64
@@ -79,7 +82,7 @@ type account struct {
 
 func (a account) of(userID string) Balance {
 	return Balance{
-		UserID: userID, Available: a.Balance - a.Held, Held: a.Held,
+		UserID: userID, Available: a.Balance - a.Held, Held: a.Held, Debt: a.Debt,
 		TotalEarned: a.TotalEarned, TotalSpent: a.TotalSpent + a.Held,
 		Version: a.Version, CreatedAt: a.CreatedAt, UpdatedAt: a.UpdatedAt,
 	}

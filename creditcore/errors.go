@@ -21,6 +21,9 @@ var (
 	// ErrRefundExceeds means that more would come back than was charged.
 	ErrRefundExceeds = errors.New("Refund exceeds what was charged")
 	ErrHoldNotFound  = errors.New("Hold not found")
+	// ErrBusy means that gifts went on being passed around while their credits
+	// were followed; the caller's transaction is to be tried again.
+	ErrBusy = errors.New("credits are being passed on, try again")
 	// ErrInvalid covers a request that no ledger row could be made of.
 	ErrInvalid = errors.New("Invalid input")
 	// ErrUnavailable means that PostgreSQL cannot be reached.
@@ -28,8 +31,8 @@ var (
 )
 
 // InsufficientError refuses a debit or a hold: the account has less than it
-// takes. Nothing was recorded.
-type InsufficientError struct{ Required, Available Amount }
+// takes. Nothing was recorded. Debt is what the account owes beside that.
+type InsufficientError struct{ Required, Available, Debt Amount }
 
 func (e *InsufficientError) Error() string { return "Insufficient credits" }
 

@@ -39,6 +39,10 @@ type Grant struct {
 	Priority    int        // smaller burns first
 	// Reference names the lot for [Service.ClawbackTx], once an account.
 	Reference string
+	// Gift is the reservation that the credits come out of, see
+	// [Service.ReserveTx]: they keep the source and the end of the lots they
+	// were taken from. Source and ExpiresAt are for what came from none.
+	Gift string
 }
 
 // Grant gives credits in a transaction of its own.
@@ -50,7 +54,8 @@ func (s *Service) Grant(ctx context.Context, g Grant) (r Receipt, err error) {
 	return r, err
 }
 
-// GrantTx gives credits in the caller's transaction. It fails with
+// GrantTx gives credits in the caller's transaction. They pay what the account
+// owes first: the receipt's Balance is what is left. It fails with
 // [ErrAccountNotFound], [ErrKeyReused] or [ErrInvalid].
 func (s *Service) GrantTx(ctx context.Context, tx pgx.Tx, g Grant) (Receipt, error) {
 	err := checkRequest(g.UserID, g.Amount, g.Key, g.Metadata,
@@ -77,7 +82,10 @@ func (s *Service) GrantTx(ctx context.Context, tx pgx.Tx, g Grant) (Receipt, err
 		Key: g.Key, Fingerprint: mark, InternalKey: g.InternalKey,
 	})
 	if err == nil {
-		err = s.addLotTx(ctx, tx, e, e.Amount, g)
+		err = s.addLotsTx(ctx, tx, e, g)
+	}
+	if err == nil && a.Debt > 0 {
+		a, err = s.payDebtTx(ctx, tx, a, e)
 	}
 	if err != nil {
 		return Receipt{}, dbError(err)
@@ -88,16 +96,27 @@ func (s *Service) GrantTx(ctx context.Context, tx pgx.Tx, g Grant) (Receipt, err
 	return Receipt{Entry: e, Balance: a.of(g.UserID)}, nil
 }
 
-// addLotTx makes the lot of a ledger row.
-func (s *Service) addLotTx(ctx context.Context, tx pgx.Tx, e Entry, amount Amount, g Grant) error {
-	_, err := tx.Exec(ctx,
-		`INSERT INTO credits.lots (transaction_id, user_id, sequence, source, priority, reference, granted, remaining, expires_at, created_at)
-		 VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)`,
-		e.ID, e.UserID, e.Sequence, string(g.Source), g.Priority, dbscope.NullText(g.Reference), int64(amount), g.ExpiresAt, e.CreatedAt)
-	if err == nil && g.ExpiresAt != nil {
-		err = s.nextExpiryTx(ctx, tx, e.UserID)
+// addLotsTx makes the lots of a ledger row: one, or one for each part that a
+// gift passes on.
+func (s *Service) addLotsTx(ctx context.Context, tx pgx.Tx, e Entry, g Grant) error {
+	left := e.Amount
+	if g.Gift != "" {
+		passed, err := s.passOnTx(ctx, tx, e, g)
+		if err != nil {
+			return err
+		}
+		left -= passed
 	}
-	return err
+	if left > 0 {
+		_, err := tx.Exec(ctx,
+			`INSERT INTO credits.lots (transaction_id, user_id, sequence, source, priority, reference, granted, remaining, expires_at, created_at)
+			 VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $8, $9)`,
+			e.ID, e.UserID, e.Sequence, string(g.Source), g.Priority, dbscope.NullText(g.Reference), int64(left), g.ExpiresAt, e.CreatedAt)
+		if err != nil {
+			return err
+		}
+	}
+	return s.nextExpiryTx(ctx, tx, e.UserID)
 }
 
 // nextExpiryTx notes when the next lot of an account expires.

@@ -73,7 +73,7 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 		}
 		return Held{ID: *r.HoldID, Amount: h.Amount, Replayed: true, Settled: r.SettledAmount, Balance: r.of(h.UserID)}, nil
 	case "insufficient":
-		return Held{}, &InsufficientError{Required: h.Amount, Available: r.Balance - r.Held}
+		return Held{}, &InsufficientError{Required: h.Amount, Available: r.Balance - r.Held, Debt: r.Debt}
 	case "key_reused":
 		return Held{}, ErrKeyReused
 	}

@@ -248,22 +248,21 @@ func TestConcurrentRefundsNeverExceedTheCharge(t *testing.T) {
 	l.wantAvailable(alice, 100)
 }
 
-func (l *ledger) clawback(c creditcore.Clawback) (taken creditcore.Amount) {
+func (l *ledger) clawback(c creditcore.Clawback) (r creditcore.Reversal) {
 	l.t.Helper()
 	err := dbscope.InTx(l.t.Context(), l.db.Pool, dbscope.System(), func(tx pgx.Tx) (err error) {
-		taken, _, err = l.ClawbackTx(l.t.Context(), tx, c)
+		r, err = l.ClawbackTx(l.t.Context(), tx, c)
 		return err
 	})
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	return taken
+	return r
 }
 
 func (l *ledger) reinstate(c creditcore.Clawback) error {
 	return dbscope.InTx(l.t.Context(), l.db.Pool, dbscope.System(), func(tx pgx.Tx) error {
-		_, err := l.ReinstateTx(l.t.Context(), tx, c)
-		return err
+		return l.ReinstateTx(l.t.Context(), tx, c)
 	})
 }
 
@@ -274,33 +273,42 @@ func TestClawback(t *testing.T) {
 	l.grant(creditcore.Grant{UserID: alice, Amount: 100, Source: creditcore.SourcePurchase, Reference: "purchase:1", Priority: -1})
 	l.grant(creditcore.Grant{UserID: alice, Amount: 50, Reference: "gift"})
 	l.spend(alice, 80)
-	if _, err := l.Hold(t.Context(), creditcore.Hold{UserID: alice, Amount: 10}); err != nil {
+	h, err := l.Hold(t.Context(), creditcore.Hold{UserID: alice, Amount: 10})
+	if err != nil {
 		t.Fatal(err)
+	}
+	want := func(c creditcore.Clawback, taken, owed creditcore.Amount) {
+		t.Helper()
+		if got := l.clawback(c); got != (creditcore.Reversal{Taken: taken, Owed: owed}) {
+			t.Errorf("%s: %+v, want %s taken and %s owed", c.InternalKey, got, taken, owed)
+		}
 	}
 	first := creditcore.Clawback{UserID: alice, Reference: "purchase:1", Amount: 40, InternalKey: "refund:1"}
 	for range 2 { // the second is a replay
-		if got := l.clawback(first); got != 40 {
-			t.Errorf("taken %s, want 0.04", got)
-		}
+		want(first, 40, 0)
 	}
 	l.wantLots(alice, amounts{"purchase:1": 0, "gift": 30})
 	// 60 are left of the grant, 30 of the balance, 10 of them held.
-	if got := l.clawback(creditcore.Clawback{UserID: alice, Reference: "purchase:1", Amount: 1000, InternalKey: "refund:2"}); got != 20 {
-		t.Errorf("taken %s, want what is available", got)
-	}
-	if got := l.clawback(creditcore.Clawback{UserID: alice, Reference: "purchase:1", Amount: 1, InternalKey: "refund:3"}); got != 0 {
-		t.Errorf("taken %s of nothing", got)
-	}
-	if b := l.balance(alice); b.Available != 0 || b.TotalEarned != 90 {
+	want(creditcore.Clawback{UserID: alice, Reference: "purchase:1", Amount: 1000, InternalKey: "refund:2"}, 20, 40)
+	want(creditcore.Clawback{UserID: alice, Reference: "purchase:1", Amount: 1, InternalKey: "refund:3"}, 0, 0)
+	if b := l.balance(alice); b.Available != 0 || b.TotalEarned != 90 || b.Debt != 40 {
 		t.Errorf("balance: %+v", b)
 	}
-	if err := l.reinstate(creditcore.Clawback{UserID: alice, Reference: "purchase:1", Amount: 61, InternalKey: "won:0"}); !errors.Is(err, creditcore.ErrRefundExceeds) {
+	if _, err := l.Release(t.Context(), h.ID); err != nil { // pays
+		t.Fatal(err)
+	}
+	if b := l.balance(alice); b.Available != 0 || b.TotalEarned != 80 || b.Debt != 30 {
+		t.Errorf("balance after the release: %+v", b)
+	}
+	if err := l.reinstate(creditcore.Clawback{UserID: alice, Reference: "purchase:1", Amount: 101, InternalKey: "won:0"}); !errors.Is(err, creditcore.ErrRefundExceeds) {
 		t.Errorf("more than was taken: %v", err)
 	}
 	for range 2 {
-		if err := l.reinstate(creditcore.Clawback{UserID: alice, Reference: "purchase:1", Amount: 60, InternalKey: "won:1"}); err != nil {
+		if err := l.reinstate(creditcore.Clawback{UserID: alice, Reference: "purchase:1", Amount: 100, InternalKey: "won:1"}); err != nil {
 			t.Error(err)
 		}
 	}
-	l.wantAvailable(alice, 60)
+	if b := l.balance(alice); b.Available != 70 || b.Debt != 0 {
+		t.Errorf("balance after all was won: %+v", b)
+	}
 }

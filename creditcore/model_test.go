@@ -347,10 +347,10 @@ func (d *driver) takeBack() error {
 	reinstate := d.rng.IntN(3) == 0
 	err := dbscope.InTx(d.t.Context(), d.db.Pool, dbscope.System(), func(tx pgx.Tx) (err error) {
 		if reinstate {
-			_, err = d.ReinstateTx(d.t.Context(), tx, c)
-			return err
+			return d.ReinstateTx(d.t.Context(), tx, c)
 		}
-		taken, _, err = d.ClawbackTx(d.t.Context(), tx, c)
+		r, err := d.ClawbackTx(d.t.Context(), tx, c)
+		taken = r.Taken
 		return err
 	})
 	if reinstate {

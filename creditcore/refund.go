@@ -36,8 +36,8 @@ func (s *Service) Refund(ctx context.Context, f Refund) (r Receipt, err error) {
 }
 
 // RefundTx gives back in the caller's transaction. What was spent falls by the
-// amount. The credits return to burnt lots, in the reverse order of burning, as
-// far as those have not expired; the rest is a lot of its own without an end. It fails with [ErrEntryNotFound], [ErrRefundExceeds],
+// amount. The credits go back to the lots they came from, where they have 72
+// hours if the lot's time is over, and pay what the account owes. It fails with [ErrEntryNotFound], [ErrRefundExceeds],
 // [ErrAccountNotFound], [ErrKeyReused] or [ErrInvalid].
 func (s *Service) RefundTx(ctx context.Context, tx pgx.Tx, f Refund) (Receipt, error) {
 	if f.Of == "" {
@@ -74,7 +74,10 @@ func (s *Service) RefundTx(ctx context.Context, tx pgx.Tx, f Refund) (Receipt, e
 		InternalKey: f.InternalKey, Reverses: f.EntryID,
 	})
 	if err == nil {
-		err = s.unburnTx(ctx, tx, e, f.Amount)
+		_, err = tx.Exec(ctx, `SELECT credits.restore($1, $2, $3, $4)`, f.UserID, e.ID, dbscope.NullText(f.EntryID), int64(f.Amount))
+	}
+	if err == nil {
+		a, err = s.readTx(ctx, tx, f.UserID)
 	}
 	if err == nil && f.EntryID == "" {
 		_, err = tx.Exec(ctx, `UPDATE credits.balances SET loose_refunds = true WHERE user_id = $1 AND NOT loose_refunds`, f.UserID)
@@ -114,32 +117,4 @@ func (s *Service) refundableTx(ctx context.Context, tx pgx.Tx, f Refund) (charge
 		return c, ErrRefundExceeds
 	}
 	return c, err
-}
-
-// unburnTx returns credits to burnt lots, in the reverse order of burning, once
-// nothing is left to be burnt. The rest becomes a lot.
-func (s *Service) unburnTx(ctx context.Context, tx pgx.Tx, e Entry, amount Amount) error {
-	type given struct{ Returned Amount }
-	back, err := dbscope.TxRow[given](ctx, tx,
-		`WITH candidates AS (
-			SELECT transaction_id, burnt,
-			       sum(burnt) OVER (ORDER BY priority DESC, expires_at DESC NULLS FIRST, promotional, sequence DESC) - burnt AS before
-			FROM credits.lots
-			WHERE user_id = $1 AND burnt > 0 AND (expires_at IS NULL OR expires_at > clock_timestamp())
-		), returned AS (
-			UPDATE credits.lots AS l
-			SET remaining = l.remaining + least(c.burnt, $2::bigint - c.before), burnt = l.burnt - least(c.burnt, $2::bigint - c.before)
-			FROM candidates AS c
-			WHERE l.transaction_id = c.transaction_id AND c.before < $2::bigint
-			RETURNING least(c.burnt, $2::bigint - c.before) AS take)
-		SELECT coalesce(sum(take), 0)::bigint AS returned FROM returned`, e.UserID, int64(amount))
-	if err != nil {
-		return err
-	}
-	if rest := amount - back.Returned; rest > 0 {
-		if err := s.addLotTx(ctx, tx, e, rest, Grant{Source: SourceRefund}); err != nil {
-			return err
-		}
-	}
-	return s.nextExpiryTx(ctx, tx, e.UserID)
 }

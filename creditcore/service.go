@@ -52,6 +52,7 @@ type Service struct {
 	log     *slog.Logger
 	observe Observer
 
+	gifts         Gifts
 	changes       *batcher
 	reads         *reader
 	compensations compensations
@@ -79,6 +80,7 @@ func New(cfg Config, deps Deps) *Service {
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}
+	s.gifts = noGifts{}
 	s.changes = newBatcher(s.carryOut)
 	s.reads = newReader(s.readBalances)
 	s.flights = flights{open: make(map[string]Entry), answered: make(map[string]Entry), lost: make(map[string]bool)}

@@ -10,9 +10,19 @@ var creditTables = []table{
 	{name: "credits.transactions", key: "id", reads: true, admin: true,
 		insert: `INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id, description)
 			VALUES ('transaction-' || $1, $1, 1, 'gift', 5, 0, 5, 'app', '')`},
-	{name: "credits.lots", key: "transaction_id", reads: true, admin: true,
-		insert: `INSERT INTO credits.lots (transaction_id, user_id, sequence, source, granted, remaining)
-			VALUES ('transaction-' || $1, $1, 1, 'admin', 5, 5)`},
+	{name: "credits.lots", key: "id", reads: true, admin: true,
+		insert: `INSERT INTO credits.lots (id, transaction_id, user_id, sequence, source, granted, remaining)
+			VALUES ('lot-' || $1, 'transaction-' || $1, $1, 1, 'admin', 5, 5)`},
+	{name: "credits.burns", key: "user_id",
+		insert: `INSERT INTO credits.burns (user_id, through, first, lot_id, amount) VALUES ($1, 1, 0, 'lot-' || $1, 1)`},
+	{name: "credits.draws", key: "transaction_id",
+		insert: `INSERT INTO credits.draws (transaction_id, position, user_id, lot_id, amount)
+			VALUES ('transaction-' || $1, 1, $1, 'lot-' || $1, 1)`},
+	{name: "credits.debts", key: "id", reads: true, admin: true,
+		insert: `INSERT INTO credits.debts (user_id, reference, kind, amount) VALUES ($1, 'purchase', 'incurred', 1)`},
+	{name: "credits.clawbacks", key: "id",
+		insert: `INSERT INTO credits.clawbacks (user_id, reference, internal_key, kind, holder_id, amount)
+			VALUES ($1, 'purchase', 'reversal', 'owed', $1, 1)`},
 	{name: "credits.usage_stats", key: "user_id", reads: true, admin: true,
 		insert: `INSERT INTO credits.usage_stats (user_id, app_id, date) VALUES ($1, 'app', now())`},
 	{name: "credits.usage_watermarks", key: "user_id", reads: true, admin: true,

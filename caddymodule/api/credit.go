@@ -27,15 +27,18 @@ func creditRoutes() []*route {
 	}
 }
 
+// balanceResponse is what an account has and, as debt, owes for credits whose
+// money went back.
 type balanceResponse struct {
 	Balance     creditcore.Amount `json:"balance"`
+	Debt        creditcore.Amount `json:"debt"`
 	TotalEarned creditcore.Amount `json:"totalEarned"`
 	TotalSpent  creditcore.Amount `json:"totalSpent"`
 	UserID      string            `json:"userId"`
 }
 
 func balanceResponseOf(b creditcore.Balance) balanceResponse {
-	return balanceResponse{Balance: b.Available, TotalEarned: b.TotalEarned, TotalSpent: b.TotalSpent, UserID: b.UserID}
+	return balanceResponse{Balance: b.Available, Debt: b.Debt, TotalEarned: b.TotalEarned, TotalSpent: b.TotalSpent, UserID: b.UserID}
 }
 
 func balance(ctx context.Context, c *call, _ none) (balanceResponse, error) {

@@ -184,12 +184,13 @@ type shortfall struct {
 	Required   creditcore.Amount `json:"requiredCredits"`
 	Available  creditcore.Amount `json:"availableCredits"`
 	CreditType string            `json:"creditType"`
+	Debt       creditcore.Amount `json:"debt,omitempty"` // owed beside that
 }
 
 // insufficient refuses what an account cannot pay.
 func insufficient(text string, err *creditcore.InsufficientError) *problem {
 	return &problem{status: http.StatusPaymentRequired, code: "INSUFFICIENT_CREDITS", text: text,
-		details: shortfall{err.Required, err.Available, "user"}}
+		details: shortfall{err.Required, err.Available, "user", err.Debt}}
 }
 
 // refusedPassword words the refusal of a new password as a validation of the

@@ -3,7 +3,6 @@ package billing
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -118,24 +117,26 @@ func (s *Service) takeUnspent(ctx context.Context, tx pgx.Tx, a allotment, most 
 	}
 	move := a.move("cut", min(most, left))
 	move.Description = "Subscription " + a.PlanName + " changed: " + move.Amount.String() + " credits"
-	taken, _, err := s.ledger.ClawbackTx(ctx, tx, move)
+	move.LotOnly = true
+	r, err := s.ledger.ClawbackTx(ctx, tx, move)
 	if err != nil {
 		return 0, fmt.Errorf("take back unused credits: %w", err)
 	}
-	return taken, nil
+	return r.Taken, nil
 }
 
 // reverseAllotment takes back, or gives back, what changed with the money.
 func (s *Service) reverseAllotment(ctx context.Context, tx pgx.Tx, a *allotment, reversed creditcore.Amount) error {
-	if more := reversed - a.ReversedCredits; more > 0 {
-		move := a.move("reversal", more)
-		move.Description = "Subscription " + a.PlanName + " reversed: " + more.String() + " credits"
-		taken, _, err := s.ledger.ClawbackTx(ctx, tx, move)
-		if err != nil && !errors.Is(err, creditcore.ErrEntryNotFound) { // all of it was withheld
+	if more := reversed - a.ReversedCredits; more > 0 && *a.Granted > a.ClawedBack {
+		move := a.move("reversal", min(more, *a.Granted-a.ClawedBack))
+		move.Description = "Subscription " + a.PlanName + " reversed: " + move.Amount.String() + " credits"
+		move.Follow, move.SpareBought = s.follow(a.PaidAt), true
+		r, err := s.ledger.ClawbackTx(ctx, tx, move)
+		if err != nil {
 			return fmt.Errorf("take back reversed credits: %w", err)
 		}
-		a.ReversedTaken += taken
-		a.ClawedBack += taken
+		a.ReversedTaken += r.Taken + r.Owed
+		a.ClawedBack += r.Taken + r.Owed
 	}
 	a.ReversedCredits = reversed
 	back := min(a.ReversedTaken-reversed, a.ClawedBack)
@@ -144,7 +145,7 @@ func (s *Service) reverseAllotment(ctx context.Context, tx pgx.Tx, a *allotment,
 	}
 	move := a.move("reinstatement", back)
 	move.Description = "Subscription " + a.PlanName + " reinstated: " + back.String() + " credits"
-	if _, err := s.ledger.ReinstateTx(ctx, tx, move); err != nil {
+	if err := s.ledger.ReinstateTx(ctx, tx, move); err != nil {
 		return fmt.Errorf("reinstate credits: %w", err)
 	}
 	a.ReversedTaken -= back

@@ -3,8 +3,8 @@ package billing
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -94,9 +94,15 @@ func reversedCredits(credits creditcore.Amount, reversed, received int64) credit
 	return creditcore.Credits(share)
 }
 
+// followFor is how long redeemed gifts are taken back from those who have
+// them, after the money for their credits came.
+const followFor = 30 * 24 * time.Hour
+
+// follow reports whether gifts of what was paid for then are followed.
+func (s *Service) follow(paid time.Time) bool { return s.now().Before(paid.Add(followFor)) }
+
 // reverse takes back, or gives back, what changed since the last time. What of
-// it was spent is the shortfall. A shortfall is not collected later: what a
-// buyer pays for afterwards is his.
+// it is gone is a debt.
 func (s *Service) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now payment) error {
 	if now.received <= 0 {
 		return nil
@@ -116,6 +122,7 @@ func (s *Service) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now pa
 	move := creditcore.Clawback{
 		UserID: p.UserID, Reference: p.reference(), AppID: appID, Metadata: metadata,
 		InternalKey: fmt.Sprintf("%s:reversal:%d", p.reference(), p.Revision),
+		Follow:      s.follow(p.PaidAt),
 	}
 	switch {
 	case p.ReversedCredits > was:
@@ -125,7 +132,7 @@ func (s *Service) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now pa
 	case p.ClawedBack > p.ReversedCredits:
 		move.Amount = p.ClawedBack - p.ReversedCredits
 		move.Description = "Credit purchase reinstated: " + move.Amount.String() + " credits"
-		if _, err := s.ledger.ReinstateTx(ctx, tx, move); err != nil {
+		if err := s.ledger.ReinstateTx(ctx, tx, move); err != nil {
 			return fmt.Errorf("reinstate credits of purchase %s: %w", p.ID, err)
 		}
 		p.ClawedBack = p.ReversedCredits
@@ -134,22 +141,18 @@ func (s *Service) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now pa
 	return nil
 }
 
-// clawBack takes back what can be taken.
+// clawBack takes back what can be found; the rest is owed.
 func (s *Service) clawBack(ctx context.Context, tx pgx.Tx, p *purchaseRow, move creditcore.Clawback) error {
-	taken, _, err := s.ledger.ClawbackTx(ctx, tx, move)
-	if errors.Is(err, creditcore.ErrEntryNotFound) { // bought before there were lots
-		taken, err = 0, nil
-	}
+	r, err := s.ledger.ClawbackTx(ctx, tx, move)
 	if err != nil {
 		return fmt.Errorf("take back credits of purchase %s: %w", p.ID, err)
 	}
-	p.ClawedBack += taken
-	short := move.Amount - taken
+	p.ClawedBack += r.Taken + r.Owed
 	onCommit(ctx, func() {
 		s.sawPurchase("reversed")
-		if short > 0 {
+		if r.Owed > 0 {
 			s.sawPurchase("shortfall")
-			s.log.WarnContext(ctx, "credits of a reversed purchase were spent", "purchase", p.ID, "user", p.UserID, "shortfall", short.String())
+			s.log.WarnContext(ctx, "credits of a reversed purchase were gone and are owed", "purchase", p.ID, "user", p.UserID, "debt", r.Owed.String())
 		}
 	})
 	return nil

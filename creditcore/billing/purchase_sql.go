@@ -32,8 +32,10 @@ type purchaseRow struct {
 	Status         Status
 	ExpiresAt      *time.Time
 	RequestHash    []byte
+	// PaidAt is when it was completed, or else made.
+	PaidAt time.Time
 	// ReversedEuroCents were refunded or are disputed, which is
-	// ReversedCredits; ClawedBack of them could be taken from the account.
+	// ReversedCredits; ClawedBack of them were taken back or are owed.
 	ReversedEuroCents int64
 	ReversedCredits   creditcore.Amount
 	ClawedBack        creditcore.Amount
@@ -47,6 +49,7 @@ const rowColumns = `p.id, p.user_id, coalesce(p.package_id, '') AS package_id,
 	p.credits, p.price_euro_cents, coalesce(p.stripe_payment_intent_id, '') AS intent_id,
 	coalesce(p.stripe_session_id, '') AS session_id, coalesce(p.stripe_customer_id, '') AS customer_id,
 	coalesce(p.checkout_url, '') AS checkout_url, p.status, p.expires_at, p.request_hash,
+	coalesce(p.completed_at, p.created_at) AS paid_at,
 	p.reversed_euro_cents, p.reversed_credits, p.clawed_back, p.revision`
 
 func purchaseError(err error) error {

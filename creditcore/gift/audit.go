@@ -51,6 +51,13 @@ UNION ALL
 	FROM gift
 	WHERE reserved IS NOT NULL AND returned <> CASE WHEN status IN ('expired', 'cancelled', 'refunded') THEN unclaimed ELSE 0 END
 UNION ALL
+	SELECT 'a gift keeps the lots of what nobody claimed', g.creator_id, format('gift %s, %s: unclaimed %s, lots of %s', g.id, g.status, g.unclaimed, d.kept)
+	FROM gift AS g
+	JOIN (
+		SELECT transaction_id, sum(amount - passed_on - returned) AS kept FROM credits.draws GROUP BY transaction_id
+	) AS d ON d.transaction_id = g.reservation_transaction_id
+	WHERE d.kept <> CASE WHEN g.status = 'active' THEN g.unclaimed ELSE 0 END
+UNION ALL
 	SELECT 'a redemption has its ledger row', r.redeemer_user_id, r.id
 	FROM gifts.gift_redemptions AS r JOIN credits.transactions AS t ON t.id = r.credit_transaction_id
 	WHERE t.amount <> r.credits_received OR t.user_id <> r.redeemer_user_id OR t.type <> 'gift'

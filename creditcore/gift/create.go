@@ -87,7 +87,7 @@ func (s *Service) reserveTx(ctx context.Context, tx pgx.Tx, c creditcore.Caller,
 	if o.ExpiresAt != nil && !o.ExpiresAt.After(s.now()) {
 		return stored{}, false, ErrExpiry
 	}
-	receipt, err := s.ledger.DebitTx(ctx, tx, creditcore.Debit{
+	receipt, err := s.ledger.ReserveTx(ctx, tx, creditcore.Debit{
 		UserID: c.UserID, Amount: o.total(), Type: creditcore.Gift,
 		AppID: appOf(o.SourceApp), Description: "Gift code reservation: " + string(code),
 	})

@@ -36,7 +36,7 @@ func (s *Service) claimTx(ctx context.Context, tx pgx.Tx, g stored, a *attempt) 
 	receipt, err := s.ledger.GrantTx(ctx, tx, creditcore.Grant{
 		UserID: a.UserID, Amount: g.CreditsPerPortion, Type: creditcore.Gift, Source: creditcore.SourceGift,
 		AppID: appOf(a.SourceApp), Description: "Gift received: " + string(g.Code), Metadata: metadata,
-		InternalKey: name, Reference: name,
+		InternalKey: name, Reference: name, Gift: *g.ReservationID,
 	})
 	if err != nil {
 		return Received{}, err

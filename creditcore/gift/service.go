@@ -83,6 +83,7 @@ func New(cfg Config, deps Deps) *Service {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.ledger.UseGifts(withdrawals{s})
 	return s
 }
 

@@ -1,4 +1,4 @@
--- account locks an account, expires what is due and returns its row: none where there is none.
+-- account locks an account, expires what is due, pays what is owed and returns its row: none where there is none.
 CREATE FUNCTION credits.account(p_user text) RETURNS SETOF credits.balances
 	LANGUAGE plpgsql AS $$
 DECLARE
@@ -10,6 +10,10 @@ BEGIN
 	END IF;
 	IF account.next_expiry <= clock_timestamp() THEN
 		PERFORM credits.expire(p_user, clock_timestamp());
+		SELECT * INTO account FROM credits.balances WHERE user_id = p_user;
+	END IF;
+	IF account.debt > 0 AND account.balance > account.held THEN
+		PERFORM credits.pay_debt(p_user);
 		SELECT * INTO account FROM credits.balances WHERE user_id = p_user;
 	END IF;
 	RETURN NEXT account;

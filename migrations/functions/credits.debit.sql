@@ -5,7 +5,7 @@
 CREATE FUNCTION credits.debit(p_users text[], p_ids text[], p_types text[], p_amounts bigint[], p_apps text[], p_operations text[],
 	p_descriptions text[], p_metadata text[], p_keys text[], p_fingerprints bytea[], p_edges text[])
 	RETURNS TABLE (item int, outcome text, entry_id text, entry_sequence bigint, balance_before bigint, at timestamptz,
-		balance bigint, held bigint, total_earned bigint, total_spent bigint, version bigint,
+		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
 		created_at timestamptz, updated_at timestamptz)
 	LANGUAGE plpgsql AS $$
 DECLARE
@@ -31,6 +31,10 @@ BEGIN
 				a := a + 1;
 				IF account.next_expiry <= at THEN
 					PERFORM credits.expire(p_users[i], at);
+					SELECT * INTO account FROM credits.balances AS b WHERE b.user_id = p_users[i];
+				END IF;
+				IF account.debt > 0 AND account.balance > account.held THEN
+					PERFORM credits.pay_debt(p_users[i]);
 					SELECT * INTO account FROM credits.balances AS b WHERE b.user_id = p_users[i];
 				END IF;
 			ELSE
@@ -65,7 +69,7 @@ BEGIN
 			account.balance := account.balance - p_amounts[i];
 			account.total_spent := account.total_spent + p_amounts[i];
 		END IF;
-		balance := coalesce(account.balance, 0); held := coalesce(account.held, 0); total_earned := coalesce(account.total_earned, 0);
+		balance := coalesce(account.balance, 0); held := coalesce(account.held, 0); debt := coalesce(account.debt, 0); total_earned := coalesce(account.total_earned, 0);
 		total_spent := coalesce(account.total_spent, 0); version := coalesce(account.version, 0);
 		created_at := coalesce(account.created_at, at); updated_at := coalesce(account.updated_at, at);
 		RETURN NEXT;

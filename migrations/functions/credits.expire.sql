@@ -15,7 +15,7 @@ BEGIN
 	FOR lot IN
 		SELECT * FROM credits.lots
 		WHERE user_id = p_user AND remaining > 0
-		ORDER BY priority, expires_at NULLS LAST, promotional DESC, sequence
+		ORDER BY priority, expires_at NULLS LAST, promotional DESC, sequence, id
 	LOOP
 		kept := least(held, lot.remaining);
 		held := held - kept;
@@ -31,7 +31,7 @@ BEGIN
 		account.balance := account.balance + kept - lot.remaining;
 		account.total_spent := account.total_spent - kept + lot.remaining;
 		UPDATE credits.lots SET remaining = kept, expired = expired + lot.remaining - kept
-		WHERE transaction_id = lot.transaction_id;
+		WHERE id = lot.id;
 	END LOOP;
 	UPDATE credits.balances
 	SET balance = account.balance, total_spent = account.total_spent, version = account.version,

@@ -2,7 +2,7 @@
 CREATE FUNCTION credits.hold(p_user text, p_id text, p_amount bigint, p_app text, p_operation text, p_description text,
 	p_metadata text, p_key text, p_fingerprint bytea, p_ttl interval)
 	RETURNS TABLE (outcome text, hold_id text, settled_amount bigint,
-		balance bigint, held bigint, total_earned bigint, total_spent bigint, version bigint,
+		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
 		created_at timestamptz, updated_at timestamptz)
 	LANGUAGE plpgsql AS $$
 DECLARE
@@ -45,7 +45,7 @@ BEGIN
 		WHERE b.user_id = p_user
 		RETURNING b.* INTO account;
 	END IF;
-	balance := coalesce(account.balance, 0); held := coalesce(account.held, 0); total_earned := coalesce(account.total_earned, 0);
+	balance := coalesce(account.balance, 0); held := coalesce(account.held, 0); debt := coalesce(account.debt, 0); total_earned := coalesce(account.total_earned, 0);
 	total_spent := coalesce(account.total_spent, 0); version := coalesce(account.version, 0);
 	created_at := coalesce(account.created_at, moment); updated_at := coalesce(account.updated_at, moment);
 	RETURN NEXT;

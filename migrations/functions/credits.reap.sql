@@ -22,6 +22,7 @@ BEGIN
 			PERFORM credits.expire_hold(hold, clock_timestamp());
 			n := n + 1;
 		END LOOP;
+		PERFORM credits.account(account); -- what came back pays what is owed
 	END LOOP;
 	RETURN n;
 END $$;

@@ -1,7 +1,7 @@
 -- release ends one attempt under a hold; the last one gives the credits back.
 CREATE FUNCTION credits.release(p_hold text)
 	RETURNS TABLE (outcome text, user_id text,
-		balance bigint, held bigint, total_earned bigint, total_spent bigint, version bigint,
+		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
 		created_at timestamptz, updated_at timestamptz)
 	LANGUAGE plpgsql AS $$
 DECLARE
@@ -28,7 +28,7 @@ BEGIN
 		SELECT * INTO account FROM credits.account(h.user_id);
 	END IF;
 	user_id := h.user_id;
-	balance := account.balance; held := account.held; total_earned := account.total_earned;
+	balance := account.balance; held := account.held; debt := account.debt; total_earned := account.total_earned;
 	total_spent := account.total_spent; version := account.version;
 	created_at := account.created_at; updated_at := account.updated_at;
 	RETURN NEXT;

@@ -3,7 +3,7 @@
 CREATE FUNCTION credits.settle(p_hold text, p_entry text, p_amount bigint, p_metadata text)
 	RETURNS TABLE (outcome text, user_id text, charged bigint, app_id text, operation text, description text, metadata jsonb,
 		entry_id text, entry_sequence bigint, balance_before bigint, at timestamptz,
-		balance bigint, held bigint, total_earned bigint, total_spent bigint, version bigint,
+		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
 		created_at timestamptz, updated_at timestamptz)
 	LANGUAGE plpgsql AS $$
 DECLARE
@@ -56,7 +56,7 @@ BEGIN
 		SELECT t.id INTO entry_id FROM credits.transactions AS t WHERE t.hold_id = p_hold;
 	END IF;
 	user_id := h.user_id; app_id := h.app_id; operation := h.operation; description := h.description;
-	balance := account.balance; held := account.held; total_earned := account.total_earned;
+	balance := account.balance; held := account.held; debt := account.debt; total_earned := account.total_earned;
 	total_spent := account.total_spent; version := account.version;
 	created_at := account.created_at; updated_at := account.updated_at;
 	RETURN NEXT;
