@@ -25,6 +25,15 @@ func TestAuditFindsEveryBreach(t *testing.T) {
 		"lots hold the balance":             `UPDATE credits.lots SET remaining = remaining - 1, burnt = burnt + 1`,
 		"a lot is what became of it": `ALTER TABLE credits.lots DROP CONSTRAINT lots_check;
 			UPDATE credits.lots SET granted = granted + 1`,
+		"nothing that expired lives on": `UPDATE credits.lots SET expires_at = now() WHERE sequence = 1`,
+		"debt is the sum of its rows":   `UPDATE credits.balances SET debt = debt + 1`,
+		"a paid debt has its ledger row": `INSERT INTO credits.debts (user_id, reference, kind, amount) VALUES ('alice', 'x', 'incurred', 5);
+			INSERT INTO credits.debts (user_id, reference, kind, amount, transaction_id)
+			SELECT 'alice', 'x', 'paid', -5, id FROM credits.transactions WHERE sequence = 1`,
+		"a gift has what lots gave it": `INSERT INTO credits.draws (transaction_id, position, user_id, lot_id, amount)
+			SELECT t.id, 1, 'alice', l.id, 9 FROM credits.transactions AS t, credits.lots AS l WHERE t.sequence = 2 AND l.sequence = 1`,
+		"what a gift passed on are lots": `INSERT INTO credits.draws (transaction_id, position, user_id, lot_id, amount, passed_on)
+			SELECT t.id, 1, 'alice', l.id, 10, 10 FROM credits.transactions AS t, credits.lots AS l WHERE t.sequence = 2 AND l.sequence = 1`,
 		"a settled hold has its ledger row":   `UPDATE credits.holds SET settled_amount = settled_amount - 1 WHERE state = 'settled'`,
 		"no more comes back than was charged": `UPDATE credits.transactions SET amount = 50, balance_after = balance_before + 50 WHERE type = 'refund'`,
 		"what an edge left in flight came back": `INSERT INTO credits.edges (id, horizon, seen_at) VALUES ('gone', '', now() - interval '2 minutes');

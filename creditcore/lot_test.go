@@ -155,7 +155,7 @@ func TestRefundReturnsToTheLotsBurntLast(t *testing.T) {
 	}
 }
 
-func TestRefundOfAnExpiredLotIsALotOfItsOwn(t *testing.T) {
+func TestRefundToAnExpiredLotIsALotOfItsOwn(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	alice := l.user("alice", 0)
@@ -166,7 +166,7 @@ func TestRefundOfAnExpiredLotIsALotOfItsOwn(t *testing.T) {
 	if _, err := l.Refund(t.Context(), creditcore.Refund{UserID: alice, Amount: 10, EntryID: r.Entry.ID}); err != nil {
 		t.Fatal(err)
 	}
-	l.wantLots(alice, amounts{"short": 0, "refund": 10})
+	l.wantLots(alice, amounts{"short": 0, "admin": 10})
 	l.wantAvailable(alice, 10)
 }
 

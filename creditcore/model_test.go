@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ type modelLot struct {
 	priority  int
 	expires   time.Duration // on the model's clock; 0: never
 	promo     bool
+	prolonged bool // it has what came back late, for 72 hours by the database's clock
 	sequence  int
 	granted   creditcore.Amount
 	remaining creditcore.Amount
@@ -33,9 +35,16 @@ type modelLot struct {
 	clawed    creditcore.Amount
 }
 
+// modelPart is what a lot paid of a charge.
+type modelPart struct {
+	lot *modelLot
+	n   creditcore.Amount
+}
+
 type modelCharge struct {
-	id   string
-	left creditcore.Amount
+	id    string
+	left  creditcore.Amount
+	parts []modelPart // in the order of burning
 }
 
 type model struct {
@@ -53,7 +62,10 @@ func (m *model) available() creditcore.Amount { return m.balance() - m.held }
 func (m *model) order() []*modelLot {
 	return slices.SortedFunc(slices.Values(m.lots), func(a, b *modelLot) int {
 		never := func(l *modelLot) time.Duration {
-			if l.expires == 0 {
+			switch {
+			case l.prolonged:
+				return -1
+			case l.expires == 0:
 				return 1 << 62
 			}
 			return l.expires
@@ -69,9 +81,10 @@ func (m *model) order() []*modelLot {
 	})
 }
 
-func (m *model) burn(n creditcore.Amount) {
+func (m *model) burn(n creditcore.Amount) (parts []modelPart) {
 	for _, l := range m.order() {
 		take := min(n, l.remaining)
+		parts = append(parts, modelPart{l, take})
 		l.remaining -= take
 		l.burnt += take
 		n -= take
@@ -79,27 +92,53 @@ func (m *model) burn(n creditcore.Amount) {
 	if n != 0 {
 		panic("the model overdrew")
 	}
+	return parts
 }
 
-func (m *model) spend(n creditcore.Amount) {
-	m.burn(n)
+func (m *model) spend(id string, n creditcore.Amount) {
+	m.charges = append(m.charges, &modelCharge{id, n, m.burn(n)})
 	m.spent += n
 }
 
-// unburn gives back to lots in reverse order and returns what fits in none.
-func (m *model) unburn(n creditcore.Amount) creditcore.Amount {
+// refund gives back to the lots of the charge, the last first, and what of it
+// is no longer charged to them to the others, likewise.
+func (m *model) refund(c *modelCharge, n creditcore.Amount, sequence int) {
+	c.left -= n
+	m.spent -= n
+	left := n
+	for i := range slices.Backward(c.parts) {
+		part := &c.parts[i]
+		take := min(n, part.n)
+		part.n -= take
+		n -= take
+		back := min(take, part.lot.burnt)
+		m.putBack(part.lot, back, sequence)
+		left -= back
+	}
 	order := m.order()
 	slices.Reverse(order)
 	for _, l := range order {
-		if l.expires != 0 && l.expires <= m.clock {
-			continue
-		}
-		take := min(n, l.burnt)
-		l.remaining += take
-		l.burnt -= take
-		n -= take
+		back := min(left, l.burnt)
+		m.putBack(l, back, sequence)
+		left -= back
 	}
-	return n
+	if left > 0 {
+		m.lots = append(m.lots, &modelLot{name: "refund", promo: true, sequence: sequence, granted: left, remaining: left})
+	}
+}
+
+func (m *model) putBack(l *modelLot, n creditcore.Amount, sequence int) {
+	l.burnt -= n
+	if n == 0 || l.prolonged || l.expires == 0 || l.expires > m.clock {
+		l.remaining += n
+		return
+	}
+	l.expired += n
+	late := &modelLot{name: "gift", prolonged: true, priority: l.priority, promo: l.promo, sequence: sequence, granted: n, remaining: n}
+	if !l.promo {
+		late.name = "purchase"
+	}
+	m.lots = append(m.lots, late)
 }
 
 // expire is what any touch of the account does first.
@@ -217,8 +256,7 @@ func (d *driver) step(step int) {
 		if r, err = d.debit(creditcore.Debit{UserID: d.user, Amount: n}); n > m.available() {
 			err = wantShort(err)
 		} else if err == nil {
-			m.spend(n)
-			m.charges = append(m.charges, &modelCharge{id: r.Entry.ID, left: n})
+			m.spend(r.Entry.ID, n)
 		}
 	case "hold":
 		n := d.amount(m.available() + 3)
@@ -239,8 +277,7 @@ func (d *driver) step(step int) {
 				charge := creditcore.Amount(d.rng.Int64N(int64(n) + 1))
 				var r creditcore.Receipt
 				if r, err = d.Settle(d.t.Context(), id, charge, nil); charge > 0 && err == nil {
-					m.spend(charge)
-					m.charges = append(m.charges, &modelCharge{id: r.Entry.ID, left: charge})
+					m.spend(r.Entry.ID, charge)
 				}
 			}
 			break
@@ -260,12 +297,8 @@ func (d *driver) step(step int) {
 			}
 			return
 		}
-		c.left -= n
-		m.spent -= n
-		if rest := m.unburn(n); rest > 0 {
-			d.n++
-			m.lots = append(m.lots, &modelLot{name: "refund", promo: true, sequence: d.n, granted: rest, remaining: rest})
-		}
+		d.n++
+		m.refund(c, n, d.n)
 	case "pass time":
 		d.passTime(time.Duration(d.rng.IntN(30)) * time.Minute)
 	case "clawback":
@@ -338,13 +371,20 @@ func (d *driver) takeBack() error {
 		return nil
 	}
 	l := m.lots[d.rng.IntN(len(m.lots))]
-	if l.name == "refund" {
+	if !strings.HasPrefix(l.name, "lot-") || l.expires != 0 {
 		return nil
 	}
 	d.n++
-	c := creditcore.Clawback{UserID: d.user, Reference: l.name, Amount: d.amount(l.granted), InternalKey: fmt.Sprintf("%s-%d", d.user, d.n)}
-	var taken creditcore.Amount
 	reinstate := d.rng.IntN(3) == 0
+	most := l.granted
+	if !reinstate { // what is not there is a debt, see the tests of billing
+		most = min(l.granted-l.clawed, m.available())
+	}
+	if most == 0 {
+		return nil
+	}
+	c := creditcore.Clawback{UserID: d.user, Reference: l.name, Amount: d.amount(most), InternalKey: fmt.Sprintf("%s-%d", d.user, d.n)}
+	var taken creditcore.Amount
 	err := dbscope.InTx(d.t.Context(), d.db.Pool, dbscope.System(), func(tx pgx.Tx) (err error) {
 		if reinstate {
 			return d.ReinstateTx(d.t.Context(), tx, c)
@@ -365,9 +405,8 @@ func (d *driver) takeBack() error {
 		m.earned += c.Amount
 		return err
 	}
-	want := max(0, min(c.Amount, l.granted-l.expired-l.clawed, m.available()))
-	if taken != want {
-		return errors.Join(err, fmt.Errorf("took %s, want %s", taken, want))
+	if taken != c.Amount {
+		return errors.Join(err, fmt.Errorf("took %s, want %s", taken, c.Amount))
 	}
 	own := min(taken, l.remaining)
 	l.remaining -= own

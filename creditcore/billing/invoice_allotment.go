@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -21,17 +22,19 @@ import (
 //     that month's own lot alone and as far as it is unspent. What of it was
 //     spent is withheld from the next months: else a plan could be taken,
 //     emptied, given back and taken again.
-//   - A refund or dispute takes back its share of the credits as that of a
-//     purchase does. What of it was spent is forgotten.
+//   - A refund or dispute takes back its share of the credits: of months that
+//     are not granted yet first, then of the newest. What of it is gone is owed.
+//     Credits that were bought by themselves are left alone.
 func (s *Service) allot(ctx context.Context, tx pgx.Tx, userID string) error {
 	list, err := allotments(ctx, tx, userID)
 	if err != nil {
 		return err
 	}
 	now := s.now()
+	reversed := reversals(list)
 	for i := range list {
 		was := list[i]
-		if err := s.reduce(ctx, tx, &list[i]); err != nil {
+		if err := s.reduce(ctx, tx, &list[i], reversed[was.ID]); err != nil {
 			return fmt.Errorf("allotment %s: %w", was.ID, err)
 		}
 		if list[i] != was {
@@ -70,17 +73,46 @@ func (a allotment) due(now time.Time) bool {
 // reference names the allotment's lot.
 func (a allotment) reference() string { return "invoice:" + a.StripeInvoiceID + ":" + a.ID }
 
-// reduce takes back what is due no more, or gives back what is due again.
-func (s *Service) reduce(ctx context.Context, tx pgx.Tx, a *allotment) error {
+// cut is what falls away of an allotment with a change of plan.
+func (a allotment) cut() creditcore.Amount {
 	cut := a.Credits - month{a.StartsAt, a.EndsAt, a.Credits}.kept(a.CutAt)
 	if a.Granted == nil && a.SubscriptionEnded != nil && !a.SubscriptionEnded.After(a.StartsAt) {
 		cut = a.Credits // a month that the subscription did not live to see
 	}
-	cut = max(cut, a.CutCredits)
-	reversed := creditcore.Amount(0)
-	if a.ReversedEuroCents > 0 {
-		reversed = min(a.Credits-cut, reversedCredits(a.Credits-cut, a.ReversedEuroCents, a.PaidEuroCents))
+	return max(cut, a.CutCredits)
+}
+
+// reversals is what falls away of each allotment with refunds and disputes, by
+// its id: the share of all that its invoice is due, of months not granted yet
+// first, then of those granted, the newest first.
+func reversals(list []allotment) map[string]creditcore.Amount {
+	due := make(map[string]creditcore.Amount) // by invoice
+	for _, a := range list {
+		due[a.StripeInvoiceID] += a.Credits - a.cut()
 	}
+	left := make(map[string]creditcore.Amount)
+	for _, a := range list {
+		if a.ReversedEuroCents > 0 {
+			all := due[a.StripeInvoiceID]
+			left[a.StripeInvoiceID] = min(all, reversedCredits(all, a.ReversedEuroCents, a.PaidEuroCents))
+		}
+	}
+	reversed := make(map[string]creditcore.Amount)
+	for _, granted := range []bool{false, true} {
+		for _, a := range slices.Backward(list) { // the last month first
+			if (a.Granted != nil) == granted {
+				n := min(a.Credits-a.cut(), left[a.StripeInvoiceID])
+				reversed[a.ID] = n
+				left[a.StripeInvoiceID] -= n
+			}
+		}
+	}
+	return reversed
+}
+
+// reduce takes back what is due no more, or gives back what is due again.
+func (s *Service) reduce(ctx context.Context, tx pgx.Tx, a *allotment, reversed creditcore.Amount) error {
+	cut := a.cut()
 	if a.Granted == nil {
 		a.CutCredits, a.ReversedCredits = cut, reversed
 		return nil

@@ -4,20 +4,20 @@ CREATE FUNCTION credits.put_back(p_entry text, p_lot text, p_burnt bigint, p_giv
 	LANGUAGE plpgsql AS $$
 DECLARE
 	lot    credits.lots;
-	amount CONSTANT bigint := p_burnt + p_given;
+	back   CONSTANT bigint := p_burnt + p_given;
 	moment CONSTANT timestamptz := clock_timestamp();
 BEGIN
 	SELECT * INTO lot FROM credits.lots WHERE id = p_lot;
 	IF lot.expires_at IS NULL OR lot.expires_at > moment OR lot.prolonged THEN
 		UPDATE credits.lots
-		SET remaining = remaining + amount, burnt = burnt - p_burnt, given = given - p_given
+		SET remaining = remaining + back, burnt = burnt - p_burnt, given = given - p_given
 		WHERE id = p_lot;
 	ELSE
 		UPDATE credits.lots
-		SET expired = expired + amount, burnt = burnt - p_burnt, given = given - p_given
+		SET expired = expired + back, burnt = burnt - p_burnt, given = given - p_given
 		WHERE id = p_lot;
 		INSERT INTO credits.lots (transaction_id, user_id, sequence, source, priority, granted, remaining, expires_at, created_at, parent, prolonged)
-		SELECT t.id, t.user_id, t.sequence, lot.source, lot.priority, amount, amount, moment + interval '72 hours', moment, lot.id, true
+		SELECT t.id, t.user_id, t.sequence, lot.source, lot.priority, back, back, moment + interval '72 hours', moment, lot.id, true
 		FROM credits.transactions AS t
 		WHERE t.id = p_entry;
 	END IF;
