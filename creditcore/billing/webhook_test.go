@@ -189,13 +189,13 @@ func TestParallelDeliveries(t *testing.T) {
 	}
 }
 
-// What was spent cannot be taken back; it is recorded, and what the buyer pays
-// for later stays his.
+// What was spent cannot be taken back: it is owed, and what the buyer pays for
+// later goes into it.
 func TestShortfall(t *testing.T) {
 	t.Parallel()
 	s := newTill(t)
 	alice := s.user("alice")
-	purchaseID, intentID := s.buy(alice)
+	_, intentID := s.buy(alice)
 	s.deliver(s.stripe.Pay(intentID)...)
 	_, err := s.ledger.Debit(t.Context(), creditcore.Debit{UserID: "alice", Amount: creditcore.Credits(900), AppID: "chat"})
 	if err != nil {
@@ -203,19 +203,17 @@ func TestShortfall(t *testing.T) {
 	}
 	s.deliver(s.stripe.Dispute(intentID, 0)...)
 	s.wantBalance("alice", 0)
-	short := func() int64 {
-		return s.count(`SELECT shortfall / 1000 FROM credits.purchases WHERE id = $1`, purchaseID)
-	}
-	if short() != 900 || s.told("purchase shortfall") != 1 {
-		t.Errorf("shortfall %d, observed %v", short(), s.seen)
+	debt := func() int64 { return s.count(`SELECT debt / 1000 FROM credits.balances WHERE user_id = 'alice'`) }
+	if debt() != 900 || s.told("purchase shortfall") != 1 {
+		t.Errorf("debt %d, observed %v", debt(), s.seen)
 	}
 	_, another := s.buy(alice)
 	s.deliver(s.stripe.Pay(another)...)
-	s.wantBalance("alice", 1000)
+	s.wantBalance("alice", 100)
 	s.deliver(s.stripe.WinDispute(intentID)...)
-	s.wantBalance("alice", 1100) // what was taken comes back, no more
-	if short() != 0 {
-		t.Errorf("shortfall %d", short())
+	s.wantBalance("alice", 1100) // what was taken comes back, and what was paid
+	if debt() != 0 {
+		t.Errorf("debt %d", debt())
 	}
 }
 
