@@ -170,13 +170,14 @@ func wantRefusal(t testing.TB, w *httptest.ResponseRecorder, upstream *http.Requ
 
 // refusalCodes are the codes that go with the texts of refusals.
 var refusalCodes = map[string][]string{
-	"No token provided":                                           {"NO_TOKEN"},
-	"Invalid token":                                               {"INVALID_TOKEN", "TOKEN_EXPIRED"},
-	"Forbidden: your role does not allow this":                    {"FORBIDDEN"},
-	"Forbidden: request from another site":                        {"CROSS_SITE"},
-	"Service unavailable: database connection unavailable":        {"UNAVAILABLE"},
-	"Request failed: rate limit exceeded, please try again later": {"RATE_LIMITED"},
-	"The idempotency key was used for another request":            {"IDEMPOTENCY_KEY_REUSED"},
+	"No token provided":                                                             {"NO_TOKEN"},
+	"Invalid token":                                                                 {"INVALID_TOKEN", "TOKEN_EXPIRED"},
+	"Forbidden: your role does not allow this":                                      {"FORBIDDEN"},
+	"Forbidden: request from another site":                                          {"CROSS_SITE"},
+	"Service unavailable: database connection unavailable":                          {"UNAVAILABLE"},
+	"Request failed: rate limit exceeded, please try again later":                   {"RATE_LIMITED"},
+	"The idempotency key was used for another request":                              {"IDEMPOTENCY_KEY_REUSED"},
+	"The idempotency key is spent: its request was repeated too often, or too late": {"IDEMPOTENCY_KEY_SPENT"},
 }
 
 func wantSealed(t testing.TB, upstream *http.Request, p person, sessionID string) {

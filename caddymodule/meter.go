@@ -49,8 +49,12 @@ const (
 //
 // A request that comes again with its Idempotency-Key is passed on again, and
 // charged once; the key with another method, host, path, query or body is
-// refused with 422. The first MiB of a body counts, and the boundary of a
-// multipart body does not. A key whose request cost nothing is as good as new.
+// refused with 422. The whole body counts, but not the boundary of a multipart
+// body; where it turns out to be another when the request has been passed on,
+// the request is charged as a new one. A key is good for three passes within ten
+// minutes of its charge, then it is refused with 409. Requests that cost nothing
+// do not count, and a key whose request cost nothing is as good as new. Upgrades
+// and tunnels take no key: each is charged.
 //
 // The same is told by the placeholders `{http.mana.credits.cost}`,
 // `{http.mana.credits.remaining}` and `{http.mana.credits.outcome}`, once the
@@ -73,8 +77,11 @@ type Meter struct {
 	Operation string `json:"operation,omitempty"`
 
 	// The header of the upstream's response that says what the request cost,
-	// in credits from 0 up to the price. It does not reach the client. Without
-	// it, or with anything else in it, the full price is charged.
+	// in credits from 0 up to the price. It does not reach the client. It may be
+	// a trailer that the upstream announces, or one of gRPC; then the request is
+	// settled when the response is over, and the client gets `Mana-Credits-Cost`
+	// as a trailer too. Without it, or with anything else in it, the full price
+	// is charged.
 	CostFrom string `json:"cost_from,omitempty"`
 
 	// The outcomes that cost nothing:
@@ -82,10 +89,20 @@ type Meter struct {
 	//   - `5xx`, `4xx`, `3xx`, `2xx`, or a status such as `429`; an upstream
 	//     that cannot be reached or says nothing is a 502, so `5xx`;
 	//   - `timeout`: the upstream took too long, or answered 504;
-	//   - `abort`: the client was gone before the response began.
+	//   - `abort`: the client was gone before the response began. Of such a
+	//     request an answer of the upstream counts, if there was one;
+	//   - `grpc` and behind it codes of gRPC by number or name, such as
+	//     `unavailable`, which the trailer of the response tells. A stream that
+	//     ends without one is `unavailable`.
 	//
-	// The default is `5xx` and `timeout`.
+	// The default is `5xx` and `timeout`; codes of gRPC stand beside it.
 	FreeOn []string `json:"free_on,omitempty"`
+
+	// What a client pays that leaves before the response begins, where the
+	// upstream does not say it: a number of credits up to the price, or `wait`,
+	// which lets the upstream work on for up to five minutes and charges what
+	// comes of it. The default is the price.
+	AbortCost AbortCost `json:"abort_cost,omitempty"`
 
 	// What happens while the ledger cannot be asked: `refuse` (the default)
 	// answers 503, `allow` lets requests pass unpaid, with a line in the log
@@ -106,9 +123,12 @@ type Meter struct {
 
 	runtime func(context.Context) (meterRuntime, error)
 	ready   atomic.Pointer[meterRuntime]
-	price   creditcore.Amount
-	free    freeOutcomes
 	logger  *zap.Logger
+
+	price     creditcore.Amount
+	free      freeOutcomes
+	abortCost *creditcore.Amount
+	waits     bool // for an upstream whose client is gone
 }
 
 // meterRuntime is what the meter needs of a runtime.
@@ -147,6 +167,8 @@ func (m *Meter) Provision(ctx caddy.Context) error {
 func (m *Meter) resolve() {
 	m.price, _ = m.Credits.amount()
 	m.free, _ = parseFreeOutcomes(m.FreeOn)
+	m.abortCost, _ = m.AbortCost.amount(m.price)
+	m.waits = m.AbortCost == abortWait
 }
 
 // Validate reports every fault of the configuration.
@@ -158,8 +180,13 @@ func (m *Meter) Validate() error {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("mana_credits: "+format, args...))
 	}
-	if _, err := m.Credits.amount(); err != nil {
+	price, err := m.Credits.amount()
+	if err != nil {
 		fault("credits: %w", err)
+		price = creditcore.MaxAmount
+	}
+	if _, err := m.AbortCost.amount(price); err != nil {
+		fault("abort_cost: %w", err)
 	}
 	for _, name := range []struct{ directive, value string }{{"app", m.App}, {"operation", m.Operation}} {
 		if len(name.value) > longestName || !utf8.ValidString(name.value) || strings.ContainsRune(name.value, 0) {
@@ -169,9 +196,12 @@ func (m *Meter) Validate() error {
 	if m.CostFrom != "" && (!httpguts.ValidHeaderFieldName(m.CostFrom) || isMeterHeader(m.CostFrom)) {
 		fault("cost_from: %q is not the name of a header of the upstream", m.CostFrom)
 	}
-	_, unknown := parseFreeOutcomes(m.FreeOn)
+	free, unknown := parseFreeOutcomes(m.FreeOn)
 	for _, outcome := range unknown {
-		fault("free_on: %q is neither a status, 2xx to 5xx, timeout nor abort", outcome)
+		fault("free_on: %q is neither a status, 2xx to 5xx, timeout, abort nor, behind grpc, a code of gRPC", outcome)
+	}
+	if free.abort && m.AbortCost != "" {
+		fault("abort_cost: free_on abort already says that it costs nothing")
 	}
 	switch m.OnOutage {
 	case "", "refuse", "allow":
@@ -192,7 +222,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	preflight := request.IsPreflight(r)
 	switch {
 	case m.Shadow && preflight:
-		return m.watch(w, r, next, func(ending, []string) {})
+		return m.watch(w, r, next, func(ending, []string) error { return nil }, nil)
 	case m.Shadow:
 		return m.serveShadow(w, r, next)
 	}
@@ -201,10 +231,11 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if preflight {
 		return v.preflight()
 	}
+	defer v.close()
 	if err := v.begin(); err != nil {
 		return v.refuse(err)
 	}
-	return m.watch(w, r, next, v.end)
+	return m.watch(w, r, next, v.end, v.refuse)
 }
 
 // preflight answers in place of an app that would work for nothing.

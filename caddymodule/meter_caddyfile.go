@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -16,6 +17,8 @@ import (
 //		operation <name>
 //		cost_from <response header>
 //		free_on   5xx|4xx|<status>|timeout|abort...
+//		free_on   grpc <code>...
+//		abort_cost <credits>|wait
 //		on_outage refuse|allow
 //		shadow
 //		hold_ttl  <duration>
@@ -32,15 +35,39 @@ func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		m.Credits = "1" // so that no other fault comes of it
 	}
 	p.directives(map[string]func(){
-		"app":       func() { p.one(&m.App) },
-		"operation": func() { p.one(&m.Operation) },
-		"cost_from": func() { p.one(&m.CostFrom) },
-		"free_on":   func() { p.some(&m.FreeOn) },
-		"on_outage": func() { p.one(&m.OnOutage) },
-		"shadow":    func() { m.parseShadow(p) },
-		"hold_ttl":  func() { m.parseHoldTTL(p) },
-	})
+		"app":        func() { p.one(&m.App) },
+		"operation":  func() { p.one(&m.Operation) },
+		"cost_from":  func() { p.one(&m.CostFrom) },
+		"free_on":    func() { m.parseFreeOn(p) },
+		"abort_cost": func() { p.one((*string)(&m.AbortCost)) },
+		"on_outage":  func() { p.one(&m.OnOutage) },
+		"shadow":     func() { m.parseShadow(p) },
+		"hold_ttl":   func() { m.parseHoldTTL(p) },
+	}, "free_on")
 	return errors.Join(p.faults...)
+}
+
+// parseFreeOn reads a line of outcomes. The codes of gRPC, which may have a
+// line of their own, come last in the list.
+func (m *Meter) parseFreeOn(p *blockParser) {
+	var names []string
+	p.some(&names)
+	outcomes, codes := m.FreeOn, []string(nil)
+	if i := slices.Index(m.FreeOn, "grpc"); i >= 0 {
+		outcomes, codes = m.FreeOn[:i:i], m.FreeOn[i:]
+	}
+	if i := slices.Index(names, "grpc"); i >= 0 {
+		if outcomes = append(outcomes, names[:i]...); codes == nil {
+			codes = []string{"grpc"}
+		}
+		if len(names[i+1:]) == 0 {
+			p.faultf("mana_credits free_on: grpc takes one code or more")
+		}
+		codes = append(codes, names[i+1:]...)
+	} else {
+		outcomes = append(outcomes, names...)
+	}
+	m.FreeOn = append(outcomes, codes...)
 }
 
 func (m *Meter) parseShadow(p *blockParser) {

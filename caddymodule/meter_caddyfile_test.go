@@ -18,7 +18,9 @@ func TestMeterCaddyfile(t *testing.T) {
 		"mana_credits 0.02 {\n operation x\n}": `{"credits":0.02,"operation":"x"}`,
 		"mana_credits 5 {\n app chat\n operation ai_chat\n cost_from X-Mana-Cost\n free_on 5xx timeout abort\n on_outage refuse\n shadow\n hold_ttl 5m\n}": `{"credits":5,"app":"chat","operation":"ai_chat","cost_from":"X-Mana-Cost",` +
 			`"free_on":["5xx","timeout","abort"],"on_outage":"refuse","shadow":true,"hold_ttl":300000000000}`,
-		"mana_credits five {\n on_outage pray\n free_on never\n}": `{"credits":"five","free_on":["never"],"on_outage":"pray"}`, // faults of Validate
+		"mana_credits 5 {\n free_on 5xx grpc 14 internal\n abort_cost 0.5\n free_on timeout\n}": `{"credits":5,"free_on":["5xx","timeout","grpc","14","internal"],"abort_cost":"0.5"}`,
+		"mana_credits 5 {\n free_on grpc unavailable\n abort_cost wait\n}":                      `{"credits":5,"free_on":["grpc","unavailable"],"abort_cost":"wait"}`,
+		"mana_credits five {\n on_outage pray\n free_on never\n}":                               `{"credits":"five","free_on":["never"],"on_outage":"pray"}`, // faults of Validate
 	} {
 		got := new(caddymodule.Meter)
 		if err := got.UnmarshalCaddyfile(caddyfile.NewTestDispenser(in)); err != nil {
@@ -32,6 +34,7 @@ func TestMeterCaddyfile(t *testing.T) {
 		"mana_credits 5 6": {":1", "takes one price"},
 		"mana_credits {\n app a b\n free_on\n shadow now\n hold_ttl soon\n price 5\n}": {":1", ":2", ":3", ":4", ":5", ":6", `"soon"`, `"price"`},
 		"mana_credits 5 {\n app a\n app b\n}":                                          {"already set", ":3"},
+		"mana_credits 5 {\n free_on grpc\n}":                                           {":2", "grpc takes one code or more"},
 		"mana_credits 5 {\n shadow {\n on\n }\n}":                                      {"shadow", "block"},
 	} {
 		err := new(caddymodule.Meter).UnmarshalCaddyfile(caddyfile.NewTestDispenser(in))

@@ -13,9 +13,10 @@ import (
 const ledgerWait = 4500 * time.Millisecond
 
 // charge is what a request that passes the meter owes. One of its methods is
-// called, once; an error is for the log.
+// called, once; an error is for the log, but for [errRefused].
 type charge interface {
-	// settle books what the request cost; note goes into the ledger.
+	// settle books what the request cost; note goes into the ledger. It fails
+	// with [errRefused] where the client must not have the response.
 	settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (statement, error)
 	// cancel takes the charge back.
 	cancel(ctx context.Context) (statement, error)
@@ -53,48 +54,42 @@ func (c debited) cancel(ctx context.Context) (statement, error) {
 	return stated(outcomeFree, 0, b.Available), nil
 }
 
-// reserved is a hold, this request's own or shared with others of its key.
+// reserved is a hold of this request alone.
 type reserved struct {
 	ledger *creditcore.Service
 	hold   creditcore.Held
 }
 
-// settle charges the hold, unless another request of its key was first. While
-// the database is away the response does not wait: what it costs is said, and
-// charged when that is possible.
+// settle charges the hold. Where that is not possible the response does not
+// wait: what it costs is said, and charged when it can be.
 func (c reserved) settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (statement, error) {
 	r, err := c.ledger.Settle(ctx, c.hold.ID, cost, note)
-	switch {
-	case errors.Is(err, creditcore.ErrUnavailable):
-		late.add(c.ledger, c.hold.ID, cost, note)
-		return stated(outcomeCharged, cost, c.hold.Balance.Available+c.hold.Amount-cost), err
-	case err != nil:
-		return statement{outcome: outcomeUnpaid}, err
-	case r.Replayed:
-		return stated(outcomeReplayed, 0, r.Balance.Available), nil
+	if err != nil {
+		return owed(c.ledger, c.hold, cost, err, func(ctx context.Context) error {
+			_, err := c.ledger.Settle(ctx, c.hold.ID, cost, note)
+			return err
+		}), err
 	}
 	return stated(outcomeCharged, -r.Entry.Amount, r.Balance.Available), nil
 }
 
-// cancel gives the credits back, or leaves them to the other requests of the
-// key. Where that fails the hold expires by itself.
+// owed has settle charge a hold later that could not be charged now, unless
+// that is for good.
+func owed(ledger *creditcore.Service, hold creditcore.Held, cost creditcore.Amount, err error, settle func(context.Context) error) statement {
+	if errors.Is(err, creditcore.ErrHoldNotFound) || errors.Is(err, creditcore.ErrInvalid) {
+		return statement{outcome: outcomeUnpaid}
+	}
+	late.add(ledger, hold.ID, cost, settle)
+	return stated(outcomeCharged, cost, hold.Balance.Available+hold.Amount-cost)
+}
+
+// cancel gives the credits back. Where that fails the hold expires by itself.
 func (c reserved) cancel(ctx context.Context) (statement, error) {
 	b, err := c.ledger.Release(ctx, c.hold.ID)
 	if err != nil {
 		return statement{outcome: outcomeFree}, err
 	}
 	return stated(outcomeFree, 0, b.Available), nil
-}
-
-// settled was charged to an earlier request under the same key.
-type settled struct{}
-
-func (settled) settle(context.Context, creditcore.Amount, json.RawMessage) (statement, error) {
-	return statement{outcome: outcomeReplayed}, nil
-}
-
-func (settled) cancel(context.Context) (statement, error) {
-	return statement{outcome: outcomeReplayed}, nil
 }
 
 // unpaid passes because the ledger could not be asked.

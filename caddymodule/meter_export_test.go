@@ -2,6 +2,7 @@ package caddymodule
 
 import (
 	"context"
+	"net/http"
 	"time"
 
 	"go.uber.org/zap"
@@ -33,6 +34,23 @@ var CostOf = costOf
 func WithCaller(ctx context.Context, userID string) context.Context {
 	return &request.Auth{Context: ctx, Principal: request.Principal{Kind: request.User, UserID: userID}}
 }
+
+// MeterBody makes the request's body mark itself, and returns its mark.
+func MeterBody(r *http.Request) (mark func() BodyMark) {
+	b := meterBody(r)
+	return func() BodyMark { return BodyMark(b.mark()) }
+}
+
+// BodyMark is a mark outside.
+type BodyMark bodyMark
+
+func (m BodyMark) Contradicts(o BodyMark) bool { return bodyMark(m).contradicts(bodyMark(o)) }
+func (m BodyMark) Extends(o BodyMark) bool     { return bodyMark(m).extends(bodyMark(o)) }
+
+var (
+	WithoutBoundary = withoutBoundary
+	Boundary        = boundaryOf
+)
 
 // Amount is the price as the meter reads it.
 func (p Price) Amount() (creditcore.Amount, error) { return p.amount() }

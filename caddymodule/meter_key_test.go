@@ -48,7 +48,7 @@ func TestMeterRetry(t *testing.T) {
 		}
 		first := send(t, m, again(), answers(200, "X-Cost", "5"))
 		wantBill(t, first.Header(), "5", "3")
-		for _, status := range []int{200, 500, 404} {
+		for _, status := range []int{200, 500, 500, 404} { // what fails does not count
 			retry := send(t, m, again(), answers(status))
 			if retry.Code != status || retry.reached != 1 {
 				t.Errorf("retry: %d, reached %d", retry.Code, retry.reached)
@@ -57,6 +57,11 @@ func TestMeterRetry(t *testing.T) {
 			if got := retry.placeholders(); got != "replayed 0 3" {
 				t.Errorf("placeholders %q", got)
 			}
+		}
+		spent := send(t, m, again(), answers(200))
+		wantRefusal(t, spent.ResponseRecorder, nil, 409, "The idempotency key is spent: its request was repeated too often, or too late")
+		if spent.reached > 0 || !strings.Contains(spent.Body.String(), `"code":"IDEMPOTENCY_KEY_SPENT"`) || spent.placeholders() != "refused 0 -" {
+			t.Errorf("spent: reached %d, %s, placeholders %q", spent.reached, spent.Body, spent.placeholders())
 		}
 		p.wantAvailable(user, 3000)
 		if n := len(entries(t, p.Service, user)); n != 1 {
@@ -88,7 +93,7 @@ func TestMeterKeyOfAnotherRequest(t *testing.T) {
 		x := send(t, m, r, answers(200))
 		t.Log(name)
 		wantRefusal(t, x.ResponseRecorder, nil, 422, "The idempotency key was used for another request")
-		if x.reached > 0 || x.placeholders() != "refused 0 -" {
+		if x.reached > 0 || !strings.HasPrefix(x.placeholders(), "refused 0 ") {
 			t.Errorf("%s: reached %d, placeholders %q", name, x.reached, x.placeholders())
 		}
 	}
@@ -114,7 +119,7 @@ func TestMeterKeyOfADisguisedBody(t *testing.T) {
 	p := newPurse(t)
 	m := p.meter(&caddymodule.Meter{Credits: "5"})
 	for name, bodies := range map[string][2]struct{ body, header string }{
-		"upgrade": {{"a cat", "Upgrade: x"}, {"a dog", "Upgrade: x"}},
+		"no upgrade": {{"a cat", "Upgrade: x"}, {"a dog", "Upgrade: x"}},
 		"boundary": {
 			{`{"prompt":"a cat"}`, `Content-Type: multipart/mixed; boundary="a cat"`},
 			{`{"prompt":"a dog"}`, `Content-Type: multipart/mixed; boundary="a dog"`},
@@ -131,6 +136,7 @@ func TestMeterKeyOfADisguisedBody(t *testing.T) {
 				t.Errorf("%s: %q is %d, want %d", name, bodies[i].body, x.Code, want)
 			}
 		}
+		p.wantAvailable(user, 3000)
 	}
 }
 
@@ -163,14 +169,28 @@ func TestMeterKeepsTheBody(t *testing.T) {
 	p.wantAvailable(ada, 65_000)
 }
 
-// A tunnel's body is its traffic.
+// A tunnel's body is its traffic, and a key for it would pay for as many as one
+// likes.
 func TestMeterKeyOfATunnel(t *testing.T) {
 	t.Parallel()
 	p := newPurse(t)
-	ada := p.user("ada", 8000)
-	r := keyed(ada, "k", "CONNECT", "/", "")
-	r.Body, r.ContentLength = io.NopCloser(leaver(func() { t.Error("the body was read") })), -1
-	wantBill(t, send(t, p.meter(&caddymodule.Meter{Credits: "5"}), r, answers(200)).Header(), "5", "3")
+	m := p.meter(&caddymodule.Meter{Credits: "2"})
+	for method, headers := range map[string][]string{"CONNECT": nil, "GET": {"Connection: keep-alive, Upgrade", "Upgrade: websocket"}} {
+		user := p.user(method, 5000)
+		for _, left := range []string{"3", "1", ""} {
+			r := keyed(user, "k", method, "/", "", headers...)
+			r.Body, r.ContentLength = io.NopCloser(leaver(func() { t.Error("the body was read") })), -1
+			if method == "CONNECT" { // extended (RFC 8441)
+				r.ProtoMajor, r.Header[":protocol"] = 2, []string{"websocket"}
+			}
+			x := send(t, m, r, answers(200))
+			if left == "" && x.Code != 402 {
+				t.Errorf("%s: %d without credits", method, x.Code)
+			} else if left != "" {
+				wantBill(t, x.Header(), "2", left)
+			}
+		}
+	}
 }
 
 type brokenReader struct{}
@@ -205,32 +225,34 @@ func TestMeterBadKeys(t *testing.T) {
 	}
 }
 
-// Of concurrent twins one is charged, also where some fail; without a key all
-// are, and never more than there is.
+// Of concurrent twins one is charged, also where some fail, and three pass;
+// without a key all are charged, and never more than there is.
 func TestMeterTwins(t *testing.T) {
 	t.Parallel()
 	p := newPurse(t)
 	const twins = 32
 	for name, c := range map[string]struct {
-		meter  *caddymodule.Meter
-		key    string
-		fail   int32 // that many fail, first
-		left   string
-		passed int32
+		meter   *caddymodule.Meter
+		key     string
+		fail    int32 // that many fail, first
+		left    string
+		passed  int32
+		charged int32
 	}{
-		"fixed":          {&caddymodule.Meter{Credits: "5"}, "k", 0, "3", twins},
-		"cost":           {&caddymodule.Meter{Credits: "5", CostFrom: "X-Cost"}, "k", 0, "6", twins},
-		"some fail":      {&caddymodule.Meter{Credits: "5"}, "k", twins / 2, "3", twins},
-		"all fail":       {&caddymodule.Meter{Credits: "5"}, "k", twins, "8", twins},
-		"without a key":  {&caddymodule.Meter{Credits: "2"}, "", 0, "0", 4},
-		"holds, no key":  {&caddymodule.Meter{Credits: "2", CostFrom: "X-Cost"}, "", 0, "0", 4},
-		"keys of others": {&caddymodule.Meter{Credits: "2"}, "each", 0, "0", 4},
+		"fixed":          {&caddymodule.Meter{Credits: "5"}, "k", 0, "3", 3, 1},
+		"cost":           {&caddymodule.Meter{Credits: "5", CostFrom: "X-Cost"}, "k", 0, "6", 3, 1},
+		"some fail":      {&caddymodule.Meter{Credits: "5"}, "k", 2, "3", 3, 1},
+		"all fail":       {&caddymodule.Meter{Credits: "5"}, "k", twins, "8", 3, 0},
+		"without a key":  {&caddymodule.Meter{Credits: "2"}, "", 0, "0", 4, 4},
+		"holds, no key":  {&caddymodule.Meter{Credits: "2", CostFrom: "X-Cost"}, "", 0, "0", 4, 4},
+		"keys of others": {&caddymodule.Meter{Credits: "2"}, "each", 0, "0", 4, 4},
 	} {
 		user := p.user(name, 8000)
 		m := p.meter(c.meter)
-		var begin, end sync.WaitGroup
-		var passed, charged, tried atomic.Int32
+		var begin, end, decided sync.WaitGroup
+		var passed, charged, refused, tried atomic.Int32
 		begin.Add(1)
+		decided.Add(twins)
 		for i := range twins {
 			end.Go(func() {
 				r := by(user, ask("POST", "/"))
@@ -243,14 +265,21 @@ func TestMeterTwins(t *testing.T) {
 				}
 				begin.Wait()
 				x := send(t, m, r, func(w http.ResponseWriter, r *http.Request) error {
+					decided.Done()
+					decided.Wait() // so that all twins meet the same hold
 					status := 200
 					if tried.Add(1) <= c.fail {
 						status = 500
 					}
 					return answers(status, "X-Cost", "2")(w, r)
 				})
-				passed.Add(int32(x.reached))
-				if cost := x.Header().Get("Mana-Credits-Cost"); cost != "0" {
+				if passed.Add(int32(x.reached)); x.reached == 0 {
+					decided.Done()
+				}
+				if x.Code == 409 {
+					refused.Add(1)
+				}
+				if cost := x.Header().Get("Mana-Credits-Cost"); cost != "0" && cost != "" {
 					charged.Add(1)
 				}
 			})
@@ -259,18 +288,11 @@ func TestMeterTwins(t *testing.T) {
 		end.Wait()
 		t.Log(name)
 		p.wantAvailable(user, amount(t, c.left))
-		if passed.Load() != c.passed {
-			t.Errorf("%s: %d passed, want %d", name, passed.Load(), c.passed)
+		if passed.Load() != c.passed || charged.Load() != c.charged {
+			t.Errorf("%s: %d passed, want %d; %d say that they were charged, want %d", name, passed.Load(), c.passed, charged.Load(), c.charged)
 		}
-		want := int32(1)
-		switch c.left {
-		case "8":
-			want = 0
-		case "0":
-			want = 4
-		}
-		if charged.Load() != want {
-			t.Errorf("%s: %d say that they were charged, want %d", name, charged.Load(), want)
+		if c.key == "k" && refused.Load() != twins-3 {
+			t.Errorf("%s: %d refused", name, refused.Load())
 		}
 	}
 }

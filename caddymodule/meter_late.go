@@ -2,7 +2,6 @@ package caddymodule
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"sync"
 	"time"
@@ -60,8 +59,10 @@ func (l *lateSettlements) leave(ledger *creditcore.Service) {
 	}
 }
 
-func (l *lateSettlements) add(ledger *creditcore.Service, holdID string, cost creditcore.Amount, note json.RawMessage) {
-	log := processLogger().With("hold", holdID, "credits", cost.String())
+// add has settle called until it succeeds or fails for good. name says for the
+// log what is settled.
+func (l *lateSettlements) add(ledger *creditcore.Service, name string, cost creditcore.Amount, settle func(context.Context) error) {
+	log := processLogger().With("charge", name, "credits", cost.String())
 	if !l.enter(ledger) {
 		lateSettled.WithLabelValues("given_up").Inc()
 		log.Error("too many charges wait for the database, one is given up")
@@ -70,7 +71,7 @@ func (l *lateSettlements) add(ledger *creditcore.Service, holdID string, cost cr
 	log.Warn("a charge waits for the database")
 	go func() {
 		defer l.leave(ledger)
-		if err := l.settle(ledger, holdID, cost, note); err != nil {
+		if err := l.try(settle); err != nil {
 			lateSettled.WithLabelValues("given_up").Inc()
 			log.Error("a charge is given up", "error", err)
 			return
@@ -79,14 +80,18 @@ func (l *lateSettlements) add(ledger *creditcore.Service, holdID string, cost cr
 	}()
 }
 
-func (l *lateSettlements) settle(ledger *creditcore.Service, holdID string, cost creditcore.Amount, note json.RawMessage) error {
+// try tells only of what the ledger has decided that it is in vain. Any other
+// error may pass: a charge is not given away for one that nobody knew of.
+func (l *lateSettlements) try(settle func(context.Context) error) error {
 	end := time.Now().Add(l.limit)
 	for wait := l.first; ; wait = min(2*wait, l.last) {
 		time.Sleep(wait)
 		ctx, cancel := context.WithTimeout(context.Background(), ledgerWait)
-		_, err := ledger.Settle(ctx, holdID, cost, note)
+		err := settle(ctx)
 		cancel()
-		if !errors.Is(err, creditcore.ErrUnavailable) || time.Now().After(end) {
+		var short *creditcore.InsufficientError
+		if err == nil || errors.Is(err, creditcore.ErrHoldNotFound) || errors.Is(err, creditcore.ErrInvalid) ||
+			errors.As(err, &short) || time.Now().After(end) {
 			return err
 		}
 	}

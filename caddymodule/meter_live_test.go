@@ -124,6 +124,23 @@ func (m *metered) behave(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Link", "</a.css>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
 		_, _ = io.WriteString(w, "ok")
+	case "trailer", "broken-trailer", "unannounced":
+		w.Header().Del("X-Mana-Cost")
+		if path.Base(r.URL.Path) != "unannounced" {
+			w.Header().Set("Trailer", "X-Mana-Cost")
+		}
+		_, _ = io.WriteString(w, "half ")
+		flush()
+		if path.Base(r.URL.Path) == "broken-trailer" {
+			gone()
+			return
+		}
+		_, _ = io.WriteString(w, "and half")
+		w.Header().Set(http.TrailerPrefix+"X-Mana-Cost", "1.5")
+		if path.Base(r.URL.Path) == "trailer" {
+			w.Header().Del(http.TrailerPrefix + "X-Mana-Cost")
+			w.Header().Set("X-Mana-Cost", "1.5")
+		}
 	case "socket":
 		if conn, rw, err := http.NewResponseController(w).Hijack(); err == nil {
 			defer conn.Close()

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -107,5 +108,47 @@ func TestMeterOutageDuringTheRequest(t *testing.T) {
 			return err == nil && b.Available == c.left && b.Held == 0
 		})
 		eventually(t, name+": nothing waits", func() bool { return !caddymodule.Waits(far.Service) })
+	}
+}
+
+// An error that nobody knew of, while the upstream works, gives nothing away:
+// what the request cost is said, and charged when it can be.
+func TestMeterSettlesAfterAnyError(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	for _, key := range []string{"", "k"} {
+		ada := p.user("ada"+key, 8000)
+		r := by(ada, ask("POST", "/"))
+		if key != "" {
+			r = keyed(ada, key, "POST", "/", "x")
+		}
+		m := p.meter(&caddymodule.Meter{Credits: "5", CostFrom: "X-Cost"})
+		x := send(t, m, r, func(w http.ResponseWriter, r *http.Request) error {
+			p.asOwner(`REVOKE EXECUTE ON ALL FUNCTIONS IN SCHEMA credits FROM mana_system`)
+			return answers(200, "X-Cost", "2")(w, r)
+		})
+		p.asOwner(`GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA credits TO mana_system`)
+		if got := x.Header().Get("Mana-Credits-Cost"); x.Code != 200 || got != "2" || x.placeholders() != "charged 2 6" {
+			t.Errorf("%d, cost %q, placeholders %q", x.Code, got, x.placeholders())
+		}
+		eventually(t, "the charge", func() bool {
+			b, err := p.BalanceOf(t.Context(), ada)
+			return err == nil && b.Available == 6000 && b.Held == 0
+		})
+	}
+}
+
+// asOwner runs a statement as the owner of the schema.
+func (p *purse) asOwner(sql string) {
+	p.t.Helper()
+	err := pgx.BeginFunc(p.t.Context(), p.db.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(p.t.Context(), `SET LOCAL ROLE mana_owner`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(p.t.Context(), sql)
+		return err
+	})
+	if err != nil {
+		p.t.Fatal(err)
 	}
 }

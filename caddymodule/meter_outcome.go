@@ -5,24 +5,27 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// ending is how the upstream's part of a request came to an end, as far as the
-// headers of the response.
+// ending is how the upstream's part of a request came to an end, as far as it
+// counts: up to the headers of the response, or its trailer.
 type ending struct {
 	status   int
 	answered bool // the upstream said so itself
 	timeout  bool
 	abort    bool // the client was gone
+	begun    bool // the response has
+	grpc     grpcCode
 }
 
 // endingOf judges by the status that is about to leave, or the error that came
-// instead. A client that is gone gets nothing, whatever the upstream said.
+// instead.
 func endingOf(ctx context.Context, status int, err error) ending {
-	e := ending{status: status, answered: err == nil}
+	e := ending{status: status, answered: err == nil, grpc: grpcUnknown}
 	var timeout net.Error
 	var handler caddyhttp.HandlerError
 	if err != nil {
@@ -33,8 +36,8 @@ func endingOf(ctx context.Context, status int, err error) ending {
 		e.timeout = errors.As(err, &timeout) && timeout.Timeout()
 	}
 	e.timeout = e.timeout || e.status == http.StatusGatewayTimeout
-	if errors.Is(ctx.Err(), context.Canceled) {
-		e.abort, e.answered = true, false
+	if e.abort = errors.Is(ctx.Err(), context.Canceled); e.abort && e.status == statusClientGone {
+		e.answered = false
 	}
 	return e
 }
@@ -44,10 +47,26 @@ type freeOutcomes struct {
 	timeout, abort bool
 	classes        [6]bool // by the first digit of the status
 	statuses       map[int]bool
+	grpc           map[grpcCode]bool
 }
 
 // parseFreeOutcomes reads free_on; unknown is what it could not make sense of.
+// What follows the name grpc are codes of gRPC, which stand beside the others.
 func parseFreeOutcomes(names []string) (f freeOutcomes, unknown []string) {
+	if i := slices.Index(names, "grpc"); i >= 0 {
+		f.grpc = make(map[grpcCode]bool)
+		for _, name := range names[i+1:] {
+			if code, ok := parseGRPCCode(name); ok && code != grpcOK {
+				f.grpc[code] = true
+			} else {
+				unknown = append(unknown, name)
+			}
+		}
+		if len(names[i+1:]) == 0 {
+			unknown = append(unknown, "grpc")
+		}
+		names = names[:i]
+	}
 	if len(names) == 0 {
 		names = []string{"5xx", "timeout"}
 	}
@@ -70,9 +89,15 @@ func parseFreeOutcomes(names []string) (f freeOutcomes, unknown []string) {
 	return f, unknown
 }
 
+// covers reports whether the ending costs nothing. Of a request whose client
+// left, what the upstream said counts, and where it said nothing only that the
+// client left: an error is its doing then.
 func (f freeOutcomes) covers(e ending) bool {
-	if e.abort {
-		return f.abort
+	switch {
+	case f.grpc[e.grpc], e.abort && f.abort:
+		return true
+	case e.abort && !e.answered:
+		return false
 	}
 	class := e.status / 100
 	return e.timeout && f.timeout || class < len(f.classes) && f.classes[class] || f.statuses[e.status]

@@ -30,7 +30,7 @@ func TestMeterCostFrom(t *testing.T) {
 		{[]string{"5"}, "5", false},
 		{[]string{"0.30000000000000004"}, "0.3", false},
 		{[]string{"1e-3"}, "0.001", false},
-		{nil, "5", true},
+		{nil, "1", false}, // the trailer says it
 		{[]string{""}, "5", true},
 		{[]string{"5.01"}, "5", true},
 		{[]string{"1000000"}, "5", true},

@@ -19,10 +19,16 @@ var (
 	errNotReady = errors.New("the mana app is not ready")
 )
 
-var refuseKeyReused = answer.Error{
-	Status: http.StatusUnprocessableEntity, Code: "IDEMPOTENCY_KEY_REUSED",
-	Message: "The idempotency key was used for another request",
-}
+var (
+	refuseKeyReused = answer.Error{
+		Status: http.StatusUnprocessableEntity, Code: "IDEMPOTENCY_KEY_REUSED",
+		Message: "The idempotency key was used for another request",
+	}
+	refuseKeySpent = answer.Error{
+		Status: http.StatusConflict, Code: "IDEMPOTENCY_KEY_SPENT",
+		Message: "The idempotency key is spent: its request was repeated too often, or too late",
+	}
+)
 
 // statusClientGone is what Caddy logs for such requests.
 const statusClientGone = 499
@@ -78,6 +84,8 @@ func (v *metering) refusal(err error) (refusal answer.Error, outcome string) {
 		return answer.Error{Status: http.StatusBadRequest, Code: "VALIDATION_ERROR", Message: key.Error()}, outcomeRefused
 	case errors.Is(err, creditcore.ErrKeyReused):
 		return refuseKeyReused, outcomeRefused
+	case errors.Is(err, creditcore.ErrKeySpent):
+		return refuseKeySpent, outcomeRefused
 	case errors.As(err, &short):
 		return v.insufficient(short), outcomeInsufficient
 	case errors.Is(err, creditcore.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, errNotReady):

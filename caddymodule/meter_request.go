@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/http"
 	"strings"
@@ -22,6 +23,9 @@ type metering struct {
 	bill   *bill
 	userID string
 	charge charge
+	body   *meteredBody // of a request with a key
+	begun  bool         // the response has
+	done   []func()     // to be called at the end of the request
 }
 
 // begin takes or reserves the price. An error is to be answered in place of
@@ -31,19 +35,15 @@ func (v *metering) begin() error {
 	if v.userID = request.Caller(v.r.Context()).UserID; v.userID == "" {
 		return errNoToken
 	}
-	key, err := idempotencyKey(v.r.Header)
+	key, err := idempotencyKey(v.r)
 	if err != nil {
 		return err
 	}
-	mark := ""
 	if key != "" {
 		key = keyOfMeter(key, v.bill.meters)
-		if mark, err = requestMark(v.r); err != nil {
-			return err
-		}
 	}
 	if err = notReady; err == nil {
-		v.charge, err = v.take(service.ledger, key, mark)
+		v.charge, err = v.take(service.ledger, key)
 	}
 	if err != nil {
 		if _, outcome := v.refusal(err); outcome != outcomeUnavailable || v.OnOutage != "allow" || v.r.Context().Err() != nil {
@@ -53,6 +53,10 @@ func (v *metering) begin() error {
 			zap.String("user", v.userID), zap.String("app", v.app()), zap.String("operation", v.Operation), zap.Stringer("credits", v.price))
 		v.charge = unpaid{}
 	}
+	if err := v.compare(); err != nil {
+		v.cancel()
+		return err
+	}
 	if err := v.r.Context().Err(); err != nil {
 		v.cancel()
 		return errClientGone
@@ -60,14 +64,44 @@ func (v *metering) begin() error {
 	return nil
 }
 
+// compare looks at the body of a request with a key, now that its price is
+// reserved: whoever has no credits keeps nobody busy with a body.
+func (v *metering) compare() error {
+	c, ok := v.charge.(*keyed)
+	if !ok {
+		return nil
+	}
+	v.body = meterBody(v.r)
+	done, err := preview(v.r, v.body, c.known)
+	v.done = append(v.done, done)
+	return err
+}
+
+// close is called when the response has left.
+func (v *metering) close() {
+	defer func() {
+		for _, done := range v.done {
+			done()
+		}
+	}()
+	c, ok := v.charge.(*keyed)
+	if !ok {
+		return
+	}
+	ctx, stop := v.detached()
+	defer stop()
+	if err := c.finish(ctx); err != nil {
+		v.logger.Error("mark a request with an Idempotency-Key", zap.Error(err), zap.String("user", v.userID))
+	}
+}
+
 // take asks the ledger. The client's going away takes a debit out of the
 // queue; a hold has to be known, to be released.
-func (v *metering) take(ledger *creditcore.Service, key, mark string) (charge, error) {
-	if key == "" && v.CostFrom == "" {
-		receipt, err := ledger.Debit(v.r.Context(), creditcore.Debit{
-			UserID: v.userID, Amount: v.price, AppID: v.app(), Operation: v.Operation,
-			Description: v.description(), Metadata: v.metadata(), InFlight: true,
-		})
+func (v *metering) take(ledger *creditcore.Service, key string) (charge, error) {
+	if key == "" && v.CostFrom == "" && v.abortCost == nil {
+		debit := v.debit(v.price, nil)
+		debit.InFlight = true
+		receipt, err := ledger.Debit(v.r.Context(), debit)
 		if err == nil {
 			v.bill.see(receipt.Balance.Available)
 		}
@@ -75,17 +109,29 @@ func (v *metering) take(ledger *creditcore.Service, key, mark string) (charge, e
 	}
 	ctx, stop := v.detached()
 	defer stop()
-	hold, err := ledger.Hold(ctx, creditcore.Hold{
+	request := creditcore.Hold{
 		UserID: v.userID, Amount: v.price, AppID: v.app(), Operation: v.Operation,
-		Description: v.description(), Metadata: v.metadata(), Key: key, Request: mark, TTL: time.Duration(v.HoldTTL),
-	})
+		Description: v.description(), Metadata: v.metadata(nil), Key: key, TTL: time.Duration(v.HoldTTL),
+	}
+	if key != "" {
+		request.Request = requestLine(v.r)
+	}
+	hold, err := ledger.Hold(ctx, request)
 	if err == nil {
 		v.bill.see(hold.Balance.Available)
 	}
-	if hold.Settled != nil {
-		return settled{}, err
+	if key != "" {
+		return &keyed{metering: v, ledger: ledger, hold: hold, known: hold.Body}, err
 	}
 	return reserved{ledger, hold}, err
+}
+
+// debit charges the request at once; note goes into the ledger.
+func (v *metering) debit(cost creditcore.Amount, note json.RawMessage) creditcore.Debit {
+	return creditcore.Debit{
+		UserID: v.userID, Amount: cost, AppID: v.app(), Operation: v.Operation,
+		Description: v.description(), Metadata: v.metadata(note),
+	}
 }
 
 // detached outlives the client.
@@ -93,28 +139,32 @@ func (v *metering) detached() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(v.r.Context()), ledgerWait)
 }
 
-// end settles with the header of the response at hand.
-func (v *metering) end(e ending, cost []string) {
+// end settles with the header of the response at hand, or its trailer. It
+// fails where the client must not have the response.
+func (v *metering) end(e ending, cost []string) error {
 	var owed creditcore.Amount
 	if !v.bill.refused && !v.free.covers(e) {
 		owed = v.cost(e, cost)
 	}
+	v.begun = e.begun
 	var s statement
+	var err error
 	if owed == 0 {
 		s = v.cancel()
-	} else {
-		s = v.settle(owed, e.status)
+	} else if s, err = v.settle(owed, e.status); errors.Is(err, errRefused) {
+		return err
 	}
 	if v.bill.cost += s.cost; s.remaining != nil {
 		v.bill.see(*s.remaining)
 	}
 	meterRequests.WithLabelValues(s.outcome).Inc()
-	meterCredits.WithLabelValues("charged").Add(float64(s.cost) / float64(creditcore.Credit))
+	meterCredits.WithLabelValues("charged").Add(credits(s.cost))
 	v.bill.write(v.w.Header())
 	v.bill.placeholders(v.r, s.outcome)
+	return nil
 }
 
-func (v *metering) settle(cost creditcore.Amount, status int) statement {
+func (v *metering) settle(cost creditcore.Amount, status int) (statement, error) {
 	ctx, stop := v.detached()
 	defer stop()
 	note, err := json.Marshal(map[string]int{"status": status})
@@ -122,10 +172,10 @@ func (v *metering) settle(cost creditcore.Amount, status int) statement {
 		v.logger.Error("describe a charge", zap.Error(err))
 	}
 	s, err := v.charge.settle(ctx, cost, note)
-	if err != nil {
+	if err != nil && !errors.Is(err, errRefused) {
 		v.logger.Error("settle a request", zap.Error(err), zap.String("user", v.userID), zap.Stringer("credits", cost))
 	}
-	return s
+	return s, err
 }
 
 func (v *metering) cancel() statement {
@@ -141,17 +191,19 @@ func (v *metering) cancel() statement {
 // cost is what a request that is not free cost: the price, or what the
 // upstream says. An upstream that says nothing sensible is reported, unless it
 // had no chance to speak.
-func (m *Meter) cost(e ending, header []string) creditcore.Amount {
-	if m.CostFrom == "" {
-		return m.price
+func (m *Meter) cost(e ending, said []string) creditcore.Amount {
+	if m.CostFrom != "" {
+		if cost, ok := costOf(said, m.price); ok {
+			return cost
+		}
 	}
-	if cost, ok := costOf(header, m.price); ok {
-		return cost
-	}
-	if e.answered {
+	switch {
+	case e.abort && m.abortCost != nil:
+		return *m.abortCost
+	case m.CostFrom != "" && e.answered:
 		meterBadCosts.Inc()
 		m.logger.Warn("a response does not say what it cost: the full price is charged",
-			zap.String("header", m.CostFrom), zap.Strings("values", header), zap.Int("status", e.status))
+			zap.String("header", m.CostFrom), zap.Strings("values", said), zap.Int("status", e.status))
 	}
 	return m.price
 }
@@ -182,8 +234,8 @@ func (v *metering) description() string {
 }
 
 // metadata says where the credits went, without the query, which may hold
-// secrets.
-func (v *metering) metadata() json.RawMessage {
+// secrets, and note, an object.
+func (v *metering) metadata(note json.RawMessage) json.RawMessage {
 	original := request.Original(v.r)
 	raw, err := json.Marshal(struct {
 		Method string `json:"method"`
@@ -192,6 +244,9 @@ func (v *metering) metadata() json.RawMessage {
 	}{clipped(original.Method, longestName), hostOf(v.r), clipped(original.URL.EscapedPath(), 1024)})
 	if err != nil {
 		return nil
+	}
+	if len(note) > len("{}") {
+		raw = append(append(raw[:len(raw)-1], ','), note[1:]...)
 	}
 	return raw
 }

@@ -32,13 +32,14 @@ func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyht
 		go func() { seen <- v.look() }()
 	}
 	var free bool
-	end := func(e ending, header []string) {
+	end := func(e ending, header []string) error {
 		if free = m.free.covers(e); !free {
 			v.bill.cost = m.cost(e, header)
 		}
 		if real.written {
 			real.write(w.Header())
 		}
+		return nil
 	}
 	defer func() {
 		outcome := v.report(free, seen)
@@ -46,7 +47,7 @@ func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyht
 			v.bill.placeholders(r, outcome)
 		}
 	}()
-	return m.watch(w, r, next, end)
+	return m.watch(w, r, next, end, nil)
 }
 
 func (v *metering) look() (s sighting) {

@@ -229,7 +229,7 @@ func TestMeterPreflightAndHead(t *testing.T) {
 }
 
 // A client that goes away before the response begins has ended the request,
-// whatever the upstream says then; one that goes later has not.
+// unless the upstream answers; one that goes later has not.
 func TestMeterAbort(t *testing.T) {
 	t.Parallel()
 	p := newPurse(t)
@@ -237,12 +237,15 @@ func TestMeterAbort(t *testing.T) {
 		name   string
 		freeOn []string
 		before bool
+		status int
 		left   creditcore.Amount
 	}{
-		{"charged by default", nil, true, 3000},
-		{"charged if only statuses are free", []string{"4xx", "5xx", "2xx", "timeout"}, true, 3000},
-		{"free", []string{"abort"}, true, 8000},
-		{"free, but later", []string{"abort"}, false, 3000},
+		{"charged by default", nil, true, 499, 3000},
+		{"charged if only statuses are free", []string{"4xx", "5xx", "2xx", "timeout"}, true, 499, 3000},
+		{"free", []string{"abort"}, true, 499, 8000},
+		{"free, but later", []string{"abort"}, false, 499, 3000},
+		{"failed meanwhile", nil, true, 503, 8000},
+		{"answered meanwhile", nil, true, 200, 3000},
 	} {
 		for _, costFrom := range []string{"", "X-Cost"} {
 			user := p.user(c.name+costFrom, 8000)
@@ -252,7 +255,7 @@ func TestMeterAbort(t *testing.T) {
 				if c.before {
 					leave()
 				}
-				w.WriteHeader(499)
+				w.WriteHeader(c.status)
 				leave()
 				return nil
 			})

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"strings"
@@ -23,31 +24,60 @@ func isMeterHeader(name string) bool {
 	return len(name) >= len(meterPrefix) && strings.EqualFold(name[:len(meterPrefix)], meterPrefix)
 }
 
-// watch serves the request by next and calls end once, when the headers of the
-// response are about to leave or it is clear that none will come. end may
-// change the header then.
-func (m *Meter) watch(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, end func(ending, []string)) error {
-	mw := &meterWriter{ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, costFrom: m.CostFrom}
-	mw.end = func(status int, err error) {
-		mw.once.Do(func() { end(endingOf(r.Context(), status, err), mw.takeCost()) })
+// settler is called once, when the headers of a response are about to leave or
+// it is clear that none will come, or with its trailer. It may change the
+// header then. said is what the upstream says that the request cost. An error
+// means that the client must not have the response.
+type settler func(e ending, said []string) error
+
+// watch serves the request by next. Where end refuses the response refuse
+// answers in its place.
+func (m *Meter) watch(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, end settler, refuse func(error) error) (err error) {
+	mw := &meterWriter{
+		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
+		m:                     m, r: r, end: end, refuse: refuse, before: w.Header().Clone(), over: make(chan struct{}),
 	}
-	err := errPanicked
-	defer func() { mw.end(http.StatusOK, err) }()
-	err = next.ServeHTTP(mw, r)
-	dropTrailers(w.Header(), mw.owns)
-	return err
+	if m.waits {
+		var stop func()
+		r, stop = mw.outlive(r)
+		defer stop()
+	}
+	failure := errPanicked
+	defer func() {
+		mw.conclude(failure)
+		if mw.refused {
+			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic's own value
+				panic(p)
+			}
+			err = mw.answered
+		}
+	}()
+	failure = next.ServeHTTP(mw, r)
+	return failure
 }
 
 // errPanicked stands for what a handler that panicked did not return.
 var errPanicked = errors.New("a handler panicked")
 
-// meterWriter sees the headers of a response before they leave.
+// errWithheld ends the copying of a response that the client does not get.
+var errWithheld = errors.New("the response is withheld")
+
+// meterWriter sees the headers of a response before they leave, and its trailer.
 type meterWriter struct {
 	*caddyhttp.ResponseWriterWrapper
-	costFrom string
-	end      func(status int, err error)
-	once     sync.Once
+	m      *Meter
+	r      *http.Request // the client's
+	end    settler
+	refuse func(error) error
+	before http.Header // the response's before the upstream
+
 	wrote    bool
+	status   int
+	waiting  bool // for the trailer
+	once     sync.Once
+	over     chan struct{} // closed when the request is settled
+	refused  bool
+	answered error // what refuse said
 }
 
 // WriteHeader implements [http.ResponseWriter]. Informational responses pass;
@@ -59,31 +89,87 @@ func (w *meterWriter) WriteHeader(status int) {
 		cost := w.takeCost()
 		w.ResponseWriter.WriteHeader(status)
 		if cost != nil {
-			w.Header()[http.CanonicalHeaderKey(w.costFrom)] = cost
+			w.Header()[http.CanonicalHeaderKey(w.m.CostFrom)] = cost
 		}
 		return
 	default:
-		w.wrote = true
-		w.end(status, nil)
+		w.wrote, w.status = true, status
+		if w.head(); w.refused {
+			return
+		}
 	}
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// head settles by the header, unless what counts is still to come.
+func (w *meterWriter) head() {
+	h := w.Header()
+	e := endingOf(w.r.Context(), w.status, nil)
+	e.grpc = grpcCodeOf(h[headerGRPCStatus])
+	later := w.awaitsTrailer(h)
+	said := w.takeCost()
+	if later && said == nil && !w.m.free.covers(e) {
+		w.waiting = true
+		announceBill(h, w.r)
+		return
+	}
+	w.settle(e, said)
+}
+
+// settle calls end, once, and answers in place of the upstream if it refuses.
+func (w *meterWriter) settle(e ending, said []string) {
+	w.once.Do(func() {
+		defer close(w.over)
+		refusal := w.end(e, said)
+		if w.refused = refusal != nil; w.refused {
+			h := w.Header()
+			clear(h)
+			maps.Copy(h, w.before)
+			w.answered = w.refuse(refusal)
+		}
+	})
+}
+
+// conclude settles what has not been settled when the handler has returned.
+func (w *meterWriter) conclude(failure error) {
+	h := w.Header()
+	switch {
+	case w.waiting:
+		w.settle(w.trailer(h))
+	case !w.wrote:
+		w.settle(endingOf(w.r.Context(), http.StatusOK, failure), w.takeCost())
+	}
+	dropTrailers(h, w.owns)
+}
+
 // Write implements [http.ResponseWriter].
 func (w *meterWriter) Write(p []byte) (int, error) {
-	w.begin()
-	return w.ResponseWriter.Write(p)
+	if w.begin(); w.refused {
+		return 0, errWithheld
+	}
+	n, err := w.ResponseWriter.Write(p)
+	if err != nil && w.waiting && w.m.waits {
+		return len(p), nil // the client is gone, the trailer is still to come
+	}
+	return n, err
 }
 
 // ReadFrom implements [io.ReaderFrom].
 func (w *meterWriter) ReadFrom(r io.Reader) (int64, error) {
-	w.begin()
+	switch w.begin(); {
+	case w.refused:
+		return 0, errWithheld
+	case w.waiting:
+		return io.Copy(struct{ io.Writer }{w}, r)
+	}
 	return w.ResponseWriterWrapper.ReadFrom(r)
 }
 
 // FlushError is what [http.ResponseController] calls.
 func (w *meterWriter) FlushError() error {
-	w.begin()
+	if w.begin(); w.refused {
+		return nil
+	}
 	return http.NewResponseController(w.ResponseWriter).Flush()
 }
 
@@ -94,8 +180,11 @@ func (w *meterWriter) Flush() { _ = w.FlushError() }
 // has switched protocols.
 func (w *meterWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.wrote {
-		w.wrote = true
-		w.end(http.StatusSwitchingProtocols, nil)
+		w.wrote, w.status = true, http.StatusSwitchingProtocols
+		w.settle(endingOf(w.r.Context(), w.status, nil), w.takeCost())
+	}
+	if w.refused {
+		return nil, nil, errWithheld
 	}
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
@@ -108,7 +197,7 @@ func (w *meterWriter) begin() {
 
 // owns tells whether the client must not get the upstream's header.
 func (w *meterWriter) owns(name string) bool {
-	return isMeterHeader(name) || w.costFrom != "" && strings.EqualFold(name, w.costFrom)
+	return isMeterHeader(name) || w.m.CostFrom != "" && strings.EqualFold(name, w.m.CostFrom)
 }
 
 // takeCost removes from the response what is not for the client, the

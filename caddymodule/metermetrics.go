@@ -25,6 +25,14 @@ var (
 		Name: "mana_meter_bad_costs_total",
 		Help: "Responses charged in full because they did not say what they cost.",
 	}))
+	meterOthers = add(collectors, prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mana_meter_other_bodies_total",
+		Help: "Requests charged although their Idempotency-Key had been, because the body was another.",
+	}))
+	meterUnpaid = add(collectors, prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "mana_meter_unpaid_credits_total",
+		Help: "Credits of such requests that the account did not have when the response had begun.",
+	}))
 	lateSettled = collectors.counter("mana_meter_late_settlements_total",
 		"Charges that had to wait for the database, by what became of them.", "outcome")
 )

@@ -66,6 +66,7 @@ type Receipt struct {
 	Entry    Entry
 	Balance  Balance
 	Replayed bool
+	Body     []byte // mark of the body that a settled hold's key stands for
 }
 
 // account is a row of credits.balances, as far as it goes out of the database.

@@ -16,7 +16,10 @@ var (
 	// and never had credits.
 	ErrAccountNotFound = errors.New("User balance not found")
 	// ErrKeyReused means that the idempotency key came with another request.
-	ErrKeyReused     = errors.New("Idempotency-Key was already used with another request")
+	ErrKeyReused = errors.New("Idempotency-Key was already used with another request")
+	// ErrKeySpent means that the request of the idempotency key was repeated
+	// too often, or too long after its charge.
+	ErrKeySpent      = errors.New("Idempotency-Key is spent")
 	ErrEntryNotFound = errors.New("Transaction not found")
 	// ErrRefundExceeds means that more would come back than was charged.
 	ErrRefundExceeds = errors.New("Refund exceeds what was charged")

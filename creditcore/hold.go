@@ -12,8 +12,8 @@ import (
 )
 
 // Hold reserves credits for a charge whose amount is known later. Key is a
-// client's idempotency key; Request says what it stands for. A TTL of zero is
-// the configured one.
+// client's idempotency key; Request says what it stands for, but for a body,
+// which is known later too. A TTL of zero is the configured one.
 type Hold struct {
 	UserID      string
 	Amount      Amount
@@ -28,20 +28,23 @@ type Hold struct {
 
 // Held is a reservation. Replayed means that the key's hold exists already and
 // this is another attempt under it; Settled is then what it was charged, nil
-// while it is open.
+// while it is open, and Body what is known of the body that the key stands for.
 type Held struct {
 	ID       string
 	Amount   Amount
 	Replayed bool
 	Settled  *Amount
+	Body     []byte
 	Balance  Balance
 }
 
 // Hold reserves the amount, or joins the hold of the same key. Every call that
 // did not fail is to be followed by one [Service.Settle] or [Service.Release].
-// A key whose hold was given back stands for a new one. It fails with
-// [*InsufficientError], [ErrAccountNotFound], [ErrKeyReused] (another Request
-// or Amount), [ErrInvalid] or [ErrUnavailable].
+// A key whose hold was given back stands for a new one; any other is good for
+// three calls that are not released, the last of them within ten minutes of its
+// charge. It fails with [*InsufficientError], [ErrAccountNotFound],
+// [ErrKeyReused] (another Request or Amount), [ErrKeySpent], [ErrInvalid] or
+// [ErrUnavailable].
 func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	err := checkRequest(h.UserID, h.Amount, h.Key, h.Metadata,
 		text{"appId", h.AppID}, text{"operation", h.Operation}, text{"description", h.Description})
@@ -71,11 +74,13 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 		if r.SettledAmount == nil {
 			s.reservations.opened(*r.HoldID, h.UserID, h.TTL)
 		}
-		return Held{ID: *r.HoldID, Amount: h.Amount, Replayed: true, Settled: r.SettledAmount, Balance: r.of(h.UserID)}, nil
+		return Held{ID: *r.HoldID, Amount: h.Amount, Replayed: true, Settled: r.SettledAmount, Body: r.Body, Balance: r.of(h.UserID)}, nil
 	case "insufficient":
 		return Held{}, &InsufficientError{Required: h.Amount, Available: r.Balance - r.Held, Debt: r.Debt}
 	case "key_reused":
 		return Held{}, ErrKeyReused
+	case "key_spent":
+		return Held{}, ErrKeySpent
 	}
 	return Held{}, ErrAccountNotFound
 }
@@ -101,6 +106,12 @@ func (s *Service) accountOf(ctx context.Context, holdID string) (string, error) 
 // credits. It is not charged if a newer attempt under its key took its place.
 // It fails with [ErrHoldNotFound], [ErrInvalid] or [ErrUnavailable].
 func (s *Service) Settle(ctx context.Context, holdID string, amount Amount, metadata json.RawMessage) (Receipt, error) {
+	return s.SettleBody(ctx, holdID, amount, metadata, nil)
+}
+
+// SettleBody is Settle for an attempt whose body is marked so. The mark of the
+// first settlement stays with the key; the receipt tells which that is.
+func (s *Service) SettleBody(ctx context.Context, holdID string, amount Amount, metadata json.RawMessage, body []byte) (Receipt, error) {
 	if amount < 0 || len(metadata) > 0 && (!storable(metadata) || len(metadata) > maxMetadata) {
 		return Receipt{}, ErrInvalid
 	}
@@ -108,7 +119,7 @@ func (s *Service) Settle(ctx context.Context, holdID string, amount Amount, meta
 	if err != nil {
 		return Receipt{}, err
 	}
-	r, err := s.do(ctx, &item{Kind: settling, UserID: userID, Target: holdID, Amount: amount, Metadata: metadata})
+	r, err := s.do(ctx, &item{Kind: settling, UserID: userID, Target: holdID, Amount: amount, Metadata: metadata, Body: body})
 	switch {
 	case err != nil:
 		return Receipt{}, err
@@ -116,7 +127,7 @@ func (s *Service) Settle(ctx context.Context, holdID string, amount Amount, meta
 		return Receipt{}, ErrHoldNotFound
 	}
 	s.reservations.resolved(holdID)
-	receipt := Receipt{Balance: r.of(userID), Replayed: r.Outcome == "replayed"}
+	receipt := Receipt{Balance: r.of(userID), Replayed: r.Outcome == "replayed", Body: r.Body}
 	switch {
 	case r.EntryID == nil:
 	case receipt.Replayed:
@@ -135,8 +146,20 @@ func (s *Service) Settle(ctx context.Context, holdID string, amount Amount, meta
 	return receipt, err
 }
 
-// Release ends an attempt without a charge. The last attempt under a key gives
-// the credits back; other attempts, and a settlement, stand. It fails with
+// MarkBody replaces what is known of the body that a key stands for, unless
+// that is not was any more. It returns what is known then. It fails with
+// [ErrHoldNotFound] or [ErrUnavailable].
+func (s *Service) MarkBody(ctx context.Context, holdID string, was, body []byte) ([]byte, error) {
+	r, err := dbscope.One[struct{ Body []byte }](ctx, s.db, dbscope.System(), `SELECT credits.mark_body($1, $2, $3) AS body`, holdID, was, body)
+	if err == nil && r.Body == nil {
+		err = ErrHoldNotFound
+	}
+	return r.Body, err
+}
+
+// Release ends an attempt without a charge: it does not count for its key. The
+// last attempt under a key gives the credits back; other attempts, and a
+// settlement, stand. It fails with
 // [ErrHoldNotFound] or [ErrUnavailable]; the hold then expires by itself.
 func (s *Service) Release(ctx context.Context, holdID string) (Balance, error) {
 	userID, err := s.accountOf(ctx, holdID)

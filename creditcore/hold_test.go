@@ -164,20 +164,23 @@ func TestAttemptsUnderAKeyShareOneCharge(t *testing.T) {
 	l := newLedger(t)
 	alice := l.user("alice", 10)
 	request := creditcore.Hold{UserID: alice, Amount: 7, Key: "k", Request: "POST /a"}
-	var joined atomic.Int32
-	holds := make([]creditcore.Held, 32)
-	concurrently(32, func(i int) {
-		held, err := l.Hold(t.Context(), request)
-		if err != nil {
+	var joined, spent atomic.Int32
+	held := make(chan creditcore.Held, 32)
+	concurrently(32, func(int) {
+		h, err := l.Hold(t.Context(), request)
+		switch {
+		case errors.Is(err, creditcore.ErrKeySpent):
+			spent.Add(1)
+			return
+		case err != nil:
 			t.Error(err)
-		}
-		if held.Replayed {
+		case h.Replayed:
 			joined.Add(1)
 		}
-		holds[i] = held
+		held <- h
 	})
-	if joined.Load() != 31 {
-		t.Errorf("%d joined", joined.Load())
+	if joined.Load() != 2 || spent.Load() != 29 {
+		t.Fatalf("%d joined, for %d the key was spent", joined.Load(), spent.Load())
 	}
 	other := request
 	other.Request = "POST /b"
@@ -185,13 +188,14 @@ func TestAttemptsUnderAKeyShareOneCharge(t *testing.T) {
 		t.Errorf("other request: %v", err)
 	}
 	// All but one fail: nothing comes back while one may still succeed.
-	for _, h := range holds[1:] {
-		if _, err := l.Release(t.Context(), h.ID); err != nil {
+	last := <-held
+	for range 2 {
+		if _, err := l.Release(t.Context(), (<-held).ID); err != nil {
 			t.Fatal(err)
 		}
 	}
 	l.wantAvailable(alice, 3)
-	if _, err := l.Settle(t.Context(), holds[0].ID, 7, nil); err != nil {
+	if _, err := l.Settle(t.Context(), last.ID, 7, nil); err != nil {
 		t.Fatal(err)
 	}
 	again := l.hold(request)
@@ -199,6 +203,60 @@ func TestAttemptsUnderAKeyShareOneCharge(t *testing.T) {
 		t.Errorf("a retry after success: %+v", again)
 	}
 	l.wantAvailable(alice, 3)
+}
+
+// A key is good for three passes, of which one that comes to nothing is none.
+func TestKeyIsSpentAfterThreePasses(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 20)
+	request := creditcore.Hold{UserID: alice, Amount: 7, Key: "k", Request: "POST /a"}
+	if _, err := l.Settle(t.Context(), l.hold(request).ID, 7, nil); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		if _, err := l.Release(t.Context(), l.hold(request).ID); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l.hold(request)
+	last := l.hold(request)
+	if _, err := l.Hold(t.Context(), request); !errors.Is(err, creditcore.ErrKeySpent) {
+		t.Errorf("the fourth: %v", err)
+	}
+	if _, err := l.Release(t.Context(), last.ID); err != nil {
+		t.Fatal(err)
+	}
+	l.hold(request)
+	l.wantAvailable(alice, 13)
+}
+
+// The first settlement says which body a key stands for; more becomes known of
+// it only by who knows what was known.
+func TestBodyOfAKey(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 20)
+	request := creditcore.Hold{UserID: alice, Amount: 7, Key: "k", Request: "POST /a"}
+	first, second := l.hold(request), l.hold(request)
+	for _, body := range []string{"first", "second"} {
+		r, err := l.SettleBody(t.Context(), first.ID, 7, nil, []byte(body))
+		if err != nil || string(r.Body) != "first" || r.Replayed != (body == "second") {
+			t.Errorf("%s: %q, replayed %v, %v", body, r.Body, r.Replayed, err)
+		}
+	}
+	for _, c := range []struct{ was, body, known string }{{"x", "y", "first"}, {"first", "more", "more"}, {"first", "other", "more"}} {
+		known, err := l.MarkBody(t.Context(), second.ID, []byte(c.was), []byte(c.body))
+		if err != nil || string(known) != c.known {
+			t.Errorf("%+v: %q, %v", c, known, err)
+		}
+	}
+	if third := l.hold(request); string(third.Body) != "more" {
+		t.Errorf("the third: %+v", third)
+	}
+	if _, err := l.MarkBody(t.Context(), "x", nil, []byte("y")); !errors.Is(err, creditcore.ErrHoldNotFound) {
+		t.Errorf("no hold: %v", err)
+	}
 }
 
 // The key of an attempt that failed is free, and that of one whose hold
@@ -228,8 +286,8 @@ func TestRetryAfterFailureIsCharged(t *testing.T) {
 	l.wantAvailable(alice, 3)
 }
 
-// A key that was charged a day ago stands for a new request.
-func TestSettledKeyHasItsDay(t *testing.T) {
+// A key has ten minutes from its charge, and stands for a new request after a day.
+func TestSettledKeyHasItsTime(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
 	alice := l.user("alice", 20)
@@ -240,11 +298,13 @@ func TestSettledKeyHasItsDay(t *testing.T) {
 	}
 	for _, c := range []struct {
 		age      string
+		spent    bool
 		replayed bool
-	}{{"23 hours", true}, {"25 hours", false}} {
+	}{{"9 minutes", false, true}, {"11 minutes", true, false}, {"23 hours", true, false}, {"25 hours", false, false}} {
 		l.exec(`UPDATE credits.holds SET resolved_at = now() - $1::text::interval WHERE id = $2`, c.age, first.ID)
-		if h := l.hold(request); h.Replayed != c.replayed {
-			t.Errorf("after %s: %+v", c.age, h)
+		h, err := l.Hold(t.Context(), request)
+		if errors.Is(err, creditcore.ErrKeySpent) != c.spent || err != nil && !c.spent || h.Replayed != c.replayed {
+			t.Errorf("after %s: %+v, %v", c.age, h, err)
 		}
 	}
 }

@@ -1,7 +1,8 @@
--- hold reserves credits, or finds the hold of a key that is running or settled.
+-- hold reserves credits, or finds the hold of a key that is running or settled. A key is good for three passes
+-- within ten minutes of its charge, and forgotten after a day.
 CREATE FUNCTION credits.hold(p_user text, p_id text, p_amount bigint, p_app text, p_operation text, p_description text,
 	p_metadata text, p_key text, p_fingerprint bytea, p_ttl interval)
-	RETURNS TABLE (outcome text, hold_id text, settled_amount bigint,
+	RETURNS TABLE (outcome text, hold_id text, settled_amount bigint, body bytea,
 		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
 		created_at timestamptz, updated_at timestamptz)
 	LANGUAGE plpgsql AS $$
@@ -28,13 +29,15 @@ BEGIN
 		outcome := 'no_account';
 	ELSIF known.id IS NOT NULL AND known.fingerprint <> p_fingerprint THEN
 		outcome := 'key_reused';
+	ELSIF known.passes >= 3 OR known.resolved_at < moment - interval '10 minutes' THEN
+		outcome := 'key_spent';
 	ELSIF known.id IS NOT NULL THEN
-		outcome := 'replayed'; hold_id := known.id; settled_amount := known.settled_amount;
-		IF known.state = 'open' THEN
-			UPDATE credits.holds AS h
-			SET attempts = h.attempts + 1, expires_at = greatest(h.expires_at, moment + p_ttl)
-			WHERE h.id = known.id;
-		END IF;
+		outcome := 'replayed'; hold_id := known.id; settled_amount := known.settled_amount; body := known.body;
+		UPDATE credits.holds AS h
+		SET passes = h.passes + 1,
+		    attempts = CASE h.state WHEN 'open' THEN h.attempts + 1 ELSE h.attempts END,
+		    expires_at = CASE h.state WHEN 'open' THEN greatest(h.expires_at, moment + p_ttl) ELSE h.expires_at END
+		WHERE h.id = known.id;
 	ELSIF account.balance - account.held < p_amount THEN
 		outcome := 'insufficient';
 	ELSE

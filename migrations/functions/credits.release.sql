@@ -1,4 +1,4 @@
--- release ends one attempt under a hold; the last one gives the credits back.
+-- release ends one attempt under a hold, which then does not count for its key; the last one gives the credits back.
 CREATE FUNCTION credits.release(p_hold text)
 	RETURNS TABLE (outcome text, user_id text,
 		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
@@ -18,7 +18,7 @@ BEGIN
 	moment := clock_timestamp();
 	outcome := 'unchanged';
 	IF h.state = 'open' AND h.attempts > 1 THEN
-		UPDATE credits.holds AS o SET attempts = o.attempts - 1 WHERE o.id = p_hold;
+		UPDATE credits.holds AS o SET attempts = o.attempts - 1, passes = greatest(o.passes - 1, 0) WHERE o.id = p_hold;
 		outcome := 'shared';
 	ELSIF h.state = 'open' THEN
 		outcome := 'released';
@@ -26,6 +26,8 @@ BEGIN
 		UPDATE credits.balances AS b SET held = b.held - h.amount, version = b.version + 1, updated_at = moment
 		WHERE b.user_id = h.user_id;
 		SELECT * INTO account FROM credits.account(h.user_id);
+	ELSIF h.state IN ('settled', 'late') THEN
+		UPDATE credits.holds AS o SET passes = greatest(o.passes - 1, 0) WHERE o.id = p_hold;
 	END IF;
 	user_id := h.user_id;
 	balance := account.balance; held := account.held; debt := account.debt; total_earned := account.total_earned;

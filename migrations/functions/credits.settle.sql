@@ -1,8 +1,8 @@
 -- settle charges a hold, once. A hold that was given back before is charged late, with what is available, unless
 -- a newer hold of its key took its place.
-CREATE FUNCTION credits.settle(p_hold text, p_entry text, p_amount bigint, p_metadata text)
+CREATE FUNCTION credits.settle(p_hold text, p_entry text, p_amount bigint, p_metadata text, p_body bytea)
 	RETURNS TABLE (outcome text, user_id text, charged bigint, app_id text, operation text, description text, metadata jsonb,
-		entry_id text, entry_sequence bigint, balance_before bigint, at timestamptz,
+		entry_id text, entry_sequence bigint, balance_before bigint, at timestamptz, body bytea,
 		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
 		created_at timestamptz, updated_at timestamptz)
 	LANGUAGE plpgsql AS $$
@@ -38,8 +38,10 @@ BEGIN
 	END IF;
 	IF outcome IN ('settled', 'late') THEN
 		UPDATE credits.holds AS o
-		SET state = outcome, settled_amount = charged, resolved_at = at, attempts = greatest(o.attempts - 1, 0)
-		WHERE o.id = p_hold;
+		SET state = outcome, settled_amount = charged, resolved_at = at, attempts = greatest(o.attempts - 1, 0),
+		    body = coalesce(o.body, p_body)
+		WHERE o.id = p_hold
+		RETURNING o.body INTO body;
 		IF charged > 0 THEN
 			entry_id := p_entry; entry_sequence := account.sequence + 1; balance_before := account.balance;
 			INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
@@ -53,6 +55,7 @@ BEGIN
 		WHERE b.user_id = h.user_id;
 		SELECT * INTO account FROM credits.account(h.user_id);
 	ELSIF outcome = 'replayed' THEN
+		body := h.body;
 		SELECT t.id INTO entry_id FROM credits.transactions AS t WHERE t.hold_id = p_hold;
 	END IF;
 	user_id := h.user_id; app_id := h.app_id; operation := h.operation; description := h.description;
