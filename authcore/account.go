@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/usertext"
 )
 
 // Profile reads the caller's account, or [ErrUserNotFound].
@@ -17,8 +17,15 @@ func (s *Service) Profile(ctx context.Context, c Caller) (User, error) { return 
 
 // UpdateProfile changes the caller's name and picture.
 func (s *Service) UpdateProfile(ctx context.Context, c Caller, change ProfileChange) (User, error) {
-	if change.Name != nil && strings.TrimSpace(*change.Name) == "" {
-		return User{}, fmt.Errorf("%w: name is empty", ErrInvalidInput)
+	if change.Name != nil {
+		name, err := nameOf(*change.Name)
+		if err != nil {
+			return User{}, err
+		}
+		if name == "" {
+			return User{}, fmt.Errorf("%w: name is empty", ErrInvalidInput)
+		}
+		change.Name = &name
 	}
 	u, err := dbscope.One[User](ctx, s.db, scopeOf(c),
 		`UPDATE auth.users AS u
@@ -58,8 +65,8 @@ func (s *Service) ownPassword(ctx context.Context, c Caller, password string) (s
 	if r.Password == nil || *r.Password == "" {
 		return "", ErrNoPassword
 	}
-	account := s.lockout.account("session", r.SignIn)
-	if err := s.locked(ctx, account); err != nil {
+	subject := lockoutSubject("session", r.SignIn)
+	if err := s.locked(ctx, subject); err != nil {
 		return "", err
 	}
 	ok, _, err := s.hasher.Verify(ctx, *r.Password, password)
@@ -67,19 +74,12 @@ func (s *Service) ownPassword(ctx context.Context, c Caller, password string) (s
 		return "", err
 	}
 	if !ok {
-		if err := s.rejected(ctx, c.Client, c.UserID, account, nil); !errors.Is(err, ErrInvalidCredentials) {
+		if err := s.rejected(ctx, c.Client, c.UserID, c.Email, subject, nil); !errors.Is(err, ErrInvalidCredentials) {
 			return "", err
 		}
 		return "", ErrWrongPassword
 	}
-	// Tries that were under way while the session got locked tell nothing.
-	if err := s.locked(ctx, account); err != nil {
-		return "", err
-	}
-	if err := s.lockout.clear(ctx, account); err != nil {
-		s.log.Warn("clear wrong tries", "error", err)
-	}
-	return *r.Password, nil
+	return *r.Password, s.unlock(ctx, subject)
 }
 
 // ChangePassword replaces the caller's password and ends all his other
@@ -122,37 +122,21 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, current, next st
 	return err
 }
 
-// DeleteAccount closes the caller's account: every session ends, the password
-// is gone, name, address and picture are erased, and the row remains without
-// them for the ledger to point at. The address is free again.
+// DeleteAccount closes the caller's account for ever: every session ends, the
+// password is gone, what tells who they were is erased, and the row remains
+// without it for the ledger to point at. The address is free again.
 func (s *Service) DeleteAccount(ctx context.Context, c Caller, password, reason string) error {
 	if _, err := s.ownPassword(ctx, c, password); err != nil {
 		return err
 	}
 	metadata := map[string]any{"deletedAt": s.now().UTC().Format(time.RFC3339Nano)}
-	if reason != "" {
-		metadata["reason"] = clip(reason, 1000)
+	if reason = usertext.Clean(reason, 1000); reason != "" {
+		metadata["reason"] = reason
 	}
-	err := s.closeAccount(ctx, c.UserID, reasonDeleted,
-		event{Type: "account_deleted", UserID: c.UserID, Client: c.Client, Metadata: metadata},
-		func(ctx context.Context, tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, `DELETE FROM auth.accounts WHERE user_id = $1`, c.UserID); err != nil {
-				return err
-			}
-			_, err := tx.Exec(ctx,
-				`UPDATE auth.users
-				 SET deleted_at = now(), updated_at = now(), name = '', image = NULL, email_verified = false,
-				   email = 'deleted-' || lower(id) || '@deleted.invalid'
-				 WHERE id = $1 AND deleted_at IS NULL`, c.UserID)
-			return err
-		})
-	if err == nil {
-		s.hooks.Deleted(context.WithoutCancel(ctx), c.UserID)
-	}
-	return err
+	return s.leave(ctx, c.UserID, metadata)
 }
 
-// closeAccount bars a user and ends his sessions: the change, the event and
+// closeAccount bars a user and ends their sessions: the change, the event and
 // what is cut off commit together.
 func (s *Service) closeAccount(ctx context.Context, userID, reason string, e event, change func(context.Context, pgx.Tx) error) error {
 	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {

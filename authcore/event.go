@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/usertext"
 )
 
 // event is a row of auth.security_events: what happened to an account, and
@@ -52,7 +54,7 @@ func (c Client) ip() string {
 }
 
 // agent is the User-Agent cut to what is worth keeping.
-func (c Client) agent() string { return clip(c.UserAgent, 512) }
+func (c Client) agent() string { return usertext.Clean(c.UserAgent, 512) }
 
 // clip cuts text from a client to n bytes at a character's edge, and drops
 // what PostgreSQL's text cannot hold.

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/ulule/limiter/v3/drivers/store/memory"
-
 	"mana.how/edge/authcore"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
@@ -55,7 +53,7 @@ func edgeWith(t testing.TB, db *pgtest.Database, surround func(*authcore.Deps), 
 		f(&cfg)
 	}
 	deps := authcore.Deps{
-		Pool: db.Pool, ListenDSN: db.DSN + "&pool_max_conns=2", Limits: memory.NewStore(),
+		Pool: db.Pool, ListenDSN: db.DSN + "&pool_max_conns=2",
 		Logger: slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	}
 	surround(&deps)

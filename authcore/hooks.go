@@ -15,6 +15,12 @@ type Hooks struct {
 	// Registered runs once an account is made, before its maker gets it. ctx
 	// outlives the request; bound what is done with it.
 	Registered func(ctx context.Context, u User)
+	// Verified runs once an address is proven, also where it was before. ctx
+	// outlives the request.
+	Verified func(ctx context.Context, u User)
+	// EraseTx runs in the transaction that closes an account for ever, in the
+	// scope of the system, with the account as it was. Its error undoes all.
+	EraseTx func(ctx context.Context, tx pgx.Tx, u User) error
 	// Deleted runs once an account is closed by its owner. ctx outlives the
 	// request.
 	Deleted func(ctx context.Context, userID string)
@@ -26,6 +32,12 @@ func (h Hooks) withDefaults() Hooks {
 	}
 	if h.Registered == nil {
 		h.Registered = func(context.Context, User) {}
+	}
+	if h.Verified == nil {
+		h.Verified = func(context.Context, User) {}
+	}
+	if h.EraseTx == nil {
+		h.EraseTx = func(context.Context, pgx.Tx, User) error { return nil }
 	}
 	if h.Deleted == nil {
 		h.Deleted = func(context.Context, string) {}

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/ulule/limiter/v3/drivers/store/memory"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/internal/pgtest"
@@ -23,7 +22,7 @@ func hooked(t testing.TB, db *pgtest.Database, hooks authcore.Hooks) *authcore.S
 	s, err := authcore.New(t.Context(), authcore.Config{
 		BaseURL: "https://auth.example.test", Secrets: secrets,
 		Hashing: authcore.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
-	}, authcore.Deps{Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(), Hooks: hooks})
+	}, authcore.Deps{Pool: db.Pool, ListenDSN: db.DSN, Hooks: hooks})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,8 @@ package authcore
 import (
 	"net/netip"
 	"time"
+
+	"mana.how/edge/authcore/device"
 )
 
 // Client is the device a request came from. DeviceID and DeviceName are what
@@ -12,6 +14,8 @@ type Client struct {
 	UserAgent  string
 	DeviceID   string
 	DeviceName string
+	// Origin is the site whose page asks, empty where that is not known.
+	Origin string
 }
 
 // Caller is who acts: a user whose access token or cookie has been verified.
@@ -70,6 +74,18 @@ type Session struct {
 	DeviceName           *string
 	ActiveOrganizationID *string
 	RevokedAt            *time.Time
+}
+
+// Device names the device a session is on: as it calls itself, else by its
+// User-Agent. It is empty where neither says anything.
+func (s Session) Device() string {
+	switch {
+	case s.DeviceName != nil && *s.DeviceName != "":
+		return *s.DeviceName
+	case s.UserAgent != nil:
+		return device.Name(*s.UserAgent)
+	}
+	return ""
 }
 
 // Tokens is what a sign-in, a refresh or an exchange hands to a client.

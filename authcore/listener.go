@@ -188,26 +188,6 @@ func (s *Service) sweepLoop(ctx context.Context) {
 	}
 }
 
-// purge drops sessions a day after their end and revocations that no token
-// can still meet. A session stays for those derived from it, which live on by
-// refreshing and are to end with it still. Events stay.
-func (s *Service) purge(ctx context.Context) error {
-	_, err := s.db.Exec(ctx, system(),
-		`DELETE FROM auth.sessions AS s
-		 WHERE s.expires_at < now() - interval '1 day'
-		   AND NOT EXISTS (
-		     SELECT 1 FROM auth.refresh_families AS f
-		     WHERE f.session_id = s.id AND f.expires_at > now() - interval '1 day')
-		   AND NOT EXISTS (SELECT 1 FROM auth.sessions AS child WHERE child.parent_id = s.id)`)
-	if err != nil {
-		return err
-	}
-	_, err = s.db.Exec(ctx, system(),
-		`DELETE FROM auth.revocations WHERE created_at < now() - make_interval(secs => $1)`,
-		(memorySpan + 24*time.Hour).Seconds())
-	return err
-}
-
 func sleep(ctx context.Context, d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -3,72 +3,124 @@ package authcore
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"time"
 
-	"github.com/ulule/limiter/v3"
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
 )
 
-// lockout slows down guessing of one account's password: from the tenth wrong
-// try in 15 minutes the account answers [LockedError], for one minute, then
-// two, up to an hour. Counting is by account and, for a device that has
+// The lockout slows down guessing of one account's password: from the tenth
+// wrong try in 15 minutes the account answers [LockedError], for one minute,
+// then two, up to an hour. Counting is by account and, for a device that has
 // signed in to it before, by that device: a stranger's tries do not lock the
-// owner out.
-type lockout struct{ store limiter.Store }
+// owner out. The counters are rows of auth.lockouts, by PostgreSQL's clock, so
+// that neither more edges nor restarts give more tries.
 
-var (
-	tries = limiter.Rate{Period: 15 * time.Minute, Limit: 10}
-	locks = limiter.Rate{Period: 24 * time.Hour, Limit: 1 << 30}
-	held  = limiter.Rate{Period: time.Hour, Limit: 1}
-)
-
-const longestLock = time.Hour
-
-// account names a counter without storing the address in clear.
-func (lockout) account(email, knownDevice string) string {
-	d := digestOf("lockout\x00" + email + "\x00" + knownDevice)
+// lockoutSubject names a counter without the address in clear.
+func lockoutSubject(account, knownDevice string) string {
+	d := digestOf("lockout\x00" + account + "\x00" + knownDevice)
 	return hex.EncodeToString(d[:])
 }
 
-// check refuses with [LockedError] while the account is locked.
-func (l lockout) check(ctx context.Context, account string) error {
-	c, err := l.store.Peek(ctx, "lock:"+account, held)
-	if err != nil || c.Remaining > 0 {
+// lockedSeconds is how long the subject that the expression names stays locked;
+// NULL where it is not.
+func lockedSeconds(subject string) string {
+	return `(SELECT extract(epoch FROM l.locked_until - now())::float8
+		FROM auth.lockouts AS l WHERE l.subject = ` + subject + ` AND l.locked_until > now())`
+}
+
+// notLocked is a condition on the subject that the expression names.
+func notLocked(subject string) string {
+	return `NOT EXISTS (SELECT FROM auth.lockouts AS l WHERE l.subject = ` + subject + ` AND l.locked_until > now())`
+}
+
+// lockedFor is nil for no time.
+func lockedFor(seconds float64) error {
+	if seconds <= 0 {
+		return nil
+	}
+	return &LockedError{RetryAfter: max(time.Second, time.Duration(seconds*float64(time.Second)))}
+}
+
+// locked fails with [LockedError] while the subject is locked.
+func (s *Service) locked(ctx context.Context, subject string) error {
+	r, err := dbscope.One[struct{ Seconds float64 }](ctx, s.db, system(),
+		`SELECT coalesce(`+lockedSeconds("$1")+`, 0) AS seconds`, subject)
+	if err != nil {
 		return err
 	}
-	return &LockedError{RetryAfter: max(time.Second, time.Until(time.Unix(c.Reset, 0)))}
+	return lockedFor(r.Seconds)
 }
 
-// fail counts a wrong try, and locks from the tenth on.
-func (l lockout) fail(ctx context.Context, account string) (locked bool, err error) {
-	c, err := l.store.Increment(ctx, "try:"+account, 1, tries)
-	if err != nil || c.Remaining > 0 {
-		return false, err
+// unlock forgets the wrong tries after a right one, but while the subject is
+// locked: tries that were under way when it got locked tell nothing.
+func (s *Service) unlock(ctx context.Context, subject string) error {
+	n, err := s.db.Exec(ctx, system(),
+		`DELETE FROM auth.lockouts WHERE subject = $1 AND (locked_until IS NULL OR locked_until <= now())`, subject)
+	if err != nil || n > 0 {
+		return err
 	}
-	n, err := l.store.Increment(ctx, "locks:"+account, 1, locks)
+	return s.locked(ctx, subject)
+}
+
+// countTry counts a wrong try and records it, in one statement. The tries of 15
+// minutes count, and those before a lock until 15 minutes after it; who is
+// locked again within a day of the last lock is locked for twice as long.
+const countTry = `
+	WITH counted AS (
+	  INSERT INTO auth.lockouts AS l (subject) VALUES ($1)
+	  ON CONFLICT (subject) DO UPDATE
+	  SET (tries, since, last_try_at, locks, locked_at, locked_until) = (
+	    SELECT n.tries, CASE WHEN n.anew THEN now() ELSE l.since END, now(),
+	      CASE WHEN n.locks THEN n.nth ELSE l.locks END,
+	      CASE WHEN n.locks THEN now() ELSE l.locked_at END,
+	      CASE WHEN n.locks THEN now() + least(interval '1 hour', interval '1 minute' * power(2, least(n.nth, 10) - 1)) ELSE l.locked_until END
+	    FROM (
+	      SELECT w.anew, w.nth, w.tries, w.tries >= 10 AND coalesce(l.locked_until <= now(), true) AS locks
+	      FROM (
+	        SELECT v.anew, CASE WHEN v.anew THEN 1 ELSE l.tries + 1 END AS tries,
+	          CASE WHEN l.locked_until > now() - interval '1 day' THEN l.locks + 1 ELSE 1 END AS nth
+	        FROM (SELECT l.since <= now() - interval '15 minutes'
+	          AND coalesce(l.locked_until <= now() - interval '15 minutes', true) AS anew) AS v) AS w) AS n)
+	  RETURNING l.tries, coalesce(l.locked_at = now(), false) AS locked_now),
+	recorded AS (
+	  INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent)
+	  SELECT NULLIF($2, ''), e.type, NULLIF($3, ''), NULLIF($4, '')
+	  FROM counted, LATERAL (VALUES ('login_failed', true), ('account_locked', counted.locked_now)) AS e (type, happened)
+	  WHERE e.happened)
+	SELECT tries, locked_now FROM counted`
+
+// rejected counts and reports a wrong password for an account, which is named
+// as it was given, and returns [ErrInvalidCredentials]; an err of verifying
+// comes back as it is.
+func (s *Service) rejected(ctx context.Context, client Client, userID, account, subject string, err error) error {
 	if err != nil {
-		return false, err
+		return err
 	}
-	rate := held
-	rate.Period = lockFor(n.Limit - n.Remaining)
-	_, err = l.store.Increment(ctx, "lock:"+account, 1, rate)
-	return true, err
+	type counted struct {
+		Tries     int
+		LockedNow bool
+	}
+	n, err := dbscope.One[counted](ctx, s.db, system(), countTry, subject, userID, client.ip(), client.agent())
+	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+		s.log.Error("a wrong password was not counted", "error", err)
+		return err
+	}
+	s.observeSignIn("invalid")
+	s.log.Warn("sign-in failed", "account", account, "user", userID, "address", client.ip(), "tries", n.Tries, "locked", n.LockedNow)
+	return ErrInvalidCredentials
 }
 
-func lockFor(nth int64) time.Duration {
-	d := time.Minute
-	for ; nth > 1 && d < longestLock; nth-- {
-		d *= 2
-	}
-	return min(d, longestLock)
-}
+const pruneLockouts = `
+	DELETE FROM auth.lockouts
+	WHERE subject IN (
+	  SELECT l.subject
+	  FROM auth.lockouts AS l
+	  WHERE l.last_try_at < now() - make_interval(secs => $1)
+	  LIMIT $2)`
 
-// clear forgets the wrong tries after a right one.
-func (l lockout) clear(ctx context.Context, account string) error {
-	for _, key := range []string{"try:", "locks:", "lock:"} {
-		rate := tries
-		if _, err := l.store.Reset(ctx, key+account, rate); err != nil {
-			return err
-		}
-	}
-	return nil
-}
+// lockoutsKept is how long a counter outlives its last try: longer than the
+// day in which the next lock is twice as long, and the lock itself.
+const lockoutsKept = 26 * time.Hour

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/address"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -29,8 +31,8 @@ func (s *Service) UserByIDOrEmail(ctx context.Context, _ Operator, idOrEmail str
 	u, err := dbscope.One[User](ctx, s.db, system(),
 		`SELECT `+userColumns+`
 		 FROM auth.users AS u
-		 WHERE u.deleted_at IS NULL AND (u.id = $1 OR u.email = lower($1))
-		 ORDER BY u.id = $1 DESC LIMIT 1`, strings.TrimSpace(idOrEmail))
+		 WHERE u.deleted_at IS NULL AND (u.id = $1 OR u.email = $2)
+		 ORDER BY u.id = $1 DESC LIMIT 1`, strings.TrimSpace(idOrEmail), address.Lookup(idOrEmail))
 	return u, notFound(err, ErrUserNotFound)
 }
 
@@ -63,6 +65,35 @@ func (s *Service) SetRole(ctx context.Context, op Operator, userID string, role 
 	return s.UserByIDOrEmail(ctx, op, userID)
 }
 
+// VerifyEmail notes that a user's address is proven to be theirs, and hands out
+// what waited for that. Tokens that say otherwise are cut off; the sessions
+// live on and give new ones.
+func (s *Service) VerifyEmail(ctx context.Context, op Operator, userID string) (User, error) {
+	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {
+		tag, err := tx.Exec(ctx,
+			`UPDATE auth.users SET email_verified = true, updated_at = now()
+			 WHERE id = $1 AND deleted_at IS NULL AND NOT email_verified`, userID)
+		if err != nil || tag.RowsAffected() == 0 {
+			return nil, err
+		}
+		if err := recordTx(ctx, tx, event{Type: "email_verified", UserID: userID,
+			Metadata: map[string]any{"operator": op.Name}}); err != nil {
+			return nil, err
+		}
+		cut, err := cutUserTx(ctx, tx, userID, reasonVerified)
+		return []revocation{cut}, err
+	})
+	if err != nil {
+		return User{}, err
+	}
+	u, err := s.UserByIDOrEmail(ctx, op, userID)
+	if err != nil {
+		return User{}, err
+	}
+	s.hooks.Verified(context.WithoutCancel(ctx), u)
+	return u, nil
+}
+
 // SetDisabled bars a user, ending his sessions, or lets him in again.
 func (s *Service) SetDisabled(ctx context.Context, op Operator, userID string, disabled bool) (User, error) {
 	set, eventType, reason := `now()`, "account_disabled", reasonDisabled
@@ -84,6 +115,48 @@ func (s *Service) SetDisabled(ctx context.Context, op Operator, userID string, d
 		return User{}, err
 	}
 	return s.UserByIDOrEmail(ctx, op, userID)
+}
+
+// SetPassword gives a user another password, also where there was none, and
+// ends all their sessions. It fails with [*PasswordError] or [ErrUserNotFound].
+func (s *Service) SetPassword(ctx context.Context, op Operator, userID, password string) error {
+	if err := CheckPassword(password); err != nil {
+		return err
+	}
+	hash, err := s.hasher.Hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	return s.closeAccount(ctx, userID, reasonPasswordChanged,
+		event{Type: "password_changed", UserID: userID, Metadata: map[string]any{"operator": op.Name}},
+		func(ctx context.Context, tx pgx.Tx) error {
+			tag, err := tx.Exec(ctx,
+				`INSERT INTO auth.accounts AS a (id, account_id, provider_id, user_id, password)
+				 SELECT $2, u.id, 'credential', u.id, $3 FROM auth.users AS u WHERE u.id = $1 AND u.deleted_at IS NULL
+				 ON CONFLICT (user_id, provider_id) DO UPDATE SET password = excluded.password, updated_at = now()`,
+				userID, newID(), hash)
+			if err == nil && tag.RowsAffected() == 0 {
+				err = ErrUserNotFound
+			}
+			return err
+		})
+}
+
+// DeleteUser closes a user's account for ever, as [Service.DeleteAccount] does.
+func (s *Service) DeleteUser(ctx context.Context, op Operator, userID string) error {
+	return s.leave(ctx, userID, map[string]any{"operator": op.Name, "deletedAt": s.now().UTC().Format(time.RFC3339Nano)})
+}
+
+// RevokeUserSession ends one session of a user and those derived from it, or
+// fails with [ErrSessionNotFound].
+func (s *Service) RevokeUserSession(ctx context.Context, op Operator, userID, sessionID string) (int, error) {
+	n, err := s.revoke(ctx, event{Type: "session_revoked", UserID: userID,
+		Metadata: map[string]any{"operator": op.Name, "sessionId": clip(sessionID, 64)}},
+		reasonRevoked, `s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL`, sessionID, userID)
+	if err == nil && n == 0 {
+		err = ErrSessionNotFound
+	}
+	return n, err
 }
 
 // UserSessions lists a user's live sessions.

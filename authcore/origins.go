@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -24,16 +25,19 @@ type origin struct {
 type Origins struct {
 	base      origin
 	exact     map[origin]struct{}
-	wildcards []origin // host is the suffix, from its dot on
+	apps      map[string]struct{} // such as capacitor://localhost
+	wildcards []origin            // host is the suffix, from its dot on
 }
 
 // ParseOrigins reads the base URL, which is trusted too, and patterns of the
 // form scheme://host[:port]. The scheme is http or https; without a port it
 // is the scheme's own; "*" as the leftmost label stands for one or more
-// labels below a domain that is no public suffix. Every faulty pattern has its
-// error, and the rest are used.
+// labels below a domain that is no public suffix. Another scheme is that of an
+// app, such as capacitor://localhost: its web views are trusted by that exact
+// origin, and nobody is ever sent there. Every faulty pattern has its error, and
+// the rest are used.
 func ParseOrigins(baseURL string, patterns []string) (Origins, []error) {
-	o := Origins{exact: make(map[origin]struct{})}
+	o := Origins{exact: make(map[origin]struct{}), apps: make(map[string]struct{})}
 	var faults []error
 	base, err := parsePattern(baseURL)
 	if err != nil || base.host[0] == '.' {
@@ -43,6 +47,10 @@ func ParseOrigins(baseURL string, patterns []string) (Origins, []error) {
 		o.exact[base] = struct{}{}
 	}
 	for _, pattern := range patterns {
+		if app, ok := appOrigin(strings.TrimSuffix(pattern, "/")); ok {
+			o.apps[app] = struct{}{}
+			continue
+		}
 		p, err := parsePattern(pattern)
 		switch {
 		case err != nil:
@@ -59,8 +67,27 @@ func ParseOrigins(baseURL string, patterns []string) (Origins, []error) {
 // Trusts reports whether the value of an Origin header is trusted. "null" is
 // not, nor is anything that is not exactly scheme://host[:port].
 func (o Origins) Trusts(value string) bool {
-	parsed, ok := parseOrigin(value)
-	return ok && o.trusts(parsed)
+	if parsed, ok := parseOrigin(value); ok {
+		return o.trusts(parsed)
+	}
+	_, app := o.apps[value]
+	return app
+}
+
+// activeSchemes are no app's: they run or read something, or are the network's.
+var activeSchemes = map[string]bool{
+	"http": true, "https": true, "javascript": true, "data": true, "vbscript": true, "file": true, "blob": true,
+	"filesystem": true, "about": true, "view-source": true, "ws": true, "wss": true, "ftp": true, "null": true,
+}
+
+var appPattern = regexp.MustCompile(`^([a-z][a-z0-9+.-]*)://([a-z0-9][a-z0-9._-]*)$`)
+
+// appOrigin reads the origin of an app's web view: a scheme of its own and a
+// name, in lower case as web views send it.
+func appOrigin(pattern string) (string, bool) {
+	pattern = strings.ToLower(pattern)
+	parts := appPattern.FindStringSubmatch(pattern)
+	return pattern, parts != nil && !activeSchemes[parts[1]]
 }
 
 func (o Origins) trusts(candidate origin) bool {
@@ -106,13 +133,13 @@ func parsePattern(pattern string) (origin, error) {
 	if strings.Contains(rest, "*") {
 		return origin{}, errors.New(`"*" may only be the leftmost label, followed by a domain`)
 	}
-	rest, err := asciiHost(rest)
+	rest, err := ASCIIHost(rest)
 	if err != nil {
 		return origin{}, err
 	}
 	o, ok := parseOrigin(scheme + "://" + rest)
 	if !ok {
-		return origin{}, errors.New("is not scheme://host[:port] with http or https")
+		return origin{}, errors.New("is not scheme://host[:port] with http or https, nor the origin of an app such as capacitor://localhost")
 	}
 	if !wildcard {
 		return o, nil
@@ -127,9 +154,9 @@ func parsePattern(pattern string) (origin, error) {
 	return o, nil
 }
 
-// asciiHost turns a name in Unicode into its ASCII form (RFC 5891) and leaves
-// everything else as it is.
-func asciiHost(authority string) (string, error) {
+// ASCIIHost turns the name in host[:port] into its ASCII form (RFC 5891) and
+// leaves everything else as it is.
+func ASCIIHost(authority string) (string, error) {
 	for i := range len(authority) {
 		if authority[i] < 0x80 {
 			continue

@@ -12,7 +12,8 @@ func testOrigins(t testing.TB) authcore.Origins {
 	t.Helper()
 	o, faults := authcore.ParseOrigins("https://auth.mana.how", []string{
 		"https://*.mana.how", "https://mana.how", "http://localhost:3000", "https://*.apps.example:8443",
-		"https://bücher.example", "HTTPS://Upper.Example/", "http://192.0.2.7", "http://[2001:DB8::1]:8080", "https://*.mana.localhost",
+		"https://bücher.example", "HTTPS://Upper.Example/", "capacitor://localhost", "ionic://localhost/", "how.mana.app://Main",
+		"http://192.0.2.7", "http://[2001:DB8::1]:8080", "https://*.mana.localhost",
 	})
 	if len(faults) > 0 {
 		t.Fatal(faults)
@@ -38,6 +39,14 @@ func TestTrusts(t *testing.T) {
 		"http://[2001:db8::1]:8080":                         true,
 		"http://[2001:db8:0:0::1]:8080":                     true,
 		"https://app.mana.localhost":                        true,
+		"capacitor://localhost":                             true,
+		"ionic://localhost":                                 true,
+		"how.mana.app://main":                               true,
+		"capacitor://localhost:1":                           false,
+		"capacitor://localhost/":                            false,
+		"capacitor://evil":                                  false,
+		"tauri://localhost":                                 false,
+		"http://main":                                       false,
 		"":                                                  false,
 		"null":                                              false,
 		"NULL":                                              false,
@@ -354,4 +363,24 @@ func checkTrusted(t *testing.T, raw string, u *url.URL) {
 		}
 	}
 	t.Errorf("%q is trusted", raw)
+}
+
+// The origin of an app may call and never be a target: whoever registers the
+// scheme on a device would be handed the user.
+func TestAppOriginsAreNoTargets(t *testing.T) {
+	t.Parallel()
+	o := testOrigins(t)
+	for _, target := range []string{"capacitor://localhost", "capacitor://localhost/x", "how.mana.app://main/a"} {
+		if got, ok := o.ReturnTarget(target); ok {
+			t.Errorf("%q leads to %q", target, got)
+		}
+	}
+	for _, pattern := range []string{
+		"capacitor://*", "capacitor://", "capacitor:localhost", "*://localhost", "javascript://localhost", "file://localhost",
+		"data://x", "blob://x", "ws://x", "capacitor://a/b", "capacitor://a?b", "capacitor://u@a", "capacitor://localhost:3000",
+	} {
+		if _, faults := authcore.ParseOrigins("https://auth.mana.how", []string{pattern}); len(faults) != 1 {
+			t.Errorf("%q: faults %v", pattern, faults)
+		}
+	}
 }

@@ -42,7 +42,8 @@ const refreshSQL = `
 	          THEN LEAST(now() + make_interval(secs => $4::float8), f.created_at + make_interval(secs => $5::float8))
 	          ELSE f.expires_at END
 	      FROM (SELECT f.revoked_at IS NULL AND f.counter = $2::bigint AND f.expires_at > clock_timestamp()
-	        AND ` + usable + ` AS advances) AS d),
+	        AND ` + usable + ` AND NOT EXISTS (
+	          SELECT FROM auth.sessions AS x WHERE x.id = f.session_id AND x.revoked_at IS NOT NULL) AS advances) AS d),
 	    (revoked_at, revoked_reason) = (
 	      SELECT
 	        CASE WHEN d.reused THEN clock_timestamp() ELSE f.revoked_at END,
@@ -54,7 +55,7 @@ const refreshSQL = `
 	  RETURNING f.*, f.revoked_at >= statement_timestamp() AND f.revoked_reason = 'refresh_reuse' AS reused_now),
 	touched AS (
 	  UPDATE auth.sessions AS s
-	  SET last_activity_at = now(), updated_at = now(), expires_at = family.expires_at,
+	  SET last_activity_at = now(), updated_at = now(), expires_at = GREATEST(s.expires_at, family.expires_at),
 	    ip_address = COALESCE(NULLIF($6::text, ''), s.ip_address),
 	    user_agent = COALESCE(NULLIF($7::text, ''), s.user_agent),
 	    revoked_at = CASE WHEN family.reused_now THEN now() ELSE s.revoked_at END
@@ -71,7 +72,7 @@ const refreshSQL = `
 	  FROM family WHERE family.reused_now)
 	SELECT ` + sessionColumns + `, ` + userOfSession + `,
 	  family.counter, ` + usable + ` AS usable, family.expires_at <= clock_timestamp() AS expired,
-	  family.revoked_at IS NOT NULL AS revoked, COALESCE(family.reused_now, false) AS reused_now,
+	  family.revoked_at IS NOT NULL OR s.revoked_at IS NOT NULL AS revoked, COALESCE(family.reused_now, false) AS reused_now,
 	  cut.id AS cut_id, cut.created_at AS cut_at
 	FROM family
 	JOIN auth.sessions AS s ON s.id = family.session_id
@@ -104,6 +105,8 @@ func (s *Service) refresh(ctx context.Context, client Client, refreshToken strin
 	}
 	switch {
 	case r.ReusedNow:
+		s.log.Warn("a refresh token was used again, its session is ended",
+			"account", r.user().Email, "user", r.UserID, "session", r.ID, "address", client.ip())
 		s.announce(revocation{ID: *r.CutID, UserID: r.UserID, SessionID: &r.ID, Reason: reasonReuse, CreatedAt: *r.CutAt})
 		return Tokens{}, "reused", ErrRefreshReused
 	case !r.Usable:

@@ -22,6 +22,7 @@ const (
 	reasonDisabled        = "account_disabled"
 	reasonEnabled         = "account_enabled"
 	reasonRoleChanged     = "role_changed"
+	reasonVerified        = "email_verified"
 )
 
 // revocation is one row of auth.revocations. Without SessionID it cuts off

@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
-	"github.com/ulule/limiter/v3"
 	"golang.org/x/sync/singleflight"
 
 	"mana.how/edge/internal/dbscope"
@@ -45,7 +44,8 @@ type Config struct {
 	KeyAnnounce     time.Duration // 1 hour in the JWKS before a key signs
 	KeyRotateEvery  time.Duration // 90 days
 
-	Hashing Hashing
+	Hashing   Hashing
+	Retention Retention
 }
 
 func (c Config) withDefaults() Config {
@@ -61,6 +61,7 @@ func (c Config) withDefaults() Config {
 	set(&c.RefreshGrace, 10*time.Second)
 	set(&c.KeyAnnounce, time.Hour)
 	set(&c.KeyRotateEvery, 90*24*time.Hour)
+	c.Retention = c.Retention.withDefaults()
 	if c.Audience == "" {
 		c.Audience = "manacore"
 	}
@@ -122,7 +123,6 @@ type Observer struct {
 type Deps struct {
 	Pool      *pgxpool.Pool
 	ListenDSN string // in the form of pgxpool
-	Limits    limiter.Store
 	Redis     redis.UniversalClient
 	Logger    *slog.Logger
 	Now       func() time.Time
@@ -145,7 +145,6 @@ type Service struct {
 	cookies Cookies
 	origins Origins
 	hasher  *hasher
-	lockout lockout
 
 	keys       atomic.Pointer[keySet]
 	keyReloads reloadGate
@@ -184,7 +183,6 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		cookies: NewCookies(cfg.BaseURL, cfg.CookieDomain, cfg.Secrets.CookieHMAC),
 		origins: origins,
 		hasher:  newHasher(cfg.Hashing, deps.Observer.HashWait),
-		lockout: lockout{store: deps.Limits},
 
 		revoked:  newRevocations(),
 		watchers: newWatchers(),

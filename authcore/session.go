@@ -10,15 +10,17 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/usertext"
 )
 
 const sessionColumns = `s.id, s.user_id, s.id AS token, s.parent_id, s.kind, s.persistent,
 	s.created_at, s.updated_at, s.expires_at, s.last_activity_at,
 	s.ip_address, s.user_agent, s.device_id, s.device_name, s.active_organization_id, s.revoked_at`
 
-// newSession is a session to be written. Password, where set, must still be
-// the stored hash when the row is written, and the parent still live: a
-// password change or sign-out that overtakes a sign-in wins.
+// newSession is a session to be written. PasswordHash, where set, must still
+// be the stored hash when the row is written, the parent still live, and the
+// subject of the lockout not locked, whose wrong tries are forgotten then: a
+// password change, sign-out or lock that overtakes a sign-in wins.
 type newSession struct {
 	UserID       string
 	Kind         SessionKind
@@ -26,6 +28,8 @@ type newSession struct {
 	FamilyID     string // empty for a browser session
 	ParentID     *string
 	PasswordHash *string
+	Origin       string // of an exchange; a live session of it is taken up again
+	Lockout      string // empty where no password was tried
 	Persistent   bool
 	TTL          time.Duration
 	Organization *string
@@ -34,7 +38,7 @@ type newSession struct {
 
 // createSession writes session, refresh family and event in one statement.
 // It fails with [ErrInvalidCredentials] if the account, its password or the
-// parent session changed meanwhile.
+// parent session changed meanwhile, or the account was locked.
 func (s *Service) createSession(ctx context.Context, client Client, n newSession) (Session, error) {
 	e := event{Type: n.Event, UserID: n.UserID, Client: client}
 	if client.DeviceID != "" {
@@ -48,28 +52,35 @@ func (s *Service) createSession(ctx context.Context, client Client, n newSession
 	ses, err := dbscope.One[Session](ctx, s.db, system(),
 		`WITH s AS (
 		   INSERT INTO auth.sessions (id, user_id, token, kind, parent_id, persistent, expires_at,
-		     ip_address, user_agent, device_id, device_name, active_organization_id)
+		     ip_address, user_agent, device_id, device_name, active_organization_id, origin)
 		   SELECT $1, u.id, $3, $4, $5::text, $6, $7,
-		     NULLIF($8, ''), NULLIF($9, ''), NULLIF($10, ''), NULLIF($11, ''), $12::text
+		     NULLIF($8, ''), NULLIF($9, ''), NULLIF($10, ''), NULLIF($11, ''), $12::text, NULLIF($18, '')
 		   FROM auth.users AS u
 		   WHERE u.id = $2 AND `+usable+`
 		     AND ($13::text IS NULL OR EXISTS (
 		       SELECT 1 FROM auth.accounts AS a
 		       WHERE a.user_id = u.id AND a.provider_id = 'credential' AND a.password = $13 FOR SHARE))
+		     AND `+notLocked("$17")+`
 		     AND ($5::text IS NULL OR EXISTS (
 		       SELECT 1 FROM auth.sessions AS p WHERE p.id = $5 AND p.revoked_at IS NULL FOR SHARE))
 		   FOR SHARE OF u
+		   ON CONFLICT (parent_id, origin) WHERE revoked_at IS NULL AND origin IS NOT NULL DO UPDATE
+		   SET last_activity_at = now(), updated_at = now(), expires_at = GREATEST(sessions.expires_at, excluded.expires_at),
+		     ip_address = COALESCE(excluded.ip_address, sessions.ip_address), user_agent = COALESCE(excluded.user_agent, sessions.user_agent),
+		     active_organization_id = excluded.active_organization_id
 		   RETURNING *),
 		 family AS (
 		   INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at)
 		   SELECT $14::text, s.id, s.user_id, s.expires_at FROM s WHERE $14::text <> ''),
 		 recorded AS (
 		   INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
-		   SELECT s.user_id, $15::text, s.ip_address, s.user_agent, $16::text::jsonb FROM s)
+		   SELECT s.user_id, $15::text, s.ip_address, s.user_agent, $16::text::jsonb FROM s),
+		 unlocked AS (
+		   DELETE FROM auth.lockouts AS l WHERE l.subject = $17 AND EXISTS (SELECT FROM s))
 		 SELECT `+sessionColumns+` FROM s`,
 		id, n.UserID, n.Token, string(n.Kind), n.ParentID, n.Persistent, expires,
-		client.ip(), client.agent(), clip(client.DeviceID, 255), clip(client.DeviceName, 255), n.Organization,
-		n.PasswordHash, n.FamilyID, e.Type, e.args()[4])
+		client.ip(), client.agent(), clip(client.DeviceID, 255), usertext.Clean(client.DeviceName, 255), n.Organization,
+		n.PasswordHash, n.FamilyID, e.Type, e.args()[4], n.Lockout, clip(n.Origin, 255))
 	return ses, notFound(err, ErrInvalidCredentials)
 }
 
@@ -145,10 +156,12 @@ func revokeSeenTx(ctx context.Context, tx pgx.Tx, e event, reason, condition str
 		  RETURNING s.id, s.user_id),
 		recorded AS (
 		  INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
-		  SELECT NULLIF(` + arg(n+2) + `::text, ''), ` + arg(n+3) + `::text, NULLIF(` + arg(n+4) + `::text, ''),
+		  SELECT e.user_id, ` + arg(n+3) + `::text, NULLIF(` + arg(n+4) + `::text, ''),
 		    NULLIF(` + arg(n+5) + `::text, ''),
-		    COALESCE(` + arg(n+6) + `::text::jsonb, '{}') || jsonb_build_object('sessions', (SELECT count(*) FROM ended))
-		  WHERE EXISTS (SELECT 1 FROM ended))
+		    COALESCE(` + arg(n+6) + `::text::jsonb, '{}') || jsonb_build_object('sessions', e.sessions)
+		  FROM (
+		    SELECT COALESCE(NULLIF(` + arg(n+2) + `::text, ''), ended.user_id) AS user_id, count(*) AS sessions
+		    FROM ended GROUP BY 1) AS e)
 		INSERT INTO auth.revocations (user_id, session_id, reason)
 		SELECT user_id, id, ` + arg(n+1) + `::text FROM ended
 		RETURNING ` + revocationColumns

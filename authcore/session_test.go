@@ -484,7 +484,7 @@ func TestExchangedSessionOutlivesItsBrowserSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	change(t, db, `UPDATE auth.sessions SET expires_at = now() - interval '25 hours' WHERE kind = 'browser'`)
+	change(t, db, `UPDATE auth.sessions SET expires_at = now() - interval '91 days' WHERE kind = 'browser'`)
 	if err := s.Purge(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -497,8 +497,8 @@ func TestExchangedSessionOutlivesItsBrowserSession(t *testing.T) {
 	if _, err := s.Refresh(t.Context(), laptop, tokens.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
 		t.Errorf("after signing out by the cookie: %v", err)
 	}
-	change(t, db, `UPDATE auth.sessions SET expires_at = now() - interval '25 hours'`)
-	change(t, db, `UPDATE auth.refresh_families SET expires_at = now() - interval '25 hours'`)
+	change(t, db, `UPDATE auth.sessions SET expires_at = now() - interval '91 days'`)
+	change(t, db, `UPDATE auth.refresh_families SET expires_at = now() - interval '91 days'`)
 	for range 2 { // a session goes after those derived from it
 		if err := s.Purge(t.Context()); err != nil {
 			t.Fatal(err)

@@ -3,10 +3,8 @@ package authcore
 import (
 	"context"
 	"errors"
-	"strings"
 
-	"github.com/jackc/pgx/v5"
-
+	"mana.how/edge/authcore/address"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -14,8 +12,10 @@ import (
 // account signs in by other means.
 type credential struct {
 	User
-	Password    string
-	KnownDevice bool
+	Password      string
+	KnownDevice   bool
+	LockedSeconds float64
+	Subject       string `db:"-"` // of the lockout
 }
 
 // SignIn verifies a password and begins an app session with a refresh token
@@ -26,7 +26,12 @@ func (s *Service) SignIn(ctx context.Context, client Client, email, password str
 	if err != nil {
 		return Tokens{}, err
 	}
-	return s.startFamily(ctx, client, cred.User, newSession{PasswordHash: &cred.Password, Event: "login_success"})
+	var tokens Tokens
+	err = s.begin(ctx, cred, func() (err error) {
+		tokens, err = s.startFamily(ctx, client, cred.User, newSession{PasswordHash: &cred.Password, Lockout: cred.Subject, Event: "login_success"})
+		return err
+	})
+	return tokens, err
 }
 
 // SignInBrowser verifies a password and begins a browser session, whose token
@@ -42,9 +47,13 @@ func (s *Service) SignInBrowser(ctx context.Context, client Client, email, passw
 		ttl = min(ttl, nonPersistentTTL)
 	}
 	token := newID()
-	ses, err := s.createSession(ctx, client, newSession{
-		UserID: cred.ID, Kind: WebSession, Token: storedToken(token), PasswordHash: &cred.Password,
-		Persistent: persistent, TTL: ttl, Event: "login_success",
+	var ses Session
+	err = s.begin(ctx, cred, func() (err error) {
+		ses, err = s.createSession(ctx, client, newSession{
+			UserID: cred.ID, Kind: WebSession, Token: storedToken(token), PasswordHash: &cred.Password, Lockout: cred.Subject,
+			Persistent: persistent, TTL: ttl, Event: "login_success",
+		})
+		return err
 	})
 	if err != nil {
 		return BrowserSession{}, err
@@ -54,7 +63,9 @@ func (s *Service) SignInBrowser(ctx context.Context, client Client, email, passw
 
 // Exchange mints tokens for an app out of a live SSO cookie. The app gets a
 // session and a refresh family of its own, which end with the browser session.
-// It fails as [Service.BrowserSession] does.
+// Pages of one origin share one session, however often they ask, and none
+// invalidates what another one was given. It fails as [Service.BrowserSession]
+// does.
 func (s *Service) Exchange(ctx context.Context, client Client, cookieHeaders []string) (Tokens, error) {
 	browser, err := s.BrowserSession(ctx, cookieHeaders)
 	if err != nil {
@@ -62,7 +73,7 @@ func (s *Service) Exchange(ctx context.Context, client Client, cookieHeaders []s
 	}
 	parent := browser.Session()
 	tokens, err := s.startFamily(ctx, client, browser.User(), newSession{
-		ParentID: &parent.ID, Organization: parent.ActiveOrganizationID, Event: "session_exchanged",
+		ParentID: &parent.ID, Origin: client.Origin, Organization: parent.ActiveOrganizationID, Event: "session_exchanged",
 	})
 	if errors.Is(err, ErrInvalidCredentials) {
 		return Tokens{}, ErrNoSession
@@ -85,77 +96,69 @@ func (s *Service) startFamily(ctx context.Context, client Client, u User, n newS
 	}, err
 }
 
+// authenticateSQL reads the account of an address, the standing of its lockout
+// included, and a row without an id where there is none: both cost the same.
+// $2 is the device, $3 and $4 the counters without and with it.
+var authenticateSQL = `
+	SELECT ` + userColumns + `, coalesce(a.password, '') AS password, k.known_device,
+	  coalesce(` + lockedSeconds(`CASE WHEN k.known_device THEN $4 ELSE $3 END`) + `, 0) AS locked_seconds
+	FROM (
+	  SELECT u.* FROM auth.users AS u WHERE u.email = $1 AND ` + usable + `
+	  UNION ALL
+	  SELECT nobody.* FROM jsonb_populate_record(NULL::auth.users, '{"id": "", "name": "", "email": "", "email_verified": false,
+	    "role": "user", "created_at": "epoch", "updated_at": "epoch", "auth_epoch": 0}') AS nobody
+	  ORDER BY id DESC
+	  LIMIT 1) AS u
+	LEFT JOIN auth.accounts AS a ON a.user_id = u.id AND a.provider_id = 'credential'
+	CROSS JOIN LATERAL (
+	  SELECT $2 <> '' AND EXISTS (
+	    SELECT FROM auth.sessions AS s WHERE s.user_id = u.id AND s.device_id = $2) AS known_device) AS k`
+
 // authenticate finds the account of an address and verifies its password.
 func (s *Service) authenticate(ctx context.Context, client Client, email, password string) (credential, error) {
-	email = strings.ToLower(strings.TrimSpace(email))
-	cred, err := dbscope.One[credential](ctx, s.db, system(),
-		`SELECT `+userColumns+`, COALESCE(a.password, '') AS password,
-		   $2 <> '' AND EXISTS (
-		     SELECT 1 FROM auth.sessions AS s WHERE s.user_id = u.id AND s.device_id = $2) AS known_device
-		 FROM auth.users AS u
-		 LEFT JOIN auth.accounts AS a ON a.user_id = u.id AND a.provider_id = 'credential'
-		 WHERE u.email = $1 AND `+usable, clip(email, 254), clip(client.DeviceID, 255))
-	unknown := errors.Is(err, pgx.ErrNoRows)
-	if err != nil && !unknown {
+	email = address.Lookup(email)
+	device := clip(client.DeviceID, 255)
+	anywhere, there := lockoutSubject(email, ""), lockoutSubject(email, device)
+	cred, err := dbscope.One[credential](ctx, s.db, system(), authenticateSQL, email, device, anywhere, there)
+	if err != nil {
 		return credential{}, err
 	}
-	device := ""
-	if cred.KnownDevice {
-		device = client.DeviceID
+	if cred.Subject = anywhere; cred.KnownDevice {
+		cred.Subject = there
 	}
-	account := s.lockout.account(email, device)
-	if err := s.locked(ctx, account); err != nil {
+	if err := lockedFor(cred.LockedSeconds); err != nil {
 		s.observeSignIn("locked")
 		return credential{}, err
 	}
-	if unknown || cred.Password == "" {
+	if cred.ID == "" || cred.Password == "" {
 		err = s.hasher.VerifyFake(ctx, password)
-		return credential{}, s.rejected(ctx, client, cred.ID, account, err)
+		return credential{}, s.rejected(ctx, client, cred.ID, email, cred.Subject, err)
 	}
 	ok, rehash, err := s.hasher.Verify(ctx, cred.Password, password)
 	if err != nil || !ok {
-		return credential{}, s.rejected(ctx, client, cred.ID, account, err)
-	}
-	// Tries that were under way while the account got locked tell nothing.
-	if err := s.locked(ctx, account); err != nil {
-		return credential{}, err
-	}
-	if err := s.lockout.clear(ctx, account); err != nil {
-		s.log.Warn("clear wrong tries", "error", err)
+		return credential{}, s.rejected(ctx, client, cred.ID, email, cred.Subject, err)
 	}
 	if rehash {
 		cred.Password = s.rehash(ctx, cred, password)
 	}
-	s.observeSignIn("success")
 	return cred, nil
 }
 
-// locked asks the counters. While they are away, sign-in goes on: the limits
-// by address and the cost of hashing still stand.
-func (s *Service) locked(ctx context.Context, account string) error {
-	err := s.lockout.check(ctx, account)
-	var locked *LockedError
-	if err == nil || errors.As(err, &locked) {
-		return err
+// begin makes the session of a password that was right. Where there is none to
+// be had, the account may have been locked while the password was verified:
+// tries that were under way then tell nothing.
+func (s *Service) begin(ctx context.Context, cred credential, make func() error) error {
+	err := make()
+	if errors.Is(err, ErrInvalidCredentials) {
+		if locked := s.locked(ctx, cred.Subject); locked != nil {
+			s.observeSignIn("locked")
+			return locked
+		}
 	}
-	s.log.Warn("read wrong tries", "error", err)
-	return nil
-}
-
-func (s *Service) rejected(ctx context.Context, client Client, userID, account string, err error) error {
-	if err != nil {
-		return err
+	if err == nil {
+		s.observeSignIn("success")
 	}
-	locked, err := s.lockout.fail(ctx, account)
-	if err != nil {
-		s.log.Warn("count a wrong try", "error", err)
-	}
-	s.observeSignIn("invalid")
-	s.record(ctx, event{Type: "login_failed", UserID: userID, Client: client})
-	if locked {
-		s.record(ctx, event{Type: "account_locked", UserID: userID, Client: client})
-	}
-	return ErrInvalidCredentials
+	return err
 }
 
 // rehash stores the password under today's parameters and returns the hash

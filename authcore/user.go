@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/mail"
-	"strings"
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/address"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/usertext"
 )
 
 const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::text AS role, u.auth_epoch,
@@ -17,17 +17,6 @@ const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::t
 
 // usable is the condition under which an account may sign in and refresh.
 const usable = `u.deleted_at IS NULL AND u.disabled_at IS NULL`
-
-// NormalizeEmail gives the form an address is stored and compared in, or
-// [ErrInvalidInput].
-func NormalizeEmail(address string) (string, error) {
-	address = strings.ToLower(strings.TrimSpace(address))
-	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address || len(address) > 254 || strings.ContainsAny(address, "\"\x00") {
-		return "", fmt.Errorf("%w: email %q is not an address", ErrInvalidInput, address)
-	}
-	return address, nil
-}
 
 // registerTx writes an account with its credential in the caller's
 // transaction. The password has been checked and hashed before, so that no
@@ -72,7 +61,11 @@ func (s *Service) CreateUser(ctx context.Context, op Operator, n NewUser) (User,
 }
 
 func (s *Service) makeUser(ctx context.Context, client Client, n NewUser, eventType string, metadata map[string]any) (User, error) {
-	email, err := NormalizeEmail(n.Email)
+	email, err := address.Canonical(n.Email)
+	if err != nil {
+		return User{}, fmt.Errorf("%w: %w", ErrInvalidInput, err)
+	}
+	name, err := nameOf(n.Name)
 	if err != nil {
 		return User{}, err
 	}
@@ -86,7 +79,7 @@ func (s *Service) makeUser(ctx context.Context, client Client, n NewUser, eventT
 	if err != nil {
 		return User{}, err
 	}
-	u := User{ID: newID(), Name: clip(strings.TrimSpace(n.Name), 1020), Email: email, EmailVerified: n.Verified, Role: n.Role}
+	u := User{ID: newID(), Name: name, Email: email, EmailVerified: n.Verified, Role: n.Role}
 	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		if u, err = registerTx(ctx, tx, u, hash); err != nil {
 			return err
@@ -101,6 +94,18 @@ func (s *Service) makeUser(ctx context.Context, client Client, n NewUser, eventT
 	}
 	s.hooks.Registered(context.WithoutCancel(ctx), u)
 	return u, nil
+}
+
+// maxName is how long the name of a person may be, in characters.
+const maxName = 255
+
+// nameOf checks the name of a person.
+func nameOf(text string) (string, error) {
+	name, err := usertext.Line(text, maxName)
+	if err != nil {
+		return "", fmt.Errorf("%w: name %w", ErrInvalidInput, err)
+	}
+	return name, nil
 }
 
 // userByID reads an account that may still act, or [ErrUserNotFound].

@@ -100,6 +100,15 @@ func (p *blockParser) some(target *[]string) {
 	p.noBlock(name)
 }
 
+// none reads a directive that is all there is to say.
+func (p *blockParser) none() {
+	name := p.Val()
+	if len(p.RemainingArgs()) > 0 {
+		p.faultf("%s: takes no arguments", p.named(name))
+	}
+	p.noBlock(name)
+}
+
 func (p *blockParser) noArguments() {
 	name := p.Val()
 	if len(p.RemainingArgs()) > 0 {

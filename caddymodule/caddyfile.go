@@ -43,6 +43,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		access_token_ttl   <duration>
 //		refresh_token_ttl  <duration>
 //		email_verification required|optional
+//		gifts { redeem_unverified }
+//		retention { events … sessions … holds … outbox … }
 //		smtp    { host … port … username … password … from … }
 //		stripe {
 //			secret_key     <key>
@@ -77,6 +79,8 @@ func (c *Config) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"access_token_ttl":   func() { p.one(&c.AccessTokenTTL) },
 		"refresh_token_ttl":  func() { p.one(&c.RefreshTokenTTL) },
 		"email_verification": func() { p.one(&c.EmailVerification) },
+		"gifts":              func() { c.Gifts = p.gifts() },
+		"retention":          func() { c.Retention = p.retention() },
 		"smtp":               func() { c.SMTP = p.smtp() },
 		"stripe":             func() { c.Stripe = p.stripe() },
 		"storage":            func() { c.Storage = p.storage() },
@@ -103,6 +107,30 @@ func (p *blockParser) database() *DatabaseConfig {
 	p.nested("database", map[string]func(){
 		"direct":     func() { p.one(&c.Direct) },
 		"query_mode": func() { p.one(&c.QueryMode) },
+	})
+	return c
+}
+
+func (p *blockParser) gifts() *GiftsConfig {
+	c := new(GiftsConfig)
+	p.noArguments()
+	p.nested("gifts", map[string]func(){
+		"redeem_unverified": func() {
+			p.none()
+			c.RedeemUnverified = true
+		},
+	})
+	return c
+}
+
+func (p *blockParser) retention() *RetentionConfig {
+	c := new(RetentionConfig)
+	p.noArguments()
+	p.nested("retention", map[string]func(){
+		"events":   func() { p.one(&c.Events) },
+		"sessions": func() { p.one(&c.Sessions) },
+		"holds":    func() { p.one(&c.Holds) },
+		"outbox":   func() { p.one(&c.Outbox) },
 	})
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os/signal"
 	"os/user"
+	"reflect"
 	"syscall"
 	"text/tabwriter"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/internal/usertext"
 )
 
 func init() {
@@ -44,7 +46,7 @@ func buildCommands(group *cobra.Command) {
 	flags.Bool("json", false, "Print JSON")
 	group.Args = cobra.NoArgs
 	group.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	group.AddCommand(migrateCommand(), userCommand(), keysCommand(), creditsCommand(), giftCommand(), seedCommand(), doctorCommand())
+	group.AddCommand(migrateCommand(), userCommand(), keysCommand(), auditCommand(), creditsCommand(), giftCommand(), seedCommand(), doctorCommand())
 }
 
 // invocation is one call of a command.
@@ -87,9 +89,12 @@ func (inv invocation) on(name string) bool {
 func (inv invocation) print(value any, text func(io.Writer)) error {
 	out := inv.OutOrStdout()
 	if inv.json {
-		encoder := json.NewEncoder(out)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(value)
+		raw, err := json.MarshalIndent(value, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintln(out, usertext.EscapeJSON(string(raw)))
+		return err
 	}
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	text(table)
@@ -120,6 +125,13 @@ func momentOf(t *time.Time) string {
 	return moment(*t)
 }
 
+func yesNo(set bool) string {
+	if set {
+		return "yes"
+	}
+	return "no"
+}
+
 func textOf(s *string) string {
 	if s == nil || *s == "" {
 		return "-"
@@ -127,4 +139,13 @@ func textOf(s *string) string {
 	return *s
 }
 
-func line(w io.Writer, format string, args ...any) { fmt.Fprintf(w, format+"\n", args...) }
+// line writes a row of a table. What people wrote cannot draw on the terminal
+// or add rows of its own.
+func line(w io.Writer, format string, args ...any) {
+	for i, arg := range args {
+		if v := reflect.ValueOf(arg); v.Kind() == reflect.String {
+			args[i] = usertext.Escape(v.String())
+		}
+	}
+	fmt.Fprintf(w, format+"\n", args...)
+}

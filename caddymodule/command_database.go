@@ -178,7 +178,7 @@ var noKey = strings.Repeat("-", 32)
 // and refuses any other that is not.
 func (c connection) current(ctx context.Context) error {
 	if c.started {
-		_, err := migrate(ctx, c.at)
+		_, err := migrateSchema(ctx, c.at)
 		return err
 	}
 	status, err := schemaStatus(ctx, c.at)
@@ -221,10 +221,11 @@ func (c connection) withCores(ctx context.Context, s Settings, keyless bool, log
 	all.ledger, all.gifts, all.sales = s.credits(pool, log)
 	people := accounts{
 		ledger: all.ledger, gifts: all.gifts, sales: all.sales, log: log,
-		later: func(work func(context.Context)) { work(ctx) },
+		redeemUnverified: s.RedeemUnverified,
+		later:            func(work func(context.Context)) { work(ctx) },
 	}
 	all.auth, err = authcore.New(ctx, config, authcore.Deps{
-		Pool: pool, ListenDSN: c.at.listen, Limits: processLimits(), Logger: log, Hooks: people.hooks(),
+		Pool: pool, ListenDSN: c.at.listen, Logger: log, Hooks: people.hooks(),
 	})
 	if err != nil {
 		return err

@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mana.how/edge/authcore"
+	mail "mana.how/edge/authcore/address"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/gift"
 )
@@ -115,10 +115,10 @@ func orderOf(inv invocation, now time.Time) (gift.Order, error) {
 		Credits: credits, Portions: portions, Message: inv.flag("message"),
 		ExpiresAt: expires, SourceApp: "admin", Key: inv.flag("key"),
 	}
-	switch address := inv.flag("for"); {
-	case address != "":
+	switch to := inv.flag("for"); {
+	case to != "":
 		order.Type = gift.Personalized
-		if order.TargetEmail, err = authcore.NormalizeEmail(address); err != nil {
+		if order.TargetEmail, err = mail.Canonical(to); err != nil {
 			return order, fmt.Errorf("--for: %w", err)
 		}
 	case portions > 1:

@@ -1,6 +1,7 @@
 package caddymodule
 
 import (
+	"fmt"
 	"io"
 	"time"
 
@@ -17,13 +18,24 @@ type sessionView struct {
 	IPAddress      *string              `json:"ipAddress"`
 	UserAgent      *string              `json:"userAgent"`
 	DeviceName     *string              `json:"deviceName"`
+	Device         string               `json:"device"`
 }
+
+// allSessions is what `--revoke` means without the id of a session.
+const allSessions = "all"
 
 // userSessions implements `user sessions`.
 func userSessions(inv invocation, args []string) error {
+	which := inv.flag("revoke")
+	if len(args) == 2 {
+		if which != allSessions {
+			return fmt.Errorf("%s: the id of a session goes with --revoke", args[1])
+		}
+		which = args[1]
+	}
 	return onUser(inv, args, func(s *authcore.Service, u authcore.User) error {
-		if inv.on("revoke") {
-			ended, err := s.RevokeUserSessions(inv.ctx, operator(), u.ID)
+		if which != "" {
+			ended, err := endSessions(inv, s, u, which)
 			if err != nil {
 				return err
 			}
@@ -40,18 +52,26 @@ func userSessions(inv invocation, args []string) error {
 			views[i] = sessionView{
 				ID: v.ID, Kind: v.Kind, CreatedAt: v.CreatedAt, LastActivityAt: v.LastActivityAt,
 				ExpiresAt: v.ExpiresAt, IPAddress: v.IPAddress, UserAgent: v.UserAgent, DeviceName: v.DeviceName,
+				Device: v.Device(),
 			}
 		}
 		return inv.print(views, func(w io.Writer) {
 			line(w, "ID\tKIND\tCREATED\tLAST ACTIVE\tEXPIRES\tIP\tDEVICE")
 			for _, v := range views {
-				device := v.DeviceName
-				if device == nil {
-					device = v.UserAgent
-				}
 				line(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s", v.ID, v.Kind, moment(v.CreatedAt),
-					moment(v.LastActivityAt), moment(v.ExpiresAt), textOf(v.IPAddress), textOf(device))
+					moment(v.LastActivityAt), moment(v.ExpiresAt), textOf(v.IPAddress), v.Device)
 			}
 		})
 	})
+}
+
+func endSessions(inv invocation, s *authcore.Service, u authcore.User, which string) (int, error) {
+	if which == allSessions {
+		return s.RevokeUserSessions(inv.ctx, operator(), u.ID)
+	}
+	n, err := s.RevokeUserSession(inv.ctx, operator(), u.ID, which)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", which, err)
+	}
+	return n, err
 }

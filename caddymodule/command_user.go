@@ -56,14 +56,39 @@ or where the answer is empty, one is made and printed.`,
 	disable.Flags().Bool("enable", false, "Let the account in again")
 
 	sessions := &cobra.Command{
-		Use:   "sessions <id|email> [--revoke]",
-		Short: "Lists an account's sessions, or ends them all",
-		Args:  cobra.ExactArgs(1),
+		Use:   "sessions <id|email> [--revoke [<session>]]",
+		Short: "Lists an account's sessions, or ends one or all of them",
+		Args:  cobra.RangeArgs(1, 2),
 		RunE:  runs(userSessions),
 	}
-	sessions.Flags().Bool("revoke", false, "End all sessions of the account")
+	sessions.Flags().String("revoke", "", "End the session of that id, or all sessions where none is named")
+	sessions.Flags().Lookup("revoke").NoOptDefVal = allSessions
 
-	group.AddCommand(create, list, role, disable, sessions)
+	verify := &cobra.Command{
+		Use:   "verify <id|email>",
+		Short: "Notes that an account's e-mail address is proven, and hands out what waited for that",
+		Args:  cobra.ExactArgs(1),
+		RunE:  runs(verifyUser),
+	}
+
+	password := &cobra.Command{
+		Use:   "password <id|email> [--password-stdin]",
+		Short: "Gives an account another password, and ends all its sessions",
+		Long: `Gives an account another password, and ends all its sessions. The password is
+the first line of the input with --password-stdin; else it is asked for on a
+terminal; else, or where the answer is empty, one is made and printed.`,
+		Args: cobra.ExactArgs(1),
+		RunE: runs(changePassword),
+	}
+	password.Flags().Bool("password-stdin", false, "Read the password from the input")
+	remove := &cobra.Command{
+		Use:   "delete <id|email>",
+		Short: "Closes an account for ever and erases who it was; its ledger stays, under the id alone",
+		Args:  cobra.ExactArgs(1),
+		RunE:  runs(deleteUser),
+	}
+
+	group.AddCommand(create, list, role, disable, sessions, verify, password, remove)
 	return group
 }
 
@@ -93,6 +118,7 @@ func (v userView) print(inv invocation) error {
 		line(w, "email\t%s", v.Email)
 		line(w, "name\t%s", v.Name)
 		line(w, "role\t%s", v.Role)
+		line(w, "verified\t%s", yesNo(v.EmailVerified))
 		line(w, "disabled\t%s", momentOf(v.DisabledAt))
 		if v.Password != "" {
 			line(w, "password\t%s", v.Password)
@@ -162,6 +188,44 @@ func onUser(inv invocation, args []string, f func(*authcore.Service, authcore.Us
 func changeRole(inv invocation, args []string) error {
 	return onUser(inv, args, func(s *authcore.Service, u authcore.User) error {
 		user, err := s.SetRole(inv.ctx, operator(), u.ID, authcore.Role(args[1]))
+		if err != nil {
+			return err
+		}
+		return viewUser(user).print(inv)
+	})
+}
+
+func changePassword(inv invocation, args []string) error {
+	password, generated, err := choosePassword(inv)
+	if err != nil {
+		return err
+	}
+	return onUser(inv, args, func(s *authcore.Service, u authcore.User) error {
+		if err := s.SetPassword(inv.ctx, operator(), u.ID, password); err != nil {
+			return err
+		}
+		view := viewUser(u)
+		if generated {
+			view.Password = password
+		}
+		return view.print(inv)
+	})
+}
+
+func deleteUser(inv invocation, args []string) error {
+	return onUser(inv, args, func(s *authcore.Service, u authcore.User) error {
+		if err := s.DeleteUser(inv.ctx, operator(), u.ID); err != nil {
+			return err
+		}
+		return inv.print(map[string]any{"id": u.ID, "deleted": true}, func(w io.Writer) {
+			line(w, "deleted the account %s of %s", u.ID, u.Email)
+		})
+	})
+}
+
+func verifyUser(inv invocation, args []string) error {
+	return onUser(inv, args, func(s *authcore.Service, u authcore.User) error {
+		user, err := s.VerifyEmail(inv.ctx, operator(), u.ID)
 		if err != nil {
 			return err
 		}

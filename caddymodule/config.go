@@ -53,6 +53,13 @@ type Config struct {
 	// required or optional. This version sends no mail and knows optional only.
 	EmailVerification string `json:"email_verification,omitempty"`
 
+	// Gifts of credits.
+	Gifts *GiftsConfig `json:"gifts,omitempty"`
+
+	// How long what has ended is kept before it is deleted. The ledger is kept
+	// for ever.
+	Retention *RetentionConfig `json:"retention,omitempty"`
+
 	// What is wrong with the block in a Caddyfile. With any, the config is refused.
 	Faults Faults `json:"faults,omitempty"`
 
@@ -97,6 +104,26 @@ type DatabaseConfig struct {
 type EmbeddedConfig struct {
 	// The folder of the data. Default: mana/postgres in Caddy's data directory.
 	Dir string `json:"dir,omitempty"`
+}
+
+// GiftsConfig is what becomes of gifts.
+type GiftsConfig struct {
+	// Hand out what is meant for an e-mail address to whoever registers it, at
+	// once and unproven. Default: only when the address is verified.
+	RedeemUnverified bool `json:"redeem_unverified,omitempty"`
+}
+
+// RetentionConfig is how long what has ended is kept, each as a duration; d
+// stands for days. What is older is deleted in small batches.
+type RetentionConfig struct {
+	// Security events, such as sign-ins and changes of a password. Default: 400d.
+	Events string `json:"events,omitempty"`
+	// Sessions after their end, with their refresh tokens. Default: 90d.
+	Sessions string `json:"sessions,omitempty"`
+	// Holds of credits after they were settled or released. Default: 48h.
+	Holds string `json:"holds,omitempty"`
+	// Messages that were sent, or given up. Default: 30d.
+	Outbox string `json:"outbox,omitempty"`
 }
 
 // SMTPConfig is a mail server.

@@ -18,7 +18,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/google/go-cmp/cmp"
-	"github.com/ulule/limiter/v3/drivers/store/memory"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule"
@@ -50,7 +49,7 @@ func gateService(t testing.TB, db *pgtest.Database, change ...func(*authcore.Con
 		f(&cfg)
 	}
 	s, err := authcore.New(t.Context(), cfg, authcore.Deps{
-		Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(), Logger: slog.New(slog.DiscardHandler),
+		Pool: db.Pool, ListenDSN: db.DSN, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)

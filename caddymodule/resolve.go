@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"golang.org/x/net/idna"
 	"golang.org/x/net/publicsuffix"
 
 	"mana.how/edge/authcore"
@@ -22,16 +21,18 @@ import (
 func (c Config) resolve(env environment) (Settings, error) {
 	r := &resolver{env: env, replacer: caddy.NewReplacer(), faults: flatten(c.Faults.err())}
 	s := Settings{
-		Audience:        r.value("audience", c.Audience, "JWT_AUDIENCE").or("manacore"),
-		CookieDomain:    r.cookieDomain(c.CookieDomain),
-		ServiceKey:      NewSecret(r.value("service_key", c.ServiceKey, "MANA_CORE_SERVICE_KEY").text),
-		AccessTokenTTL:  r.duration("access_token_ttl", c.AccessTokenTTL),
-		RefreshTokenTTL: r.duration("refresh_token_ttl", c.RefreshTokenTTL),
-		trustedOrigins:  r.origins(c.TrustedOrigins),
-		redis:           r.redis(c.Redis),
-		database:        r.database(c.Database),
-		encryptionKey:   NewSecret(r.value("encryption_key", c.EncryptionKey, "MANA_ENCRYPTION_KEY").text),
-		legacySecret:    NewSecret(env.first("BETTER_AUTH_SECRET", "AUTH_SECRET")),
+		Audience:         r.value("audience", c.Audience, "JWT_AUDIENCE").or("manacore"),
+		CookieDomain:     r.cookieDomain(c.CookieDomain),
+		ServiceKey:       NewSecret(r.value("service_key", c.ServiceKey, "MANA_CORE_SERVICE_KEY").text),
+		AccessTokenTTL:   r.duration("access_token_ttl", c.AccessTokenTTL),
+		RefreshTokenTTL:  r.duration("refresh_token_ttl", c.RefreshTokenTTL),
+		RedeemUnverified: c.Gifts != nil && c.Gifts.RedeemUnverified,
+		Retention:        r.retention(c.Retention),
+		trustedOrigins:   r.origins(c.TrustedOrigins),
+		redis:            r.redis(c.Redis),
+		database:         r.database(c.Database),
+		encryptionKey:    NewSecret(r.value("encryption_key", c.EncryptionKey, "MANA_ENCRYPTION_KEY").text),
+		legacySecret:     NewSecret(env.first("BETTER_AUTH_SECRET", "AUTH_SECRET")),
 	}
 	s.BaseURL = r.baseURL(c.BaseURL)
 	r.identity(&s)
@@ -134,7 +135,12 @@ func (r *resolver) baseURL(raw string) *url.URL {
 	case u.User != nil || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		r.fault(v.from, "must be scheme and host only, as %s://%s", u.Scheme, u.Host)
 	}
-	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(u.Host)}
+	host, err := authcore.ASCIIHost(u.Host)
+	if err != nil {
+		r.fault(v.from, "the host %q %w", u.Host, err)
+		return nil
+	}
+	return &url.URL{Scheme: u.Scheme, Host: strings.ToLower(host)}
 }
 
 // cookieDomain refuses what no browser would take.
@@ -149,11 +155,14 @@ func (r *resolver) cookieDomain(raw string) string {
 	case bare == "" || strings.ContainsAny(bare, "/:;, \t*@") || strings.Contains(bare, "..") || strings.HasSuffix(bare, "."):
 		r.fault(v.from, "%q is not a domain such as .example.com", domain)
 	default:
-		if ascii, err := idna.Lookup.ToASCII(bare); err == nil {
-			bare = ascii
+		ascii, err := authcore.ASCIIHost(bare)
+		if err != nil {
+			r.fault(v.from, "%q %w", domain, err)
+			return ""
 		}
+		bare, domain = ascii, strings.TrimSuffix(domain, bare)+ascii
 		if suffix, _ := publicsuffix.PublicSuffix(bare); suffix == bare {
-			r.fault(v.from, "%q is a public suffix; browsers refuse cookies for it", domain)
+			r.fault(v.from, "%q is a public suffix; browsers refuse cookies for it", v.text)
 		}
 	}
 	return domain

@@ -106,6 +106,59 @@ func TestConfigWinsOverEnvironment(t *testing.T) {
 	}
 }
 
+// Names in Unicode become ASCII everywhere, or there is one fault that says why
+// not.
+func TestNamesInUnicode(t *testing.T) {
+	t.Parallel()
+	c := external()
+	c.BaseURL, c.CookieDomain, c.TrustedOrigins = "https://auth.Bücher.example:8443", ".bücher.example", []string{"https://*.bücher.example"}
+	settings, err := c.Resolve(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := settings.Facts()
+	if got.BaseURL != "https://auth.xn--bcher-kva.example:8443" || got.CookieDomain != ".xn--bcher-kva.example" {
+		t.Errorf("%q, %q", got.BaseURL, got.CookieDomain)
+	}
+	if !settings.Origins.Trusts("https://app.xn--bcher-kva.example") {
+		t.Error("the sibling is not trusted")
+	}
+	for name, change := range map[string]func(*caddymodule.Config){
+		"base_url":        func(c *caddymodule.Config) { c.BaseURL = "https://auth.b\u200fücher.example" },
+		"cookie_domain":   func(c *caddymodule.Config) { c.CookieDomain = ".b\u200fücher.example" },
+		"trusted_origins": func(c *caddymodule.Config) { c.TrustedOrigins = []string{"https://b\u200fücher.example"} },
+	} {
+		c := external()
+		change(&c)
+		_, err := c.Resolve(nil)
+		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), name+": ") || !strings.Contains(err.Error(), "is not a domain name") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestRetention(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	c := external()
+	for _, tt := range []struct {
+		written *caddymodule.RetentionConfig
+		want    caddymodule.Retention
+	}{
+		{nil, caddymodule.Retention{Events: 400 * day, Sessions: 90 * day, Holds: 48 * time.Hour, Outbox: 30 * day}},
+		{
+			&caddymodule.RetentionConfig{Events: "30d", Holds: "1h"},
+			caddymodule.Retention{Events: 30 * day, Sessions: 90 * day, Holds: time.Hour, Outbox: 30 * day},
+		},
+	} {
+		c.Retention = tt.written
+		settings, err := c.Resolve(nil)
+		if err != nil || settings.Retention != tt.want {
+			t.Errorf("%+v: %+v, %v", tt.written, settings.Retention, err)
+		}
+	}
+}
+
 func TestEmbeddedDefaults(t *testing.T) {
 	t.Parallel()
 	settings, err := caddymodule.Config{BaseURL: "https://auth.mana.localhost:8443"}.Resolve(nil)
@@ -141,6 +194,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		AccessTokenTTL:    "soon",
 		RefreshTokenTTL:   "-1m",
 		EmailVerification: "required",
+		Retention:         &caddymodule.RetentionConfig{Events: "always", Sessions: "0s"},
 		SMTP:              &caddymodule.SMTPConfig{Port: "70000"},
 		Stripe: &caddymodule.StripeConfig{
 			SecretKey: "pk_test_1", APIURL: "ftp://x", ReturnURL: []string{"javascript://x"}, Grace: "soon",
@@ -156,6 +210,7 @@ func TestAllFaultsTogether(t *testing.T) {
 	for _, name := range []string{
 		"database: not a PostgreSQL URL", `database: query_mode "fast"`, "redis:", "base_url:",
 		"cookie_domain:", "trusted_origins:", "encryption_key:", `access_token_ttl: "soon"`, `refresh_token_ttl: "-1m"`,
+		`retention events: "always" is not a duration`, `retention sessions: "0s" is not a positive duration`,
 		"email_verification: required is not supported", "smtp: smtp is not supported", `smtp: port "70000"`,
 		"stripe: this is the publishable key", "stripe: api_url must be", `stripe: return_url "javascript://x"`,
 		`stripe grace: "soon"`, "stripe: webhook_secret: one secret, or two", `stripe: plan "pl us"`,

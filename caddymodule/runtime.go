@@ -76,10 +76,11 @@ func newRuntime(ctx context.Context, s Settings, log *slog.Logger) (_ *Runtime, 
 	config.Secrets = secrets
 	people := accounts{
 		ledger: rt.Credits, gifts: rt.Gifts, sales: rt.Billing, log: log,
-		later: func(work func(context.Context)) { rt.do(func() { work(run) }) },
+		redeemUnverified: s.RedeemUnverified,
+		later:            func(work func(context.Context)) { rt.do(func() { work(run) }) },
 	}
 	rt.Auth, err = authcore.New(ctx, config, authcore.Deps{
-		Pool: rt.Pool, ListenDSN: dsn.listen, Limits: rt.Limits, Redis: rt.Redis,
+		Pool: rt.Pool, ListenDSN: dsn.listen, Redis: rt.Redis,
 		Logger: log, Observer: collectors.authObserver(), Hooks: people.hooks(),
 	})
 	if err != nil {

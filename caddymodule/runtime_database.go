@@ -104,6 +104,19 @@ func warnOfMight(ctx context.Context, at address, log *slog.Logger) {
 // migrate applies what is pending, on a connection of its own that the session
 // limits do not bind.
 func migrate(ctx context.Context, at address) (migrations.Status, error) {
+	return migration(ctx, at, func(ctx context.Context, conn *pgx.Conn) (migrations.Status, error) {
+		status, err := migrations.Apply(ctx, conn)
+		if err != nil {
+			return status, err
+		}
+		_, err = authcore.CanonicalizeAddresses(ctx, conn)
+		return status, err
+	})
+}
+
+// migrateSchema is migrate without what it does to rows, so that a command can
+// mend what stops that.
+func migrateSchema(ctx context.Context, at address) (migrations.Status, error) {
 	return migration(ctx, at, migrations.Apply)
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"mana.how/edge/authcore"
+	mail "mana.how/edge/authcore/address"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
@@ -34,6 +35,10 @@ type Settings struct {
 
 	// AccessTokenTTL and RefreshTokenTTL are zero where authcore's defaults hold.
 	AccessTokenTTL, RefreshTokenTTL time.Duration
+	// RedeemUnverified gives what is meant for an address to whoever registers it.
+	RedeemUnverified bool
+	// Retention is how long what has ended is kept.
+	Retention Retention
 
 	trustedOrigins []string
 	database       database
@@ -62,6 +67,7 @@ func (s Settings) auth() authcore.Config {
 		TrustedOrigins:  s.trustedOrigins,
 		AccessTokenTTL:  s.AccessTokenTTL,
 		RefreshTokenTTL: s.RefreshTokenTTL,
+		Retention:       authcore.Retention{Events: s.Retention.Events, Sessions: s.Retention.Sessions},
 	}
 }
 
@@ -70,7 +76,9 @@ func (s Settings) credits(pool *pgxpool.Pool, log *slog.Logger) (*creditcore.Ser
 	ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{
 		Pool: pool, Logger: log, Observer: collectors.ledgerObserver(),
 	})
-	gifts := gift.New(gift.Config{BaseURL: s.BaseURL.String()}, gift.Deps{
+	gifts := gift.New(gift.Config{
+		BaseURL: s.BaseURL.String(), Address: mail.Canonical, RedeemUnverified: s.RedeemUnverified,
+	}, gift.Deps{
 		Pool: pool, Ledger: ledger, Logger: log, Observer: collectors.giftObserver(),
 	})
 	sales := billing.New(s.stripe.config(s.BaseURL), billing.Deps{
@@ -90,6 +98,7 @@ func (s Settings) key() settingsKey {
 		s.AccessTokenTTL.String(), s.RefreshTokenTTL.String(),
 		s.database.dir, s.database.url.Reveal(), s.database.direct.Reveal(), s.database.queryMode.String(),
 		s.redis.Reveal(), s.encryptionKey.Reveal(), s.legacySecret.Reveal(),
+		strconv.FormatBool(s.RedeemUnverified), s.Retention.Events.String(), s.Retention.Sessions.String(), s.Retention.Holds.String(), s.Retention.Outbox.String(),
 		strconv.Itoa(len(s.trustedOrigins)))
 	hashFields(h, s.trustedOrigins...)
 	s.stripe.hash(h)

@@ -26,28 +26,45 @@ type accounts struct {
 	gifts  *gift.Service
 	sales  *billing.Service
 	log    *slog.Logger
+	// redeemUnverified: gifts for an address go to whoever registers it.
+	redeemUnverified bool
 	// later runs work in the background; ctx ends with the process.
 	later func(work func(ctx context.Context))
 }
 
 func (a accounts) hooks() authcore.Hooks {
-	return authcore.Hooks{RegisterTx: a.open, Registered: a.welcome, Deleted: a.close}
+	return authcore.Hooks{RegisterTx: a.open, Registered: a.welcome, Verified: a.redeem, EraseTx: a.erase, Deleted: a.close}
 }
 
-// open gives a new user a balance, in the transaction that makes him.
+// open gives a new user a balance, in the transaction that makes the account.
 func (a accounts) open(ctx context.Context, tx pgx.Tx, u authcore.User) error {
 	return a.ledger.OpenTx(ctx, tx, u.ID)
 }
 
-// welcome redeems the gifts that are meant for the new user's address. Whatever
-// becomes of them, the registration stands. Addresses count as verified here:
-// email_verification is optional in this version.
+// welcome gives a new user what waits for their address, where that is proven
+// or need not be.
 func (a accounts) welcome(ctx context.Context, u authcore.User) {
+	if u.EmailVerified || a.redeemUnverified {
+		a.redeem(ctx, u)
+	}
+}
+
+// redeem redeems the gifts that are meant for a user's address. Whatever
+// becomes of them, the account stands.
+func (a accounts) redeem(ctx context.Context, u authcore.User) {
 	ctx, cancel := context.WithTimeout(ctx, giftWait)
 	defer cancel()
 	if n := a.gifts.AutoRedeem(ctx, u.ID, u.Email); n > 0 {
-		a.log.Info("redeemed the gifts of a new user", "user", u.ID, "gifts", n)
+		a.log.Info("redeemed the gifts that waited for an address", "user", u.ID, "gifts", n)
 	}
+}
+
+// erase takes a user who leaves out of gifts and payments. The ledger stays.
+func (a accounts) erase(ctx context.Context, tx pgx.Tx, u authcore.User) error {
+	if err := a.gifts.EraseTx(ctx, tx, u.ID, u.Email); err != nil {
+		return err
+	}
+	return a.sales.EraseTx(ctx, tx, u.ID)
 }
 
 // close ends the subscriptions of a user who has left, in the background: an

@@ -14,8 +14,8 @@ import (
 // One organisation with an owner, an admin, two members, an invitation to
 // guest@example.com and one to nobody here; another organisation of a stranger.
 const orgSetup = `
-	INSERT INTO auth.users (id, name, email)
-		SELECT who, who, who || '@example.com'
+	INSERT INTO auth.users (id, name, email, email_verified)
+		SELECT who, who, who || '@example.com', true
 		FROM unnest(ARRAY['owner', 'admin', 'member', 'peer', 'guest', 'stranger', 'platform']) who;
 	INSERT INTO auth.organizations (id, name) VALUES ('org', 'Ours'), ('other', 'Theirs');
 	INSERT INTO auth.members (id, organization_id, user_id, role) VALUES
@@ -84,6 +84,31 @@ func TestOrganizationPolicies(t *testing.T) {
 			})
 			if want := test.may[who]; n != want || !errors.Is(err, undo) && !denied(err) {
 				t.Errorf("%s: %s: %d rows, want %d (%v)", who, test.sql, n, want, err)
+			}
+		}
+	}
+}
+
+// An invitation is for whoever has proven the address, not for whoever
+// registered it.
+func TestInvitationsAreForVerifiedAddresses(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	if err := dbscope.InTx(t.Context(), db.Pool, dbscope.System(), func(tx pgx.Tx) error {
+		_, err := tx.Exec(t.Context(), orgSetup)
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for _, verified := range []bool{false, true} {
+		if _, err := dbscope.Exec(t.Context(), db.Pool, dbscope.System(),
+			`UPDATE auth.users SET email_verified = $1 WHERE id = 'guest'`, verified); err != nil {
+			t.Fatal(err)
+		}
+		for _, sql := range []string{`SELECT FROM auth.invitations`, `DELETE FROM auth.invitations`} {
+			n, err := dbscope.Exec(t.Context(), db.Pool, dbscope.User("guest", "user"), sql)
+			if err != nil || (n == 1) != verified {
+				t.Errorf("%s by the invited, verified %v: %d rows, %v", sql, verified, n, err)
 			}
 		}
 	}

@@ -33,6 +33,8 @@ var tables = slices.Concat(identityTables, creditTables, giftTables, purchaseTab
 // identityTables is every table of the schemas mana and auth.
 var identityTables = []table{
 	{name: "mana.schema_migrations", key: "version"},
+	{name: "mana.data_steps", key: "name",
+		insert: `INSERT INTO mana.data_steps (name) VALUES ('step-' || $1)`},
 	{name: "mana.schema_functions", key: "name"},
 	{name: "auth.users", key: "id", reads: true, admin: true,
 		insert: `INSERT INTO auth.users (id, name, email) VALUES ($1, $1, $1 || '@example.com')`},
@@ -57,6 +59,8 @@ var identityTables = []table{
 			VALUES ('invitation-' || $1, 'org-' || $1, 'guest-of-' || $1 || '@example.com', 'member', now(), $1)`},
 	{name: "auth.sessions", key: "id", reads: true, admin: true,
 		insert: `INSERT INTO auth.sessions (id, token, user_id, expires_at) VALUES ('session-' || $1, $1, $1, now())`},
+	{name: "auth.lockouts", key: "subject",
+		insert: `INSERT INTO auth.lockouts (subject) VALUES ($1)`},
 	{name: "auth.refresh_families", key: "id",
 		insert: `INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at) VALUES ('family-' || $1, 'session-' || $1, $1, now())`},
 	{name: "auth.revocations", key: "id",

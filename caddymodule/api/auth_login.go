@@ -8,7 +8,7 @@ import (
 )
 
 type loginRequest struct {
-	Email      string `json:"email" rule:"email"`
+	Email      string `json:"email" rule:"account"`
 	Password   string `json:"password" rule:"string"`
 	DeviceID   string `json:"deviceId" rule:"optional,max=255,string"`
 	DeviceName string `json:"deviceName" rule:"optional,max=255,string"`
@@ -39,7 +39,7 @@ func tokensOf(t authcore.Tokens) tokenResponse {
 }
 
 func login(ctx context.Context, c *call, req loginRequest) (tokenResponse, error) {
-	c.Client.DeviceID, c.Client.DeviceName = req.DeviceID, printable(req.DeviceName, 255)
+	c.Client.DeviceID, c.Client.DeviceName = req.DeviceID, req.DeviceName
 	tokens, err := c.auth.SignIn(ctx, c.Client, req.Email, req.Password)
 	if err != nil {
 		return tokenResponse{}, err

@@ -28,7 +28,7 @@ func profile(ctx context.Context, c *call, _ none) (profileResponse, error) {
 }
 
 type updateProfileRequest struct {
-	Name  *string `json:"name" rule:"optional,max=100,min=2,string"`
+	Name  *string `json:"name" rule:"optional,line,max=100,min=2,string"`
 	Image *string `json:"image" rule:"optional,weburl"`
 }
 

@@ -10,7 +10,7 @@ import (
 type registerRequest struct {
 	Email        string `json:"email" rule:"email"`
 	Password     string `json:"password" rule:"max=128,min=8,string"`
-	Name         string `json:"name" rule:"optional,max=255,string"`
+	Name         string `json:"name" rule:"optional,line,max=255,string"`
 	ReferralCode string `json:"referralCode" rule:"optional,max=255,string"`
 	SourceAppURL string `json:"sourceAppUrl" rule:"optional,max=255,url"`
 	SourceAppID  string `json:"sourceAppId" rule:"optional,max=255,string"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"strings"
 
 	"mana.how/edge/authcore"
 )
@@ -31,6 +32,11 @@ func exchange(ctx context.Context, c *call, _ none) (tokenResponse, error) {
 	}
 	if c.api.SameSite(c.r) != nil {
 		return tokenResponse{}, errCSRF
+	}
+	// One app, one device: a page that names no origin is of this site's own.
+	c.Client.Origin = "self"
+	if origins := c.r.Header["Origin"]; len(origins) == 1 && origins[0] != "null" {
+		c.Client.Origin = strings.ToLower(origins[0])
 	}
 	tokens, err := c.auth.Exchange(ctx, c.Client, c.r.Header["Cookie"])
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"mana.how/edge/internal/usertext"
 )
 
 // check is one rule: its name in the tag, the message of its violation, and
@@ -18,6 +20,8 @@ type check struct {
 	message string // follows the field's name, unless it is whole
 	whole   bool
 	text    func(string) bool
+	// worded replaces message for a text, where it has words of its own.
+	worded func(string) string
 	// lax holds for what is no text at all, which another rule words.
 	lax    bool
 	number func(float64) bool
@@ -40,12 +44,15 @@ const (
 	isoDatePattern = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.,][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?$`
 )
 
+// linePattern says of a line what a pattern can: no control characters.
+const linePattern = `^[^\x00-\x1f\x7f-\x9f]*$`
+
 var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$`)
 
 // checkNamed finds a rule of the tag's vocabulary. The texts are those of
 // class-validator, which clients show.
 //
-//	of text     string email url weburl uuid isodate date key min=n max=n upto=n notempty oneof=a|b
+//	of text     string line message email account url weburl uuid isodate date key min=n max=n upto=n notempty oneof=a|b
 //	of numbers  number integer positive least=n most=n mincredits=n maxcredits=n
 //
 // upto is max, and notempty is min=1, but neither minds what is no text.
@@ -63,8 +70,18 @@ func checkNamed(tag string) check {
 	case "string":
 		return check{name: name, message: "must be a string"}
 	case "email":
-		return check{name: name, message: "must be an email", text: isEmail,
+		return check{name: name, message: "must be an email", text: canonical, worded: notCanonical,
 			schema: object{"format": "email", "maxLength": 254, "pattern": emailPattern}}
+	case "account": // the address of an account that may be older than today's rules for addresses
+		return check{name: "email", message: "must be an email", text: isEmail,
+			schema: object{"format": "email", "maxLength": 254, "pattern": emailPattern}}
+	case "line":
+		return check{name: name, message: string(usertext.Control), lax: true, text: isLine, worded: notLine,
+			schema: object{"pattern": linePattern}}
+	case "message": // of several lines
+		return check{name: name, message: string(usertext.Control), lax: true,
+			text:   func(s string) bool { _, err := usertext.Message(s, math.MaxInt); return err == nil },
+			worded: func(s string) string { _, err := usertext.Message(s, math.MaxInt); return fmt.Sprint(err) }}
 	case "url": // of a site, which may be a host without a dot
 		return check{name: name, message: "must be a URL address", text: func(s string) bool { return isURL(s, false) }, schema: object{"pattern": urlPattern}}
 	case "weburl":

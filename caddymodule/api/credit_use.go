@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/usertext"
 )
 
 type useRequest struct {
@@ -53,7 +54,7 @@ func use(ctx context.Context, c *call, req useRequest) (changeResponse, error) {
 		req.UserID = c.UserID
 	}
 	receipt, err := c.credits.Ledger.Debit(ctx, creditcore.Debit{
-		UserID: req.UserID, Amount: req.Amount, AppID: req.AppID, Description: req.Description,
+		UserID: req.UserID, Amount: req.Amount, AppID: req.AppID, Description: usertext.Clean(req.Description, 4*1000),
 		Operation: operationOf(req.Metadata), Metadata: req.Metadata, Key: key,
 	})
 	if err != nil {
@@ -92,7 +93,7 @@ func refund(ctx context.Context, c *call, req refundRequest) (changeResponse, er
 		return changeResponse{}, err
 	}
 	r := creditcore.Refund{
-		UserID: req.UserID, Amount: req.Amount, AppID: req.AppID, Description: req.Description,
+		UserID: req.UserID, Amount: req.Amount, AppID: req.AppID, Description: usertext.Clean(req.Description, 4*1000),
 		Metadata: req.Metadata, Key: key,
 	}
 	if req.TransactionID != nil {

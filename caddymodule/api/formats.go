@@ -1,20 +1,55 @@
 package api
 
 import (
+	"errors"
+	"fmt"
+	"math"
 	"net/netip"
 	"net/url"
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"mana.how/edge/authcore/address"
+	"mana.how/edge/internal/usertext"
 )
 
 // characters counts code points, as clients' validators do.
 func characters(s string) int { return utf8.RuneCountInString(s) }
 
+// isLine reports whether a text may be shown to others.
+func isLine(s string) bool {
+	_, err := usertext.Line(s, math.MaxInt)
+	return err == nil
+}
+
+// notLine words why not.
+func notLine(s string) string {
+	_, err := usertext.Line(s, math.MaxInt)
+	return fmt.Sprint(err)
+}
+
+// canonical reports whether a text is an e-mail address that has one form.
+func canonical(s string) bool {
+	_, err := address.Canonical(s)
+	return err == nil && isEmail(s)
+}
+
+// notCanonical words why it has none.
+func notCanonical(s string) string {
+	var reason address.Reason
+	if _, err := address.Canonical(s); errors.As(err, &reason) && reason != address.BadDomain {
+		return string(reason)
+	}
+	return string(address.NoAddress)
+}
+
 // isEmail accepts addresses of the plain form (RFC 5321, section 4.1.2): a
 // dot-atom of at most 64 bytes, and a domain name with a dot. Quoted local
-// parts and address literals are no e-mail addresses here.
+// parts and address literals are no e-mail addresses here; blanks around the
+// address are.
 func isEmail(s string) bool {
+	s = strings.TrimSpace(s)
 	at := strings.LastIndexByte(s, '@')
 	if at < 1 || at > 64 || len(s) > 254 {
 		return false

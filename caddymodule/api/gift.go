@@ -46,9 +46,9 @@ type createGiftRequest struct {
 	Portions       *int              `json:"portions" rule:"optional,most=100,least=1"`
 	TargetEmail    *string           `json:"targetEmail" rule:"optional,email"`
 	TargetMatrixID *string           `json:"targetMatrixId" rule:"optional,max=255,string"`
-	RiddleQuestion *string           `json:"riddleQuestion" rule:"optional,max=200,string"`
+	RiddleQuestion *string           `json:"riddleQuestion" rule:"optional,line,max=200,string"`
 	RiddleAnswer   *string           `json:"riddleAnswer" rule:"optional,max=100,string"`
-	Message        *string           `json:"message" rule:"optional,max=500,string"`
+	Message        *string           `json:"message" rule:"optional,message,max=500,string"`
 	ExpiresAt      *string           `json:"expiresAt" rule:"optional,date"`
 	SourceAppID    *string           `json:"sourceAppId" rule:"optional,max=255,string"`
 	IdempotencyKey *string           `json:"idempotencyKey" rule:"optional,key"`

@@ -30,6 +30,7 @@ type redeemResponse struct {
 	NewBalance *creditcore.Amount `json:"newBalance,omitempty"`
 	Message    *string            `json:"message,omitempty"`
 	Error      string             `json:"error,omitempty"`
+	Code       string             `json:"code,omitempty"`
 }
 
 // redeemGift answers 200 whatever becomes of the claim: clients read success.
@@ -57,6 +58,8 @@ func redeemGift(ctx context.Context, c *call, req redeemRequest) (redeemResponse
 		guesses.known(ctx)
 	}
 	switch {
+	case refused == gift.Unverified:
+		return redeemResponse{Error: refused.Error(), Code: "EMAIL_NOT_VERIFIED"}, nil
 	case isRefused:
 		return redeemResponse{Error: refused.Error()}, nil
 	case err != nil:

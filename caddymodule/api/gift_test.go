@@ -252,6 +252,10 @@ func TestGiftForOnePersonIsPrivate(t *testing.T) {
 	_, eve := s.member("eve@example.test")
 	s.grant(id, 10)
 	made := s.gift(ada, map[string]any{"credits": 1, "type": "personalized", "targetEmail": "Bob@Example.test", "message": "Only you"})
+	if got := s.send("GET", giftsURL+"/"+made["code"].(string), nil, bob).status(200).object(); got["message"] != nil {
+		t.Errorf("an unproven address: %v", got)
+	}
+	s.exec(`UPDATE auth.users SET email_verified = true WHERE email = 'bob@example.test'`)
 	for name, tt := range map[string]struct {
 		headers []header
 		sees    bool

@@ -17,9 +17,9 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/ulule/limiter/v3"
-	"github.com/ulule/limiter/v3/drivers/store/memory"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/address"
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
@@ -60,7 +60,7 @@ func newShop(t testing.TB, sales billing.Config, change ...func(*api.Config, *ap
 	ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool})
 	credits := api.Credits{
 		Ledger:  ledger,
-		Gifts:   gift.New(gift.Config{BaseURL: base}, gift.Deps{Pool: db.Pool, Ledger: ledger}),
+		Gifts:   gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: db.Pool, Ledger: ledger}),
 		Billing: billing.New(sales, billing.Deps{Pool: db.Pool, Ledger: ledger}),
 	}
 	secrets, err := authcore.NewSecrets("0123456789abcdef0123456789abcdef", "")
@@ -72,7 +72,7 @@ func newShop(t testing.TB, sales billing.Config, change ...func(*api.Config, *ap
 		BaseURL: base, CookieDomain: ".example.test", TrustedOrigins: patterns, Secrets: secrets,
 		Hashing: authcore.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
 	}, authcore.Deps{
-		Pool: db.Pool, ListenDSN: db.DSN, Limits: memory.NewStore(),
+		Pool: db.Pool, ListenDSN: db.DSN,
 		Hooks: authcore.Hooks{RegisterTx: func(ctx context.Context, tx pgx.Tx, u authcore.User) error {
 			return ledger.OpenTx(ctx, tx, u.ID)
 		}},

@@ -42,7 +42,7 @@ func accountPage(ctx context.Context, c *call, _ none) (answerer, error) {
 	view := pages.Account{Name: b.User().Name, Email: b.User().Email}
 	for _, s := range list {
 		view.Devices = append(view.Devices, pages.Device{
-			ID: s.ID, Name: orEmpty(s.DeviceName), UserAgent: orEmpty(s.UserAgent), IPAddress: orEmpty(s.IPAddress),
+			ID: s.ID, Name: s.Device(), UserAgent: orEmpty(s.UserAgent), IPAddress: orEmpty(s.IPAddress),
 			LastSeen: s.LastActivityAt, App: s.Kind == authcore.AppSession, Current: s.ID == c.SessionID,
 		})
 	}

@@ -59,7 +59,7 @@ func (c *call) loginAnswer(status int, view pages.Login) html {
 }
 
 type loginFormRequest struct {
-	Email     string `json:"email" rule:"max=254,email"`
+	Email     string `json:"email" rule:"max=254,account"`
 	Password  string `json:"password" rule:"max=1024,min=1,string"`
 	ReturnURL string `json:"returnUrl" rule:"optional,string"`
 }

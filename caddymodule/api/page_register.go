@@ -16,7 +16,7 @@ func (c *call) registerAnswer(status int, view pages.Register) html {
 }
 
 type registerFormRequest struct {
-	Name      string `json:"name" rule:"optional,max=255,string"`
+	Name      string `json:"name" rule:"optional,line,max=255,string"`
 	Email     string `json:"email" rule:"max=254,email"`
 	Password  string `json:"password" rule:"max=128,min=8,string"`
 	ReturnURL string `json:"returnUrl" rule:"optional,string"`

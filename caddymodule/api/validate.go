@@ -249,12 +249,20 @@ func (f planField) fillText(into reflect.Value, v value) []bodyFault {
 	if isText {
 		f.put(into, v.text)
 	}
-	return f.violated(func(c check) bool {
+	faults := f.violated(func(c check) bool {
 		if !isText {
 			return c.lax
 		}
 		return c.text == nil || c.text(v.text)
 	})
+	for i, fault := range faults {
+		for _, c := range f.rules {
+			if isText && c.name == fault.check && c.worded != nil {
+				faults[i].text = f.name + " " + c.worded(v.text)
+			}
+		}
+	}
+	return faults
 }
 
 func (f planField) fillBoolean(into reflect.Value, v value) []bodyFault {

@@ -26,6 +26,7 @@ var texts = map[string]translated{
 	"account.signedIn":     {German: "Angemeldet als", English: "Signed in as"},
 	"account.signOut":      {German: "Abmelden", English: "Sign out"},
 	"account.devices":      {German: "Deine Geräte", English: "Your devices"},
+	"account.agent":        {German: "Technische Angaben", English: "Technical details"},
 	"account.current":      {German: "dieses Gerät", English: "this device"},
 	"account.app":          {German: "App", English: "App"},
 	"account.browser":      {German: "Browser", English: "Browser"},
@@ -126,6 +127,7 @@ var faultTexts = map[string]translated{
 	"UNSUPPORTED_MEDIA_TYPE": {German: "Das Formular war nicht lesbar.", English: "The form could not be read."},
 	"UNKNOWN_ACTION":         {German: "Das Formular war nicht lesbar.", English: "The form could not be read."},
 
+	"FIELD_name_line":    {German: "Der Name enthält Zeichen, die nicht erlaubt sind.", English: "The name contains characters that are not allowed."},
 	"FIELD_email_email":  {German: "Bitte gib eine gültige E-Mail-Adresse ein.", English: "Please enter a valid e-mail address."},
 	"FIELD_email_max":    {German: "Bitte gib eine gültige E-Mail-Adresse ein.", English: "Please enter a valid e-mail address."},
 	"FIELD_email_text":   {German: "Bitte gib eine gültige E-Mail-Adresse ein.", English: "Please enter a valid e-mail address."},

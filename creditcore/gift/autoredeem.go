@@ -13,17 +13,17 @@ type waiting struct {
 	Code Code
 }
 
-// AutoRedeem redeems for a user every active gift that is meant for his e-mail
-// address, and returns how many it was. The caller answers for the address
-// being his. Riddles are left to him, and so is a gift he has had a portion
-// of; what fails is logged and skipped.
+// AutoRedeem redeems for a user every active gift that is meant for their
+// e-mail address, once that is verified, and returns how many it was. Riddles
+// are left to them, and so is a gift they have had a portion of; what fails is
+// logged and skipped.
 func (s *Service) AutoRedeem(ctx context.Context, userID, email string) (redeemed int) {
 	last := ""
 	for ctx.Err() == nil {
 		list, err := dbscope.List[waiting](ctx, s.db, system(),
 			`SELECT g.id, g.code
 			 FROM gifts.gift_codes AS g
-			 WHERE g.status = 'active' AND g.target_email = lower($1) AND g.riddle_answer_hash IS NULL AND g.creator_id <> $2
+			 WHERE g.status = 'active' AND g.target_email = $1 AND g.riddle_answer_hash IS NULL AND g.creator_id <> $2
 			   AND NOT EXISTS (SELECT FROM gifts.gift_redemptions AS r
 			                   WHERE r.gift_code_id = g.id AND r.redeemer_user_id = $2 AND r.status = 'success')
 			   AND g.id > $3

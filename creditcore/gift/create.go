@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -29,6 +30,12 @@ type Made struct {
 func (s *Service) Create(ctx context.Context, c creditcore.Caller, o Order) (Made, error) {
 	if err := o.check(); err != nil {
 		return Made{}, err
+	}
+	if o.TargetEmail != "" {
+		var err error
+		if o.TargetEmail, err = s.cfg.Address(o.TargetEmail); err != nil {
+			return Made{}, fmt.Errorf("%w: targetEmail: %w", ErrInvalid, err)
+		}
 	}
 	hash := ""
 	if o.RiddleAnswer != "" {
@@ -114,7 +121,7 @@ func (s *Service) insertTx(ctx context.Context, tx pgx.Tx, c creditcore.Caller, 
 		`INSERT INTO gifts.gift_codes AS g (id, code, short_url, creator_id, total_credits, credits_per_portion, total_portions, type,
 			target_email, target_matrix_id, riddle_question, riddle_answer_hash, message, expires_at, reservation_transaction_id,
 			created_at, updated_at, idempotency_key, request_hash)
-		 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, lower($9), $10, $11, $12, $13, $14, $15, $16, $16, $17, $18)
+		 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $16, $17, $18)
 		 ON CONFLICT (code) DO NOTHING
 		 RETURNING `+storedColumns,
 		newID(), string(code), s.URL(code), c.UserID, int64(o.total()), int64(o.perPortion()), o.Portions, string(o.Type),

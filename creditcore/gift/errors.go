@@ -44,6 +44,7 @@ const (
 	Refunded       Refusal = "This gift code has been refunded"
 	Own            Refusal = "You cannot redeem your own gift"
 	OtherPerson    Refusal = "This gift code is for a specific person"
+	Unverified     Refusal = "This gift code is for your email address. Please verify the address first"
 	NoAnswer       Refusal = "Please provide the answer to the riddle"
 	WrongAnswer    Refusal = "Incorrect answer"
 	TooManyAnswers Refusal = "You have given too many incorrect answers for this gift"

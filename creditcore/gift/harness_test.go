@@ -34,17 +34,20 @@ type stall struct {
 }
 
 // newStall opens a stall. At the end of the test its books are audited.
-func newStall(t *testing.T) *stall {
+func newStall(t *testing.T, change ...func(*gift.Config)) *stall {
 	t.Helper()
 	db := pgtest.New(t)
-	return openStall(t, db, db.Pool)
+	return openStall(t, db, db.Pool, change...)
 }
 
-func openStall(t *testing.T, db *pgtest.Database, pool *pgxpool.Pool) *stall {
+func openStall(t *testing.T, db *pgtest.Database, pool *pgxpool.Pool, change ...func(*gift.Config)) *stall {
 	s := &stall{t: t, db: db, seen: map[string]int{}}
 	s.ledger = creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: pool})
-	s.Service = gift.New(
-		gift.Config{BaseURL: "https://auth.mana.how", ExpireEvery: 10 * time.Millisecond, RiddleCost: bcrypt.MinCost},
+	cfg := gift.Config{BaseURL: "https://auth.mana.how", ExpireEvery: 10 * time.Millisecond, RiddleCost: bcrypt.MinCost}
+	for _, f := range change {
+		f(&cfg)
+	}
+	s.Service = gift.New(cfg,
 		gift.Deps{Pool: pool, Ledger: s.ledger, Now: s.now, Observer: gift.Observer{Gift: s.saw}})
 	t.Cleanup(s.sound)
 	return s
@@ -110,7 +113,7 @@ func (s *stall) text(sql string, args ...any) string {
 // user makes a user with that many credits.
 func (s *stall) user(id string, credits int64) creditcore.Caller {
 	s.t.Helper()
-	s.exec(`INSERT INTO auth.users (id, name, email) VALUES ($1, 'Name of ' || $1, $1 || '@example.com')`, id)
+	s.exec(`INSERT INTO auth.users (id, name, email, email_verified) VALUES ($1, 'Name of ' || $1, $1 || '@example.com', true)`, id)
 	if credits > 0 {
 		_, err := s.ledger.Grant(s.t.Context(), creditcore.Grant{
 			UserID: id, Amount: creditcore.Credits(credits), Type: creditcore.Purchase, Source: creditcore.SourcePurchase,

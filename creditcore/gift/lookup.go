@@ -37,12 +37,14 @@ func (s *Service) Lookup(ctx context.Context, c creditcore.Caller, text string) 
 	f, err := dbscope.One[found](ctx, s.db, system(),
 		`SELECT `+giftColumns+`, g.riddle_answer_hash IS NOT NULL AS has_riddle,
 		   g.target_email IS NOT NULL OR g.target_matrix_id IS NOT NULL AS personalized, u.name AS creator_name,
-		   NOT coalesce(g.target_email IS NULL AND g.target_matrix_id IS NULL OR g.creator_id = $2 OR g.target_email = lower($3)
+		   NOT coalesce(g.target_email IS NULL AND g.target_matrix_id IS NULL OR g.creator_id = $2
+		     OR g.target_email = me.email AND (me.email_verified OR $3)
 		     OR EXISTS (SELECT FROM auth.matrix_user_links AS l WHERE l.user_id = $2 AND l.matrix_user_id = g.target_matrix_id),
 		   false) AS private
 		 FROM gifts.gift_codes AS g
 		 JOIN auth.users AS u ON u.id = g.creator_id
-		 WHERE g.code = $1`, string(code), c.UserID, c.Email)
+		 LEFT JOIN auth.users AS me ON me.id = $2
+		 WHERE g.code = $1`, string(code), c.UserID, s.cfg.RedeemUnverified)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Info{}, ErrNotFound
 	}

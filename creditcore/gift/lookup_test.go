@@ -101,7 +101,7 @@ func TestAutoRedeem(t *testing.T) {
 		t.Errorf("%d gifts for nobody", n)
 	}
 	s.user("bob", 0)
-	if n := s.AutoRedeem(t.Context(), "bob", "BOB@example.com"); n != 3 {
+	if n := s.AutoRedeem(t.Context(), "bob", "bob@example.com"); n != 3 {
 		t.Errorf("%d gifts", n)
 	}
 	s.wantBalance(bob, 6+6+2, 14, 0)

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/usertext"
 )
 
 // Bounds of an order. Lengths are in characters.
@@ -49,8 +50,14 @@ func (o *Order) check() error {
 		o.Portions = 1
 	}
 	o.TargetEmail = strings.TrimSpace(o.TargetEmail)
-	if strings.TrimSpace(o.RiddleQuestion) == "" {
-		o.RiddleQuestion = ""
+	var question, message error
+	o.RiddleQuestion, question = usertext.Line(o.RiddleQuestion, maxQuestion)
+	o.Message, message = usertext.Message(o.Message, maxMessage)
+	switch {
+	case question != nil:
+		return fmt.Errorf("%w: riddleQuestion %w", ErrInvalid, question)
+	case message != nil:
+		return fmt.Errorf("%w: message %w", ErrInvalid, message)
 	}
 	o.RiddleAnswer = folded(o.RiddleAnswer)
 	if err := o.checkBounds(); err != nil {
@@ -119,7 +126,7 @@ func (o *Order) fingerprint() []byte {
 	if o.ExpiresAt != nil {
 		expires = o.ExpiresAt.UTC().Format(time.RFC3339Nano)
 	}
-	return fingerprint("create", o.Credits.String(), string(o.Type), fmt.Sprint(o.Portions), strings.ToLower(o.TargetEmail), o.TargetMatrixID,
+	return fingerprint("create", o.Credits.String(), string(o.Type), fmt.Sprint(o.Portions), o.TargetEmail, o.TargetMatrixID,
 		o.RiddleQuestion, o.Message, expires, o.SourceApp)
 }
 

@@ -116,7 +116,7 @@ func (s *Service) judge(ctx context.Context, a *attempt) (verdict, error) {
 		return unjudged, err
 	}
 	now := s.now()
-	st, err := dbscope.One[standing](ctx, s.db, system(), standingSQL, a.standingArgs(g, now)...)
+	st, err := dbscope.One[standing](ctx, s.db, system(), standingSQL, a.standingArgs(g, s.cfg.RedeemUnverified, now)...)
 	if err != nil {
 		return unjudged, err
 	}
@@ -146,7 +146,7 @@ func (s *Service) redeemTx(ctx context.Context, tx pgx.Tx, a *attempt) (Received
 	}
 	// Under the lock, and in a statement of its own: one that waited for the
 	// lock would see the other tables as they were before.
-	st, err := dbscope.TxRow[standing](ctx, tx, standingSQL, a.standingArgs(g, a.now)...)
+	st, err := dbscope.TxRow[standing](ctx, tx, standingSQL, a.standingArgs(g, s.cfg.RedeemUnverified, a.now)...)
 	if err != nil {
 		return Received{}, err
 	}

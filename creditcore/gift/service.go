@@ -2,6 +2,7 @@ package gift
 
 import (
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,6 +27,13 @@ type Config struct {
 	// ExpireEvery is how often gifts whose time is over are given back, 30
 	// seconds.
 	ExpireEvery time.Duration
+	// Address gives the one form in which e-mail addresses are stored and
+	// compared, or why a text is none. By default blanks around it go, and
+	// capitals.
+	Address func(string) (string, error)
+	// RedeemUnverified gives what is meant for an address to whoever registers
+	// it. Otherwise they have to prove that it is theirs.
+	RedeemUnverified bool
 	// RiddleCost is the bcrypt cost of riddles' answers, 10.
 	RiddleCost int
 }
@@ -72,6 +80,9 @@ func New(cfg Config, deps Deps) *Service {
 	}
 	if cfg.RiddleCost == 0 {
 		cfg.RiddleCost = bcrypt.DefaultCost
+	}
+	if cfg.Address == nil {
+		cfg.Address = func(text string) (string, error) { return strings.ToLower(strings.TrimSpace(text)), nil }
 	}
 	s := &Service{
 		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, ledger: deps.Ledger, log: deps.Logger, now: deps.Now, observe: deps.Observer,

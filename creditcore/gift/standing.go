@@ -12,20 +12,22 @@ const (
 
 // standing is what a redeemer and a gift have to do with each other.
 type standing struct {
-	Addressed bool // the gift is for him, or for anybody
-	Claimed   bool // he has had a portion
-	Keyed     bool // the key of his claim stands for an earlier one
-	OwnWrong  int  // his wrong answers
-	AllWrong  int  // everybody's within wrongWindow
+	Addressed  bool // the gift is for them, or for anybody
+	Unverified bool // it is for an address that is theirs if they prove it
+	Claimed    bool // they have had a portion
+	Keyed      bool // the key of their claim stands for an earlier one
+	OwnWrong   int  // their wrong answers
+	AllWrong   int  // everybody's within wrongWindow
 }
 
 // standingSQL reads the standing; see standingArgs.
 const standingSQL = `
 SELECT coalesce(g.target_email IS NULL AND g.target_matrix_id IS NULL
-         OR g.target_email = lower($3)
+         OR g.target_email = u.email AND (u.email_verified OR $3)
          OR g.target_matrix_id = $4
          OR EXISTS (SELECT FROM auth.matrix_user_links AS l WHERE l.user_id = $2 AND l.matrix_user_id = g.target_matrix_id),
        false) AS addressed,
+       coalesce(g.target_email = u.email AND NOT u.email_verified AND NOT $3, false) AS unverified,
        EXISTS (SELECT FROM gifts.gift_redemptions AS r
                WHERE r.gift_code_id = g.id AND r.redeemer_user_id = $2 AND r.status = 'success') AS claimed,
        EXISTS (SELECT FROM gifts.gift_redemptions AS r
@@ -35,10 +37,11 @@ SELECT coalesce(g.target_email IS NULL AND g.target_matrix_id IS NULL
        (SELECT count(*) FROM gifts.gift_redemptions AS r
         WHERE r.gift_code_id = g.id AND r.status = 'failed_wrong_answer' AND r.created_at > $6) AS all_wrong
 FROM gifts.gift_codes AS g
+LEFT JOIN auth.users AS u ON u.id = $2
 WHERE g.id = $1`
 
-func (a *attempt) standingArgs(g stored, now time.Time) []any {
-	return []any{g.ID, a.UserID, a.Email, a.MatrixID, a.Key, now.Add(-wrongWindow)}
+func (a *attempt) standingArgs(g stored, redeemUnverified bool, now time.Time) []any {
+	return []any{g.ID, a.UserID, redeemUnverified, a.MatrixID, a.Key, now.Add(-wrongWindow)}
 }
 
 // refusal is the first reason not to hand the gift out, in the order of the
@@ -51,6 +54,8 @@ func (a *attempt) refusal(g *stored, st standing, now time.Time) Refusal {
 		return Expired
 	case g.CreatorID == a.UserID:
 		return Own
+	case !st.Addressed && st.Unverified:
+		return Unverified
 	case !st.Addressed:
 		return OtherPerson
 	case g.RiddleAnswerHash == nil:

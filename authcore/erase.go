@@ -1,0 +1,83 @@
+package authcore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// erasures are what is done with the rows of a user who leaves, in order: $1 is
+// the user, $2 the address. What stays behind names the id alone, for the ledger
+// and the events to point at.
+var erasures = []struct {
+	sql   string
+	email bool // needs $2
+}{
+	{sql: `DELETE FROM auth.accounts WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.passwords WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.two_factor_auth WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.user_settings WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.api_keys WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.matrix_user_links WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.members WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.oauth_access_tokens WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.oauth_authorization_codes WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.oauth_consents WHERE user_id = $1`},
+	{sql: `UPDATE auth.sessions
+		SET ip_address = NULL, user_agent = NULL, device_id = NULL, device_name = NULL, refresh_token = NULL, updated_at = now()
+		WHERE user_id = $1`},
+	{sql: `UPDATE auth.security_events
+		SET ip_address = NULL, user_agent = NULL, metadata = NULL
+		WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.verification WHERE identifier = $2 OR value = $1 OR right(identifier, length($2) + 1) = '-' || $2`, email: true},
+	{sql: `DELETE FROM auth.invitations WHERE email = $2 AND $1 <> ''`, email: true},
+}
+
+// eraseTx erases what tells who a user was, and returns them as they were. It
+// fails with [ErrUserNotFound] for who has left already.
+func (s *Service) eraseTx(ctx context.Context, tx pgx.Tx, userID string) (User, error) {
+	list, err := tx.Query(ctx, `SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1 AND u.deleted_at IS NULL FOR UPDATE`, userID)
+	if err != nil {
+		return User{}, err
+	}
+	u, err := pgx.CollectExactlyOneRow(list, pgx.RowToStructByName[User])
+	if err != nil {
+		return User{}, notFound(err, ErrUserNotFound)
+	}
+	for _, e := range erasures {
+		args := []any{u.ID}
+		if e.email {
+			args = append(args, u.Email)
+		}
+		if _, err := tx.Exec(ctx, e.sql, args...); err != nil {
+			return User{}, err
+		}
+	}
+	if _, err := tx.Exec(ctx, `DELETE FROM auth.lockouts WHERE subject = $1`, lockoutSubject(u.Email, "")); err != nil {
+		return User{}, err
+	}
+	if _, err := tx.Exec(ctx,
+		`UPDATE auth.users
+		 SET deleted_at = now(), updated_at = now(), name = '', image = NULL, email_verified = false,
+		   email = 'deleted-' || lower(id) || '@deleted.invalid'
+		 WHERE id = $1`, u.ID); err != nil {
+		return User{}, err
+	}
+	return u, s.hooks.EraseTx(ctx, tx, u)
+}
+
+// leave closes an account for ever: every session ends, what tells who its
+// owner was is erased, and the row remains without it for the ledger to point
+// at. The address is free again.
+func (s *Service) leave(ctx context.Context, userID string, metadata map[string]any) error {
+	// Where they went from is personal, too: the event has no client.
+	err := s.closeAccount(ctx, userID, reasonDeleted, event{Type: "account_deleted", UserID: userID, Metadata: metadata},
+		func(ctx context.Context, tx pgx.Tx) error {
+			_, err := s.eraseTx(ctx, tx, userID)
+			return err
+		})
+	if err == nil {
+		s.hooks.Deleted(context.WithoutCancel(ctx), userID)
+	}
+	return err
+}
