@@ -17,6 +17,7 @@ const (
 	renewWait        = time.Second
 	recheckAfter     = time.Minute      // a cached session is read again, off the request's path
 	trustDuring      = 15 * time.Minute // how long a cached session is believed while the database is away
+	deadDuring       = 5 * time.Minute  // how long a cookie without a live session is not asked for again
 )
 
 // storedToken is what auth.sessions.token holds for a cookie's token. Rows of
@@ -31,13 +32,44 @@ func storedToken(token string) string {
 // are made under verified ones only.
 func sessionKey(signed *signedText) digest { return digestOf(signed[:]) }
 
+// maxUnknown bounds the cookies of one request that the database is asked
+// about.
+const maxUnknown = 4
+
+// candidate is a signed cookie of a request. entry is its session where that is
+// in memory.
+type candidate struct {
+	token string
+	id    digest
+	entry *cachedSession
+}
+
 // BrowserSession finds the first live session among the SSO cookies of raw
-// Cookie headers. In steady state it asks memory only. It fails with
-// [ErrNoSession], of which [ErrNoCookie] is one, or with [ErrUnavailable] when
-// only the database could tell.
+// Cookie headers. In steady state it asks memory only, and at most once the
+// database. It fails with [ErrNoSession], of which [ErrNoCookie] is one, or with
+// [ErrUnavailable] when only the database could tell.
 func (s *Service) BrowserSession(ctx context.Context, cookieHeaders []string) (BrowserSession, error) {
-	failure, now := ErrNoCookie, s.now()
-	var tried []digest
+	now := s.now()
+	unknown, found, err := s.candidates(cookieHeaders, now)
+	if len(unknown) > 0 {
+		var live candidate
+		if live, err = s.readSessions(ctx, unknown); err == nil {
+			s.observeSessionCache(false)
+			return s.browserSession(ctx, live, false, now), nil
+		}
+	}
+	if found.entry != nil {
+		s.observeSessionCache(true)
+		return s.browserSession(ctx, found, true, now), nil
+	}
+	return BrowserSession{}, err
+}
+
+// candidates looks the cookies up in memory, in their order. found is the first
+// live session there, and unknown are those before it that only the database
+// can tell of, the first few. Where there is nothing of either, err says why.
+func (s *Service) candidates(cookieHeaders []string, now time.Time) (unknown []candidate, found candidate, err error) {
+	err = ErrNoCookie
 	for value := range (cookieQuery{cookieHeaders, s.cookies.Name()}).values {
 		signed, ok := parseSigned(value)
 		if !ok {
@@ -45,19 +77,26 @@ func (s *Service) BrowserSession(ctx context.Context, cookieHeaders []string) (B
 		}
 		id := sessionKey(&signed)
 		entry, hit := s.cachedSession(id, now)
-		if !hit && (slices.Contains(tried, id) || !s.cookies.signs("", &signed)) {
+		if hit {
+			return unknown, candidate{signed.text(), id, entry}, nil
+		}
+		if _, dead := s.dead.get(id, now); dead {
+			err = ErrNoSession
 			continue
 		}
-		found, err := s.browserSession(ctx, signed.text(), id, entry, now)
-		if err == nil {
-			return found, nil
+		if len(unknown) == maxUnknown || !s.cookies.signs("", &signed) ||
+			slices.ContainsFunc(unknown, func(c candidate) bool { return c.id == id }) {
+			continue
 		}
-		tried = append(tried, id)
-		if errors.Is(failure, ErrNoCookie) || !errors.Is(err, ErrNoSession) {
-			failure = err
-		}
+		unknown = append(unknown, candidate{signed.text(), id, nil})
 	}
-	return BrowserSession{}, failure
+	return unknown, candidate{}, err
+}
+
+func (s *Service) observeSessionCache(hit bool) {
+	if s.observe.SessionCache != nil {
+		s.observe.SessionCache(hit)
+	}
 }
 
 // cachedSession looks into memory. An entry that a revocation has overtaken is
@@ -71,35 +110,30 @@ func (s *Service) cachedSession(id digest, now time.Time) (*cachedSession, bool)
 	return entry, hit
 }
 
-// browserSession completes a session found in memory, nil if it was not.
-func (s *Service) browserSession(ctx context.Context, token string, id digest, found *cachedSession, now time.Time) (BrowserSession, error) {
-	hit := found != nil
-	if s.observe.SessionCache != nil {
-		s.observe.SessionCache(hit)
-	}
-	if !hit {
-		var err error
-		if found, err = s.readSession(ctx, token, id); err != nil {
-			return BrowserSession{}, err
-		}
-	}
-	if s.renewable(found, now) && found.claim(renewing) {
-		next, err := s.renew(ctx, token, id, found)
+// browserSession renews a session where it is time to, and has one that was in
+// memory for long read again.
+func (s *Service) browserSession(ctx context.Context, c candidate, hit bool, now time.Time) BrowserSession {
+	if s.renewable(c.entry, now) && c.entry.claim(renewing) {
+		next, err := s.renew(ctx, c)
 		if err == nil {
-			return BrowserSession{Token: token, Renewed: true, entry: next}, nil
+			return BrowserSession{Token: c.token, Renewed: true, entry: next}
 		}
 		if !errors.Is(err, ErrNoSession) {
 			s.log.Warn("renew a browser session", "error", err)
 		}
 	}
-	if age := now.Sub(found.readTime()); hit && (age > recheckAfter || age < 0) && found.claim(rechecking) {
-		s.background.Go(func() { s.recheck(context.WithoutCancel(ctx), token, id, found) })
+	if age := now.Sub(c.entry.readTime()); hit && (age > recheckAfter || age < 0) && c.entry.claim(rechecking) {
+		s.background.Go(func() { s.recheck(context.WithoutCancel(ctx), c) })
 	}
-	return BrowserSession{Token: token, entry: found}, nil
+	return BrowserSession{Token: c.token, entry: c.entry}
 }
 
-// stale tells whether a revocation overtook the entry.
+// stale reports whether a revocation or a change of the account overtook the
+// entry, or may have done so unheard.
 func (s *Service) stale(c *cachedSession) bool {
+	if c.readAt <= s.unheardUntil.Load() {
+		return true
+	}
 	if s.revoked.none() {
 		return false
 	}
@@ -128,34 +162,71 @@ func (r sessionWithUser) user() User {
 		Image: r.UserImage, Role: r.UserRole, AuthEpoch: r.UserEpoch, CreatedAt: r.UserCreatedAt, UpdatedAt: r.UserUpdatedAt}
 }
 
-// readSession reads a session once for all who ask at the same moment, and
-// notes that it was used. Who cannot wait until ctx ends gets [ErrUnavailable];
-// the reading goes on for others.
-func (s *Service) readSession(ctx context.Context, token string, id digest) (*cachedSession, error) {
-	reading := s.loads.DoChan(string(id[:]), func() (any, error) {
+// readSessions reads the sessions of tokens in one statement, once for all who
+// ask for the same at the same moment, notes that they were used, and gives the
+// first in the order of the tokens. What is not there is remembered for a while.
+// Who cannot wait until ctx ends gets [ErrUnavailable]; the reading goes on for
+// others.
+func (s *Service) readSessions(ctx context.Context, asked []candidate) (candidate, error) {
+	var name []byte
+	for _, c := range asked {
+		name = append(name, c.id[:]...)
+	}
+	reading := s.loads.DoChan(string(name), func() (any, error) {
 		// One asker's leaving must not fail the others.
-		ctx := context.WithoutCancel(ctx)
-		readAt := s.now()
-		r, err := dbscope.One[sessionWithUser](ctx, s.db, system(),
-			`UPDATE auth.sessions AS s SET last_activity_at = now()
-			 FROM auth.users AS u
-			 WHERE s.token IN ($1, $2) AND s.kind = 'browser' AND s.revoked_at IS NULL AND s.expires_at > now()
-			   AND u.id = s.user_id AND `+usable+`
-			 RETURNING `+sessionColumns+`, `+userOfSession, storedToken(token), token)
-		if err != nil {
-			return nil, notFound(err, ErrNoSession)
-		}
-		return s.remember(id, packSession(r.user(), r.Session, readAt)), nil
+		return s.selectSessions(context.WithoutCancel(ctx), asked)
 	})
 	select {
 	case <-ctx.Done():
-		return nil, errors.Join(ErrUnavailable, ctx.Err())
+		return candidate{}, errors.Join(ErrUnavailable, ctx.Err())
 	case r := <-reading:
 		if r.Err != nil {
-			return nil, r.Err
+			return candidate{}, r.Err
 		}
-		return r.Val.(*cachedSession), nil
+		for _, c := range r.Val.([]candidate) {
+			if c.entry != nil {
+				return c, nil
+			}
+		}
+		return candidate{}, ErrNoSession
 	}
+}
+
+// sessionOfToken is the row of [Service.selectSessions].
+type sessionOfToken struct {
+	sessionWithUser
+	StoredToken string
+}
+
+// selectSessions gives what was asked for, each with its session where that is
+// live.
+func (s *Service) selectSessions(ctx context.Context, asked []candidate) ([]candidate, error) {
+	tokens := make([]string, 0, 2*len(asked))
+	for _, c := range asked {
+		tokens = append(tokens, storedToken(c.token), c.token)
+	}
+	readAt := s.now()
+	list, err := dbscope.List[sessionOfToken](ctx, s.db, system(),
+		`UPDATE auth.sessions AS s SET last_activity_at = now()
+		 FROM auth.users AS u
+		 WHERE s.token = ANY($1::text[]) AND s.kind = 'browser' AND s.revoked_at IS NULL AND s.expires_at > now()
+		   AND u.id = s.user_id AND `+usable+`
+		 RETURNING `+sessionColumns+`, `+userOfSession+`, s.token AS stored_token`, tokens)
+	if err != nil {
+		return nil, err
+	}
+	read := slices.Clone(asked)
+	for i, c := range read {
+		for _, r := range list {
+			if r.StoredToken == tokens[2*i] || r.StoredToken == tokens[2*i+1] {
+				read[i].entry = s.remember(c.id, packSession(r.user(), r.Session, readAt))
+			}
+		}
+		if read[i].entry == nil {
+			s.dead.put(c.id, struct{}{}, s.now().Add(deadDuring), s.now())
+		}
+	}
+	return read, nil
 }
 
 func (s *Service) remember(id digest, c *cachedSession) *cachedSession {
@@ -169,12 +240,17 @@ func (s *Service) remember(id digest, c *cachedSession) *cachedSession {
 
 // recheck reads a cached session again. A database that is away leaves the
 // entry as it is, until its time is over.
-func (s *Service) recheck(ctx context.Context, token string, id digest, old *cachedSession) {
-	defer old.release(rechecking)
-	_, err := s.readSession(ctx, token, id)
+func (s *Service) recheck(ctx context.Context, old candidate) {
+	defer old.entry.release(rechecking)
+	_, err := s.readSessions(ctx, []candidate{old.unread()})
 	if errors.Is(err, ErrNoSession) {
-		s.sessions.drop(id)
+		s.sessions.drop(old.id)
 	}
+}
+
+func (c candidate) unread() candidate {
+	c.entry = nil
+	return c
 }
 
 // renewable tells whether the session has been used for long enough that its
@@ -196,21 +272,22 @@ func (s *Service) renewedEnd(c *cachedSession, now time.Time) time.Time {
 
 // renew moves a session's end. Only the caller that moved it reports so, and
 // so the cookie is sent once.
-func (s *Service) renew(ctx context.Context, token string, id digest, old *cachedSession) (*cachedSession, error) {
+func (s *Service) renew(ctx context.Context, old candidate) (*cachedSession, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), renewWait)
 	defer cancel()
-	who, _ := old.subject()
+	who, _ := old.entry.subject()
 	n, err := s.db.Exec(ctx, system(),
 		`UPDATE auth.sessions SET expires_at = $1::timestamptz, updated_at = now()
 		 WHERE id = $2 AND revoked_at IS NULL AND expires_at < $1::timestamptz - interval '30 seconds'`,
-		s.renewedEnd(old, s.now()), who.sessionID)
+		s.renewedEnd(old.entry, s.now()), who.sessionID)
 	if err != nil {
 		return nil, err
 	}
 	if n == 0 {
 		return nil, ErrNoSession // another edge, or another request, was first
 	}
-	return s.readSession(ctx, token, id)
+	next, err := s.readSessions(ctx, []candidate{old.unread()})
+	return next.entry, err
 }
 
 // Bearer gives an access token for the session, to be sent upstream, and what
@@ -218,7 +295,7 @@ func (s *Service) renew(ctx context.Context, token string, id digest, old *cache
 // left.
 func (s *Service) Bearer(_ context.Context, b BrowserSession) (string, Claims, error) {
 	who, _ := b.entry.subject()
-	if have := b.entry.bearer.Load(); have != nil && have.reusable(s.now(), s.cfg.AccessTokenTTL) && !s.stale(b.entry) {
+	if have := b.entry.bearer.Load(); have != nil && s.reusable(have) && !s.stale(b.entry) {
 		claims := have.claims(s, who)
 		return joinToken(have.kid, claims, have.signature[:]), claims, nil
 	}

@@ -17,7 +17,7 @@ func cachedSessionAt(t *testing.T, cfg Config) (s *Service, clock *time.Time, id
 	s = &Service{
 		cfg: cfg.withDefaults(), now: func() time.Time { return *clock },
 		revoked: newRevocations(), watchers: newWatchers(),
-		tokens: newCache[*Claims](cacheShards), sessions: newCache[*cachedSession](cacheShards),
+		tokens: newCache[*verifiedToken](cacheShards), sessions: newCache[*cachedSession](cacheShards), dead: newCache[struct{}](cacheShards),
 	}
 	k := rfcKey(t, newID())
 	s.keys.Store(newKeySet([]key{k}))

@@ -178,7 +178,10 @@ func (b *packedBearer) claims(s *Service, who subject) Claims {
 	return s.claims(who, string(b.id[:]), time.Unix(b.issued, 0), time.Unix(b.expires, 0))
 }
 
-// reusable tells whether more than a third of the token's life is left.
-func (b *packedBearer) reusable(now time.Time, life time.Duration) bool {
-	return now.Before(time.Unix(b.expires, 0).Add(-life / 3))
+// reusable reports whether more than a third of the token's life is left, and
+// its key verifies still.
+func (s *Service) reusable(b *packedBearer) bool {
+	now := s.now()
+	_, ok := s.keys.Load().verifier(b.kid, now)
+	return ok && now.Before(time.Unix(b.expires, 0).Add(-s.cfg.AccessTokenTTL/3))
 }

@@ -19,7 +19,9 @@ func (r Role) Valid() bool { return r == RoleUser || r == RoleAdmin || r == Role
 // contract's email, role, sid and org). EmailVerified is the claim
 // email_verified and AuthEpoch the claim auth_epoch; a token without them, of
 // the replaced service, says false and 0. Times have a resolution of one
-// second; IssuedAt and NotBefore are zero where the token lacks them.
+// second; IssuedAt and NotBefore are zero where the token lacks them. KeyID is
+// no claim but the key that verified the token, empty in claims that come from
+// a cookie.
 type Claims struct {
 	Subject        string
 	Email          string
@@ -34,6 +36,7 @@ type Claims struct {
 	IssuedAt       time.Time
 	Expires        time.Time
 	NotBefore      time.Time
+	KeyID          string
 }
 
 // KeyState is where a signing key stands in its life.
@@ -48,14 +51,20 @@ const (
 	KeyRetiring KeyState = "retiring"
 	// KeyGone keys neither sign nor verify.
 	KeyGone KeyState = "gone"
+	// KeyRevoked keys leaked; nothing they signed is taken.
+	KeyRevoked KeyState = "revoked"
 )
 
 // KeyInfo describes a signing key without the key itself. SignsFrom is when it
 // starts, or started, to sign; GoneAt, where set, is when it stops to verify.
+// SealedByOlder says that its private half is stored under an older encryption
+// key.
 type KeyInfo struct {
 	ID        string
 	State     KeyState
 	CreatedAt time.Time
 	SignsFrom time.Time
 	GoneAt    *time.Time
+
+	SealedByOlder bool
 }

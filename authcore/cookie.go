@@ -17,7 +17,7 @@ import (
 type Cookies struct {
 	prefix string // securePrefix where cookies are for https only
 	domain string
-	key    []byte
+	keys   [][]byte // the first signs, all verify
 }
 
 const (
@@ -36,8 +36,14 @@ const (
 
 // NewCookies makes cookies of the given Domain attribute, or of the one host
 // where it is empty. They are Secure, and named so, if the base URL is https.
-func NewCookies(baseURL, domain string, hmacKey []byte) Cookies {
-	c := Cookies{domain: domain, key: slices.Clone(hmacKey)}
+// Signatures of older keys are good too.
+func NewCookies(baseURL, domain string, hmacKey []byte, older ...[]byte) Cookies {
+	c := Cookies{domain: domain}
+	for _, key := range append([][]byte{hmacKey}, older...) {
+		if len(key) > 0 {
+			c.keys = append(c.keys, slices.Clone(key))
+		}
+	}
 	if len(baseURL) >= 8 && strings.EqualFold(baseURL[:8], "https://") {
 		c.prefix = securePrefix
 	}
@@ -138,8 +144,8 @@ func (c Cookies) header(name, value string, maxAge time.Duration) string {
 // signature is base64 of HMAC-SHA256 of the text. A purpose keeps the
 // signatures of one cookie from serving in another; that of the SSO cookie is
 // empty, as existing cookies have it.
-func (c Cookies) signature(purpose, text string) string {
-	mac := hmac.New(sha256.New, c.key)
+func signature(key []byte, purpose, text string) string {
+	mac := hmac.New(sha256.New, key)
 	if purpose != "" {
 		mac.Write([]byte(purpose + ":"))
 	}
@@ -149,7 +155,11 @@ func (c Cookies) signature(purpose, text string) string {
 
 // sign is the cookie value of a text: text and signature, URL-encoded.
 func (c Cookies) sign(purpose, text string) string {
-	return url.QueryEscape(text + "." + c.signature(purpose, text))
+	var key []byte // none: what is signed then never verifies
+	if len(c.keys) > 0 {
+		key = c.keys[0]
+	}
+	return url.QueryEscape(text + "." + signature(key, purpose, text))
 }
 
 // open reads a cookie value and checks form and signature.
@@ -163,7 +173,12 @@ func (c Cookies) open(purpose, value string) (text string, ok bool) {
 
 // signs tells whether the signature is that of the text.
 func (c Cookies) signs(purpose string, s *signedText) bool {
-	return len(c.key) > 0 && hmac.Equal(s[cookieTokenLength+1:], []byte(c.signature(purpose, s.text())))
+	for _, key := range c.keys {
+		if hmac.Equal(s[cookieTokenLength+1:], []byte(signature(key, purpose, s.text()))) {
+			return true
+		}
+	}
+	return false
 }
 
 // signedText is the decoded value of a cookie: text, dot and signature.

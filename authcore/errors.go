@@ -29,6 +29,7 @@ var (
 	ErrWrongPassword   = errors.New("Password is incorrect")
 	ErrNoPassword      = errors.New("No password credential found for this account")
 	ErrSessionNotFound = errors.New("Session not found")
+	ErrKeyNotFound     = errors.New("no signing key has this id")
 	ErrInvalidInput    = errors.New("Invalid input")
 	// ErrUnavailable means that PostgreSQL cannot be reached.
 	ErrUnavailable = errors.New("database connection unavailable")

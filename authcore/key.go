@@ -4,17 +4,15 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
-
-	"golang.org/x/crypto/chacha20poly1305"
 )
 
 // key is an Ed25519 signing key (RFC 8037). Private is nil where the secret
-// does not open it. GoneAt is when it stops to verify, nil while undecided.
+// does not open it. GoneAt is when it stops to verify, nil while undecided;
+// RevokedAt is set where it leaked.
 type key struct {
 	ID        string
 	Public    ed25519.PublicKey
@@ -22,6 +20,7 @@ type key struct {
 	CreatedAt time.Time
 	SignsFrom time.Time
 	GoneAt    *time.Time
+	RevokedAt *time.Time
 }
 
 // newKey makes a key that signs from the given time on.
@@ -38,6 +37,8 @@ func (k key) gone(now time.Time) bool { return k.GoneAt != nil && !now.Before(*k
 // state tells where the key stands; signing is the id of the key that signs.
 func (k key) state(now time.Time, signing string) KeyState {
 	switch {
+	case k.RevokedAt != nil:
+		return KeyRevoked
 	case k.gone(now):
 		return KeyGone
 	case k.ID == signing:
@@ -75,8 +76,7 @@ func (j jwk) public() (ed25519.PublicKey, error) {
 }
 
 // sealKey returns the columns public_key and private_key of auth.jwks: the
-// public JWK, and a JSON string of hex of a nonce of 24 bytes and the private
-// JWK under XChaCha20-Poly1305.
+// public JWK, and the sealed private JWK as a JSON string.
 func sealKey(s Secrets, k key) (publicJWK, privateEnc string, err error) {
 	public, err := json.Marshal(k.jwk())
 	if err != nil {
@@ -88,57 +88,46 @@ func sealKey(s Secrets, k key) (publicJWK, privateEnc string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("encode a private key: %w", err)
 	}
-	aead, err := chacha20poly1305.NewX(s.KeyEncryption[:])
+	sealed, err := s.seal(private)
 	if err != nil {
 		return "", "", fmt.Errorf("seal a private key: %w", err)
 	}
-	nonce := make([]byte, aead.NonceSize(), aead.NonceSize()+len(private)+aead.Overhead())
-	rand.Read(nonce)
-	return string(public), `"` + hex.EncodeToString(aead.Seal(nonce, nonce, private, nil)) + `"`, nil
+	return string(public), `"` + sealed + `"`, nil
 }
 
-// openKey reads a row of auth.jwks, also one of the replaced service. On an
-// error the key has its public half if at least that could be read. The
-// private half must belong to the public one.
-func openKey(s Secrets, id, publicJWK, privateEnc string) (key, error) {
+// open takes the key out of a row of auth.jwks, also of one of the replaced
+// service. On an error the key has its public half if at least that could be
+// read. The private half must belong to the public one.
+func (k *key) open(s Secrets, publicJWK, privateEnc string) error {
 	var stored jwk
 	if err := json.Unmarshal([]byte(publicJWK), &stored); err != nil {
-		return key{}, errors.New("public key: not JSON")
+		return errors.New("public key: not JSON")
 	}
 	public, err := stored.public()
 	if err != nil {
-		return key{}, fmt.Errorf("public key: %w", err)
+		return fmt.Errorf("public key: %w", err)
 	}
-	k := key{ID: id, Public: public}
+	k.Public = public
 
 	private, err := openPrivate(s, privateEnc)
 	if err != nil {
-		return k, fmt.Errorf("private key: %w", err)
+		return fmt.Errorf("private key: %w", err)
 	}
 	if !public.Equal(private.Public()) {
-		return k, errors.New("private key: is not the half of the public key")
+		return errors.New("private key: is not the half of the public key")
 	}
 	k.Private = private
-	return k, nil
+	return nil
 }
 
 func openPrivate(s Secrets, privateEnc string) (ed25519.PrivateKey, error) {
-	var text string
-	if err := json.Unmarshal([]byte(privateEnc), &text); err != nil {
+	var sealed string
+	if err := json.Unmarshal([]byte(privateEnc), &sealed); err != nil {
 		return nil, errors.New("not a JSON string")
 	}
-	sealed, err := hex.DecodeString(text)
-	if err != nil || len(sealed) < chacha20poly1305.NonceSizeX+chacha20poly1305.Overhead {
-		return nil, errors.New("not sealed as expected")
-	}
-	aead, err := chacha20poly1305.NewX(s.KeyEncryption[:])
+	plain, err := s.unseal(sealed)
 	if err != nil {
 		return nil, err
-	}
-	nonce, box := sealed[:chacha20poly1305.NonceSizeX], sealed[chacha20poly1305.NonceSizeX:]
-	plain, err := aead.Open(nil, nonce, box, nil)
-	if err != nil {
-		return nil, errors.New("sealed with another secret")
 	}
 	var full jwk
 	if err := json.Unmarshal(plain, &full); err != nil {

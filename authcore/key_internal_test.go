@@ -25,6 +25,12 @@ func keySecrets(t testing.TB, legacy string) Secrets {
 	return s
 }
 
+func openKey(s Secrets, id, publicJWK, privateEnc string) (key, error) {
+	k := key{ID: id}
+	err := k.open(s, publicJWK, privateEnc)
+	return k, err
+}
+
 func TestSealKey(t *testing.T) {
 	t.Parallel()
 	for name, s := range map[string]Secrets{"derived": keySecrets(t, ""), "legacy": keySecrets(t, "0123456789abcdef0123456789abcdef")} {
@@ -75,6 +81,42 @@ func TestOpenLegacyKey(t *testing.T) {
 	}
 }
 
+// What is sealed now is sealed with a derived key, under its id, also where the
+// secret of the replaced service is set: that one only opens.
+func TestSealedWithADerivedKey(t *testing.T) {
+	t.Parallel()
+	const secret = "0123456789abcdef0123456789abcdef"
+	plain, both := keySecrets(t, ""), keySecrets(t, secret)
+	rotated, err := NewSecrets("another encryption key, long enough", secret, "an encryption key that is long enough")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sealed, err := both.seal([]byte("text"))
+	if err != nil || !strings.HasPrefix(sealed, plain.sealing[0].id+".") || !both.sealedByFirst(sealed) || rotated.sealedByFirst(sealed) {
+		t.Fatalf("sealed as %s, %v", sealed, err)
+	}
+	for name, s := range map[string]Secrets{"alone": plain, "beside a legacy secret": both, "among older keys": rotated} {
+		if got, err := s.unseal(sealed); err != nil || string(got) != "text" {
+			t.Errorf("%s: opens as %q, %v", name, got, err)
+		}
+	}
+	bare := sha256.Sum256([]byte(secret))
+	for _, key := range both.sealing[:1] {
+		legacy, err := newSealingKey(key.id, bare[:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := (Secrets{sealing: []sealingKey{legacy}}).unseal(sealed); err == nil {
+			t.Error("the bare hash of the legacy secret opens it")
+		}
+	}
+	// What an early version has sealed without an id.
+	_, early, _ := strings.Cut(sealed, ".")
+	if got, err := rotated.unseal(early); err != nil || string(got) != "text" {
+		t.Errorf("without an id: %q, %v", got, err)
+	}
+}
+
 func TestOpenKeyFaults(t *testing.T) {
 	t.Parallel()
 	s := keySecrets(t, "")
@@ -91,6 +133,10 @@ func TestOpenKeyFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	otherSecrets, err := NewSecrets("another encryption key, long enough", "0123456789abcdef0123456789abcdef")
+	if err != nil {
+		t.Fatal(err)
+	}
 	flipped := []byte(private)
 	flipped[len(flipped)-2] ^= 1
 	for _, tt := range []struct {
@@ -98,7 +144,8 @@ func TestOpenKeyFaults(t *testing.T) {
 		secrets               Secrets
 		hasPublic             bool
 	}{
-		{"another secret", public, private, keySecrets(t, "0123456789abcdef0123456789abcdef"), true},
+		{"another encryption key", public, private, otherSecrets, true},
+		{"another key's id", public, strings.Replace(private, s.sealing[0].id, otherSecrets.sealing[0].id, 1), s, true},
 		{"bit flipped", public, string(flipped), s, true},
 		{"private half of another", public, otherPrivate, s, true},
 		{"public half of another", otherPublic, private, s, true},

@@ -28,28 +28,39 @@ func (ks *keySet) empty() bool { return len(ks.keys) == 0 }
 // all returns the keys in their order. The slice is the caller's.
 func (ks *keySet) all() []key { return slices.Clone(ks.keys) }
 
-// signer is the key that signs now: of those whose time has come, the one made
+// signer is the key that signs now, among those whose private half is known.
+func (ks *keySet) signer(now time.Time) (key, bool) {
+	able := make([]key, 0, len(ks.keys))
+	for _, k := range ks.keys {
+		if k.Private != nil {
+			able = append(able, k)
+		}
+	}
+	return signerOf(able, now)
+}
+
+// signerOf chooses the key that signs now: of those whose time has come, the one made
 // last. So a key that was announced when another was made to sign at once never
 // signs: it may be the one that leaked. Where the time of none has come, which
 // takes a clock that runs behind the one that made the first key, the next one
 // does.
-func (ks *keySet) signer(now time.Time) (key, bool) {
+func signerOf(keys []key, now time.Time) (key, bool) {
 	var current, next key
-	for _, k := range ks.keys {
+	for _, k := range keys {
 		switch {
-		case k.Private == nil || k.gone(now):
+		case k.gone(now):
 		case k.SignsFrom.After(now):
-			if next.Private == nil || k.succeeds(next) < 0 {
+			if next.ID == "" || k.succeeds(next) < 0 {
 				next = k
 			}
-		case current.Private == nil || k.succeeds(current) > 0:
+		case current.ID == "" || k.succeeds(current) > 0:
 			current = k
 		}
 	}
-	if current.Private == nil {
+	if current.ID == "" {
 		current = next
 	}
-	return current, current.Private != nil
+	return current, current.ID != ""
 }
 
 // succeeds orders keys by when they were made. Every edge must choose alike, so

@@ -1,6 +1,7 @@
 package authcore_test
 
 import (
+	"bytes"
 	"net"
 	"testing"
 	"time"
@@ -31,6 +32,44 @@ func TestRevocationsArriveWithoutListening(t *testing.T) {
 			return far.Revoked(caller.SessionID, caller.UserID, 0)
 		})
 	}
+}
+
+// A connection that dies in silence, with no reset, delays nothing for long: the
+// edge notices that it hears nothing and reads over the pool, until it listens
+// again.
+func TestSilentConnectionDelaysNoRevocation(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	relay, direct := pgtest.NewRelay(t, db.DSN)
+	far := edgeWith(t, db, func(d *authcore.Deps) { d.ListenDSN = direct })
+	near := edge(t, db)
+	register(t, near, "ada@example.test")
+	listens := func() bool { _, ok := far.Listening(); return ok }
+	eventually(t, 10*time.Second, "it listens", listens)
+
+	relay.Silence(true)
+	for n := range 3 {
+		tokens := signIn(t, near, laptop, "ada@example.test")
+		caller := callerOf(t, far, tokens.AccessToken)
+		began := time.Now()
+		if err := near.RevokeSession(t.Context(), caller, caller.SessionID); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, 4*time.Second, "the edge that hears nothing refuses the session", func() bool {
+			return far.Revoked(caller.SessionID, caller.UserID, 0)
+		})
+		t.Logf("revocation %d after %v", n+1, time.Since(began))
+		if age, ok := far.Listening(); ok || age < time.Second {
+			t.Errorf("it says that it listens: %v, %v", age, ok)
+		}
+	}
+	if _, err := near.RotateKeys(t.Context(), operator, true); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 4*time.Second, "it knows the new key", func() bool { return bytes.Equal(far.JWKS(), near.JWKS()) })
+
+	relay.Silence(false)
+	eventually(t, 20*time.Second, "it listens again", listens)
 }
 
 // A Redis that hangs holds up nobody who signs out.

@@ -2,7 +2,6 @@ package authcore
 
 import (
 	"context"
-	"crypto/hmac"
 	"time"
 
 	"mana.how/edge/internal/dbscope"
@@ -93,8 +92,8 @@ func (s *Service) Refresh(ctx context.Context, client Client, refreshToken strin
 }
 
 func (s *Service) refresh(ctx context.Context, client Client, refreshToken string) (Tokens, string, error) {
-	familyID, generation, mac, ok := parseRefreshToken(refreshToken)
-	if !ok || !hmac.Equal(mac, s.cfg.Secrets.refreshMAC(familyID, generation)) {
+	familyID, generation, ok := s.cfg.Secrets.ownRefreshToken(refreshToken)
+	if !ok {
 		return Tokens{}, "invalid", ErrInvalidRefreshToken
 	}
 	r, err := dbscope.One[refreshRow](ctx, s.db, system(), refreshSQL, familyID, generation,

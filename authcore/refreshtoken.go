@@ -27,21 +27,35 @@ const (
 // refreshToken derives the token of a generation of a family.
 func (s Secrets) refreshToken(familyID string, generation int64) string {
 	raw := binary.BigEndian.AppendUint64(nil, uint64(generation))
-	raw = append(raw, s.refreshMAC(familyID, generation)...)
+	raw = append(raw, refreshMAC(s.Refresh, familyID, generation)...)
 	raw = append(raw, familyID...)
 	return refreshPrefix + segments.EncodeToString(raw)
 }
 
+// ownRefreshToken takes a token apart that this service made, also under an
+// older encryption key.
+func (s Secrets) ownRefreshToken(token string) (familyID string, generation int64, ok bool) {
+	familyID, generation, mac, ok := parseRefreshToken(token)
+	if !ok || !s.set() {
+		return "", 0, false
+	}
+	own := hmac.Equal(mac, refreshMAC(s.Refresh, familyID, generation))
+	for _, key := range s.olderRefresh {
+		own = own || hmac.Equal(mac, refreshMAC(key, familyID, generation))
+	}
+	return familyID, generation, own
+}
+
 // refreshMAC is HMAC-SHA256 of the generation and the family id.
-func (s Secrets) refreshMAC(familyID string, generation int64) []byte {
-	mac := hmac.New(sha256.New, s.Refresh)
+func refreshMAC(key []byte, familyID string, generation int64) []byte {
+	mac := hmac.New(sha256.New, key)
 	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(generation)))
 	mac.Write([]byte(familyID))
 	return mac.Sum(nil)
 }
 
 // parseRefreshToken takes a token apart. Nothing in it is to be trusted until
-// the MAC has been compared with [Secrets.refreshMAC], in constant time.
+// the MAC has been compared with [refreshMAC], in constant time.
 func parseRefreshToken(token string) (familyID string, generation int64, mac []byte, ok bool) {
 	encoded, found := strings.CutPrefix(token, refreshPrefix)
 	if !found || len(encoded) > segments.EncodedLen(generationSize+sha256.Size+maxFamilyLength) ||

@@ -225,9 +225,10 @@ const readOverlap = 2 * time.Minute
 
 // loadRevocations reads what is still in force, or what has come since the last
 // time. Rows commit out of the order of their ids, so it reads by time, the
-// database's own, with overlap, and never by last id. Only one goroutine may
-// call it.
+// database's own, with overlap, and never by last id.
 func (s *Service) loadRevocations(ctx context.Context) error {
+	s.readingRevocations.Lock()
+	defer s.readingRevocations.Unlock()
 	list, err := dbscope.List[revocation](ctx, s.db, system(),
 		`SELECT `+revocationColumns+`
 		 FROM auth.revocations

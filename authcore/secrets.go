@@ -3,18 +3,24 @@ package authcore
 import (
 	"crypto/hkdf"
 	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 )
 
 // Secrets are the keys of the core, one for each purpose. They print as a
 // placeholder in every format, log and encoding.
 type Secrets struct {
-	CookieHMAC    []byte   // signs cookies
-	KeyEncryption [32]byte // seals the private half of signing keys at rest
-	Refresh       []byte   // derives refresh tokens from the salt of their family
+	CookieHMAC []byte // signs cookies
+	Refresh    []byte // derives refresh tokens from the id of their family
+
+	// Of encryption keys that are on their way out: they verify still.
+	olderCookieHMAC, olderRefresh [][]byte
+
+	sealing []sealingKey // at rest: the first seals, all open
 }
 
 const (
@@ -30,43 +36,69 @@ var publicSecrets = map[string]bool{
 }
 
 // NewSecrets derives the keys from the encryption key, a text of 32 bytes or
-// more, by HKDF-SHA256 (RFC 5869). The legacy secret is that of the replaced
-// service, 16 bytes or more; where it is set, cookies are signed and signing
-// keys sealed as that service did, so that existing ones stay readable. A
-// legacy secret of 32 bytes or more may stand alone.
-func NewSecrets(encryptionKey, legacySecret string) (Secrets, error) {
-	if publicSecrets[encryptionKey] || publicSecrets[legacySecret] {
-		return Secrets{}, errors.New("a secret is a published default: choose a random one")
-	}
+// more, by HKDF-SHA256 (RFC 5869). Older encryption keys verify and open what
+// was made with them. The legacy secret is that of the replaced service, 16
+// bytes or more; where it is set, it signs cookies, so that existing ones stay
+// good, and opens the signing keys that the service sealed. A legacy secret of
+// 32 bytes or more may stand alone.
+func NewSecrets(encryptionKey, legacySecret string, older ...string) (Secrets, error) {
 	if legacySecret != "" && len(legacySecret) < minLegacySecret {
 		return Secrets{}, fmt.Errorf("the legacy secret has %d bytes, %d are needed", len(legacySecret), minLegacySecret)
 	}
-	master := encryptionKey
-	if master == "" {
-		master = legacySecret
+	if encryptionKey == "" {
+		encryptionKey = legacySecret
 	}
-	if len(master) < minSecret {
-		return Secrets{}, fmt.Errorf("the encryption key has %d bytes, %d are needed", len(master), minSecret)
+	masters := append([]string{encryptionKey}, older...)
+	for _, secret := range append(masters, legacySecret) {
+		if publicSecrets[secret] {
+			return Secrets{}, errors.New("a secret is a published default: choose a random one")
+		}
 	}
-
 	var s Secrets
-	var err error
-	derive := func(purpose string) []byte {
-		key, e := hkdf.Key(sha256.New, []byte(master), nil, "mana-edge/"+purpose, 32)
-		err = errors.Join(err, e)
-		return key
+	for i, master := range masters {
+		switch {
+		case len(master) < minSecret && i == 0:
+			return Secrets{}, fmt.Errorf("the encryption key has %d bytes, %d are needed", len(master), minSecret)
+		case len(master) < minSecret:
+			return Secrets{}, fmt.Errorf("older encryption key %d has %d bytes, %d are needed", i, len(master), minSecret)
+		case slices.Contains(masters[:i], master):
+			return Secrets{}, fmt.Errorf("older encryption key %d is there twice", i)
+		}
+		if err := s.derive(master); err != nil {
+			return Secrets{}, err
+		}
 	}
-	s.CookieHMAC = derive("cookie")
-	copy(s.KeyEncryption[:], derive("signing-key"))
-	s.Refresh = derive("refresh-token")
+	s.CookieHMAC, s.olderCookieHMAC = s.olderCookieHMAC[0], s.olderCookieHMAC[1:]
+	s.Refresh, s.olderRefresh = s.olderRefresh[0], s.olderRefresh[1:]
+	if legacySecret == "" {
+		return s, nil
+	}
+	legacy, err := legacySealingKey(legacySecret)
 	if err != nil {
-		return Secrets{}, fmt.Errorf("derive keys: %w", err)
+		return Secrets{}, err
 	}
-	if legacySecret != "" {
-		s.CookieHMAC = []byte(legacySecret)
-		s.KeyEncryption = sha256.Sum256([]byte(legacySecret))
-	}
+	s.CookieHMAC, s.olderCookieHMAC = []byte(legacySecret), nil
+	s.sealing = append(s.sealing, legacy)
 	return s, nil
+}
+
+// derive appends the keys of one encryption key.
+func (s *Secrets) derive(master string) error {
+	var failed error
+	key := func(purpose string) []byte {
+		k, err := hkdf.Key(sha256.New, []byte(master), nil, "mana-edge/"+purpose, 32)
+		failed = errors.Join(failed, err)
+		return k
+	}
+	s.olderCookieHMAC = append(s.olderCookieHMAC, key("cookie"))
+	s.olderRefresh = append(s.olderRefresh, key("refresh-token"))
+	id, sealing := hex.EncodeToString(key("key-id")[:4]), key("signing-key")
+	if failed != nil {
+		return fmt.Errorf("derive keys: %w", failed)
+	}
+	k, err := newSealingKey(id, sealing)
+	s.sealing = append(s.sealing, k)
+	return err
 }
 
 // set reports whether the secrets were made by [NewSecrets].

@@ -2,6 +2,8 @@ package authcore_test
 
 import (
 	"bytes"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -27,10 +29,10 @@ func TestSecretsArePerPurpose(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !bytes.Equal(a.CookieHMAC, b.CookieHMAC) || a.KeyEncryption != b.KeyEncryption || !bytes.Equal(a.Refresh, b.Refresh) {
+	if !bytes.Equal(a.CookieHMAC, b.CookieHMAC) || !bytes.Equal(a.Refresh, b.Refresh) {
 		t.Error("the same encryption key gave other keys")
 	}
-	if bytes.Equal(a.CookieHMAC, a.Refresh) || bytes.Equal(a.CookieHMAC, a.KeyEncryption[:]) || bytes.Equal(a.Refresh, a.KeyEncryption[:]) {
+	if bytes.Equal(a.CookieHMAC, a.Refresh) {
 		t.Error("two purposes share a key")
 	}
 
@@ -40,11 +42,6 @@ func TestSecretsArePerPurpose(t *testing.T) {
 	}
 	if string(legacy.CookieHMAC) != legacySecret {
 		t.Error("the legacy secret does not sign cookies")
-	}
-	// SHA-256 of the legacy secret, by sha256sum.
-	const want = "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9"
-	if got := hex.EncodeToString(legacy.KeyEncryption[:]); got != want {
-		t.Errorf("KeyEncryption = %s, want %s", got, want)
 	}
 	if !bytes.Equal(legacy.Refresh, a.Refresh) {
 		t.Error("the legacy secret changed the refresh key")
@@ -56,17 +53,24 @@ func TestSecretsFaults(t *testing.T) {
 	for _, tt := range []struct {
 		name, key, legacy string
 		ok                bool
+		older             []string
 	}{
-		{"32 bytes", strings.Repeat("k", 32), "", true},
-		{"31 bytes", strings.Repeat("k", 31), "", false},
-		{"nothing", "", "", false},
-		{"legacy alone", "", legacySecret, true},
-		{"short legacy alone", "", strings.Repeat("s", 31), false},
-		{"short legacy beside a key", encryptionKey, strings.Repeat("s", 16), true},
-		{"guessable legacy", encryptionKey, "secret", false},
-		{"published default", encryptionKey, "better-auth-secret-12345678901234567890", false},
+		{"32 bytes", strings.Repeat("k", 32), "", true, nil},
+		{"31 bytes", strings.Repeat("k", 31), "", false, nil},
+		{"nothing", "", "", false, nil},
+		{"legacy alone", "", legacySecret, true, nil},
+		{"short legacy alone", "", strings.Repeat("s", 31), false, nil},
+		{"short legacy beside a key", encryptionKey, strings.Repeat("s", 16), true, nil},
+		{"guessable legacy", encryptionKey, "secret", false, nil},
+		{"an older key", encryptionKey, "", true, []string{strings.Repeat("o", 32)}},
+		{"a short older key", encryptionKey, "", false, []string{strings.Repeat("o", 31)}},
+		{"an older key that comes out empty", encryptionKey, "", false, []string{""}},
+		{"an older key twice", encryptionKey, "", false, []string{strings.Repeat("o", 32), strings.Repeat("o", 32)}},
+		{"the key once more as an older one", encryptionKey, "", false, []string{encryptionKey}},
+		{"published default as an older key", encryptionKey, "", false, []string{"better-auth-secret-12345678901234567890"}},
+		{"published default", encryptionKey, "better-auth-secret-12345678901234567890", false, nil},
 	} {
-		_, err := authcore.NewSecrets(tt.key, tt.legacy)
+		_, err := authcore.NewSecrets(tt.key, tt.legacy, tt.older...)
 		if (err == nil) != tt.ok {
 			t.Errorf("%s: error %v", tt.name, err)
 		}
@@ -82,6 +86,11 @@ func TestSecretsDoNotPrint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	sealing, err := hkdf.Key(sha256.New, []byte(encryptionKey), nil, "mana-edge/signing-key", 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	legacy := sha256.Sum256([]byte(legacySecret))
 	cookies := authcore.NewCookies("https://auth.mana.how", ".mana.how", s.CookieHMAC)
 	var log bytes.Buffer
 	nested := struct {
@@ -105,7 +114,7 @@ func TestSecretsDoNotPrint(t *testing.T) {
 		}
 		printed = append(printed, string(doc))
 	}
-	for _, secret := range [][]byte{s.CookieHMAC, s.KeyEncryption[:], s.Refresh} {
+	for _, secret := range [][]byte{s.CookieHMAC, s.Refresh, sealing[:], legacy[:]} {
 		forms := []string{
 			string(secret), hex.EncodeToString(secret), strings.ToUpper(hex.EncodeToString(secret)),
 			strings.Trim(fmt.Sprint(secret), "[]"), strings.TrimSuffix(strings.TrimPrefix(fmt.Sprintf("%#v", secret), "[]byte{"), "}"),

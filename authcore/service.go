@@ -146,16 +146,23 @@ type Service struct {
 	origins Origins
 	hasher  *hasher
 
-	keys       atomic.Pointer[keySet]
-	keyReloads reloadGate
-	revoked    *revocations
-	// newestRevocation is the time of the newest that was read, by the database's clock.
-	newestRevocation time.Time
-	watchers         *watchers
-	tokens           *cache[*Claims]
-	sessions         *cache[*cachedSession]
-	loads            singleflight.Group
-	background       sync.WaitGroup // short tasks that use the pool or Redis
+	keys        atomic.Pointer[keySet]
+	keyReadings readings
+	keyReloads  reloadGate
+	revoked     *revocations
+	// newestRevocation is the time of the newest that was read, by the
+	// database's clock; readingRevocations guards it.
+	newestRevocation   time.Time
+	readingRevocations sync.Mutex
+	heardAt            atomic.Pointer[time.Time] // the last heartbeat
+	listening          atomic.Bool
+	unheardUntil       atomic.Int64 // Unix microseconds: changes of accounts before may have been missed
+	watchers           *watchers
+	tokens             *cache[*verifiedToken]
+	sessions           *cache[*cachedSession]
+	dead               *cache[struct{}] // signed cookies without a live session
+	loads              singleflight.Group
+	background         sync.WaitGroup // short tasks that use the pool or Redis
 }
 
 // New connects nothing itself but reads the signing keys, makes the first one
@@ -180,14 +187,15 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	s := &Service{
 		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, listen: listen.ConnConfig, redis: deps.Redis,
 		log: deps.Logger, now: deps.Now, observe: deps.Observer, hooks: deps.Hooks.withDefaults(),
-		cookies: NewCookies(cfg.BaseURL, cfg.CookieDomain, cfg.Secrets.CookieHMAC),
+		cookies: NewCookies(cfg.BaseURL, cfg.CookieDomain, cfg.Secrets.CookieHMAC, cfg.Secrets.olderCookieHMAC...),
 		origins: origins,
 		hasher:  newHasher(cfg.Hashing, deps.Observer.HashWait),
 
 		revoked:  newRevocations(),
 		watchers: newWatchers(),
-		tokens:   newCache[*Claims](256 << 10),
+		tokens:   newCache[*verifiedToken](256 << 10),
 		sessions: newCache[*cachedSession](256 << 10),
+		dead:     newCache[struct{}](64 << 10),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -196,6 +204,8 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		s.now = time.Now
 	}
 	s.keys.Store(newKeySet(nil))
+	began := time.Now()
+	s.heardAt.Store(&began)
 	if !cfg.Keyless {
 		if err := s.loadKeys(ctx); err != nil {
 			return nil, fmt.Errorf("read signing keys: %w", err)

@@ -37,8 +37,10 @@ type newSession struct {
 }
 
 // createSession writes session, refresh family and event in one statement.
-// It fails with [ErrInvalidCredentials] if the account, its password or the
-// parent session changed meanwhile, or the account was locked.
+// A family that is derived from another session began when that did, so that
+// Config.SessionMaxAge counts from the sign-in. It fails with
+// [ErrInvalidCredentials] if the account, its password or the parent session
+// changed meanwhile, or the account was locked.
 func (s *Service) createSession(ctx context.Context, client Client, n newSession) (Session, error) {
 	e := event{Type: n.Event, UserID: n.UserID, Client: client}
 	if client.DeviceID != "" {
@@ -48,14 +50,20 @@ func (s *Service) createSession(ctx context.Context, client Client, n newSession
 	if n.Token == "" {
 		n.Token = "id:" + id
 	}
-	expires := s.now().Add(n.TTL)
 	ses, err := dbscope.One[Session](ctx, s.db, system(),
-		`WITH s AS (
+		`WITH began AS (
+		   SELECT COALESCE((
+		     SELECT COALESCE(f.created_at, p.created_at)
+		     FROM auth.sessions AS p
+		     LEFT JOIN auth.refresh_families AS f ON f.session_id = p.id
+		     WHERE p.id = $5::text), now()) AS at),
+		 s AS (
 		   INSERT INTO auth.sessions (id, user_id, token, kind, parent_id, persistent, expires_at,
 		     ip_address, user_agent, device_id, device_name, active_organization_id, origin)
-		   SELECT $1, u.id, $3, $4, $5::text, $6, $7,
+		   SELECT $1, u.id, $3, $4, $5::text, $6,
+		     LEAST(now() + make_interval(secs => $7::float8), began.at + make_interval(secs => $19::float8)),
 		     NULLIF($8, ''), NULLIF($9, ''), NULLIF($10, ''), NULLIF($11, ''), $12::text, NULLIF($18, '')
-		   FROM auth.users AS u
+		   FROM auth.users AS u, began
 		   WHERE u.id = $2 AND `+usable+`
 		     AND ($13::text IS NULL OR EXISTS (
 		       SELECT 1 FROM auth.accounts AS a
@@ -70,17 +78,17 @@ func (s *Service) createSession(ctx context.Context, client Client, n newSession
 		     active_organization_id = excluded.active_organization_id
 		   RETURNING *),
 		 family AS (
-		   INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at)
-		   SELECT $14::text, s.id, s.user_id, s.expires_at FROM s WHERE $14::text <> ''),
+		   INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at, created_at)
+		   SELECT $14::text, s.id, s.user_id, s.expires_at, began.at FROM s, began WHERE $14::text <> ''),
 		 recorded AS (
 		   INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
 		   SELECT s.user_id, $15::text, s.ip_address, s.user_agent, $16::text::jsonb FROM s),
 		 unlocked AS (
 		   DELETE FROM auth.lockouts AS l WHERE l.subject = $17 AND EXISTS (SELECT FROM s))
 		 SELECT `+sessionColumns+` FROM s`,
-		id, n.UserID, n.Token, string(n.Kind), n.ParentID, n.Persistent, expires,
+		id, n.UserID, n.Token, string(n.Kind), n.ParentID, n.Persistent, n.TTL.Seconds(),
 		client.ip(), client.agent(), clip(client.DeviceID, 255), usertext.Clean(client.DeviceName, 255), n.Organization,
-		n.PasswordHash, n.FamilyID, e.Type, e.args()[4], n.Lockout, clip(n.Origin, 255))
+		n.PasswordHash, n.FamilyID, e.Type, e.args()[4], n.Lockout, clip(n.Origin, 255), s.cfg.SessionMaxAge.Seconds())
 	return ses, notFound(err, ErrInvalidCredentials)
 }
 

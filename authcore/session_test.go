@@ -563,3 +563,54 @@ func TestRevocationOutlivesAShorterTokenLife(t *testing.T) {
 		t.Errorf("after a restart with another life of tokens: %v", err)
 	}
 }
+
+// However often a cookie is exchanged, and whatever is derived from what came of
+// it, nobody stays signed in for longer than ninety days without a password.
+func TestExchangeDoesNotRestartTheLongestLife(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	s := edge(t, db)
+	register(t, s, "ada@example.test")
+	browser, err := s.SignInBrowser(t.Context(), laptop, "ada@example.test", testPassword, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(t, db, `UPDATE auth.sessions SET created_at = now() - interval '90 days' + interval '1 hour'`)
+	cookies := []string{cookieOf(s, browser.Token)}
+	tokens, err := s.Exchange(t.Context(), phone, cookies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := func(what, table string) {
+		t.Helper()
+		type row struct{ ExpiresAt time.Time }
+		list, err := dbscope.Rows[row](t.Context(), db.Pool, dbscope.System(), `SELECT expires_at FROM `+table)
+		if err != nil || len(list) == 0 {
+			t.Fatal(err)
+		}
+		for _, r := range list {
+			if left := time.Until(r.ExpiresAt); left > time.Hour+time.Minute || left < 50*time.Minute {
+				t.Errorf("%s: %s has %v left", what, table, left)
+			}
+		}
+	}
+	ends("exchanged", "auth.refresh_families")
+	ends("exchanged", "auth.sessions WHERE kind = 'app'")
+	if _, err = s.Refresh(t.Context(), phone, tokens.RefreshToken); err != nil {
+		t.Fatal(err)
+	}
+	ends("refreshed", "auth.refresh_families")
+	ends("refreshed", "auth.sessions WHERE kind = 'app'")
+	if live, err := s.BrowserSession(t.Context(), cookies); err != nil || live.Renewed {
+		t.Errorf("the cookie: renewed %v, %v", live.Renewed, err)
+	}
+
+	// A session derived from one that was derived.
+	change(t, db, `UPDATE auth.sessions SET kind = 'browser', token = 'derived' WHERE kind = 'app'`)
+	change(t, db, `UPDATE auth.sessions SET token = $1 WHERE token = 'derived'`, "abcdefghijklmnopqrstuvwxyzABCDEF")
+	change(t, db, `UPDATE auth.sessions SET created_at = now() WHERE parent_id IS NOT NULL`)
+	if _, err = s.Exchange(t.Context(), phone, []string{cookieOf(s, "abcdefghijklmnopqrstuvwxyzABCDEF")}); err != nil {
+		t.Fatal(err)
+	}
+	ends("exchanged twice", "auth.refresh_families")
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,67 +22,89 @@ type keyRow struct {
 	CreatedAt  time.Time
 	SignsFrom  *time.Time
 	GoneAt     *time.Time
+	RevokedAt  *time.Time
 }
 
-const keyColumns = `id, public_key, private_key, created_at, signs_from, gone_at`
+const keyColumns = `id, public_key, private_key, created_at, signs_from, gone_at, revoked_at`
+
+// liveKey is the condition under which a key signs or verifies.
+const liveKey = `revoked_at IS NULL AND (gone_at IS NULL OR gone_at > now())`
+
+// key is what stands in the row beside the key itself.
+func (r keyRow) key() key {
+	k := key{ID: r.ID, CreatedAt: r.CreatedAt, SignsFrom: r.CreatedAt, GoneAt: r.GoneAt, RevokedAt: r.RevokedAt}
+	if r.SignsFrom != nil {
+		k.SignsFrom = *r.SignsFrom
+	}
+	return k
+}
 
 // keyRotationLock makes rotations wait for each other on every edge.
 const keyRotationLock = `SELECT pg_advisory_xact_lock(hashtext('auth.jwks'))`
 
 // loadKeys replaces the key set by what is in the database. A row that the
 // secret does not open can still verify, so it is kept without its private
-// half; that none can sign is an error.
+// half, or with the one that this process has opened before. That none can sign
+// is an error, but the set is replaced: what is revoked stays revoked.
 func (s *Service) loadKeys(ctx context.Context) error {
+	reading := s.keyReadings.begin()
 	list, err := dbscope.List[keyRow](ctx, s.db, system(),
-		`SELECT `+keyColumns+` FROM auth.jwks
-		 WHERE gone_at IS NULL OR gone_at > now()
-		 ORDER BY created_at, id`)
+		`SELECT `+keyColumns+` FROM auth.jwks WHERE `+liveKey+` ORDER BY created_at, id`)
 	if err != nil {
 		return err
 	}
+	before := s.keys.Load()
 	keys := make([]key, 0, len(list))
 	var unreadable error
 	signing := false
 	for _, r := range list {
-		k, err := openKey(s.cfg.Secrets, r.ID, r.PublicKey, r.PrivateKey)
+		k := r.key()
+		err := k.open(s.cfg.Secrets, r.PublicKey, r.PrivateKey)
+		if known := before.byID[k.ID]; err != nil && known.Private != nil && known.Public.Equal(k.Public) {
+			k.Private, err = known.Private, nil
+		}
 		if err != nil {
 			unreadable = errors.Join(unreadable, fmt.Errorf("key %s: %w", r.ID, err))
 		}
 		if k.Public == nil {
 			continue
 		}
-		k.CreatedAt, k.SignsFrom, k.GoneAt = r.CreatedAt, r.CreatedAt, r.GoneAt
-		if r.SignsFrom != nil {
-			k.SignsFrom = *r.SignsFrom
-		}
 		signing = signing || k.Private != nil
 		keys = append(keys, k)
 	}
+	s.keyReadings.finish(reading, func() { s.keys.Store(newKeySet(keys)) })
 	if len(list) > 0 && !signing {
 		return fmt.Errorf("no signing key can be opened with this encryption_key: %w", unreadable)
 	}
 	if unreadable != nil {
 		s.log.Warn("some signing keys cannot be opened with this encryption_key", "error", unreadable)
 	}
-	old := s.keys.Swap(newKeySet(keys))
-	if old != nil && !old.covered(keys) {
-		s.tokens.clear()
-	}
 	return nil
 }
 
-// covered tells whether every key of the set is still among the keys given.
-func (ks *keySet) covered(keys []key) bool {
-	now := make(map[string]bool, len(keys))
-	for _, k := range keys {
-		now[k.ID] = true
+// readings orders what several goroutines read of one thing: what was begun
+// earlier never replaces what was begun later.
+type readings struct {
+	mu              sync.Mutex
+	begun, finished uint64
+}
+
+func (r *readings) begin() uint64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.begun++
+	return r.begun
+}
+
+// finish runs store unless a later reading has finished.
+func (r *readings) finish(reading uint64, store func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if reading < r.finished {
+		return
 	}
-	for _, k := range ks.all() {
-		if !now[k.ID] {
-			return false
-		}
-	}
-	return true
+	r.finished = reading
+	store()
 }
 
 func (s *Service) makeFirstKey(ctx context.Context) error {
@@ -90,7 +113,7 @@ func (s *Service) makeFirstKey(ctx context.Context) error {
 			return err
 		}
 		var have bool
-		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM auth.jwks)`).Scan(&have); err != nil || have {
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM auth.jwks WHERE `+liveKey+`)`).Scan(&have); err != nil || have {
 			return err
 		}
 		now := s.now()
@@ -100,6 +123,43 @@ func (s *Service) makeFirstKey(ctx context.Context) error {
 		return err
 	}
 	return s.loadKeys(ctx)
+}
+
+// resealKeys seals with today's encryption key what an older one has sealed, or
+// the replaced service. Edges that do not know today's yet go on with what they
+// have opened.
+func (s *Service) resealKeys(ctx context.Context) error {
+	if s.cfg.Keyless {
+		return nil
+	}
+	return s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, keyRotationLock); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, `SELECT `+keyColumns+` FROM auth.jwks WHERE `+liveKey)
+		if err != nil {
+			return err
+		}
+		list, err := pgx.CollectRows(rows, pgx.RowToStructByName[keyRow])
+		if err != nil {
+			return err
+		}
+		for _, r := range list {
+			k := r.key()
+			if k.open(s.cfg.Secrets, r.PublicKey, r.PrivateKey) != nil || s.cfg.Secrets.sealedByFirst(strings.Trim(r.PrivateKey, `"`)) {
+				continue
+			}
+			_, private, err := sealKey(s.cfg.Secrets, k)
+			if err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, `UPDATE auth.jwks SET private_key = $2 WHERE id = $1`, k.ID, private); err != nil {
+				return err
+			}
+			s.log.Info("a signing key is sealed with the first encryption_key now", "key", k.ID)
+		}
+		return nil
+	})
 }
 
 func (s *Service) insertKeyTx(ctx context.Context, tx pgx.Tx, now, signsFrom time.Time) error {
@@ -117,87 +177,32 @@ func (s *Service) insertKeyTx(ctx context.Context, tx pgx.Tx, now, signsFrom tim
 	return err
 }
 
-// Keys lists the signing keys, oldest first, those gone left out.
+// Keys lists the signing keys, oldest first, also those that are gone or
+// revoked.
 func (s *Service) Keys(ctx context.Context) ([]KeyInfo, error) {
 	if err := s.loadKeys(ctx); err != nil {
 		return nil, err
 	}
-	ks, now := s.keys.Load(), s.now()
-	signing, _ := ks.signer(now)
-	var infos []KeyInfo
-	for _, k := range ks.all() {
-		infos = append(infos, k.info(now, signing.ID))
+	list, err := dbscope.List[keyRow](ctx, s.db, system(), `SELECT `+keyColumns+` FROM auth.jwks ORDER BY created_at, id`)
+	if err != nil {
+		return nil, err
+	}
+	now := s.now()
+	signing, _ := s.keys.Load().signer(now)
+	infos := make([]KeyInfo, len(list))
+	for i, r := range list {
+		infos[i] = r.key().info(now, signing.ID)
+		switch infos[i].State {
+		case KeyGone, KeyRevoked:
+		default:
+			infos[i].SealedByOlder = !s.cfg.Secrets.sealedByFirst(strings.Trim(r.PrivateKey, `"`))
+		}
 	}
 	return infos, nil
 }
 
 func (k key) info(now time.Time, signing string) KeyInfo {
 	return KeyInfo{ID: k.ID, State: k.state(now, signing), CreatedAt: k.CreatedAt, SignsFrom: k.SignsFrom, GoneAt: k.GoneAt}
-}
-
-// leastAnnounce lets a new key reach every edge before a token carries its id.
-const leastAnnounce = time.Second
-
-// RotateKeys makes a new key. It is announced in the JWKS for
-// Config.KeyAnnounce before it signs, or with now for a second only, which
-// suits a leaked key. Older keys verify until the last token they signed has
-// expired.
-func (s *Service) RotateKeys(ctx context.Context, op Operator, now bool) (KeyInfo, error) {
-	return s.rotate(ctx, op, now, 0)
-}
-
-// rotate adds a key unless a key younger than minAge exists.
-func (s *Service) rotate(ctx context.Context, op Operator, atOnce bool, minAge time.Duration) (KeyInfo, error) {
-	var made KeyInfo
-	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, keyRotationLock); err != nil {
-			return err
-		}
-		now := s.now()
-		var newest time.Time
-		if err := tx.QueryRow(ctx, `SELECT COALESCE(max(created_at), 'epoch') FROM auth.jwks`).Scan(&newest); err != nil {
-			return err
-		}
-		if minAge > 0 && now.Sub(newest) < minAge {
-			return nil
-		}
-		signsFrom := now.Add(leastAnnounce)
-		if !atOnce {
-			signsFrom = now.Add(max(leastAnnounce, s.cfg.KeyAnnounce))
-		}
-		lastExpiry := signsFrom.Add(s.cfg.AccessTokenTTL + time.Minute)
-		if _, err := tx.Exec(ctx,
-			`UPDATE auth.jwks SET gone_at = $1 WHERE gone_at IS NULL`, lastExpiry); err != nil {
-			return err
-		}
-		if err := s.insertKeyTx(ctx, tx, now, signsFrom); err != nil {
-			return err
-		}
-		made = KeyInfo{CreatedAt: now, SignsFrom: signsFrom}
-		return recordTx(ctx, tx, event{Type: "key_rotated", Metadata: map[string]any{"operator": op.Name}})
-	})
-	if err != nil || made.CreatedAt.IsZero() {
-		return made, err
-	}
-	infos, err := s.Keys(ctx)
-	if err != nil {
-		return made, err
-	}
-	return infos[len(infos)-1], nil
-}
-
-func (s *Service) rotateOnSchedule(ctx context.Context) error {
-	youngest := time.Time{}
-	for _, k := range s.keys.Load().all() {
-		if k.CreatedAt.After(youngest) {
-			youngest = k.CreatedAt
-		}
-	}
-	if s.now().Sub(youngest) < s.cfg.KeyRotateEvery {
-		return nil
-	}
-	_, err := s.rotate(ctx, Operator{Name: "schedule"}, false, s.cfg.KeyRotateEvery)
-	return err
 }
 
 // JWKS is the public key set as JSON (RFC 7517), announced keys included.

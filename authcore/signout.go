@@ -1,17 +1,14 @@
 package authcore
 
-import (
-	"context"
-	"crypto/hmac"
-)
+import "context"
 
 // SignOut ends what the request can prove to hold: the session of a verified
 // access token, the family of a refresh token of any generation, and the
 // browser sessions of cookies, with all that was derived from those. What is
 // unknown or over already is no error.
 func (s *Service) SignOut(ctx context.Context, client Client, out SignOut) error {
-	familyID, generation, mac, ok := parseRefreshToken(out.RefreshToken)
-	if !ok || !hmac.Equal(mac, s.cfg.Secrets.refreshMAC(familyID, generation)) {
+	familyID, _, ok := s.cfg.Secrets.ownRefreshToken(out.RefreshToken)
+	if !ok {
 		familyID = ""
 	}
 	tokens := make([]string, 0, 2*len(out.CookieTokens))

@@ -49,6 +49,7 @@ func verifyToken(ks *keySet, token, issuer, audience string, now time.Time) (Cla
 	if err := claims.check(issuer, now); err != nil {
 		return Claims{}, err
 	}
+	claims.KeyID = kid
 	return claims, nil
 }
 

@@ -2,6 +2,7 @@ package authcore
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"time"
 )
@@ -13,27 +14,52 @@ import (
 func (s *Service) Verify(ctx context.Context, token string) (Claims, error) {
 	now := s.now()
 	id := digestOf(token)
+	keys := s.keys.Load()
 	known, hit := s.tokens.get(id, now)
+	hit = hit && known.by(keys, now)
 	if s.observe.TokenCache != nil {
 		s.observe.TokenCache(hit)
 	}
 	if !hit {
-		claims, err := verifyToken(s.keys.Load(), token, s.cfg.BaseURL, s.cfg.Audience, now)
+		claims, err := verifyToken(keys, token, s.cfg.BaseURL, s.cfg.Audience, now)
 		if errors.Is(err, errUnknownKey) && s.keyReloads.open(now) {
 			if s.loadKeys(ctx) == nil {
-				claims, err = verifyToken(s.keys.Load(), token, s.cfg.BaseURL, s.cfg.Audience, now)
+				keys = s.keys.Load()
+				claims, err = verifyToken(keys, token, s.cfg.BaseURL, s.cfg.Audience, now)
 			}
 		}
 		if err != nil {
 			return Claims{}, err
 		}
-		known = &claims
-		s.tokens.put(id, known, claims.Expires, now)
+		known = &verifiedToken{claims, keys.byID[claims.KeyID].Public}
+		until := now.Add(trustVerified)
+		if claims.Expires.Before(until) {
+			until = claims.Expires
+		}
+		s.tokens.put(id, known, until, now)
 	}
 	if s.revoked.refuses(known.SessionID, known.Subject, known.AuthEpoch) {
 		return Claims{}, errTokenRevoked
 	}
-	return *known, nil
+	return known.Claims, nil
+}
+
+// trustVerified is how long a token is not verified again. Whatever ends it
+// before is asked each time.
+const trustVerified = 5 * time.Minute
+
+// verifiedToken is what a token says, and the key that says that it is ours.
+type verifiedToken struct {
+	Claims
+	public ed25519.PublicKey
+}
+
+// by reports whether the key that verified the token is in the set still: what
+// a verification under way puts into memory after the key is gone counts for
+// nothing.
+func (v *verifiedToken) by(keys *keySet, now time.Time) bool {
+	public, ok := keys.verifier(v.KeyID, now)
+	return ok && public.Equal(v.public)
 }
 
 // subject is who an access token speaks for. organizationID may be empty.

@@ -38,7 +38,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		audience           <name>
 //		cookie_domain      <domain>
 //		trusted_origins    <origin...>
-//		encryption_key     <secret>
+//		encryption_key     <secret> [<older>...]
 //		service_key        <secret>
 //		access_token_ttl   <duration>
 //		refresh_token_ttl  <duration>
@@ -74,7 +74,7 @@ func (c *Config) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"audience":           func() { p.one(&c.Audience) },
 		"cookie_domain":      func() { p.one(&c.CookieDomain) },
 		"trusted_origins":    func() { p.some(&c.TrustedOrigins) },
-		"encryption_key":     func() { p.one(&c.EncryptionKey) },
+		"encryption_key":     func() { c.EncryptionKey, c.OldEncryptionKeys = p.keys() },
 		"service_key":        func() { p.one(&c.ServiceKey) },
 		"access_token_ttl":   func() { p.one(&c.AccessTokenTTL) },
 		"refresh_token_ttl":  func() { p.one(&c.RefreshTokenTTL) },
@@ -86,6 +86,20 @@ func (c *Config) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"storage":            func() { c.Storage = p.storage() },
 	})
 	return errors.Join(p.faults...)
+}
+
+// keys reads an encryption key and those that were used before it.
+func (p *blockParser) keys() (current string, older []string) {
+	all := p.RemainingArgs()
+	if len(all) == 0 {
+		p.faultf("encryption_key: takes one argument, and older keys behind it, here are 0")
+	} else if slices.ContainsFunc(all, blank) {
+		p.faultf("encryption_key: is empty")
+	} else if current = all[0]; len(all) > 1 {
+		older = all[1:]
+	}
+	p.noBlock("encryption_key")
+	return current, older
 }
 
 func (p *blockParser) database() *DatabaseConfig {

@@ -208,8 +208,8 @@ func (c connection) withCores(ctx context.Context, s Settings, keyless bool, log
 				return fmt.Errorf("encryption_key: %w", err)
 			}
 		}
-		if config.Secrets, err = authcore.NewSecrets(key.Reveal(), s.legacySecret.Reveal()); err != nil {
-			return fmt.Errorf("encryption_key: %w", err)
+		if config.Secrets, err = s.secrets(key); err != nil {
+			return err
 		}
 	}
 	pool, err := openPool(ctx, c.at)

@@ -12,7 +12,7 @@ import (
 func keysCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use:   "keys <command>",
-		Short: "Lists and rotates signing keys",
+		Short: "Lists, rotates and revokes signing keys",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -29,12 +29,24 @@ func keysCommand() *cobra.Command {
 set knows it when it begins to sign; the old one goes when its last token has
 expired. --now cuts the announcement down to the moment every edge needs to
 learn of the key: others who cached the key set refuse new tokens until they
-look again.`,
+look again. The old key stops signing then, and verifies until the tokens it
+signed have expired: a key that others may know is ended by keys revoke.`,
 		Args: cobra.NoArgs,
 		RunE: runs(rotateKeys),
 	}
 	rotate.Flags().Bool("now", false, "Sign with the new key as soon as every edge knows it")
-	group.AddCommand(list, rotate)
+	revoke := &cobra.Command{
+		Use:   "revoke <key id>",
+		Short: "Ends a signing key that others may know",
+		Long: `Ends a signing key that others may know. Its private half is wiped, and every
+running edge refuses what it signed within a second; clients refresh by
+themselves. Where it was the signing one, a new key signs at once. Apps that
+verify tokens by a key set they cached, for up to five minutes, take what the
+key signed until they look again. Lists all keys then.`,
+		Args: cobra.ExactArgs(1),
+		RunE: runs(revokeKey),
+	}
+	group.AddCommand(list, rotate, revoke)
 	return group
 }
 
@@ -64,11 +76,25 @@ func listKeys(inv invocation, _ []string) error {
 		if err != nil {
 			return err
 		}
-		views := make([]keyView, len(keys))
-		for i, k := range keys {
-			views[i] = viewKey(k)
+		return inv.printAllKeys(keys)
+	})
+}
+
+func (inv invocation) printAllKeys(keys []authcore.KeyInfo) error {
+	views := make([]keyView, len(keys))
+	for i, k := range keys {
+		views[i] = viewKey(k)
+	}
+	return inv.print(views, func(w io.Writer) { printKeys(w, views...) })
+}
+
+func revokeKey(inv invocation, args []string) error {
+	return inv.withKeys(func(s *authcore.Service) error {
+		keys, err := s.RevokeKey(inv.ctx, operator(), args[0])
+		if err != nil {
+			return err
 		}
-		return inv.print(views, func(w io.Writer) { printKeys(w, views...) })
+		return inv.printAllKeys(keys)
 	})
 }
 

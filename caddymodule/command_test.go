@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -195,6 +196,22 @@ func TestKeysCommands(t *testing.T) {
 	}
 	if until := time.Until(fresh.SignsFrom); until < 30*time.Minute {
 		t.Fatalf("announced for %s only", until)
+	}
+	// The announced key never signs now, and the list says so.
+	keys = decode[[]key](t, run("keys", "list"))
+	if len(keys) != 3 || keys[1].State != "gone" {
+		t.Fatalf("after rotating at once: %+v", keys)
+	}
+	signing := keys[slices.IndexFunc(keys, func(k key) bool { return k.State == "signing" })]
+	revoked := decode[[]key](t, run("keys", "revoke", signing.ID))
+	if listed := decode[[]key](t, run("keys", "list")); !slices.Equal(listed, revoked) {
+		t.Fatalf("revoke lists %+v, list %+v", revoked, listed)
+	}
+	if last := revoked[len(revoked)-1]; last.State != "signing" || time.Until(last.SignsFrom) > 0 {
+		t.Fatalf("after revoking %s: %+v", signing.ID, revoked)
+	}
+	if _, err := operate(t, "", "keys", "revoke", "nosuchkey", "--config", file); err == nil || !strings.Contains(err.Error(), "no signing key has this id") {
+		t.Errorf("an unknown key: %v", err)
 	}
 }
 

@@ -35,8 +35,14 @@ type Config struct {
 	// The secret that protects what is stored: any string of 32 bytes or more.
 	// Keep a copy: without it the signing keys in the database cannot be read.
 	// Default: MANA_ENCRYPTION_KEY, else BETTER_AUTH_SECRET or AUTH_SECRET. With
-	// the embedded database one is made in its directory.
+	// the embedded database one is made in its directory. In a Caddyfile older
+	// ones follow it on the same line.
 	EncryptionKey string `json:"encryption_key,omitempty"`
+
+	// Encryption keys that were used before. What they protect is readable
+	// still, and is sealed anew with encryption_key at the start. Take one out
+	// when refresh_token_ttl has passed since.
+	OldEncryptionKeys []string `json:"old_encryption_keys,omitempty"`
 
 	// The secret with which back ends of the family call internal routes.
 	// Default: MANA_CORE_SERVICE_KEY. Without one those routes are closed.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore"
 	"mana.how/edge/migrations"
 )
 
@@ -166,7 +167,23 @@ func (d *doctor) keys(ctx context.Context, c connection, s Settings) {
 		if err != nil {
 			return err
 		}
-		d.ok("keys", "%d signing keys, all readable", len(keys))
+		live, older := 0, 0
+		for _, k := range keys {
+			if k.State != authcore.KeyGone && k.State != authcore.KeyRevoked {
+				live++
+			}
+			if k.SealedByOlder {
+				older++
+			}
+		}
+		switch {
+		case older > 0:
+			d.warn("keys", "%d of %d signing keys are sealed with an older encryption_key; an edge that starts with this config seals them with the first", older, live)
+		case len(s.olderKeys) > 0:
+			d.ok("keys", "%d signing keys, sealed with the first encryption_key; take the older ones out when refresh_token_ttl has passed since the change", live)
+		default:
+			d.ok("keys", "%d signing keys, all readable", live)
+		}
 		return nil
 	})
 	if err != nil {

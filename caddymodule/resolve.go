@@ -34,6 +34,9 @@ func (c Config) resolve(env environment) (Settings, error) {
 		encryptionKey:    NewSecret(r.value("encryption_key", c.EncryptionKey, "MANA_ENCRYPTION_KEY").text),
 		legacySecret:     NewSecret(env.first("BETTER_AUTH_SECRET", "AUTH_SECRET")),
 	}
+	for _, raw := range c.OldEncryptionKeys {
+		s.olderKeys = append(s.olderKeys, NewSecret(r.expand("encryption_key", raw)))
+	}
 	s.BaseURL = r.baseURL(c.BaseURL)
 	r.identity(&s)
 	s.stripe = r.stripe(c.Stripe, s)
@@ -208,7 +211,7 @@ func (r *resolver) secrets(c Config, s Settings) {
 	key, legacy := s.encryptionKey.Reveal(), s.legacySecret.Reveal()
 	switch {
 	case key == "" && s.database.embedded():
-		if legacy == "" {
+		if legacy == "" && len(s.olderKeys) == 0 {
 			return
 		}
 		key = strings.Repeat("-", 32) // made at the start, at least as long
@@ -220,8 +223,8 @@ func (r *resolver) secrets(c Config, s Settings) {
 		r.fault("encryption_key", "%s: an external database needs one of 32 bytes or more, such as {env.MANA_ENCRYPTION_KEY}; make it with `openssl rand -base64 48` and keep a copy", state)
 		return
 	}
-	if _, err := authcore.NewSecrets(key, legacy); err != nil {
-		r.fault("encryption_key", "%w", err)
+	if _, err := s.secrets(NewSecret(key)); err != nil {
+		r.faults = append(r.faults, err)
 	}
 }
 

@@ -66,9 +66,9 @@ func (rt *Runtime) openDatabase(ctx context.Context, s Settings, log *slog.Logge
 			}
 		}
 	}
-	secrets, err := authcore.NewSecrets(key.Reveal(), s.legacySecret.Reveal())
+	secrets, err := s.secrets(key)
 	if err != nil {
-		return at, authcore.Secrets{}, fmt.Errorf("encryption_key: %w", err)
+		return at, authcore.Secrets{}, err
 	}
 	status, err := migrate(ctx, at)
 	if err != nil {

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"hash"
 	"log/slog"
 	"net/url"
@@ -44,6 +45,7 @@ type Settings struct {
 	database       database
 	redis          Secret // URL; not set without Redis
 	encryptionKey  Secret // not set: the embedded database's own
+	olderKeys      []Secret
 	legacySecret   Secret // BETTER_AUTH_SECRET
 	stripe         stripe
 }
@@ -69,6 +71,20 @@ func (s Settings) auth() authcore.Config {
 		RefreshTokenTTL: s.RefreshTokenTTL,
 		Retention:       authcore.Retention{Events: s.Retention.Events, Sessions: s.Retention.Sessions},
 	}
+}
+
+// secrets derives what protects the identity core. The key is that of the
+// settings, or the embedded database's own.
+func (s Settings) secrets(key Secret) (authcore.Secrets, error) {
+	older := make([]string, len(s.olderKeys))
+	for i, k := range s.olderKeys {
+		older[i] = k.Reveal()
+	}
+	secrets, err := authcore.NewSecrets(key.Reveal(), s.legacySecret.Reveal(), older...)
+	if err != nil {
+		return authcore.Secrets{}, fmt.Errorf("encryption_key: %w", err)
+	}
+	return secrets, nil
 }
 
 // credits makes the cores of the ledger.
@@ -101,6 +117,10 @@ func (s Settings) key() settingsKey {
 		strconv.FormatBool(s.RedeemUnverified), s.Retention.Events.String(), s.Retention.Sessions.String(), s.Retention.Holds.String(), s.Retention.Outbox.String(),
 		strconv.Itoa(len(s.trustedOrigins)))
 	hashFields(h, s.trustedOrigins...)
+	hashFields(h, strconv.Itoa(len(s.olderKeys)))
+	for _, k := range s.olderKeys {
+		hashFields(h, k.Reveal())
+	}
 	s.stripe.hash(h)
 	return settingsKey(h.Sum(nil))
 }

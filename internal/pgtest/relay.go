@@ -20,6 +20,7 @@ type Relay struct {
 	mu   sync.Mutex
 	cut  bool
 	mute bool
+	lost bool
 	open map[net.Conn]struct{}
 }
 
@@ -64,10 +65,10 @@ func (r *Relay) relay(client net.Conn) {
 		return
 	}
 	go func() {
-		_, _ = io.Copy(server, client)
+		_, _ = io.Copy(lossy{r, server}, client)
 		server.Close()
 	}()
-	_, _ = io.Copy(listener{r, client}, server)
+	_, _ = io.Copy(listener{r, lossy{r, client}}, server)
 	server.Close()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -109,6 +110,31 @@ func (l listener) Write(p []byte) (int, error) {
 	l.mu.Unlock()
 	if mute {
 		return 0, net.ErrClosed
+	}
+	return l.Conn.Write(p)
+}
+
+// Silence makes what either side sends get lost, as a firewall does that drops
+// packets: the connections stay open, and nobody is told.
+func (r *Relay) Silence(silent bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost = silent
+}
+
+// lossy is a side of a connection that nothing reaches while the relay is
+// silent.
+type lossy struct {
+	*Relay
+	net.Conn
+}
+
+func (l lossy) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	lost := l.lost
+	l.mu.Unlock()
+	if lost {
+		return len(p), nil
 	}
 	return l.Conn.Write(p)
 }
