@@ -46,30 +46,46 @@ type candidate struct {
 
 // BrowserSession finds the first live session among the SSO cookies of raw
 // Cookie headers. In steady state it asks memory only, and at most once the
-// database. It fails with [ErrNoSession], of which [ErrNoCookie] is one, or with
+// database. It fails with [ErrNoSession], of which [ErrNoCookie] is one, with
+// [ErrSessionConflict] where another live one is another user's, or with
 // [ErrUnavailable] when only the database could tell.
 func (s *Service) BrowserSession(ctx context.Context, cookieHeaders []string) (BrowserSession, error) {
 	now := s.now()
-	unknown, found, err := s.candidates(cookieHeaders, now)
-	if len(unknown) > 0 {
-		var live candidate
-		if live, err = s.readSessions(ctx, unknown); err == nil {
-			s.observeSessionCache(false)
-			return s.browserSession(ctx, live, false, now), nil
+	var few [maxUnknown]candidate
+	all, err := s.candidates(few[:0], cookieHeaders, now)
+	read := false
+	if unknown := unread(all); len(unknown) > 0 {
+		var found []candidate
+		if found, err = s.readSessions(ctx, unknown); err == nil {
+			err, read = ErrNoSession, true
+			place(found, all)
 		}
 	}
-	if found.entry != nil {
-		s.observeSessionCache(true)
-		return s.browserSession(ctx, found, true, now), nil
+	var first candidate
+	for _, c := range all {
+		switch {
+		case c.entry == nil:
+		case first.entry == nil:
+			first = c
+		case c.entry.userID() != first.entry.userID():
+			return BrowserSession{}, ErrSessionConflict
+		}
 	}
-	return BrowserSession{}, err
+	if first.entry == nil {
+		return BrowserSession{}, err
+	}
+	if s.observe.SessionCache != nil {
+		s.observe.SessionCache(!read)
+	}
+	return s.browserSession(ctx, first, !read, now), nil
 }
 
-// candidates looks the cookies up in memory, in their order. found is the first
-// live session there, and unknown are those before it that only the database
-// can tell of, the first few. Where there is nothing of either, err says why.
-func (s *Service) candidates(cookieHeaders []string, now time.Time) (unknown []candidate, found candidate, err error) {
+// candidates adds the cookies that may name a live session to list, in their
+// order: with their session where memory has it, and the first few others. err
+// says why a request without any has none.
+func (s *Service) candidates(list []candidate, cookieHeaders []string, now time.Time) (_ []candidate, err error) {
 	err = ErrNoCookie
+	unknown := 0
 	for value := range (cookieQuery{cookieHeaders, s.cookies.Name()}).values {
 		signed, ok := parseSigned(value)
 		if !ok {
@@ -77,25 +93,40 @@ func (s *Service) candidates(cookieHeaders []string, now time.Time) (unknown []c
 		}
 		id := sessionKey(&signed)
 		entry, hit := s.cachedSession(id, now)
-		if hit {
-			return unknown, candidate{signed.text(), id, entry}, nil
+		if !hit {
+			if _, dead := s.dead.get(id, now); dead {
+				err = ErrNoSession
+				continue
+			}
+			if unknown == maxUnknown || !s.cookies.signs("", &signed) ||
+				slices.ContainsFunc(list, func(c candidate) bool { return c.id == id }) {
+				continue
+			}
+			unknown++
 		}
-		if _, dead := s.dead.get(id, now); dead {
-			err = ErrNoSession
-			continue
-		}
-		if len(unknown) == maxUnknown || !s.cookies.signs("", &signed) ||
-			slices.ContainsFunc(unknown, func(c candidate) bool { return c.id == id }) {
-			continue
-		}
-		unknown = append(unknown, candidate{signed.text(), id, nil})
+		list = append(list, candidate{signed.text(), id, entry})
 	}
-	return unknown, candidate{}, err
+	return list, err
 }
 
-func (s *Service) observeSessionCache(hit bool) {
-	if s.observe.SessionCache != nil {
-		s.observe.SessionCache(hit)
+// unread are those of the candidates that only the database can tell of.
+func unread(all []candidate) (unknown []candidate) {
+	for _, c := range all {
+		if c.entry == nil {
+			unknown = append(unknown, c)
+		}
+	}
+	return unknown
+}
+
+// place puts the sessions that were found where they were asked for.
+func place(found, all []candidate) {
+	for _, f := range found {
+		for i := range all {
+			if all[i].id == f.id {
+				all[i].entry = f.entry
+			}
+		}
 	}
 }
 
@@ -163,11 +194,10 @@ func (r sessionWithUser) user() User {
 }
 
 // readSessions reads the sessions of tokens in one statement, once for all who
-// ask for the same at the same moment, notes that they were used, and gives the
-// first in the order of the tokens. What is not there is remembered for a while.
-// Who cannot wait until ctx ends gets [ErrUnavailable]; the reading goes on for
-// others.
-func (s *Service) readSessions(ctx context.Context, asked []candidate) (candidate, error) {
+// ask for the same at the same moment, and notes that they were used. What is
+// not live has no entry, and that is remembered for a while. Who cannot wait
+// until ctx ends gets [ErrUnavailable]; the reading goes on for others.
+func (s *Service) readSessions(ctx context.Context, asked []candidate) ([]candidate, error) {
 	var name []byte
 	for _, c := range asked {
 		name = append(name, c.id[:]...)
@@ -178,18 +208,27 @@ func (s *Service) readSessions(ctx context.Context, asked []candidate) (candidat
 	})
 	select {
 	case <-ctx.Done():
-		return candidate{}, errors.Join(ErrUnavailable, ctx.Err())
+		return nil, errors.Join(ErrUnavailable, ctx.Err())
 	case r := <-reading:
 		if r.Err != nil {
-			return candidate{}, r.Err
+			return nil, r.Err
 		}
-		for _, c := range r.Val.([]candidate) {
-			if c.entry != nil {
-				return c, nil
-			}
-		}
-		return candidate{}, ErrNoSession
+		return r.Val.([]candidate), nil
 	}
+}
+
+// readSession is readSessions of one token. It fails with [ErrNoSession] where
+// that names none that is live.
+func (s *Service) readSession(ctx context.Context, c candidate) (*cachedSession, error) {
+	c.entry = nil
+	read, err := s.readSessions(ctx, []candidate{c})
+	if err != nil {
+		return nil, err
+	}
+	if read[0].entry == nil {
+		return nil, ErrNoSession
+	}
+	return read[0].entry, nil
 }
 
 // sessionOfToken is the row of [Service.selectSessions].
@@ -242,15 +281,10 @@ func (s *Service) remember(id digest, c *cachedSession) *cachedSession {
 // entry as it is, until its time is over.
 func (s *Service) recheck(ctx context.Context, old candidate) {
 	defer old.entry.release(rechecking)
-	_, err := s.readSessions(ctx, []candidate{old.unread()})
+	_, err := s.readSession(ctx, old)
 	if errors.Is(err, ErrNoSession) {
 		s.sessions.drop(old.id)
 	}
-}
-
-func (c candidate) unread() candidate {
-	c.entry = nil
-	return c
 }
 
 // renewable tells whether the session has been used for long enough that its
@@ -286,8 +320,7 @@ func (s *Service) renew(ctx context.Context, old candidate) (*cachedSession, err
 	if n == 0 {
 		return nil, ErrNoSession // another edge, or another request, was first
 	}
-	next, err := s.readSessions(ctx, []candidate{old.unread()})
-	return next.entry, err
+	return s.readSession(ctx, old)
 }
 
 // Bearer gives an access token for the session, to be sent upstream, and what

@@ -90,6 +90,12 @@ func appOrigin(pattern string) (string, bool) {
 	return pattern, parts != nil && !activeSchemes[parts[1]]
 }
 
+// IsBase reports whether the value of an Origin header is that of the base URL.
+func (o Origins) IsBase(value string) bool {
+	parsed, ok := parseOrigin(value)
+	return ok && parsed == o.base
+}
+
 func (o Origins) trusts(candidate origin) bool {
 	if _, ok := o.exact[candidate]; ok {
 		return true

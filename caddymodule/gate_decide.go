@@ -12,13 +12,18 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
 )
 
 // What the gate alone answers.
 var (
-	refuseExpired   = answer.Error{Status: http.StatusUnauthorized, Code: "TOKEN_EXPIRED", Message: answer.InvalidToken.Message}
-	refuseRole      = answer.Error{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "Forbidden: your role does not allow this"}
+	refuseExpired  = answer.Error{Status: http.StatusUnauthorized, Code: "TOKEN_EXPIRED", Message: answer.InvalidToken.Message}
+	refuseRole     = answer.Error{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "Forbidden: your role does not allow this"}
+	refuseConflict = answer.Error{
+		Status: http.StatusConflict, Code: "SESSION_CONFLICT",
+		Message: "Session conflict: two accounts are signed in at once, delete the cookies and sign in again",
+	}
 	refuseCrossSite = answer.Error{Status: http.StatusForbidden, Code: "CROSS_SITE", Message: "Forbidden: request from another site"}
 )
 
@@ -47,6 +52,8 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 	switch {
 	case errors.Is(err, request.ErrCrossSite):
 		return q.refuse(refuseCrossSite)
+	case errors.Is(err, authcore.ErrSessionConflict):
+		return q.explain(refuseConflict)
 	case errors.Is(err, errNoToken):
 	case errors.Is(err, authcore.ErrTokenExpired):
 		refusal = refuseExpired
@@ -74,9 +81,9 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 
 // pass sends the request on, under the caller's name.
 func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handler) error {
-	a := &requestAuth{Auth: request.Auth{Principal: who}, stream: request.IsUpgrade(q.r) || request.WantsEvents(q.r)}
+	a := &requestAuth{Auth: request.Auth{Principal: who, ByCookie: q.bearer != ""}, stream: request.IsUpgrade(q.r) || request.WantsEvents(q.r)}
 	if before := request.AuthOf(q.r.Context()); before != nil {
-		a.Cookies = before.Cookies
+		a.Cookies, a.ByCookie = before.Cookies, a.ByCookie || before.ByCookie
 	}
 	if q.taken {
 		a.Cookies = q.cookies
@@ -107,6 +114,15 @@ func passGuest(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) e
 		repl.Map(guestPlaceholder)
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// explain refuses what a sign-in does not mend: a navigation gets a page.
+func (q *gateRequest) explain(e answer.Error) error {
+	if !request.IsNavigation(q.r) {
+		return q.refuse(e)
+	}
+	collectors.decided(strconv.Itoa(e.Status))
+	return answer.Page(q.w, q.r, e.Status, pages.Notice{Code: e.Code})
 }
 
 func (q *gateRequest) refuse(e answer.Error) error {

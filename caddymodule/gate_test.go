@@ -294,6 +294,44 @@ func TestGateTriesEveryCookieOfTheName(t *testing.T) {
 	wantRefusal(t, w, up, 401, "Invalid token")
 }
 
+// A host below the cookie domain can plant its own live session beside the
+// user's, in front of it too. Nobody may silently act as the other.
+func TestGateRefusesSessionsOfTwoUsers(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	eve := newPerson(t, s, "eve@example.test", "user")
+	for _, g := range []*caddymodule.Gate{gate(s, &caddymodule.Gate{}), gate(s, &caddymodule.Gate{Optional: true})} {
+		for _, cookies := range []string{eve.cookie + "; " + ada.cookie, ada.cookie + "; theme=dark; " + eve.cookie} {
+			w, up := serve(t, g, ask("GET", "/", "Cookie: "+cookies, "Sec-Fetch-Mode: cors"))
+			if up != nil || w.Code != 409 || !strings.Contains(w.Body.String(), `"code":"SESSION_CONFLICT"`) {
+				t.Errorf("a call: %d, reached the app: %v: %s", w.Code, up != nil, w.Body)
+			}
+			w, up = serve(t, g, ask("GET", "/", "Cookie: "+cookies, "Sec-Fetch-Mode: navigate", "Accept-Language: de"))
+			if up != nil || w.Code != 409 || !strings.Contains(w.Body.String(), "zwei Konten") || len(w.Header()["Set-Cookie"]) > 0 {
+				t.Errorf("a page: %d, reached the app: %v: %s", w.Code, up != nil, w.Body)
+			}
+		}
+	}
+	g := gate(s, &caddymodule.Gate{})
+	again, err := s.SignInBrowser(t.Context(), gateClient, "ada@example.test", gatePassword, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, _, _ := strings.Cut(s.Cookies().Set(again.Token, true, time.Hour), ";")
+	_, up := serve(t, g, ask("GET", "/", "Cookie: "+ada.cookie+"; "+second))
+	wantSealed(t, up, ada, ada.browser.Session().ID)
+	_, up = serve(t, g, ask("GET", "/", "Cookie: "+ada.cookie+"; "+eve.cookie, "Authorization: Bearer "+ada.tokens.AccessToken))
+	if up == nil || up.Header.Get("X-Mana-User-Id") != ada.user.ID {
+		t.Error("a token is nobody else's, whatever the cookies say")
+	}
+	if err := s.SignOut(t.Context(), gateClient, authcore.SignOut{CookieTokens: []string{eve.browser.Token}}); err != nil {
+		t.Fatal(err)
+	}
+	_, up = serve(t, g, ask("GET", "/", "Cookie: "+eve.cookie+"; "+ada.cookie))
+	wantSealed(t, up, ada, ada.browser.Session().ID)
+}
+
 // caddy-security#272, supabase#36354, pomerium#6024: nothing outlives logout.
 func TestGateHonoursSignOut(t *testing.T) {
 	t.Parallel()

@@ -47,6 +47,11 @@ const (
 // with `Mana-Credits-`. Too few credits are answered with 402. CORS preflights
 // are answered as the gate answers them.
 //
+// What a browser fetches in advance is answered with 503. A request under the
+// sign-on cookie, a GET too, must come from this site, a trusted origin or the
+// user's own hand; a link on another site leads to a page that names the price,
+// everything else gets 403.
+//
 // A request that comes again with its Idempotency-Key is passed on again, and
 // charged once; the key with another method, host, path, query or body is
 // refused with 422. The whole body counts, but not the boundary of a multipart
@@ -230,6 +235,9 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	v := &metering{Meter: m, w: w, r: r, bill: bill}
 	if preflight {
 		return v.preflight()
+	}
+	if ok, err := v.consented(); !ok {
+		return err
 	}
 	defer v.close()
 	if err := v.begin(); err != nil {

@@ -191,7 +191,7 @@ func TestMeterBehindTheGate(t *testing.T) {
 	}
 	upstream := behind(answers(200))
 	for _, credential := range []string{"Authorization: Bearer " + ada.tokens.AccessToken, "Cookie: " + ada.cookie} {
-		if x := send(t, gate(s, &caddymodule.Gate{}), ask("GET", "/", credential), upstream); x.Code != 200 {
+		if x := send(t, gate(s, &caddymodule.Gate{}), ask("GET", "/", credential, "Sec-Fetch-Site: same-origin"), upstream); x.Code != 200 {
 			t.Errorf("%d: %s", x.Code, x.Body)
 		}
 	}

@@ -43,7 +43,7 @@ func behindAnotherGate(r *http.Request) (_ *http.Request, cookies []string) {
 	before := request.AuthOf(r.Context())
 	if before != nil && before.Principal.Kind != request.Guest {
 		before.Principal = request.Principal{}
-		r = r.WithContext(&request.Auth{Context: r.Context(), Cookies: before.Cookies})
+		r = r.WithContext(&request.Auth{Context: r.Context(), Cookies: before.Cookies, ByCookie: before.ByCookie})
 	}
 	return r, cookies
 }

@@ -48,6 +48,8 @@ var faults = []fault{
 	{authcore.ErrInvalidToken, errTokenInvalid},
 	{errNoToken, &problem{status: 401, code: "NO_TOKEN", text: "No token provided"}},
 	{authcore.ErrNoSession, &problem{status: 401, code: "NO_SESSION", text: "Invalid or expired session"}},
+	{authcore.ErrSessionConflict, &problem{status: 409, code: "SESSION_CONFLICT",
+		text: "Session conflict: two accounts are signed in at once, delete the cookies and sign in again"}},
 	{authcore.ErrRefreshExpired, &problem{status: 401, code: "REFRESH_EXPIRED", text: "Refresh token expired"}},
 	{authcore.ErrInvalidRefreshToken, &problem{status: 401, code: "INVALID_REFRESH_TOKEN", text: "Invalid refresh token"}},
 	{authcore.ErrUserNotFound, &problem{status: 404, code: "USER_NOT_FOUND", text: "User not found"}},

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 
@@ -41,6 +42,35 @@ func TestSignInSetsTheCookieOfTheContract(t *testing.T) {
 	brief := s.send("POST", "/api/auth/sign-in/email", map[string]any{"email": "ada@example.test", "password": password, "rememberMe": false}).status(200)
 	if c := brief.session(); c == nil || strings.Contains(c.Raw, "Max-Age") {
 		t.Errorf("a session not to be remembered: %v", brief.header["Set-Cookie"])
+	}
+}
+
+// Two users' sessions in one browser are told of, not chosen from.
+func TestSessionsOfTwoUsers(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.register("ada@example.test")
+	s.register("eve@example.test")
+	value := func(email string) string {
+		h := http.Header{}
+		s.cookie(email)(h)
+		return h.Get("Cookie")
+	}
+	both := with("Cookie", value("eve@example.test")+"; "+value("ada@example.test"))
+	if got := s.send("GET", "/api/auth/get-session", nil, both).status(409); got.text("code") != "SESSION_CONFLICT" {
+		t.Errorf("get-session: %s", got.body)
+	}
+	if got := s.send("POST", "/api/v1/auth/session-to-token", nil, both, with("Origin", app)).status(409); got.text("code") != "SESSION_CONFLICT" {
+		t.Errorf("session-to-token: %s", got.body)
+	}
+	for _, path := range []string{"/login", "/account"} {
+		if got := s.send("GET", path, nil, both).status(409); !strings.Contains(got.body, "Two accounts are signed in") {
+			t.Errorf("%s: %s", path, got.body)
+		}
+	}
+	s.send("POST", "/api/auth/sign-out", nil, both, with("Origin", app)).status(200)
+	if got := s.send("GET", "/api/auth/get-session", nil, both).status(200); got.body != "null" {
+		t.Errorf("after signing both out: %s", got.body)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"strings"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/pages"
@@ -92,9 +93,18 @@ func loginForm(ctx context.Context, c *call, req loginFormRequest) (answerer, er
 	return redirect{target}, nil
 }
 
-// ownForm refuses a form that another site sent, and a body that is none.
+// ownForm refuses a form that did not come from a page at the base URL, and a
+// body that is none. A trusted origin may call the API, but who signs in where
+// is the business of the hosted pages alone. A browser that tells no origin
+// must say that it sends the form to where it has it from.
 func (c *call) ownForm() error {
-	if c.api.SameSite(c.r) != nil {
+	origin, site := c.r.Header["Origin"], c.r.Header["Sec-Fetch-Site"]
+	switch {
+	case len(origin) == 1 && origin[0] != "null":
+		if !c.api.Origins.IsBase(origin[0]) {
+			return errCSRF
+		}
+	case len(origin) > 1, len(site) != 1, site[0] != "same-origin", !strings.EqualFold(c.r.Host, c.api.BaseURL.Host):
 		return errCSRF
 	}
 	return c.bodyErr

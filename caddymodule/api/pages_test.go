@@ -74,6 +74,10 @@ func TestFormsFromElsewhereAreRefused(t *testing.T) {
 			"null origin":    {with("Origin", "null")},
 			"neither header": nil,
 			"same site":      {with("Sec-Fetch-Site", "same-site")},
+			// A trusted site may call the API; it may not sign visitors in as others.
+			"trusted sibling":     {with("Origin", app), with("Sec-Fetch-Site", "same-site")},
+			"own host, not ours":  {with("Sec-Fetch-Site", "same-origin")},
+			"the base URL, twice": {with("Origin", base), with("Origin", app)},
 		} {
 			got := s.send("POST", path, fields, append(headers, asForm, cookie)...).status(403)
 			if !strings.Contains(got.header.Get("Content-Type"), "text/html") || len(got.header["Set-Cookie"]) > 0 {

@@ -128,7 +128,7 @@ type nativeError struct {
 }
 
 func nativeCode(p *problem) string {
-	if p.code == "VALIDATION_ERROR" {
+	if p.code == "VALIDATION_ERROR" || p.code == "SESSION_CONFLICT" {
 		return p.code
 	}
 	return strings.Map(func(r rune) rune {

@@ -20,6 +20,8 @@ func views() []pages.View {
 		pages.Gift{Code: attack, Status: "active", Credits: attack, Portions: 2, Creator: attack, Message: attack, Riddle: attack, Personalized: true, Expires: time.Unix(0, 0)},
 		pages.Gift{}, pages.Gift{Status: "depleted"}, pages.Gift{Status: "expired"}, pages.Gift{Status: "cancelled"}, pages.Gift{Status: "refunded"},
 		pages.Problem{Code: attack, RequestID: attack},
+		pages.Price{Credits: attack, URL: attack}, pages.Price{Credits: "1", AtMost: true, URL: "https://chat.example.test/x"},
+		pages.Notice{Code: attack, SignIn: attack}, pages.Notice{},
 		pages.Docs{Version: attack, Groups: []pages.DocGroup{{Name: attack, Routes: []pages.DocRoute{
 			{Method: attack, Path: attack, Summary: attack, Access: attack, Limit: attack,
 				Fields: []pages.DocField{{Name: attack, Type: attack, Rules: attack, Optional: true}}},
@@ -37,7 +39,7 @@ func TestPagesEscapeAndTranslate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := regexp.MustCompile(`>\s*(title|field|hint|login|register|account|loop|gift|problem|docs)\.[a-zA-Z]+`)
+	key := regexp.MustCompile(`>\s*(title|field|hint|login|register|account|loop|gift|problem|price|notice|docs)\.[a-zA-Z]+`)
 	for _, lang := range []pages.Language{pages.German, pages.English} {
 		for _, v := range views() {
 			out, nonce, err := p.Render(lang, v)

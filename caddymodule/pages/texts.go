@@ -10,6 +10,8 @@ var texts = map[string]translated{
 	"title.account":  {German: "Dein Konto", English: "Your account"},
 	"title.loop":     {German: "Die Anmeldung kommt nicht an", English: "Signing in does not get through"},
 	"title.problem":  {German: "Das hat nicht geklappt", English: "That did not work"},
+	"title.price":    {German: "Das kostet Credits", English: "This costs credits"},
+	"title.notice":   {German: "Das geht gerade nicht", English: "This is not possible now"},
 	"title.docs":     {German: "API", English: "API"},
 	"title.gift":     {German: "Ein Geschenk", English: "A gift"},
 
@@ -43,6 +45,14 @@ var texts = map[string]translated{
 		English: "Most often the sign-in cookie does not reach it: it lives under another domain, the browser blocks cookies, or a clock is wrong. Wait a moment and try again. If that does not help, ask the people who run it.",
 	},
 	"loop.account": {German: "Zum Konto", English: "To your account"},
+
+	"price.text":   {German: "Diese Seite zu öffnen kostet", English: "Opening this page costs"},
+	"price.atMost": {German: "höchstens", English: "at most"},
+	"price.reason": {
+		German:  "Ein Link auf einer anderen Seite hat dich hierher geführt. Bisher wurde nichts abgebucht.",
+		English: "A link on another site led you here. Nothing has been charged yet.",
+	},
+	"price.submit": {German: "Bezahlen und öffnen", English: "Pay and open"},
 
 	"gift.from":         {German: "Von", English: "From"},
 	"gift.credit":       {German: "Credit", English: "credit"},
@@ -122,6 +132,27 @@ var faultTexts = map[string]translated{
 		German:  "Dieses Formular kam von einer fremden Seite und wurde nicht angenommen.",
 		English: "This form came from another site and was not accepted.",
 	},
+	"SESSION_CONFLICT": {
+		German:  "In diesem Browser sind zwei Konten zugleich angemeldet, und niemand kann sagen, welches deines ist. Bitte lösche die Cookies dieser Seite und ihrer Nachbarn im Browser und melde dich neu an.",
+		English: "Two accounts are signed in at once in this browser, and nobody can tell which one is yours. Please delete the cookies of this site and its neighbours in the browser and sign in again.",
+	},
+	"EMAIL_NOT_VERIFIED": {
+		German:  "Diese Seite ist nur für Konten mit bestätigter E-Mail-Adresse. Deine ist noch nicht bestätigt; bitte wende dich an den Betreiber.",
+		English: "This page is for accounts with a verified e-mail address. Yours is not verified yet; please ask the people who run this site.",
+	},
+	"REGISTRATION_CLOSED": {
+		German:  "Neue Konten werden hier zurzeit nicht angelegt.",
+		English: "New accounts are not being created here at present.",
+	},
+	"BAD_GATEWAY": {
+		German:  "Die App ist gerade nicht erreichbar. Bitte versuche es gleich noch einmal.",
+		English: "The app cannot be reached right now. Please try again shortly.",
+	},
+	"GATEWAY_TIMEOUT": {
+		German:  "Die App hat zu lange nicht geantwortet. Bitte versuche es später noch einmal.",
+		English: "The app took too long to answer. Please try again later.",
+	},
+
 	"BODY_TOO_LARGE":         {German: "Die Eingaben sind zu lang.", English: "What you entered is too long."},
 	"MALFORMED_BODY":         {German: "Das Formular war nicht lesbar.", English: "The form could not be read."},
 	"UNSUPPORTED_MEDIA_TYPE": {German: "Das Formular war nicht lesbar.", English: "The form could not be read."},

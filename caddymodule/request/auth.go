@@ -14,6 +14,9 @@ type Auth struct {
 	// Cookies are the Cookie headers as the client sent them, nil where no gate
 	// has taken any cookie away.
 	Cookies []string
+	// ByCookie says that a gate knew the client by its sign-on cookie. Browsers
+	// send it by themselves, so another site may be behind the request.
+	ByCookie bool
 }
 
 type authKey struct{}

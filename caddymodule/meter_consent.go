@@ -1,0 +1,58 @@
+package caddymodule
+
+import (
+	"net/http"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/pages"
+	"mana.how/edge/caddymodule/request"
+)
+
+// refuseSpeculative answers a prefetch. Browsers drop it and ask again when the
+// user does.
+var refuseSpeculative = answer.Error{
+	Status: http.StatusServiceUnavailable, Code: "PREFETCH_REFUSED",
+	Message: "A paid request is not answered in advance",
+}
+
+// consented reports whether the request may be charged: nobody pays for what a
+// browser fetches on the mere chance, or for what another site made it send
+// with the user's cookie. Where it is not, the request is answered.
+func (v *metering) consented() (ok bool, err error) {
+	if request.IsSpeculative(v.r.Header) {
+		return false, v.refuseUncharged(refuseSpeculative)
+	}
+	if a := request.AuthOf(v.r.Context()); a == nil || !a.ByCookie || request.Deliberate(v.r, v.origins()) == nil {
+		return true, nil
+	}
+	if v.r.Method != http.MethodGet || !request.IsNavigation(v.r) {
+		return false, v.refuseUncharged(refuseCrossSite)
+	}
+	v.bill.refused = true
+	v.count(outcomeRefused)
+	asked := request.Original(v.r).URL
+	again := request.Origin(v.r) + asked.EscapedPath()
+	if asked.RawQuery != "" {
+		again += "?" + asked.RawQuery
+	}
+	return false, answer.Page(v.w, v.r, http.StatusForbidden, pages.Price{
+		Credits: v.price.String(), AtMost: v.CostFrom != "", URL: again,
+	})
+}
+
+func (v *metering) refuseUncharged(e answer.Error) error {
+	v.bill.refused = true
+	v.count(outcomeRefused)
+	answer.AllowReading(v.w.Header(), v.r, v.origins())
+	return e.Write(v.w, v.r)
+}
+
+// origins are the trusted ones; none while the app has not started.
+func (v *metering) origins() authcore.Origins {
+	service, err := v.service(v.r.Context())
+	if err != nil {
+		return authcore.Origins{}
+	}
+	return service.origins
+}
