@@ -29,7 +29,7 @@ func init() {
 // the single sign-on cookie. A bearer token that does not verify is refused
 // even if a good cookie comes with it. Whoever passes reaches the upstream
 // with the headers `X-Mana-User-Id`, `X-Mana-Email`, `X-Mana-Role`,
-// `X-Mana-Session-Id` and, where there is one, `X-Mana-Org-Id`, and with a
+// `X-Mana-Email-Verified`, `X-Mana-Session-Id` and, where there is one, `X-Mana-Org-Id`, and with a
 // bearer token that verifies, also if he came with a cookie. Values are
 // visible ASCII; other bytes and `%` are percent-encoded. Whatever the client
 // sent under these names, or a name an upstream may confuse with them, is
@@ -38,7 +38,7 @@ func init() {
 // gate has seen.
 //
 // The same is told by the placeholders `{http.auth.user.id}`,
-// `{http.auth.user.email}`, `{http.auth.user.role}`,
+// `{http.auth.user.email}`, `{http.auth.user.email_verified}`, `{http.auth.user.role}`,
 // `{http.auth.user.session}` and `{http.auth.user.org}`, which are empty for
 // guests.
 //
@@ -60,6 +60,10 @@ type Gate struct {
 	// The scopes an API key needs, all of them. Access tokens and cookies
 	// stand for the user himself and need none.
 	Scopes []string `json:"scopes,omitempty"`
+
+	// What a user must have beside a session. `verified_email`: an address that
+	// has been proven; everyone else gets 403, a page load one that says so.
+	Require []string `json:"require,omitempty"`
 
 	// What a page load without a session gets: `redirect` (the default)
 	// sends it to the sign-in page, `never` answers 401 as everything else.
@@ -123,6 +127,14 @@ func (g *Gate) Validate() error {
 		if scope == "" || headerSafe(scope) != scope {
 			fault("scope: %q is not a word of visible ASCII", scope)
 		}
+	}
+	for _, what := range g.Require {
+		if what != requireVerifiedEmail {
+			fault("require: %q is not verified_email", what)
+		}
+	}
+	if g.Optional && len(g.Require) > 0 {
+		fault("require: has no hold on the guests that optional lets pass; drop one of them")
 	}
 	switch g.Login {
 	case "", "redirect", "never":

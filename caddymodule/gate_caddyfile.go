@@ -13,6 +13,7 @@ import (
 //	mana_auth [<matcher>] [optional] {
 //		role <role>...
 //		scope <scope>...
+//		require verified_email
 //		login redirect|never
 //	}
 //
@@ -28,9 +29,10 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		p.faultf("mana_auth: takes no argument but optional, here are %q", args)
 	}
 	p.directives(map[string]func(){
-		"role":  func() { p.some(&g.Roles) },
-		"scope": func() { p.some(&g.Scopes) },
-		"login": func() { p.one(&g.Login) },
+		"role":    func() { p.some(&g.Roles) },
+		"scope":   func() { p.some(&g.Scopes) },
+		"require": func() { p.some(&g.Require) },
+		"login":   func() { p.one(&g.Login) },
 	})
 	return errors.Join(p.faults...)
 }

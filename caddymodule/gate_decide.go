@@ -16,11 +16,15 @@ import (
 	"mana.how/edge/caddymodule/request"
 )
 
+// requireVerifiedEmail lets only users pass who have proven their address.
+const requireVerifiedEmail = "verified_email"
+
 // What the gate alone answers.
 var (
-	refuseExpired  = answer.Error{Status: http.StatusUnauthorized, Code: "TOKEN_EXPIRED", Message: answer.InvalidToken.Message}
-	refuseRole     = answer.Error{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "Forbidden: your role does not allow this"}
-	refuseConflict = answer.Error{
+	refuseUnverified = answer.Error{Status: http.StatusForbidden, Code: "EMAIL_NOT_VERIFIED", Message: "Email not verified"}
+	refuseExpired    = answer.Error{Status: http.StatusUnauthorized, Code: "TOKEN_EXPIRED", Message: answer.InvalidToken.Message}
+	refuseRole       = answer.Error{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "Forbidden: your role does not allow this"}
+	refuseConflict   = answer.Error{
 		Status: http.StatusConflict, Code: "SESSION_CONFLICT",
 		Message: "Session conflict: two accounts are signed in at once, delete the cookies and sign in again",
 	}
@@ -41,6 +45,8 @@ func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next cad
 		return g.unauthenticated(q, err, next)
 	case len(g.Roles) > 0 && !slices.Contains(g.Roles, string(who.Role)):
 		return q.refuse(refuseRole)
+	case !who.EmailVerified && slices.Contains(g.Require, requireVerifiedEmail):
+		return q.explain(refuseUnverified)
 	}
 	return g.pass(q, who, next)
 }
@@ -104,7 +110,12 @@ func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handle
 	} else {
 		passedByBearer.Inc()
 	}
-	return next.ServeHTTP(q.w, q.r.WithContext(a))
+	origin := q.r.Header["Origin"]
+	a.writer = gateWriter{
+		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: q.w}, auth: a,
+		expose: len(origin) == 1 && q.auth.Origins().Trusts(origin[0]),
+	}
+	return next.ServeHTTP(&a.writer, q.r.WithContext(a))
 }
 
 // passGuest lets a request pass unnamed.

@@ -157,6 +157,12 @@ func newUpstream(t *testing.T) *upstream {
 		<-r.Context().Done()
 		u.left <- "events"
 	})
+	mux.HandleFunc("/lasting", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, "a line\n")
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+		u.left <- "lasting"
+	})
 	mux.HandleFunc("/socket", func(w http.ResponseWriter, r *http.Request) {
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
@@ -192,14 +198,27 @@ func TestLiveStreamsEndWithTheSession(t *testing.T) {
 
 	socket := l.openSocket(t, bearer)
 	events := l.openEvents(t, bearer)
+	// fetch() reads events too, and does not say so in Accept.
+	fetched := l.do(t, l.request(t, "GET", "/events", bearer))
+	lasting := l.do(t, l.request(t, "GET", "/lasting", bearer))
+	time.Sleep(2100 * time.Millisecond)
 	slow := l.do(t, l.request(t, "GET", "/slow", bearer))
 	bystander := l.openSocket(t, cookie)
 	if err := l.auth.SignOut(t.Context(), gateClient, authcore.SignOut{SessionID: ada.tokens.SessionID}); err != nil {
 		t.Fatal(err)
 	}
+	signedOut := time.Now()
 	socket.wantEnd(t, "socket")
 	events.wantEnd(t, "events")
-	for range 2 {
+	for name, resp := range map[string]*http.Response{"fetched events": fetched, "a lasting answer": lasting} {
+		if _, err := io.Copy(io.Discard, resp.Body); err == nil {
+			t.Errorf("%s ended as if complete", name)
+		}
+		if took := time.Since(signedOut); took > 1500*time.Millisecond {
+			t.Errorf("%s went on for %v", name, took)
+		}
+	}
+	for range 4 {
 		select {
 		case <-l.upstream.left:
 		case <-time.After(5 * time.Second):
@@ -361,7 +380,7 @@ func TestLiveIdentityCannotBeForged(t *testing.T) {
 	for _, credential := range []string{"Authorization: Bearer " + ada.tokens.AccessToken, "Cookie: a=1; " + ada.cookie} {
 		got := send("/", credential)
 		sealed := sealedOf(&http.Request{Header: got.Header})
-		if sealed["X-Mana-User-Id"] != ada.user.ID || sealed["X-Mana-Role"] != "user" || sealed["X-Mana-Email"] != ada.user.Email || len(sealed) != 4 {
+		if sealed["X-Mana-User-Id"] != ada.user.ID || sealed["X-Mana-Role"] != "user" || sealed["X-Mana-Email"] != ada.user.Email || sealed["X-Mana-Email-Verified"] == "" || len(sealed) != 5 {
 			t.Errorf("the upstream got %v", sealed)
 		}
 		token := strings.TrimPrefix(got.Header.Get("Authorization"), "Bearer ")

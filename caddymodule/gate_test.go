@@ -177,6 +177,7 @@ var refusalCodes = map[string][]string{
 	"Request failed: rate limit exceeded, please try again later":                   {"RATE_LIMITED"},
 	"The idempotency key was used for another request":                              {"IDEMPOTENCY_KEY_REUSED"},
 	"The idempotency key is spent: its request was repeated too often, or too late": {"IDEMPOTENCY_KEY_SPENT"},
+	"Email not verified":                                                            {"EMAIL_NOT_VERIFIED"},
 }
 
 func wantSealed(t testing.TB, upstream *http.Request, p person, sessionID string) {
@@ -184,7 +185,8 @@ func wantSealed(t testing.TB, upstream *http.Request, p person, sessionID string
 	if upstream == nil {
 		t.Fatal("the upstream was not reached")
 	}
-	want := map[string]string{"X-Mana-User-Id": p.user.ID, "X-Mana-Email": p.user.Email, "X-Mana-Role": string(p.user.Role), "X-Mana-Session-Id": sessionID}
+	want := map[string]string{"X-Mana-User-Id": p.user.ID, "X-Mana-Email": p.user.Email, "X-Mana-Role": string(p.user.Role), "X-Mana-Session-Id": sessionID,
+		"X-Mana-Email-Verified": strconv.FormatBool(p.user.EmailVerified)}
 	if diff := cmp.Diff(want, sealedOf(upstream)); diff != "" {
 		t.Error(diff)
 	}
@@ -292,6 +294,49 @@ func TestGateTriesEveryCookieOfTheName(t *testing.T) {
 	}
 	w, up := serve(t, gate(s, &caddymodule.Gate{}), ask("GET", "/", "Cookie: "+dead))
 	wantRefusal(t, w, up, 401, "Invalid token")
+}
+
+// An address that nobody has proven is told from one that is, and an admin may
+// ask for the proof.
+func TestGateRequiresAVerifiedAddress(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	_, err := s.Register(t.Context(), gateClient, authcore.Registration{Email: "ceo@example.test", Password: gatePassword})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens, err := s.SignIn(t.Context(), gateClient, "ceo@example.test", gatePassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	browser, err := s.SignInBrowser(t.Context(), gateClient, "ceo@example.test", gatePassword, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cookie, _, _ := strings.Cut(s.Cookies().Set(browser.Token, true, time.Hour), ";")
+	strict := gate(s, &caddymodule.Gate{Require: []string{"verified_email"}})
+	for _, credential := range []string{"Authorization: Bearer " + tokens.AccessToken, "Cookie: " + cookie} {
+		_, up := serve(t, gate(s, &caddymodule.Gate{}), ask("GET", "/", credential, "X-Mana-Email-Verified: true"))
+		if up == nil || up.Header.Get("X-Mana-Email-Verified") != "false" {
+			t.Fatalf("the app is told %v", up)
+		}
+		repl := up.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+		if got, _ := repl.GetString("http.auth.user.email_verified"); got != "false" {
+			t.Errorf("placeholder %q", got)
+		}
+		w, up := serve(t, strict, ask("GET", "/", credential))
+		wantRefusal(t, w, up, 403, "Email not verified")
+		w, up = serve(t, strict, ask("GET", "/", credential, "Sec-Fetch-Mode: navigate"))
+		if up != nil || w.Code != 403 || !strings.Contains(w.Body.String(), "verified e-mail address") {
+			t.Errorf("a page: %d, reached the app: %v: %s", w.Code, up != nil, w.Body)
+		}
+	}
+	for _, credential := range []string{"Authorization: Bearer " + ada.tokens.AccessToken, "Cookie: " + ada.cookie} {
+		if _, up := serve(t, strict, ask("GET", "/", credential)); up == nil || up.Header.Get("X-Mana-Email-Verified") != "true" {
+			t.Errorf("%.10s: a verified address does not pass", credential)
+		}
+	}
 }
 
 // A host below the cookie domain can plant its own live session beside the
@@ -566,6 +611,27 @@ func TestGatePreflight(t *testing.T) {
 	_, up = serve(t, optional, ask("OPTIONS", "/x", append(genuine, "X-Mana-User-Id: 666")...))
 	if up == nil || len(sealedOf(up)) > 0 {
 		t.Errorf("an optional gate lets it pass as a guest's: %v", up)
+	}
+}
+
+// Pages of a trusted origin may read what the edge adds to an app's answer, and
+// what the app lets them read stays.
+func TestGateExposesItsHeaders(t *testing.T) {
+	t.Parallel()
+	s := gateService(t, pgtest.New(t))
+	ada := newPerson(t, s, "ada@example.test", "user")
+	for origin, want := range map[string]bool{"https://todo.example.test": true, "https://evil.test": false} {
+		x := send(t, gate(s, &caddymodule.Gate{}), ask("GET", "/", "Origin: "+origin, "Authorization: Bearer "+ada.tokens.AccessToken),
+			answers(200, "Access-Control-Expose-Headers", "X-Total", "Access-Control-Expose-Headers", "retry-after"))
+		got := strings.Join(x.Header()["Access-Control-Expose-Headers"], ", ")
+		if !strings.HasPrefix(got, "X-Total, retry-after") || strings.Count(strings.ToLower(got), "retry-after") != 1 {
+			t.Errorf("%s: the app's own: %q", origin, got)
+		}
+		for _, name := range []string{"X-RateLimit-Remaining", "Mana-Credits-Cost", "Mana-Credits-Remaining", "Idempotency-Replayed"} {
+			if strings.Contains(got, name) != want {
+				t.Errorf("%s: %s in %q", origin, name, got)
+			}
+		}
 	}
 }
 

@@ -105,7 +105,7 @@ func TestTrustedHeadersTellOnlyWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	h := http.Header{}
 	caddymodule.SetTrustedHeaders(h, authcore.Claims{Subject: "u1", Email: "a@example.test", Role: "user", SessionID: "s1"})
-	want := http.Header{"X-Mana-User-Id": {"u1"}, "X-Mana-Email": {"a@example.test"}, "X-Mana-Role": {"user"}, "X-Mana-Session-Id": {"s1"}}
+	want := http.Header{"X-Mana-User-Id": {"u1"}, "X-Mana-Email": {"a@example.test"}, "X-Mana-Role": {"user"}, "X-Mana-Session-Id": {"s1"}, "X-Mana-Email-Verified": {"false"}}
 	if diff := cmp.Diff(want, h); diff != "" {
 		t.Error(diff)
 	}
@@ -130,7 +130,7 @@ func FuzzStripIdentity(f *testing.F) {
 		caddymodule.StripIdentity(r)
 		caddymodule.SetTrustedHeaders(r.Header, claims)
 
-		sealed := map[string]string{"X-Mana-User-Id": id, "X-Mana-Email": email, "X-Mana-Role": "user"}
+		sealed := map[string]string{"X-Mana-User-Id": id, "X-Mana-Email": email, "X-Mana-Role": "user", "X-Mana-Email-Verified": "false"}
 		for name, values := range r.Header {
 			if !looksLikeIdentity(name) {
 				continue

@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/creditcore"
 )
 
@@ -45,17 +46,9 @@ func (b *bill) write(h http.Header) {
 	if b.known {
 		h[headerRemaining] = []string{b.remaining.String()}
 	}
-	const expose = "Access-Control-Expose-Headers"
 	if _, ok := h["Access-Control-Allow-Origin"]; ok {
-		h.Set(expose, joined(h.Get(expose), headerCost+", "+headerRemaining))
+		answer.Expose(h)
 	}
-}
-
-func joined(list, more string) string {
-	if list == "" || list == more {
-		return more
-	}
-	return list + ", " + more
 }
 
 // placeholders makes {http.mana.credits.*} known. remaining is empty where it

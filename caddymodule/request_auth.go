@@ -13,7 +13,8 @@ import (
 
 // revokedGrace is how long a plain request may go on once its session is
 // revoked. Without it the very request that signs the user out, or closes the
-// account, would lose its answer. Streams have no grace.
+// account, would lose its answer. Streams have no grace, and an answer without a
+// stated length is one once it has lasted as long.
 const revokedGrace = 2 * time.Second
 
 var errRevoked = errors.New("session revoked")
@@ -26,13 +27,15 @@ var errRevoked = errors.New("session revoked")
 type requestAuth struct {
 	request.Auth
 	trusted trustedHeaders
+	writer  gateWriter
 	watch   authcore.Watch
-	stream  bool
 	cancel  context.CancelCauseFunc
 
-	mu     sync.Mutex
-	closed bool
-	timer  *time.Timer
+	mu        sync.Mutex
+	stream    bool      // has no end of its own
+	openEnded time.Time // when an answer without a stated length began
+	closed    bool
+	timer     *time.Timer
 }
 
 // behindAnotherGate takes from a request what a gate before this one found:
@@ -62,7 +65,7 @@ func (a *requestAuth) revoke() {
 	defer a.mu.Unlock()
 	switch {
 	case a.closed:
-	case a.stream:
+	case a.stream, !a.openEnded.IsZero() && time.Since(a.openEnded) > revokedGrace:
 		a.cancel(errRevoked)
 	default:
 		a.timer = time.AfterFunc(revokedGrace, func() { a.cancel(errRevoked) })

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 
 	"mana.how/edge/caddymodule/request"
@@ -12,6 +13,7 @@ import (
 const (
 	headerUserID    = "X-Mana-User-Id"
 	headerEmail     = "X-Mana-Email"
+	headerVerified  = "X-Mana-Email-Verified"
 	headerRole      = "X-Mana-Role"
 	headerSessionID = "X-Mana-Session-Id"
 	headerOrgID     = "X-Mana-Org-Id"
@@ -19,17 +21,18 @@ const (
 
 // trustedHeaders are the values of the headers that tell an upstream who a
 // request acts for, empty where unknown.
-type trustedHeaders [5]string
+type trustedHeaders [6]string
 
 // The headers, and the placeholders {http.auth.user.…} of the same.
 var (
-	trustedNames        = [len(trustedHeaders{})]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID}
-	trustedPlaceholders = [len(trustedHeaders{})]string{"id", "email", "role", "session", "org"}
+	trustedNames        = [len(trustedHeaders{})]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID, headerVerified}
+	trustedPlaceholders = [len(trustedHeaders{})]string{"id", "email", "role", "session", "org", "email_verified"}
 )
 
 func trustedHeadersOf(p *request.Principal) trustedHeaders {
 	return trustedHeaders{
 		headerSafe(p.UserID), headerSafe(p.Email), headerSafe(string(p.Role)), headerSafe(p.SessionID), headerSafe(p.OrganizationID),
+		strconv.FormatBool(p.EmailVerified),
 	}
 }
 

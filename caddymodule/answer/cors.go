@@ -22,6 +22,7 @@ func AllowReading(h http.Header, r *http.Request, origins authcore.Origins) (tru
 	}
 	h.Set("Access-Control-Allow-Origin", origin[0])
 	h.Set("Access-Control-Allow-Credentials", "true")
+	Expose(h)
 	return true
 }
 
@@ -43,4 +44,35 @@ func Preflight(w http.ResponseWriter, r *http.Request, origins authcore.Origins)
 	h.Set("Access-Control-Max-Age", preflightMaxAge)
 	w.WriteHeader(http.StatusNoContent)
 	return nil
+}
+
+// exposed are the headers of ours that pages of a trusted origin may read
+// beside the ones that every page may (Fetch, section 3.3.2).
+var exposed = []string{
+	"Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
+	"Mana-Credits-Cost", "Mana-Credits-Remaining", "Idempotency-Replayed",
+}
+
+// Expose adds our headers to those that the answer lets pages read.
+func Expose(h http.Header) {
+	const name = "Access-Control-Expose-Headers"
+	list := strings.Join(h[name], ", ")
+	for _, header := range exposed {
+		if !containsToken(list, header) {
+			if list != "" {
+				list += ", "
+			}
+			list += header
+		}
+	}
+	h[name] = []string{list}
+}
+
+func containsToken(list, token string) bool {
+	for part := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.TrimSpace(part), token) {
+			return true
+		}
+	}
+	return false
 }

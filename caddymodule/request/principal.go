@@ -18,6 +18,7 @@ type Principal struct {
 	UserID         string
 	SessionID      string
 	Email          string
+	EmailVerified  bool
 	Role           authcore.Role
 	OrganizationID string // empty where the session has no active organization
 }
@@ -26,6 +27,6 @@ type Principal struct {
 func PrincipalOf(c *authcore.Claims) Principal {
 	return Principal{
 		Kind: User, UserID: c.Subject, SessionID: c.SessionID,
-		Email: c.Email, Role: c.Role, OrganizationID: c.OrganizationID,
+		Email: c.Email, EmailVerified: c.EmailVerified, Role: c.Role, OrganizationID: c.OrganizationID,
 	}
 }
