@@ -83,7 +83,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 				if err != nil {
 					return err
 				}
-				return rt.Auth.Ready(ctx)
+				return rt.Ready(ctx)
 			},
 			Redis:    redisProbe(app),
 			SameSite: func(r *http.Request) error { return request.SameSite(r, settings.Origins) },

@@ -105,3 +105,19 @@ func RedisLimits(url string, log *slog.Logger) (limiter.Store, func(), error) {
 	shared, release, err := acquireRedis(NewSecret(url), log)
 	return shared.limits, release, err
 }
+
+// ReloadPatience sets how long a reload waits for another database.
+func ReloadPatience(d time.Duration) (former time.Duration) {
+	former, reloadPatience = reloadPatience, d
+	return former
+}
+
+// Gather collects all measurements once.
+func Gather() error {
+	registry := prometheus.NewRegistry()
+	if err := collectors.registerAt(registry); err != nil {
+		return err
+	}
+	_, err := registry.Gather()
+	return err
+}

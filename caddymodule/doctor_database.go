@@ -44,6 +44,7 @@ func (d *doctor) database(place database, s Settings, settled bool) {
 		d.roles(ctx, conn)
 		if current = d.schema(ctx, conn); current {
 			d.rowSecurity(ctx, conn)
+			d.collation(ctx, conn)
 		}
 		return nil
 	})

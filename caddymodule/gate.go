@@ -72,10 +72,11 @@ type Gate struct {
 	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
 	Faults Faults `json:"faults,omitempty"`
 
-	auth   func(context.Context) (*authcore.Service, error)
-	base   *url.URL
-	ready  atomic.Pointer[gateService]
-	logger *zap.Logger
+	auth    func(context.Context) (*authcore.Service, error)
+	base    *url.URL
+	settled func() bool // what auth returns stays the same
+	ready   atomic.Pointer[gateService]
+	logger  *zap.Logger
 }
 
 // CaddyModule returns the Caddy module information.
@@ -100,6 +101,7 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		}
 		return runtime.Auth, nil
 	}
+	g.settled = app.settled
 	g.logger = ctx.Logger()
 	return nil
 }

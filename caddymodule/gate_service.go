@@ -23,11 +23,14 @@ func (g *Gate) service(ctx context.Context) (*gateService, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
+	stays := g.settled == nil || g.settled()
 	auth, err := g.auth(ctx)
 	if err != nil {
 		return nil, err
 	}
 	ready := &gateService{Service: auth, cookies: newCookieNames(auth.Cookies())}
-	g.ready.Store(ready)
+	if stays {
+		g.ready.Store(ready)
+	}
 	return ready, nil
 }

@@ -184,6 +184,8 @@ func TestReloadKeepsTheRuntime(t *testing.T) {
 // stays open.
 func TestBrokenReloadKeepsTheOldServing(t *testing.T) {
 	stopAtEnd(t)
+	patience := caddymodule.ReloadPatience(time.Second)
+	t.Cleanup(func() { caddymodule.ReloadPatience(patience) })
 	db, address := pgtest.New(t), freeAddress(t)
 	app := externalApp(db)
 	if err := load(t, site(t, address, app)); err != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -13,17 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/ulule/limiter/v3"
-	"github.com/ulule/limiter/v3/drivers/store/memory"
 	redisstore "github.com/ulule/limiter/v3/drivers/store/redis"
 )
-
-// processLimits counts in memory. There is one store, and it is never closed:
-// a reload does not forget who was over his limit.
-var processLimits = sync.OnceValue(func() limiter.Store {
-	return memory.NewStoreWithOptions(limiter.StoreOptions{
-		Prefix: limitPrefix, CleanUpInterval: 30 * time.Second,
-	})
-})
 
 const (
 	limitPrefix = "mana:limit"
@@ -94,7 +86,7 @@ func init() { redis.SetLogger(redisLog{}) }
 // get looser by the number of edges, but they hold.
 type redisLimits struct {
 	client redis.UniversalClient
-	local  limiter.Store
+	local  *memoryLimits
 	log    *slog.Logger
 
 	opening sync.Mutex
@@ -153,6 +145,14 @@ func (s *redisLimits) use(ctx context.Context, ask func(context.Context, limiter
 		}
 	}
 	return ask(ctx, s.local)
+}
+
+// ClientNetwork is that of the counters in memory while those count.
+func (s *redisLimits) ClientNetwork(ip netip.Addr) string {
+	if s.retryAt.Load() != 0 {
+		return s.local.ClientNetwork(ip)
+	}
+	return clientNetwork(ip, 64)
 }
 
 // open loads the store's scripts into Redis, the first time it answers.

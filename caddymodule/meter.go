@@ -127,6 +127,7 @@ type Meter struct {
 	Faults Faults `json:"faults,omitempty"`
 
 	runtime func(context.Context) (meterRuntime, error)
+	settled func() bool // what runtime returns stays the same
 	ready   atomic.Pointer[meterRuntime]
 	logger  *zap.Logger
 
@@ -163,6 +164,7 @@ func (m *Meter) Provision(ctx caddy.Context) error {
 		}
 		return meterRuntime{runtime.Credits, runtime.Auth.Origins()}, nil
 	}
+	m.settled = app.settled
 	m.logger = ctx.Logger()
 	m.resolve()
 	return nil
@@ -262,11 +264,14 @@ func (m *Meter) service(ctx context.Context) (*meterRuntime, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
+	stays := m.settled == nil || m.settled()
 	ready, err := m.runtime(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNotReady, err)
 	}
-	m.ready.Store(&ready)
+	if stays {
+		m.ready.Store(&ready)
+	}
 	return &ready, nil
 }
 

@@ -78,6 +78,7 @@ type RateLimit struct {
 	Faults Faults `json:"faults,omitempty"`
 
 	runtime   func(context.Context) (rateLimitRuntime, error)
+	settled   func() bool // what runtime returns stays the same
 	ready     atomic.Pointer[rateLimitRuntime]
 	prefix    string
 	rate      limiter.Rate
@@ -115,6 +116,7 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 		}
 		return rateLimitRuntime{runtime.Auth, runtime.Limits, runtime.Auth.Origins()}, nil
 	}
+	l.settled = app.settled
 	l.failed = uncounted.Inc
 	l.logger = ctx.Logger()
 	l.resolve()
@@ -162,7 +164,7 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if err := guard.Check(r); err != nil {
 		return refuseUnfit(w, r, err)
 	}
-	count, err := l.count(w, r)
+	count, ready, err := l.count(w, r)
 	if err != nil {
 		if r.Context().Err() == nil {
 			l.storeFailed(err)
@@ -178,7 +180,7 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 		return next.ServeHTTP(w, r)
 	}
 	collectors.limited("mana_rate_limit")
-	answer.AllowReading(h, r, l.ready.Load().origins)
+	answer.AllowReading(h, r, ready.origins)
 	// "request failed" and "rate limit" are what clients look for: with the
 	// former they keep their session, by the latter they name the reason.
 	return answer.Error{
@@ -190,18 +192,19 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 
 var errResting = errors.New("counters failed a moment ago")
 
-func (l *RateLimit) count(w http.ResponseWriter, r *http.Request) (limiter.Context, error) {
+func (l *RateLimit) count(w http.ResponseWriter, r *http.Request) (limiter.Context, *rateLimitRuntime, error) {
 	if time.Now().UnixNano() < l.restUntil.Load() {
-		return limiter.Context{}, errResting
+		return limiter.Context{}, nil, errResting
 	}
 	ready, err := l.started(r.Context())
 	if err != nil {
-		return limiter.Context{}, err
+		return limiter.Context{}, nil, err
 	}
-	key := l.prefix + l.key(w, r, ready.auth)
+	key := l.prefix + l.key(w, r, ready.auth, ready.store)
 	ctx, cancel := context.WithTimeout(r.Context(), storeWait)
 	defer cancel()
-	return ready.store.Get(ctx, key, l.rate)
+	count, err := ready.store.Get(ctx, key, l.rate)
+	return count, ready, err
 }
 
 // started waits for the app to start, the first time only.
@@ -211,11 +214,14 @@ func (l *RateLimit) started(ctx context.Context) (*rateLimitRuntime, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, storeWait)
 	defer cancel()
+	stays := l.settled == nil || l.settled()
 	ready, err := l.runtime(ctx)
 	if err != nil {
 		return nil, err
 	}
-	l.ready.Store(&ready)
+	if stays {
+		l.ready.Store(&ready)
+	}
 	return &ready, nil
 }
 
@@ -234,7 +240,7 @@ func (l *RateLimit) storeFailed(err error) {
 
 // key names the counter of the request. Whatever is not verified is bounded
 // in length and holds no secret.
-func (l *RateLimit) key(w http.ResponseWriter, r *http.Request, auth *authcore.Service) string {
+func (l *RateLimit) key(w http.ResponseWriter, r *http.Request, auth *authcore.Service, store limiter.Store) string {
 	switch l.Key {
 	case "user":
 		if id, ok := verifiedUser(w, r, auth); ok {
@@ -246,7 +252,7 @@ func (l *RateLimit) key(w http.ResponseWriter, r *http.Request, auth *authcore.S
 			return "h:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 		}
 	}
-	return "ip:" + request.Network(r)
+	return "ip:" + networkIn(store, r)
 }
 
 // verifiedUser is the user a later mana_auth will find, out of the same

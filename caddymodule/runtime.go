@@ -37,7 +37,6 @@ type Runtime struct {
 	// Limits counts for rate limits, in Redis or in this process.
 	Limits limiter.Store
 
-	key       settingsKey
 	handedOut atomic.Bool
 	requests  atomic.Int64 // those of the API that are under way
 	closers   []func()     // in order of acquisition
@@ -55,7 +54,7 @@ type background struct {
 // it had opened. ctx bounds the start only.
 func newRuntime(ctx context.Context, s Settings, log *slog.Logger) (_ *Runtime, err error) {
 	run, cancel := context.WithCancel(context.Background())
-	rt := &Runtime{key: s.key(), background: background{cancel: cancel}}
+	rt := &Runtime{background: background{cancel: cancel}}
 	defer func() {
 		if err != nil {
 			rt.close()
@@ -148,6 +147,9 @@ func (rt *Runtime) enter() (leave func()) {
 func (rt *Runtime) inUse() bool {
 	return rt.requests.Load() > 0 || rt.Auth.Watching() || rt.Credits.Owes() || late.waits(rt.Credits)
 }
+
+// Ready fails while requests that need the database cannot be served.
+func (rt *Runtime) Ready(ctx context.Context) error { return checkWrites(ctx, rt.Pool) }
 
 // close ends the background work and gives back everything, newest first.
 func (rt *Runtime) close() {

@@ -56,7 +56,7 @@ func (rt *Runtime) openDatabase(ctx context.Context, s Settings, log *slog.Logge
 	if s.database.embedded() {
 		server, release, err := acquireEmbedded(ctx, s.database.dir, log)
 		if err != nil {
-			return at, authcore.Secrets{}, fmt.Errorf("database: %w", err)
+			return at, authcore.Secrets{}, fmt.Errorf("database: %w: %w", errEmbedded, err)
 		}
 		rt.onClose(release)
 		at.pool, at.listen, at.embedded = server.DSN(), server.DSN(), true
@@ -144,12 +144,13 @@ func withConn(ctx context.Context, at address, f func(*pgx.Conn) error) error {
 		return errUnreadableURL
 	}
 	config := pool.ConnConfig
+	writing(config)
 	config.ConnectTimeout = connectTimeout
 	config.DefaultQueryExecMode = at.queryMode
 	dbscope.Prepare(config, dbscope.Unlimited)
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+		return fmt.Errorf("connect: %w", explainConnect(err))
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), connectTimeout)
@@ -159,7 +160,12 @@ func withConn(ctx context.Context, at address, f func(*pgx.Conn) error) error {
 	return f(conn)
 }
 
-var errUnreadableURL = errors.New("the database URL is not readable")
+var (
+	errUnreadableURL  = errors.New("the database URL is not readable")
+	errUnnamedPooler  = errors.New("the URL leads to a pooler such as PgBouncer; name PostgreSQL itself as direct beside it")
+	errEmbedded       = errors.New("the embedded PostgreSQL does not start")
+	errReadOnlyServer = errors.New("the server is read-only: a standby, or one with default_transaction_read_only")
+)
 
 // explainMigration puts what an owner has to do into the text.
 func explainMigration(err error) error {
@@ -181,6 +187,7 @@ func openPool(ctx context.Context, at address) (*pgxpool.Pool, error) {
 			config.MaxConns = min(config.MaxConns, embeddedMaxConns)
 		}
 	}
+	writing(config.ConnConfig)
 	config.PingTimeout = connectTimeout
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.DefaultQueryExecMode = at.queryMode
@@ -200,9 +207,9 @@ func openPool(ctx context.Context, at address) (*pgxpool.Pool, error) {
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
 		if strings.Contains(err.Error(), "unsupported startup parameter") {
-			return nil, fmt.Errorf("database: the URL leads to a pooler such as PgBouncer; name PostgreSQL itself as direct beside it: %w", err)
+			return nil, fmt.Errorf("database: %w: %w", errUnnamedPooler, err)
 		}
-		return nil, fmt.Errorf("database: %w", err)
+		return nil, fmt.Errorf("database: %w", explainConnect(err))
 	}
 	return pool, nil
 }

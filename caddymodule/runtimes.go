@@ -2,6 +2,9 @@ package caddymodule
 
 import (
 	"context"
+	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,10 +36,11 @@ func init() {
 // runtimes shares a runtime among the configs with equal settings, and keeps
 // one that was let go until its last request is over.
 type runtimes struct {
-	pool *caddy.UsagePool // settingsKey → pooledRuntime
+	pool *caddy.UsagePool // settingsKey → pooledOpening
 
 	mu sync.Mutex
 	patience
+	open      map[*Runtime]struct{}      // lingering ones included
 	lingering map[*Runtime]chan struct{} // closed to end the wait
 }
 
@@ -47,47 +51,78 @@ func newRuntimes() *runtimes {
 	return &runtimes{
 		pool:      caddy.NewUsagePool(),
 		patience:  patience{latestRequest, longestRequest, lingerPulse},
+		open:      make(map[*Runtime]struct{}),
 		lingering: make(map[*Runtime]chan struct{}),
 	}
 }
 
-// pooledRuntime is how the pool ends a runtime: the pool calls Destruct when
-// the last config that used it is gone.
-type pooledRuntime struct {
-	*Runtime
+// pooledOpening is how the pool ends a runtime, or the wait for it: the pool
+// calls Destruct when the last config that used it is gone.
+type pooledOpening struct {
+	*opening
 	owner *runtimes
 }
 
 // Destruct implements [caddy.Destructor].
-func (p pooledRuntime) Destruct() error {
-	p.owner.retire(p.Runtime)
+func (p pooledOpening) Destruct() error {
+	if rt := p.end(); rt != nil {
+		p.owner.retire(rt)
+	}
 	return nil
 }
 
-func (rs *runtimes) acquire(ctx context.Context, s Settings) (*Runtime, error) {
+// acquire returns the runtime of the settings on its way. It does not wait: the
+// pool, which every config needs, is never held for a database.
+func (rs *runtimes) acquire(s Settings) (*opening, error) {
 	value, _, err := rs.pool.LoadOrNew(s.key(), func() (caddy.Destructor, error) {
-		rt, err := newRuntime(ctx, s, processLogger())
-		if err != nil {
-			return nil, err
-		}
-		return pooledRuntime{rt, rs}, nil
+		return pooledOpening{beginOpening(s, processLogger(), rs.add), rs}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	return value.(pooledRuntime).Runtime, nil
+	return value.(pooledOpening).opening, nil
 }
 
-func (rs *runtimes) release(rt *Runtime) error {
-	_, err := rs.pool.Delete(rt.key)
-	return err
+var errNotShared = errors.New("no config uses these settings")
+
+// share is acquire for what is open already; it returns nil where nothing is.
+func (rs *runtimes) share(s Settings) *opening {
+	value, _, err := rs.pool.LoadOrNew(s.key(), func() (caddy.Destructor, error) { return nil, errNotShared })
+	if err != nil {
+		return nil
+	}
+	o := value.(pooledOpening).opening
+	if rt, _ := o.state(); rt == nil {
+		rs.release(o)
+		return nil
+	}
+	return o
+}
+
+func (rs *runtimes) release(o *opening) {
+	// Destruct, which may be called here, does not fail.
+	_, _ = rs.pool.Delete(o.settings.key())
+}
+
+func (rs *runtimes) add(rt *Runtime) {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	rs.open[rt] = struct{}{}
+}
+
+func (rs *runtimes) close(rt *Runtime) {
+	rs.mu.Lock()
+	delete(rs.open, rt)
+	delete(rs.lingering, rt)
+	rs.mu.Unlock()
+	rt.close()
 }
 
 // retire closes a runtime: at once where no request can hold it or the process
 // exits, else when its last request is over.
 func (rs *runtimes) retire(rt *Runtime) {
 	if caddy.Exiting() || !rt.handedOut.Load() {
-		rt.close()
+		rs.close(rt)
 		return
 	}
 	stop := make(chan struct{})
@@ -113,10 +148,7 @@ func (rs *runtimes) linger(rt *Runtime, wait patience, stop <-chan struct{}) {
 		case <-pulse.C:
 		}
 	}
-	rs.mu.Lock()
-	delete(rs.lingering, rt)
-	rs.mu.Unlock()
-	rt.close()
+	rs.close(rt)
 }
 
 // closeLingering closes what waits for its last request. The process exits.
@@ -127,19 +159,17 @@ func (rs *runtimes) closeLingering() {
 	rs.mu.Unlock()
 	for rt, stop := range waiting {
 		close(stop)
-		rt.close()
+		rs.close(rt)
 	}
 }
 
-// each calls f for every runtime that is open.
+// each calls f for every runtime that is open. What is on its way is not waited
+// for.
 func (rs *runtimes) each(f func(*Runtime)) {
-	rs.pool.Range(func(_, value any) bool {
-		f(value.(pooledRuntime).Runtime)
-		return true
-	})
 	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	for rt := range rs.lingering {
+	open := slices.Collect(maps.Keys(rs.open))
+	rs.mu.Unlock()
+	for _, rt := range open {
 		f(rt)
 	}
 }

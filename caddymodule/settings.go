@@ -60,6 +60,14 @@ type database struct {
 
 func (d database) embedded() bool { return d.dir != "" }
 
+// sameDatabase reports whether both keep their state in one place, sealed with
+// the same keys: a runtime of the one may serve for the other.
+func (s Settings) sameDatabase(other Settings) bool {
+	return s.database.dir == other.database.dir && s.database.url.Reveal() == other.database.url.Reveal() &&
+		s.database.direct.Reveal() == other.database.direct.Reveal() &&
+		s.encryptionKey.Reveal() == other.encryptionKey.Reveal() && s.legacySecret.Reveal() == other.legacySecret.Reveal()
+}
+
 // auth is the configuration of the identity core but for its secrets.
 func (s Settings) auth() authcore.Config {
 	return authcore.Config{

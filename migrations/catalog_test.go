@@ -55,6 +55,14 @@ func TestCatalog(t *testing.T) {
 				UNION ALL SELECT n.nspname, coalesce(n.nspacl, acldefault('n', n.nspowner)), n.oid FROM pg_namespace n) objects (what, acl, schema)
 			WHERE schema IN ('auth'::regnamespace, 'mana'::regnamespace)
 			  AND EXISTS (SELECT FROM aclexplode(acl) WHERE grantee = 0)`,
+		"index under a collation that an upgrade of a library can change": `
+			SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+			WHERE c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
+			  AND EXISTS (SELECT FROM unnest(i.indcollation) AS used WHERE used NOT IN (0, '"C"'::regcollation))`,
+		"id under a collation that an upgrade of a library can change": `
+			SELECT a.attrelid::regclass || ' ' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+			WHERE c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)' AND c.relkind IN ('r', 'p')
+			  AND a.attname ~ '(^|_)id$' AND a.attcollation NOT IN (0, '"C"'::regcollation)`,
 		"foreign key without an index": `
 			SELECT k.conrelid::regclass || ' ' || k.conname FROM pg_constraint k
 			WHERE k.contype = 'f' AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indrelid = k.conrelid AND i.indkey[0] = k.conkey[1])`,

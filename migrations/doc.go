@@ -22,6 +22,8 @@
 //     runs as mana_owner, without a COMMIT of its own.
 //   - A new table enables and forces row-level security, gives mana_system a
 //     policy, and grants what is needed by name: PUBLIC has nothing.
+//   - Text that an index holds, and every id, is COLLATE "C": the order of other
+//     collations changes with the libraries of the server, and breaks indexes.
 //   - FORCE binds the owner too: statements that read or change existing rows
 //     stand between SET LOCAL ROLE mana_system and SET LOCAL ROLE mana_owner.
 //     Foreign keys are exempt, so cascades reach every row.

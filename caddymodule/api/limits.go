@@ -42,7 +42,7 @@ func (a *api) limit(w http.ResponseWriter, r *http.Request, rt *route) error {
 	if err != nil || store == nil {
 		return nil
 	}
-	key := "api:" + rt.method + rt.path + ":" + clientNetwork(a.ClientIP(r))
+	key := "api:" + rt.method + rt.path + ":" + a.network(store, r)
 	state, err := store.Get(ctx, key, limiter.Rate{Period: rt.limit.period, Limit: rt.limit.count})
 	if err != nil {
 		a.Logger.WarnContext(r.Context(), "count a request", "route", rt.pattern(), "error", err)
@@ -69,6 +69,15 @@ func (a *api) limit(w http.ResponseWriter, r *http.Request, rt *route) error {
 		p.text = "Too many requests: request failed, rate limit exceeded, please retry"
 	}
 	return p
+}
+
+// network is what counts as the client in a store: what the store says, where
+// it has to save room, else [clientNetwork].
+func (a *api) network(store limiter.Store, r *http.Request) string {
+	if wide, ok := store.(interface{ ClientNetwork(netip.Addr) string }); ok {
+		return wide.ClientNetwork(a.ClientIP(r))
+	}
+	return clientNetwork(a.ClientIP(r))
 }
 
 // clientNetwork is what one client holds: an IPv4 address, or the /64 an IPv6

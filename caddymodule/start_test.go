@@ -1,0 +1,294 @@
+package caddymodule_test
+
+import (
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"mana.how/edge/caddymodule"
+	"mana.how/edge/internal/pgtest"
+)
+
+// whole is a config with the API and a gated site at one address; app is the
+// JSON of the mana app.
+func whole(t testing.TB, listen string, app map[string]any) []byte {
+	t.Helper()
+	var config map[string]any
+	if err := json.Unmarshal(site(t, listen, app), &config); err != nil {
+		t.Fatal(err)
+	}
+	server := config["apps"].(map[string]any)["http"].(map[string]any)["servers"].(map[string]any)["site"].(map[string]any)
+	server["routes"] = append([]any{map[string]any{
+		"match":  []any{map[string]any{"path": []string{"/health*", "/api/*"}}},
+		"handle": []any{map[string]any{"handler": "mana_api"}},
+	}}, server["routes"].([]any)...)
+	raw, err := json.Marshal(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+func fetch(t testing.TB, method, target, body string) *http.Response {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { resp.Body.Close() })
+	return resp
+}
+
+// A database that comes up after the edge is waited for; meanwhile the process
+// lives and says what it waits for.
+func TestDatabaseComesUpLater(t *testing.T) {
+	stopAtEnd(t)
+	db, address := pgtest.New(t), freeAddress(t)
+	relay, dsn := pgtest.NewRelay(t, db.DSN)
+	relay.Cut(true)
+	if err := load(t, whole(t, address, with(externalApp(db), "database", map[string]any{"url": dsn}))); err != nil {
+		t.Fatalf("the start was refused: %v", err)
+	}
+	for target, status := range map[string]int{"/": 503, "/health": 200, "/health/ready": 503, "/api/v1/auth/login": 503} {
+		method, body := http.MethodGet, ""
+		if strings.HasPrefix(target, "/api") {
+			method, body = http.MethodPost, `{"email":"ada@example.com","password":"correct horse"}`
+		}
+		began := time.Now()
+		resp := fetch(t, method, "http://"+address+target, body)
+		if took := time.Since(began); resp.StatusCode != status || took > 2*time.Second {
+			t.Errorf("%s: %d after %v, want %d at once", target, resp.StatusCode, took, status)
+		}
+		if status == 503 && resp.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", target)
+		}
+	}
+	// The same config again is not stuck behind the wait.
+	if err := load(t, whole(t, address, with(externalApp(db), "database", map[string]any{"url": dsn}))); err != nil {
+		t.Fatal(err)
+	}
+	relay.Cut(false)
+	eventually(t, "the gate works", func() bool { return fetch(t, "GET", "http://"+address+"/", "").StatusCode == 401 })
+	if resp := fetch(t, "GET", "http://"+address+"/health/ready", ""); resp.StatusCode != 200 {
+		t.Errorf("ready: %d", resp.StatusCode)
+	}
+}
+
+// A config whose database never comes up can be replaced, and leaves nothing.
+func TestWaitingStartCanBeReplaced(t *testing.T) {
+	stopAtEnd(t)
+	db, address := pgtest.New(t), freeAddress(t)
+	nowhere := map[string]any{"url": "postgres://mana:pw@" + freeAddress(t) + "/mana"}
+	for range 2 {
+		if err := load(t, whole(t, address, with(externalApp(db), "database", nowhere))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := load(t, whole(t, address, externalApp(db))); err != nil {
+		t.Fatal(err)
+	}
+	wantGuarded(t, address)
+	if n := caddymodule.OpenRuntimes(); n != 1 {
+		t.Errorf("%d runtimes are open", n)
+	}
+}
+
+// A reload with other options of the block while the database is away loses
+// nothing that serves, and heals.
+func TestReloadWhileTheDatabaseIsAway(t *testing.T) {
+	stopAtEnd(t)
+	db, address := pgtest.New(t), freeAddress(t)
+	relay, dsn := pgtest.NewRelay(t, db.DSN)
+	app := with(externalApp(db), "database", map[string]any{"url": dsn})
+	if err := load(t, whole(t, address, app)); err != nil {
+		t.Fatal(err)
+	}
+	first := liveRuntime(t)
+	relay.Cut(true)
+	if err := load(t, whole(t, address, with(app, "audience", "other"))); err != nil {
+		t.Fatalf("the reload was refused: %v", err)
+	}
+	for range 5 {
+		wantGuarded(t, address)
+	}
+	if liveRuntime(t) != first {
+		t.Error("another runtime serves, without a database")
+	}
+	relay.Cut(false)
+	eventually(t, "the new runtime serves", func() bool { return liveRuntime(t) != first })
+	eventually(t, "the old one is closed", func() bool { return caddymodule.OpenRuntimes() == 1 })
+	wantGuarded(t, address)
+}
+
+// What waiting does not mend refuses the start, and says what to do.
+func TestStartRefusesWhatWaitingDoesNotMend(t *testing.T) {
+	stopAtEnd(t)
+	db := pgtest.New(t)
+	changed := func(change func(*url.URL)) string {
+		u, err := url.Parse(db.DSN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(u)
+		return u.String()
+	}
+	newer := pgtest.New(t)
+	if _, err := newer.Pool.Exec(t.Context(), `SET ROLE mana_owner; INSERT INTO mana.schema_migrations (version, name) VALUES (9999, 'later'); RESET ROLE`); err != nil {
+		t.Fatal(err)
+	}
+	for name, tt := range map[string]struct{ dsn, want string }{
+		"password":     {changed(func(u *url.URL) { u.User = url.UserPassword(u.User.Username(), "wrong") }), "password"},
+		"no database":  {changed(func(u *url.URL) { u.Path = "/nothing_here" }), "does not exist"},
+		"newer schema": {newer.DSN, "newer"},
+	} {
+		began := time.Now()
+		err := load(t, whole(t, freeAddress(t), with(externalApp(db), "database", map[string]any{"url": tt.dsn})))
+		if err == nil || !strings.Contains(err.Error(), tt.want) || time.Since(began) > 5*time.Second {
+			t.Errorf("%s: %v after %v, want a refusal that says %q", name, err, time.Since(began), tt.want)
+		}
+	}
+}
+
+// A start that hangs stalls neither a scrape nor other work on the runtimes.
+func TestScrapeDuringASlowStart(t *testing.T) {
+	stopAtEnd(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0") // takes connections and never answers
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	started := make(chan error, 1)
+	go func() {
+		started <- caddy.Load(whole(t, freeAddress(t), map[string]any{
+			"database": map[string]any{"url": "postgres://mana:pw@" + l.Addr().String() + "/mana?sslmode=disable"},
+			"base_url": "https://auth.example.com", "encryption_key": someKey,
+		}), true)
+	}()
+	for range 5 {
+		began := time.Now()
+		if err := caddymodule.Gather(); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("a scrape took %v", took)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	select {
+	case err := <-started:
+		t.Fatalf("the start did not hang: %v", err)
+	default:
+	}
+	if err := <-started; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A server that takes no writes is not ready, and its connections are given up.
+func TestReadOnlyServerIsNotReady(t *testing.T) {
+	stopAtEnd(t)
+	db, address := pgtest.New(t), freeAddress(t)
+	_, dsn := pgtest.NewRelay(t, db.DSN)
+	u, err := url.Parse(dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Of several hosts the one that takes writes is found.
+	query := u.Query()
+	query.Set("target_session_attrs", "read-write")
+	u.RawQuery = query.Encode()
+	u.Host = freeAddress(t) + "," + u.Host
+	if err := load(t, whole(t, address, with(externalApp(db), "database", map[string]any{"url": u.String()}))); err != nil {
+		t.Fatal(err)
+	}
+	rt := liveRuntime(t)
+	ready := "http://" + address + "/health/ready"
+	if resp := fetch(t, "GET", ready, ""); resp.StatusCode != 200 {
+		t.Fatalf("ready: %d", resp.StatusCode)
+	}
+	execute := func(sql string) {
+		t.Helper()
+		if _, err := db.Pool.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+
+	// One connection is left on a server that has become read-only.
+	conn, err := rt.Pool.Acquire(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := conn.Exec(t.Context(), `SET default_transaction_read_only = on`); err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Exec(t.Context(), `CREATE TEMPORARY TABLE t (); SET ROLE mana_system; DELETE FROM auth.jwks WHERE false`)
+	if err == nil || !strings.Contains(err.Error(), "25006") {
+		t.Fatalf("a write on a read-only connection: %v", err)
+	}
+	eventually(t, "the connection is closed", func() bool { return conn.Conn().IsClosed() })
+	conn.Release()
+
+	// All of the server is.
+	execute(`ALTER DATABASE ` + db.Name + ` SET default_transaction_read_only = on`)
+	execute(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '` + db.Name + `' AND pid <> pg_backend_pid() AND application_name = 'mana-edge'`)
+	eventually(t, "it is not ready", func() bool { return fetch(t, "GET", ready, "").StatusCode == 503 })
+	body, _ := io.ReadAll(fetch(t, "GET", ready, "").Body)
+	if !strings.Contains(string(body), `"database":{"status":"error"`) {
+		t.Errorf("ready says %s", body)
+	}
+	if found, err := findings(t, externalApp(db)); err == nil || found["database"].Status != "fail" || !strings.Contains(found["database"].Detail, "read-only") {
+		t.Errorf("doctor: %v, %+v", err, found["database"])
+	}
+	execute(`SET default_transaction_read_only = off; ALTER DATABASE ` + db.Name + ` RESET default_transaction_read_only`)
+	eventually(t, "it is ready again", func() bool { return fetch(t, "GET", ready, "").StatusCode == 200 })
+}
+
+// A refused config takes no measurement away from the admin endpoint.
+func TestRefusedConfigKeepsTheMetrics(t *testing.T) {
+	stopAtEnd(t)
+	db, address, admin := pgtest.New(t), freeAddress(t), freeAddress(t)
+	config := func(app map[string]any) []byte {
+		return []byte(strings.Replace(string(whole(t, address, app)), `"disabled":true`, `"listen":"`+admin+`"`, 1))
+	}
+	wantMetrics := func(when string) {
+		t.Helper()
+		body, err := io.ReadAll(fetch(t, "GET", "http://"+admin+"/metrics", "").Body)
+		if err != nil || !strings.Contains(string(body), "mana_database_connections") || !strings.Contains(string(body), "auth_users_total") {
+			t.Errorf("%s: %v, the metrics lack ours:\n%.300s", when, err, body)
+		}
+	}
+	good := config(externalApp(db))
+	if err := load(t, good); err != nil {
+		t.Fatal(err)
+	}
+	wantMetrics("at first")
+	for name, bad := range map[string][]byte{
+		"app at fault":     config(with(externalApp(db), "base_url", "nonsense")),
+		"unknown handler":  []byte(strings.Replace(string(good), "static_response", "no_such_handler", 1)),
+		"unknown app":      []byte(strings.Replace(string(good), `"apps":{`, `"apps":{"nope":{},`, 1)),
+		"without our app":  []byte(strings.Replace(strings.Replace(string(good), `"mana":{`, `"nope":{`, 1), "static_response", "no_such_handler", 1)),
+		"storage at fault": []byte(strings.Replace(string(good), "file_system", "no_such_storage", 1)),
+	} {
+		if err := load(t, bad); err == nil {
+			t.Fatalf("%s: taken", name)
+		}
+		wantMetrics(name)
+	}
+	if err := load(t, good); err != nil {
+		t.Fatal(err)
+	}
+	wantMetrics("at the end")
+}
