@@ -1,0 +1,71 @@
+package edge_test
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+)
+
+// With the log of Caddyfile.example, no secret that a client sends is written.
+func TestExampleLogsNoSecret(t *testing.T) {
+	text, err := os.ReadFile("Caddyfile.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, after, ok := strings.Cut(string(text), "# (logged) {\n")
+	if !ok {
+		t.Fatal("Caddyfile.example has no snippet (logged)")
+	}
+	snippet, _, _ := strings.Cut(after, "# }\n")
+	snippet = strings.ReplaceAll(snippet, "# ", "")
+	file := filepath.Join(t.TempDir(), "access.log")
+	snippet = strings.Replace(snippet, "log {", "log {\noutput file "+file, 1)
+
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := l.Addr().String()
+	l.Close()
+	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, "{\nadmin off\npersist_config off\n}\nhttp://%s {\n%s\nrespond ok\n}\n", address, snippet), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := caddy.Load(config, true); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = caddy.Stop() })
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/reset?token=secret-1&code=secret-2&page=kept", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, value := range map[string]string{
+		"Authorization": "Bearer secret-3", "X-Service-Key": "secret-4", "x-api-key": "sk_live_secret-5",
+		"Cookie": "mana.session_token=secret-6", "Proxy-Authorization": "secret-7", "X-Other": "kept",
+	} {
+		req.Header.Set(name, value)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	var logged []byte
+	for deadline := time.Now().Add(5 * time.Second); len(logged) == 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		logged, _ = os.ReadFile(file)
+	}
+	if !strings.Contains(string(logged), "page=kept") || !strings.Contains(string(logged), "X-Other") {
+		t.Errorf("the log lacks what it should hold: %s", logged)
+	}
+	if strings.Contains(string(logged), "secret-") {
+		t.Errorf("the log holds a secret: %s", logged)
+	}
+}
