@@ -128,6 +128,7 @@ func (s *Service) authenticate(ctx context.Context, client Client, email, passwo
 	}
 	if err := lockedFor(cred.LockedSeconds); err != nil {
 		s.observeSignIn("locked")
+		s.log.WarnContext(ctx, "sign-in of a locked account", "account", cred.ID, "address", client.ip())
 		return credential{}, err
 	}
 	if cred.ID == "" || cred.Password == "" {

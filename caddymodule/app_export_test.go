@@ -2,12 +2,14 @@ package caddymodule
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
 	"github.com/spf13/cobra"
 	"github.com/ulule/limiter/v3"
 
@@ -120,4 +122,22 @@ func Gather() error {
 	}
 	_, err := registry.Gather()
 	return err
+}
+
+// WriteMetrics writes all measurements as Prometheus reads them.
+func WriteMetrics(w io.Writer) error {
+	registry := prometheus.NewRegistry()
+	if err := collectors.registerAt(registry); err != nil {
+		return err
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		return err
+	}
+	for _, family := range families {
+		if _, err := expfmt.MetricFamilyToText(w, family); err != nil {
+			return err
+		}
+	}
+	return nil
 }

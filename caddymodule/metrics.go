@@ -46,7 +46,7 @@ func newMetrics() *metrics {
 		Buckets: []float64{.001, .005, .01, .05, .1, .5, 1, 2, 5},
 	}, request))
 
-	m.users = m.gauge("auth_users_total", "Accounts.")
+	m.users = m.gauge("auth_users_total", "Accounts. A gauge by the name of a counter, as the service before called it.")
 	m.verified = m.gauge("auth_users_verified", "Accounts with a verified e-mail address.")
 	m.today = m.gauge("auth_users_created_today", "Accounts created since midnight UTC.")
 	m.thisWeek = m.gauge("auth_users_created_this_week", "Accounts created since Monday UTC.")
@@ -69,8 +69,10 @@ func newMetrics() *metrics {
 
 	m.poolConnections = prometheus.NewDesc("mana_database_connections",
 		"Database connections by state; max is how many there may be.", []string{"state"}, nil)
-	m.poolEmptyWait = prometheus.NewDesc("mana_database_waiting_acquires",
-		"Times a caller found no idle connection, since the pools that are open were opened.", nil, nil)
+	m.poolEmptyWait = prometheus.NewDesc("mana_database_acquire_waits_total",
+		"Times a caller found no idle connection.", nil, nil)
+	m.begin()
+	m.buildInfo()
 	m.all = append(m.all, poolCollector{m},
 		promcollectors.NewProcessCollector(promcollectors.ProcessCollectorOpts{Namespace: "auth"}))
 
@@ -171,5 +173,5 @@ func (c poolCollector) Collect(samples chan<- prometheus.Metric) {
 	for state, n := range map[string]int32{"used": used, "idle": idle, "max": most} {
 		samples <- prometheus.MustNewConstMetric(c.poolConnections, prometheus.GaugeValue, float64(n), state)
 	}
-	samples <- prometheus.MustNewConstMetric(c.poolEmptyWait, prometheus.GaugeValue, float64(waited))
+	samples <- prometheus.MustNewConstMetric(c.poolEmptyWait, prometheus.CounterValue, float64(waited+shared.waited.Load()))
 }

@@ -104,6 +104,9 @@ func (r *resolver) webhookSecrets(raw []string) []Secret {
 	}
 	secrets := make([]Secret, len(list))
 	for i, text := range list {
+		if !strings.HasPrefix(text, "whsec_") || len(text) == len("whsec_") {
+			r.fault("stripe", "webhook_secret is no signing secret of Stripe's, which begins with whsec_")
+		}
 		secrets[i] = NewSecret(text)
 	}
 	return secrets

@@ -78,6 +78,9 @@ func TestStripeFaults(t *testing.T) {
 		env    map[string]string
 		want   string
 	}{
+		"webhook secret of another kind": {
+			caddymodule.StripeConfig{SecretKey: "sk_test_1", WebhookSecret: []string{"abc123"}}, nil, "begins with whsec_",
+		},
 		"no webhook secret": {caddymodule.StripeConfig{SecretKey: "sk_test_1"}, nil, "webhook_secret is missing"},
 		"key comes out empty": {
 			caddymodule.StripeConfig{SecretKey: "{env.MANA_TEST_NOT_SET}"}, nil, "secret_key comes out empty",

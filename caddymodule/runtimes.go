@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -37,6 +38,10 @@ func init() {
 // one that was let go until its last request is over.
 type runtimes struct {
 	pool *caddy.UsagePool // settingsKey → pooledOpening
+
+	// waited is how often callers waited for a connection of pools that are
+	// closed.
+	waited atomic.Int64
 
 	mu sync.Mutex
 	patience
@@ -116,6 +121,9 @@ func (rs *runtimes) close(rt *Runtime) {
 	delete(rs.lingering, rt)
 	rs.mu.Unlock()
 	rt.close()
+	if rt.Pool != nil {
+		rs.waited.Add(rt.Pool.Stat().EmptyAcquireCount())
+	}
 }
 
 // retire closes a runtime: at once where no request can hold it or the process

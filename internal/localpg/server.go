@@ -148,7 +148,7 @@ func (s *Server) supervise(p *process) {
 			return
 		}
 		if p != nil {
-			s.log.Error("embedded PostgreSQL died, starting it again", "pid", p.pid(), "exit", p.err, "log", s.cluster.log(), "wait", wait)
+			s.log.Error("embedded PostgreSQL died, starting it again", "pid", p.pid(), "exit", p.err, "log", s.cluster.log(), "said", logTail(s.cluster.log()), "wait", wait)
 		}
 		if time.Since(began) > time.Minute {
 			wait = shortest
