@@ -29,7 +29,7 @@ func announces(h http.Header, trailer string) bool {
 // announceBill tells the client to look for the bill in the trailer. In
 // HTTP/1.1 that goes with a chunked body only (RFC 9112, section 7.1.2).
 func announceBill(h http.Header, r *http.Request) {
-	h["Trailer"] = []string{joined(strings.Join(h["Trailer"], ", "), headerCost+", "+headerRemaining)}
+	h["Trailer"] = []string{strings.Join(append(h["Trailer"], headerCost, headerRemaining), ", ")}
 	if r.ProtoMajor == 1 {
 		delete(h, "Content-Length")
 	}

@@ -4,10 +4,10 @@
 -- are 'locked'; with p_wait the lock is waited for, for a second.
 CREATE FUNCTION credits.batch(p_wait boolean, p_kinds text[], p_users text[], p_ids text[], p_targets text[], p_types text[],
 	p_amounts bigint[], p_apps text[], p_operations text[], p_descriptions text[], p_metadata text[], p_keys text[],
-	p_fingerprints bytea[], p_ttls interval[], p_edges text[])
+	p_fingerprints bytea[], p_ttls interval[], p_edges text[], p_bodies bytea[])
 	RETURNS TABLE (item int, outcome text, entry_id text, entry_sequence bigint, balance_before bigint, at timestamptz,
-		charged bigint, hold_id text, settled_amount bigint, app_id text, operation text, description text, metadata jsonb,
-		balance bigint, held bigint, total_earned bigint, total_spent bigint, version bigint,
+		charged bigint, hold_id text, settled_amount bigint, app_id text, operation text, description text, metadata jsonb, body bytea,
+		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
 		created_at timestamptz, updated_at timestamptz)
 	LANGUAGE plpgsql AS $$
 DECLARE
@@ -29,7 +29,7 @@ BEGIN
 			FOR i IN 1 .. n LOOP
 				IF p_users[i] = ANY (mine) IS NOT TRUE AND EXISTS (SELECT FROM credits.balances AS b WHERE b.user_id = p_users[i]) THEN
 					item := i; outcome := 'locked';
-					balance := 0; held := 0; total_earned := 0; total_spent := 0; version := 0; created_at := now(); updated_at := now();
+					balance := 0; held := 0; debt := 0; total_earned := 0; total_spent := 0; version := 0; created_at := now(); updated_at := now();
 					RETURN NEXT;
 					p_kinds[i] := 'locked';
 				END IF;
@@ -39,13 +39,14 @@ BEGIN
 	FOR i IN 1 .. n LOOP
 		item := i;
 		entry_id := NULL; entry_sequence := NULL; balance_before := NULL; at := NULL; charged := NULL; hold_id := NULL;
-		settled_amount := NULL; app_id := NULL; operation := NULL; description := NULL; metadata := NULL;
+		settled_amount := NULL; app_id := NULL; operation := NULL; description := NULL; metadata := NULL; body := NULL;
 		CASE p_kinds[i]
 		WHEN 'settle' THEN
-			SELECT * INTO o FROM credits.settle(p_targets[i], p_ids[i], p_amounts[i], p_metadata[i]);
+			SELECT * INTO o FROM credits.settle(p_targets[i], p_ids[i], p_amounts[i], p_metadata[i], p_bodies[i]);
 			IF FOUND THEN
 				entry_id := o.entry_id; entry_sequence := o.entry_sequence; balance_before := o.balance_before; at := o.at;
 				charged := o.charged; app_id := o.app_id; operation := o.operation; description := o.description; metadata := o.metadata;
+				body := o.body;
 			END IF;
 		WHEN 'release' THEN
 			SELECT * INTO o FROM credits.release(p_targets[i]);
@@ -56,7 +57,7 @@ BEGIN
 			CONTINUE;
 		END CASE;
 		outcome := coalesce(o.outcome, 'no_hold');
-		balance := coalesce(o.balance, 0); held := coalesce(o.held, 0); total_earned := coalesce(o.total_earned, 0);
+		balance := coalesce(o.balance, 0); held := coalesce(o.held, 0); debt := coalesce(o.debt, 0); total_earned := coalesce(o.total_earned, 0);
 		total_spent := coalesce(o.total_spent, 0); version := coalesce(o.version, 0);
 		created_at := coalesce(o.created_at, now()); updated_at := coalesce(o.updated_at, now());
 		RETURN NEXT;
@@ -65,16 +66,16 @@ BEGIN
 	IF cardinality(debits) = n THEN
 		RETURN QUERY
 		SELECT d.item, d.outcome, d.entry_id, d.entry_sequence, d.balance_before, d.at, NULL::bigint, NULL::text, NULL::bigint,
-		       NULL::text, NULL::text, NULL::text, NULL::jsonb,
-		       d.balance, d.held, d.total_earned, d.total_spent, d.version, d.created_at, d.updated_at
+		       NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::bytea,
+		       d.balance, d.held, d.debt, d.total_earned, d.total_spent, d.version, d.created_at, d.updated_at
 		FROM credits.debit(p_users, p_ids, p_types, p_amounts, p_apps, p_operations, p_descriptions, p_metadata, p_keys,
 			p_fingerprints, p_edges) AS d;
 		RETURN;
 	ELSIF debits IS NOT NULL THEN
 		RETURN QUERY
 		SELECT debits[d.item], d.outcome, d.entry_id, d.entry_sequence, d.balance_before, d.at, NULL::bigint, NULL::text, NULL::bigint,
-		       NULL::text, NULL::text, NULL::text, NULL::jsonb,
-		       d.balance, d.held, d.total_earned, d.total_spent, d.version, d.created_at, d.updated_at
+		       NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::bytea,
+		       d.balance, d.held, d.debt, d.total_earned, d.total_spent, d.version, d.created_at, d.updated_at
 		FROM (
 			SELECT array_agg(p_users[i] ORDER BY i) AS users, array_agg(p_ids[i] ORDER BY i) AS ids, array_agg(p_types[i] ORDER BY i) AS types,
 			       array_agg(p_amounts[i] ORDER BY i) AS amounts, array_agg(p_apps[i] ORDER BY i) AS apps,
@@ -91,8 +92,8 @@ BEGIN
 			p_metadata[i], p_keys[i], p_fingerprints[i], p_ttls[i]);
 		item := i; outcome := o.outcome; hold_id := o.hold_id; settled_amount := o.settled_amount;
 		entry_id := NULL; entry_sequence := NULL; balance_before := NULL; at := NULL; charged := NULL;
-		app_id := NULL; operation := NULL; description := NULL; metadata := NULL;
-		balance := o.balance; held := o.held; total_earned := o.total_earned; total_spent := o.total_spent;
+		app_id := NULL; operation := NULL; description := NULL; metadata := NULL; body := o.body;
+		balance := o.balance; held := o.held; debt := o.debt; total_earned := o.total_earned; total_spent := o.total_spent;
 		version := o.version; created_at := o.created_at; updated_at := o.updated_at;
 		RETURN NEXT;
 	END LOOP;

@@ -2,7 +2,7 @@
 -- to move. Any other charge is for the refund that restores its lots: 'elsewhere'.
 CREATE FUNCTION credits.compensate(p_user text, p_entry text, p_charge text)
 	RETURNS TABLE (outcome text, entry_id text,
-		balance bigint, held bigint, total_earned bigint, total_spent bigint, version bigint,
+		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
 		created_at timestamptz, updated_at timestamptz)
 	LANGUAGE plpgsql AS $$
 DECLARE
@@ -29,7 +29,7 @@ BEGIN
 	ELSE
 		outcome := 'elsewhere';
 	END IF;
-	balance := account.balance; held := account.held; total_earned := account.total_earned;
+	balance := account.balance; held := account.held; debt := account.debt; total_earned := account.total_earned;
 	total_spent := account.total_spent; version := account.version;
 	created_at := account.created_at; updated_at := account.updated_at;
 	RETURN NEXT;
