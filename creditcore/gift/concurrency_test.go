@@ -151,7 +151,7 @@ func TestEverythingAtOnce(t *testing.T) {
 		t.Errorf("nothing is proven: %v", s.told())
 	}
 	// What was bought is what they have and what the app took.
-	if sum := s.text(`SELECT sum(balance) + (SELECT coalesce(sum(credits_used), 0) FROM credits.usage_stats) FROM credits.balances`); sum != "2000000" {
+	if sum := s.text(`SELECT sum(balance) + (SELECT coalesce(-sum(amount), 0) FROM credits.transactions WHERE type = 'usage') FROM credits.balances`); sum != "2000000" {
 		t.Errorf("2000 credits became %s thousandths", sum)
 	}
 }
