@@ -2,6 +2,7 @@ package creditcore
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -26,6 +27,18 @@ func (s *Service) ReserveTx(ctx context.Context, tx pgx.Tx, d Debit) (Receipt, e
 	}
 	_, err = tx.Exec(ctx, `SELECT credits.draw($1, $2)`, d.UserID, r.Entry.ID)
 	return r, dbError(err)
+}
+
+// ReservedUntilTx is when the first of what a reservation holds expires: nil
+// where nothing does.
+func (s *Service) ReservedUntilTx(ctx context.Context, tx pgx.Tx, reservation string) (*time.Time, error) {
+	type end struct{ At *time.Time }
+	e, err := dbscope.TxRow[end](ctx, tx,
+		`SELECT min(l.expires_at) AS at
+		 FROM credits.draws AS d
+		 JOIN credits.lots AS l ON l.id = d.lot_id
+		 WHERE d.transaction_id = $1`, reservation)
+	return e.At, dbError(err)
 }
 
 // passOnTx makes lots of what a reservation still holds, in the order it was

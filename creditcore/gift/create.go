@@ -105,13 +105,21 @@ func (s *Service) reserveTx(ctx context.Context, tx pgx.Tx, c creditcore.Caller,
 	return g, false, err
 }
 
-// insertTx is the last statement of its transaction: it may wait for another
-// one that is about to commit the same code.
+// insertTx ends with the last statement of its transaction: it may wait for
+// another one that is about to commit the same code. A gift ends with the first of
+// what is in it.
 func (s *Service) insertTx(ctx context.Context, tx pgx.Tx, c creditcore.Caller, o Order, hash string, code Code, reservation string) (stored, error) {
 	now := s.now()
 	expires := now.Add(s.cfg.Life)
 	if o.ExpiresAt != nil {
 		expires = *o.ExpiresAt
+	}
+	end, err := s.ledger.ReservedUntilTx(ctx, tx, reservation)
+	if err != nil {
+		return stored{}, err
+	}
+	if end != nil && end.Before(expires) {
+		expires = *end
 	}
 	var mark []byte
 	if o.Key != "" {
