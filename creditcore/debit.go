@@ -42,7 +42,7 @@ func (d *Debit) prepare() ([]byte, error) {
 
 // Debit takes credits: the check, the charge and the ledger row are one
 // statement. Concurrent debits share a commit, each with an outcome of its
-// own. It fails with [*InsufficientError], [ErrAccountNotFound], [ErrKeyReused],
+// own. It fails with [*InsufficientError], [ErrAccountNotFound], [ErrKeyReused], [ErrKeyRefunded],
 // [ErrInvalid] or [ErrUnavailable].
 //
 // If ctx ends while the debit waits for its turn, nothing was charged and the
@@ -95,7 +95,7 @@ func (s *Service) observeDebit(r Receipt, err error, took time.Duration) {
 		outcome = "charged"
 	case errors.As(err, &insufficient):
 		outcome = "insufficient"
-	case errors.Is(err, ErrKeyReused):
+	case errors.Is(err, ErrKeyReused), errors.Is(err, ErrKeyRefunded):
 		outcome = "key_reused"
 	case errors.Is(err, ErrAccountNotFound):
 		outcome = "no_account"
@@ -146,6 +146,8 @@ func (s *Service) debitOutcome(ctx context.Context, it *item, o outcome) (Receip
 		return Receipt{}, &InsufficientError{Required: it.Amount, Available: o.Balance - o.Held, Debt: o.Debt}
 	case "key_reused":
 		return Receipt{}, ErrKeyReused
+	case "key_refunded":
+		return Receipt{}, ErrKeyRefunded
 	}
 	return Receipt{}, ErrAccountNotFound
 }

@@ -19,7 +19,10 @@ var (
 	ErrKeyReused = errors.New("Idempotency-Key was already used with another request")
 	// ErrKeySpent means that the request of the idempotency key was repeated
 	// too often, or too long after its charge.
-	ErrKeySpent      = errors.New("Idempotency-Key is spent")
+	ErrKeySpent = errors.New("Idempotency-Key is spent")
+	// ErrKeyRefunded means that the charge of the idempotency key came back whole:
+	// the key stands for nothing any more.
+	ErrKeyRefunded   = errors.New("Idempotency-Key stands for a charge that was refunded")
 	ErrEntryNotFound = errors.New("Transaction not found")
 	// ErrRefundExceeds means that more would come back than was charged.
 	ErrRefundExceeds = errors.New("Refund exceeds what was charged")

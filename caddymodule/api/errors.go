@@ -62,6 +62,7 @@ var faults = []fault{
 	{authcore.ErrUnavailable, unavailable},
 
 	{creditcore.ErrAccountNotFound, &problem{status: 404, code: "BALANCE_NOT_FOUND", text: "User balance not found"}},
+	{creditcore.ErrKeyRefunded, &problem{status: 409, code: "IDEMPOTENCY_KEY_REFUNDED", text: "The charge of the idempotency key was refunded"}},
 	{creditcore.ErrKeyReused, &problem{status: 422, code: "IDEMPOTENCY_KEY_REUSED", text: "The idempotency key was used for another request"}},
 	{creditcore.ErrEntryNotFound, &problem{status: 404, code: "TRANSACTION_NOT_FOUND", text: "Transaction not found"}},
 	{creditcore.ErrRefundExceeds, &problem{status: 400, code: "REFUND_EXCEEDS_CHARGE", text: "Refund exceeds what was charged"}},

@@ -55,7 +55,12 @@ BEGIN
 		IF account.user_id IS NULL THEN
 			outcome := 'no_account';
 		ELSIF known IS NOT NULL THEN
-			outcome := CASE WHEN known_mark = p_fingerprints[i] THEN 'replayed' ELSE 'key_reused' END;
+			outcome := CASE
+				WHEN known_mark IS DISTINCT FROM p_fingerprints[i] THEN 'key_reused'
+				WHEN EXISTS (
+					SELECT FROM credits.transactions AS t JOIN credits.transactions AS r ON r.reverses = t.id
+					WHERE t.id = known GROUP BY t.id HAVING sum(r.amount) >= -t.amount) THEN 'key_refunded'
+				ELSE 'replayed' END;
 			entry_id := known;
 		ELSIF account.balance - account.held < p_amounts[i] THEN
 			outcome := 'insufficient';
