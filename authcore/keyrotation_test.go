@@ -97,6 +97,26 @@ func TestRevokeKey(t *testing.T) {
 		t.Fatal("refused before anything happened")
 	}
 
+	// What a token of the key opened ends, what a cookie opened goes on.
+	opened := func(token string) (ended chan struct{}) {
+		t.Helper()
+		ended = make(chan struct{})
+		w := authcore.Watch{SessionID: before.SessionID, UserID: before.User.ID, Revoked: func() { close(ended) }}
+		if token != "" {
+			c, err := there.Verify(t.Context(), token)
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.KeyID = c.KeyID
+		}
+		if !there.Watch(&w) {
+			t.Fatal("refused before anything happened")
+		}
+		t.Cleanup(func() { there.Unwatch(&w) })
+		return ended
+	}
+	byToken, byNoToken := opened(before.AccessToken), opened("")
+
 	began := time.Now()
 	keys, err := here.RevokeKey(t.Context(), operator, leaked)
 	if err != nil || len(keys) != 2 || keys[0].State != authcore.KeyRevoked || keys[1].State != authcore.KeySigning {
@@ -106,6 +126,21 @@ func TestRevokeKey(t *testing.T) {
 		t.Error("its tokens pass where it was revoked")
 	}
 	eventually(t, time.Second, "its tokens are refused elsewhere", func() bool { return !passes(there, before.AccessToken) })
+	select {
+	case <-byToken:
+	case <-time.After(time.Second):
+		t.Error("what one of its tokens opened goes on")
+	}
+	select {
+	case <-byNoToken:
+		t.Error("what a cookie opened ended")
+	default:
+	}
+	late := authcore.Watch{SessionID: before.SessionID, UserID: before.User.ID, KeyID: leaked, Revoked: func() {}}
+	if there.Watch(&late) {
+		t.Error("a request that was verified just before goes on")
+	}
+	there.Unwatch(&late)
 	if bearer(here) == byCookie {
 		t.Error("a token of the revoked key goes on to apps")
 	}

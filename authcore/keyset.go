@@ -10,8 +10,9 @@ import (
 // keySet is a snapshot of the signing keys. It does not change once made, and
 // so is safe for concurrent use.
 type keySet struct {
-	keys []key
-	byID map[string]key
+	keys    []key
+	byID    map[string]key
+	revoked map[string]bool // ids of keys that leaked, which are not among keys
 }
 
 // newKeySet copies the list and keeps its order.

@@ -49,16 +49,21 @@ const keyRotationLock = `SELECT pg_advisory_xact_lock(hashtext('auth.jwks'))`
 func (s *Service) loadKeys(ctx context.Context) error {
 	reading := s.keyReadings.begin()
 	list, err := dbscope.List[keyRow](ctx, s.db, system(),
-		`SELECT `+keyColumns+` FROM auth.jwks WHERE `+liveKey+` ORDER BY created_at, id`)
+		`SELECT `+keyColumns+` FROM auth.jwks WHERE `+liveKey+` OR revoked_at IS NOT NULL ORDER BY created_at, id`)
 	if err != nil {
 		return err
 	}
 	before := s.keys.Load()
+	revoked := make(map[string]bool)
 	keys := make([]key, 0, len(list))
 	var unreadable error
 	signing := false
 	for _, r := range list {
 		k := r.key()
+		if k.RevokedAt != nil {
+			revoked[k.ID] = true
+			continue
+		}
 		err := k.open(s.cfg.Secrets, r.PublicKey, r.PrivateKey)
 		if known := before.byID[k.ID]; err != nil && known.Private != nil && known.Public.Equal(k.Public) {
 			k.Private, err = known.Private, nil
@@ -72,8 +77,17 @@ func (s *Service) loadKeys(ctx context.Context) error {
 		signing = signing || k.Private != nil
 		keys = append(keys, k)
 	}
-	s.keyReadings.finish(reading, func() { s.keys.Store(newKeySet(keys)) })
-	if len(list) > 0 && !signing {
+	s.keyReadings.finish(reading, func() {
+		next := newKeySet(keys)
+		next.revoked = revoked
+		s.keys.Store(next)
+	})
+	for id := range revoked {
+		if !before.revoked[id] {
+			s.watchers.endKey(id)
+		}
+	}
+	if len(list) > len(revoked) && !signing {
 		return fmt.Errorf("no signing key can be opened with this encryption_key: %w", unreadable)
 	}
 	if unreadable != nil {

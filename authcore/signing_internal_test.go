@@ -27,6 +27,34 @@ func TestOlderReadingChangesNothing(t *testing.T) {
 	}
 }
 
+// A token in memory counts while the very key that verified it is in the set.
+func TestVerifiedTokenDiesWithItsKey(t *testing.T) {
+	t.Parallel()
+	k := rfcKey(t, "k")
+	other, err := newKey(issued, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.ID = k.ID
+	gone := k
+	gone.GoneAt = new(issued.Add(time.Minute))
+	v := verifiedToken{verifiedBy(k, testClaims()), k.Public}
+	for name, tt := range map[string]struct {
+		keys []key
+		want bool
+	}{
+		"in the set": {[]key{k}, true}, "not in the set": {nil, false},
+		"another key of its id": {[]key{other}, false}, "to go": {[]key{gone}, true},
+	} {
+		if got := v.by(newKeySet(tt.keys), issued); got != tt.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if v.by(newKeySet([]key{gone}), *gone.GoneAt) {
+		t.Error("its key is gone")
+	}
+}
+
 // Any number of tokens with key ids that nobody knows cause one look into the
 // database a while, not one each.
 func TestUnknownKeyIDsReadSeldom(t *testing.T) {

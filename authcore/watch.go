@@ -6,10 +6,13 @@ import (
 )
 
 // Watch ends an open request or stream when its session is revoked: see
-// [Service.Watch].
+// [Service.Watch]. AuthEpoch is that of the user when they were verified, and
+// KeyID the signing key by which, empty where it was none.
 type Watch struct {
 	SessionID string
 	UserID    string
+	AuthEpoch int32
+	KeyID     string
 	Revoked   func() // runs once at most
 }
 
@@ -37,15 +40,16 @@ func (ws *watchers) shard(userID string) *watchShard {
 	return &ws.shards[maphash.String(ws.seed, userID)%cacheShards]
 }
 
-// Watch calls w.Revoked, once and not before Watch returns, when the session
-// or the whole user is revoked. The caller must call [Service.Unwatch] when
-// his request is over, and leave w alone until then. A session that is revoked
-// already is the caller's to check, after Watch, with [Service.Revoked].
-func (s *Service) Watch(w *Watch) {
+// Watch calls w.Revoked once when the session, the whole user or the signing
+// key is revoked. It reports false where that has happened already. The caller
+// must call [Service.Unwatch] when their request is over, in either case, and
+// leave w alone until then.
+func (s *Service) Watch(w *Watch) (ok bool) {
 	sh := s.watchers.shard(w.UserID)
 	sh.Lock()
 	sh.open[w] = struct{}{}
 	sh.Unlock()
+	return !s.Revoked(w.SessionID, w.UserID, w.AuthEpoch) && !s.keys.Load().revoked[w.KeyID]
 }
 
 // Unwatch ends a watch. Revoked may still be running.
@@ -75,6 +79,13 @@ func (ws *watchers) end(rev revocation) {
 	ws.shard(rev.UserID).end(func(w *Watch) bool {
 		return w.UserID == rev.UserID && (rev.SessionID == nil || *rev.SessionID == w.SessionID)
 	})
+}
+
+// endKey cancels what a token of the signing key opened.
+func (ws *watchers) endKey(id string) {
+	for i := range ws.shards {
+		ws.shards[i].end(func(w *Watch) bool { return w.KeyID == id })
+	}
 }
 
 // endAll cancels every watch.

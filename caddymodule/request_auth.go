@@ -55,9 +55,10 @@ func behindAnotherGate(r *http.Request) (_ *http.Request, cookies []string) {
 // first. close must be called when the request is over, whatever ok says.
 func (a *requestAuth) open(ctx context.Context, auth *authcore.Service, c *authcore.Claims) (ok bool) {
 	a.Context, a.cancel = context.WithCancelCause(ctx)
-	a.watch = authcore.Watch{SessionID: c.SessionID, UserID: c.Subject, Revoked: a.revoke}
-	auth.Watch(&a.watch)
-	return !auth.Revoked(c.SessionID, c.Subject, c.AuthEpoch)
+	a.watch = authcore.Watch{
+		SessionID: c.SessionID, UserID: c.Subject, AuthEpoch: c.AuthEpoch, KeyID: c.KeyID, Revoked: a.revoke,
+	}
+	return auth.Watch(&a.watch)
 }
 
 func (a *requestAuth) revoke() {

@@ -258,6 +258,18 @@ func TestFaults(t *testing.T) {
 			change: func(c *caddymodule.Config) { c.EncryptionKey = "" },
 			want:   "encryption_key: missing",
 		},
+		"an older encryption_key is short": {
+			change: func(c *caddymodule.Config) { c.OldEncryptionKeys = []string{strings.Repeat("older", 8), "short"} },
+			want:   "encryption_key: older encryption key 2 has 5 bytes, 32 are needed",
+		},
+		"an older encryption_key comes out empty": {
+			change: func(c *caddymodule.Config) { c.OldEncryptionKeys = []string{"{env.MANA_TEST_NOT_SET}"} },
+			want:   "encryption_key: older encryption key 1 has 0 bytes, 32 are needed",
+		},
+		"an older encryption_key is the first": {
+			change: func(c *caddymodule.Config) { c.OldEncryptionKeys = []string{c.EncryptionKey} },
+			want:   "encryption_key: older encryption key 1 is there twice",
+		},
 		"encryption_key comes out empty": {
 			change: func(c *caddymodule.Config) { c.EncryptionKey = "{env.MANA_TEST_NOT_SET}" },
 			want:   "encryption_key: comes out empty",
@@ -393,6 +405,7 @@ func TestRuntimeIsSharedByEqualSettingsOnly(t *testing.T) {
 		"query mode":      func(c *caddymodule.Config) { c.Database.QueryMode = "exec" },
 		"redis":           func(c *caddymodule.Config) { c.Redis = "redis://cache" },
 		"encryption key":  func(c *caddymodule.Config) { c.EncryptionKey += "2" },
+		"older key":       func(c *caddymodule.Config) { c.OldEncryptionKeys = []string{strings.Repeat("older", 8)} },
 		"audience":        func(c *caddymodule.Config) { c.Audience = "other" },
 		"trusted origins": func(c *caddymodule.Config) { c.TrustedOrigins = []string{"https://x.example.com"} },
 		"ttl":             func(c *caddymodule.Config) { c.AccessTokenTTL = "5m" },
