@@ -20,13 +20,15 @@ import (
 
 func init() {
 	caddy.RegisterModule(new(API))
-	httpcaddyfile.RegisterHandlerDirective("mana_api", parseAPI)
+	guardDirective("mana_api", parseAPI)
 }
 
 // API answers the JSON API, the JWKS, the health probes and the hosted pages.
 // It ends the chain: what it does not know is answered with 404. It may stand
 // on any site; links lead to the app's `base_url`.
 type API struct {
+	Scope
+
 	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
 	Faults Faults `json:"faults,omitempty"`
 
@@ -47,6 +49,9 @@ func (*API) CaddyModule() caddy.ModuleInfo {
 func (h *API) Provision(ctx caddy.Context) error {
 	app, err := provisionSite(ctx, h)
 	if err != nil {
+		return err
+	}
+	if err := h.provision(ctx, app); err != nil {
 		return err
 	}
 	h.app = app
@@ -137,9 +142,19 @@ func moduleVersion() string {
 }
 
 // ServeHTTP answers the request. It calls no next handler.
-func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Handler) error {
-	if err := guard.Check(r); err != nil {
+func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	entered, r, err := h.enter(w, r)
+	if err != nil {
 		return refuseUnfit(w, r, err)
+	}
+	w = entered.w
+	if ours, err := h.concerns(r); err != nil {
+		return err
+	} else if !ours {
+		return entered.pass(r, appHandler{entered.writer, next})
+	}
+	if entered.early && !guard.IsSafe(r) {
+		return refuseUnfit(w, r, guard.ErrTooEarly)
 	}
 	defer h.app.enter()()
 	// A gate before us on the same site has taken the edge's cookies away.

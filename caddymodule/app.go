@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
 func init() {
@@ -29,6 +30,9 @@ type App struct {
 	sites  error
 
 	start // what Start began
+
+	// servers are the sites of each, known once a handler is provisioned.
+	servers map[*caddyhttp.Server]*serverSites
 }
 
 // CaddyModule returns the Caddy module information.

@@ -32,6 +32,17 @@ func (n cookieNames) has(name string) bool {
 	return false
 }
 
+// hasFold is has for names whose prefixes are gone. Browsers keep the case of a
+// name, but nobody else has use for one that differs in nothing else.
+func (n cookieNames) hasFold(name string) bool {
+	for _, own := range n {
+		if strings.EqualFold(name, own) {
+			return true
+		}
+	}
+	return false
+}
+
 // take removes the edge's own cookies from the request and tells whether there
 // were any. All other cookies stay byte for byte. The values in the header are
 // replaced, not changed.

@@ -6,9 +6,9 @@ import "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 // basic_auth, behind those registered earlier, so a request meets them in the
 // order of these lines, and nothing that answers stands before them but redir.
 func init() {
-	httpcaddyfile.RegisterHandlerDirective("mana_rate_limit", parseRateLimit)
-	httpcaddyfile.RegisterHandlerDirective("mana_auth", parseGate)
-	httpcaddyfile.RegisterHandlerDirective("mana_credits", parseMeter)
+	guardDirective("mana_rate_limit", parseRateLimit)
+	guardDirective("mana_auth", parseGate)
+	guardDirective("mana_credits", parseMeter)
 
 	httpcaddyfile.RegisterDirectiveOrder("mana_rate_limit", httpcaddyfile.Before, "basic_auth")
 	httpcaddyfile.RegisterDirectiveOrder("mana_auth", httpcaddyfile.Before, "basic_auth")

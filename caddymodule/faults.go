@@ -68,10 +68,23 @@ func provisionSite(ctx caddy.Context, handler caddy.Validator) (*App, error) {
 		app.sites = sitesFaults(ctx, handler)
 		return nil, errAppFaulty
 	}
-	if handler.Validate() != nil {
+	if handler.Validate() != nil || app.knowSites(ctx) != nil {
 		return nil, sitesFaults(ctx, handler)
 	}
 	return app, nil
+}
+
+// knowSites looks at all routes, before the first handler of ours is loaded.
+func (a *App) knowSites(ctx caddy.Context) (err error) {
+	if a.servers != nil {
+		return nil
+	}
+	for _, module := range ctx.Modules() {
+		if sites, ok := module.(*caddyhttp.App); ok {
+			a.servers, err = checkRoutes(sites.Servers)
+		}
+	}
+	return err
 }
 
 // errAppFaulty ends the provisioning of sites that an app at fault began.
@@ -94,6 +107,8 @@ func sitesFaults(ctx caddy.Context, handler caddy.Validator) error {
 	for _, module := range ctx.Modules() {
 		if sites, ok := module.(*caddyhttp.App); ok {
 			list.add(serversFaults(sites.Servers))
+			_, around := checkRoutes(sites.Servers)
+			list.add(around)
 		}
 	}
 	return errors.Join(list.faults...)

@@ -68,7 +68,7 @@ http://b.example.test:8081 {
 
 var faultsOfSites = []string{
 	`mana_rate_limit: "100" is not <requests>/<duration>, such as 100/1m, at Caddyfile:`,
-	`mana_auth: takes no argument but optional, here are ["sometimes"], at Caddyfile:`,
+	`mana_auth: takes no argument but optional or off, here are ["sometimes"], at Caddyfile:`,
 	`mana_auth scope: takes one argument or more, at Caddyfile:`,
 	`mana_auth: role: "king" is none of user, admin, service, at Caddyfile:`,
 	`mana_auth: login: "maybe" is neither redirect nor never, at Caddyfile:`,
@@ -79,7 +79,7 @@ var faultsOfSites = []string{
 	`mana_credits has no directive "pray", at Caddyfile:`,
 	`mana_api: takes no argument but a matcher, here are ["twice"], at Caddyfile:`, `mana_api: takes no block, at Caddyfile:`,
 	`mana_rate_limit: limit: 0 is not a number of requests from 1 up, at Caddyfile:`,
-	`mana_rate_limit: key: "colour" is none of ip, user, api_key, header, at Caddyfile:`,
+	`mana_rate_limit: key: "colour" is none of ip, user, header, at Caddyfile:`,
 }
 
 // One look at the answer shows everything there is to mend, whichever of the

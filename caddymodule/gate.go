@@ -49,9 +49,24 @@ func init() {
 // When the session is revoked, open requests end: WebSockets and server-sent
 // events at once, others after two seconds.
 type Gate struct {
+	Scope
+
 	// Let guests pass too, unnamed: with no identity header and without a
 	// bearer token that did not verify.
 	Optional bool `json:"optional,omitempty"`
+
+	// Let every request pass, unnamed, and ask nobody: the guard alone.
+	Off bool `json:"off,omitempty"`
+
+	// How strict paths are where a matcher decides. `lax` lets `;` and backslash
+	// pass, for apps that need them in paths and that read no path otherwise than
+	// the matchers of the site do.
+	Paths string `json:"paths,omitempty"`
+
+	// What shared caches may do with the responses to users. `shared` leaves it
+	// to the app; the responses are everybody's then, and no cookie of the edge
+	// is set on them. Otherwise they are private.
+	Cache string `json:"cache,omitempty"`
 
 	// The roles that may pass, any of them: `user`, `admin`, `service`.
 	// Empty lets every role pass. Everyone else gets 403.
@@ -93,6 +108,10 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := g.provision(ctx, app); err != nil {
+		return err
+	}
+	g.lax = g.Paths == "lax"
 	g.base = app.Settings().BaseURL
 	g.auth = func(ctx context.Context) (*authcore.Service, error) {
 		runtime, err := app.Runtime(ctx)
@@ -125,10 +144,21 @@ func (g *Gate) Validate() error {
 	if g.Optional && len(g.Roles) > 0 {
 		fault("role: has no hold on the guests that optional lets pass; drop one of them")
 	}
-	for _, scope := range g.Scopes {
-		if scope == "" || headerSafe(scope) != scope {
-			fault("scope: %q is not a word of visible ASCII", scope)
-		}
+	if len(g.Scopes) > 0 {
+		fault("scope: is for API keys, which this version does not have; it would let everybody pass")
+	}
+	if g.Off && (g.Optional || len(g.Roles) > 0 || g.Login != "" || g.Cache != "") {
+		fault("off: asks nobody who they are, so optional, role, login and cache have no hold")
+	}
+	switch g.Paths {
+	case "", "lax":
+	default:
+		fault("paths: %q is not lax", g.Paths)
+	}
+	switch g.Cache {
+	case "", "shared":
+	default:
+		fault("cache: %q is not shared", g.Cache)
 	}
 	for _, what := range g.Require {
 		if what != requireVerifiedEmail {
@@ -148,11 +178,26 @@ func (g *Gate) Validate() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if err := guard.Check(r); err != nil {
+	entered, r, err := g.enter(w, r)
+	if err != nil {
 		return refuseUnfit(w, r, err)
 	}
+	w, next = entered.w, appHandler{entered.writer, next}
+	if ours, err := g.concerns(r); err != nil {
+		return err
+	} else if !ours {
+		return entered.pass(r, next)
+	}
 	stripIdentity(r)
-	w.Header()["Vary"] = append(w.Header()["Vary"], "Authorization, Cookie")
+	if entered.early && !guard.IsSafe(r) {
+		return refuseUnfit(w, r, guard.ErrTooEarly)
+	}
+	if g.Off {
+		return g.passUnasked(entered, r, next)
+	}
+	if entered.writer.shared = g.Cache == "shared"; !entered.writer.shared {
+		w.Header()["Vary"] = append(w.Header()["Vary"], "Authorization, Cookie")
+	}
 	r, cookies := behindAnotherGate(r)
 	if g.Optional && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 {
 		return passGuest(w, r, next)
@@ -167,7 +212,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		collectors.decided("preflight")
 		return answer.Preflight(w, r, auth.Origins())
 	}
-	q := gateRequest{w: w, r: r, auth: auth, cookies: cookies}
+	q := gateRequest{writer: entered.writer, w: w, r: r, auth: auth, cookies: cookies}
 	q.taken = auth.cookies.take(r.Header)
 	who, err := q.authenticate()
 	return g.decide(&q, who, err, next)

@@ -3,7 +3,6 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"mana.how/edge/authcore"
@@ -15,6 +14,7 @@ var errNoToken = errors.New("no token provided")
 
 // gateRequest is one request at the gate.
 type gateRequest struct {
+	writer  *appWriter
 	w       http.ResponseWriter
 	r       *http.Request
 	auth    *gateService
@@ -68,7 +68,5 @@ func renewCookie(w http.ResponseWriter, auth *authcore.Service, b authcore.Brows
 	}
 	s := b.Session()
 	cookie := auth.Cookies().Set(b.Token, s.Persistent, time.Until(s.ExpiresAt).Round(time.Second))
-	if !slices.Contains(w.Header()["Set-Cookie"], cookie) {
-		w.Header().Add("Set-Cookie", cookie)
-	}
+	addCookie(w, cookie)
 }

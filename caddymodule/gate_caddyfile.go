@@ -10,11 +10,13 @@ import (
 
 // UnmarshalCaddyfile reads the gate's directive. Syntax:
 //
-//	mana_auth [<matcher>] [optional] {
+//	mana_auth [<matcher>] [optional|off] {
 //		role <role>...
 //		scope <scope>...
 //		require verified_email
 //		login redirect|never
+//		paths lax
+//		cache shared
 //	}
 //
 // All faults are reported together, each with its file and line.
@@ -25,14 +27,18 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	case len(args) == 0:
 	case len(args) == 1 && args[0] == "optional":
 		g.Optional = true
+	case len(args) == 1 && args[0] == "off":
+		g.Off = true
 	default:
-		p.faultf("mana_auth: takes no argument but optional, here are %q", args)
+		p.faultf("mana_auth: takes no argument but optional or off, here are %q", args)
 	}
 	p.directives(map[string]func(){
 		"role":    func() { p.some(&g.Roles) },
 		"scope":   func() { p.some(&g.Scopes) },
 		"require": func() { p.some(&g.Require) },
 		"login":   func() { p.one(&g.Login) },
+		"paths":   func() { p.one(&g.Paths) },
+		"cache":   func() { p.one(&g.Cache) },
 	})
 	return errors.Join(p.faults...)
 }

@@ -99,6 +99,7 @@ func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handle
 	if !ok {
 		return g.unauthenticated(q, authcore.ErrInvalidToken, next)
 	}
+	q.writer.private = !q.writer.shared
 	a.setTrustedHeaders(q.r.Header)
 	if repl, ok := q.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(a.placeholder)
@@ -116,6 +117,19 @@ func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handle
 		expose: len(origin) == 1 && q.auth.Origins().Trusts(origin[0]),
 	}
 	return next.ServeHTTP(&a.writer, q.r.WithContext(a))
+}
+
+// passUnasked sends a request on as nobody's, also behind a gate that has found
+// somebody.
+func (g *Gate) passUnasked(entered *guarded, r *http.Request, next caddyhttp.Handler) error {
+	if request.Caller(r.Context()).Kind != request.Guest {
+		delete(r.Header, "Authorization") // it may be the other gate's
+	}
+	r, _ = behindAnotherGate(r)
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(guestPlaceholder)
+	}
+	return entered.pass(r, next)
 }
 
 // passGuest lets a request pass unnamed.

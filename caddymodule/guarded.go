@@ -4,25 +4,120 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/guard"
+	"mana.how/edge/caddymodule/request"
 )
 
+// Scope says which requests a directive is for. The directive meets the others
+// too: it stands as a guard in front of all that its site passes on, takes out
+// what must not reach an app, and refuses what must not at all.
+type Scope struct {
+	// The requests that the directive is for; without any matcher, all.
+	MatcherSetsRaw caddyhttp.RawMatcherSets `json:"match,omitempty" caddy:"namespace=http.matchers"`
+
+	matchers caddyhttp.MatcherSets
+	site     *serverSites
+	lax      bool
+}
+
+// provision loads the matchers, and takes down what the app has found out about
+// the server's sites.
+func (s *Scope) provision(ctx caddy.Context, app *App) error {
+	s.site = app.sitesOf(ctx)
+	if s.MatcherSetsRaw == nil {
+		return nil
+	}
+	sets, err := ctx.LoadModule(s, "MatcherSetsRaw")
+	if err != nil {
+		return err
+	}
+	return s.matchers.FromInterface(sets)
+}
+
+// guardKey is the variable of a request that holds its appWriter.
+const guardKey = "mana.guard"
+
+// enter is how every directive begins. What it returns in place of w and r has
+// been looked at; an error is answered by refuseUnfit.
+func (s *Scope) enter(w http.ResponseWriter, r *http.Request) (*guarded, *http.Request, error) {
+	if err := guard.Check(r); err != nil {
+		return nil, r, err
+	}
+	if err := guard.CheckPath(r, s.strict); err != nil {
+		return nil, r, err
+	}
+	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
+	early := guard.Early(r, trusted)
+	writer, _ := caddyhttp.GetVar(r.Context(), guardKey).(*appWriter)
+	if writer == nil || !writer.under(w) {
+		writer = newAppWriter(w)
+		caddyhttp.SetVar(r.Context(), guardKey, writer)
+		w = writer
+		if request.Caller(r.Context()).Kind == request.Guest {
+			stripIdentity(r)
+		}
+	}
+	writer.passing = false
+	return &guarded{w, writer, early}, r, nil
+}
+
+// guarded is a request that a directive has let in.
+type guarded struct {
+	w      http.ResponseWriter // for the directive and all behind it
+	writer *appWriter
+	early  bool // it came as early data
+}
+
+// concerns reports whether the directive is for the request.
+func (s *Scope) concerns(r *http.Request) (bool, error) { return s.matchers.AnyMatchWithError(r) }
+
+// strict reports whether a matcher decides who may ask for the path.
+func (s *Scope) strict(r *http.Request) bool {
+	if s.lax || s.site.has(r.Host, func(site siteFacts) bool { return site.lax }) {
+		return false
+	}
+	return len(s.matchers) > 0 || s.site.has(r.Host, func(site siteFacts) bool { return site.conditional })
+}
+
+// pass sends a request on that the directive has no more to do with: without
+// the edge's cookies, unless a gate has found a user in them.
+func (g *guarded) pass(r *http.Request, next caddyhttp.Handler) error {
+	if request.Caller(r.Context()).Kind == request.Guest {
+		if cookies := request.Cookies(r); ownCookies.take(r.Header) {
+			r = r.WithContext(&request.Auth{Context: r.Context(), Cookies: cookies})
+		}
+	}
+	return next.ServeHTTP(g.w, r)
+}
+
+// ownCookies are the cookies of every edge, under their plain names.
+var ownCookies = append(newCookieNames(authcore.Cookies{}), "mana.dont_remember")
+
+// What the guard answers.
 var (
-	refuseMethod = answer.Error{Status: http.StatusMethodNotAllowed, Message: "Method not allowed", Code: "METHOD_NOT_ALLOWED"}
-	refuseTarget = answer.Error{Status: http.StatusBadRequest, Message: "Invalid request target", Code: "BAD_REQUEST"}
+	refuseMethod = answer.Error{Status: http.StatusMethodNotAllowed, Code: "METHOD_NOT_ALLOWED", Message: "Method not allowed"}
+	refuseTarget = answer.Error{Status: http.StatusBadRequest, Code: "BAD_REQUEST", Message: "Invalid request target"}
+	refuseEarly  = answer.Error{Status: http.StatusTooEarly, Code: "TOO_EARLY", Message: "Too early: send the request again once the connection is established"}
 )
 
 // refuseUnfit answers a request that the guard keeps from the app. On HTTP/1
 // the connection ends: whoever stands before the edge may not agree with it
 // where this request ended.
 func refuseUnfit(w http.ResponseWriter, r *http.Request, err error) error {
+	switch {
+	case errors.Is(err, guard.ErrTooEarly):
+		return refuseEarly.Write(w, r)
+	case !errors.Is(err, guard.ErrMethod):
+		return refuseTarget.Write(w, r)
+	}
 	if r.ProtoMajor == 1 {
 		w.Header().Set("Connection", "close")
 	}
-	if errors.Is(err, guard.ErrMethod) {
-		w.Header().Set("Allow", guard.Allowed)
-		return refuseMethod.Write(w, r)
-	}
-	return refuseTarget.Write(w, r)
+	w.Header().Set("Allow", guard.Allowed)
+	return refuseMethod.Write(w, r)
 }

@@ -120,7 +120,7 @@ func (t loopTurn) cookie(r *http.Request, maxAge int) string {
 func forgetLoop(w http.ResponseWriter, r *http.Request, cookies []string) {
 	for _, value := range cookies {
 		if strings.Contains(value, loopCookie+"=") {
-			w.Header().Add("Set-Cookie", loopTurn{}.cookie(r, 0))
+			addCookie(w, loopTurn{}.cookie(r, 0))
 			return
 		}
 	}

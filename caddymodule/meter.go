@@ -70,6 +70,8 @@ const (
 //
 // Several meters on the way of one request add up.
 type Meter struct {
+	Scope
+
 	// What a request costs, in credits: a number above 0 with up to three
 	// decimals. With cost_from it is the most a request may cost.
 	Credits Price `json:"credits"`
@@ -157,6 +159,9 @@ func (m *Meter) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := m.provision(ctx, app); err != nil {
+		return err
+	}
 	m.runtime = func(ctx context.Context) (meterRuntime, error) {
 		runtime, err := app.Runtime(ctx)
 		if err != nil {
@@ -223,9 +228,20 @@ func (m *Meter) Validate() error {
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if err := guard.Check(r); err != nil {
+	entered, r, err := m.enter(w, r)
+	if err != nil {
 		return refuseUnfit(w, r, err)
 	}
+	w, next = entered.w, appHandler{entered.writer, next}
+	if ours, err := m.concerns(r); err != nil {
+		return err
+	} else if !ours {
+		return entered.pass(r, next)
+	}
+	if entered.early && !m.Shadow {
+		return refuseUnfit(w, r, guard.ErrTooEarly)
+	}
+	entered.writer.metered = true
 	preflight := request.IsPreflight(r)
 	switch {
 	case m.Shadow && preflight:

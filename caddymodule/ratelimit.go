@@ -48,6 +48,8 @@ const (
 // process, and outlive a reload. Should they fail, requests pass, the log says
 // so twice a minute at most, and `mana_rate_limit_failures_total` counts them.
 type RateLimit struct {
+	Scope
+
 	// How many requests may pass in one window.
 	Limit int64 `json:"limit"`
 
@@ -59,7 +61,6 @@ type RateLimit struct {
 	//   - `ip` (the default): the client's address by Caddy's trusted proxy
 	//     rules; an IPv6 client is its /64 network;
 	//   - `user`: the user of a verified access token or sign-on cookie;
-	//   - `api_key`: the owner's API key;
 	//   - `header`: the value of a request header. A client is free to send
 	//     another value each time, so this is for headers a proxy in front sets.
 	//
@@ -109,6 +110,9 @@ func (l *RateLimit) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := l.provision(ctx, app); err != nil {
+		return err
+	}
 	l.runtime = func(ctx context.Context) (rateLimitRuntime, error) {
 		runtime, err := app.Runtime(ctx)
 		if err != nil {
@@ -145,7 +149,9 @@ func (l *RateLimit) Validate() error {
 		fault("window: %v is shorter than a second", time.Duration(l.Window))
 	}
 	switch l.Key {
-	case "", "ip", "user", "api_key":
+	case "api_key":
+		fault("key: api_key has no hold, for this version has no API keys; use ip or user")
+	case "", "ip", "user":
 		if l.Header != "" {
 			fault("header: only key header takes a name")
 		}
@@ -154,30 +160,41 @@ func (l *RateLimit) Validate() error {
 			fault("header: %q is not the name of a header", l.Header)
 		}
 	default:
-		fault("key: %q is none of ip, user, api_key, header", l.Key)
+		fault("key: %q is none of ip, user, header", l.Key)
 	}
 	return errors.Join(faults...)
 }
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
 func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	if err := guard.Check(r); err != nil {
+	entered, r, err := l.enter(w, r)
+	if err != nil {
 		return refuseUnfit(w, r, err)
+	}
+	w, next = entered.w, appHandler{entered.writer, next}
+	if ours, err := l.concerns(r); err != nil {
+		return err
+	} else if !ours {
+		return entered.pass(r, next)
+	}
+	if entered.early {
+		return refuseUnfit(w, r, guard.ErrTooEarly)
 	}
 	count, ready, err := l.count(w, r)
 	if err != nil {
 		if r.Context().Err() == nil {
 			l.storeFailed(err)
 		}
-		return next.ServeHTTP(w, r)
+		return entered.pass(r, next)
 	}
 	reset := answer.Seconds(time.Until(time.Unix(count.Reset, 0)))
 	h := w.Header()
 	h.Set("X-RateLimit-Limit", strconv.FormatInt(count.Limit, 10))
 	h.Set("X-RateLimit-Remaining", strconv.FormatInt(count.Remaining, 10))
 	h.Set("X-RateLimit-Reset", strconv.FormatInt(reset, 10))
+	entered.writer.limits = []string{h["X-Ratelimit-Limit"][0], h["X-Ratelimit-Remaining"][0], h["X-Ratelimit-Reset"][0]}
 	if !count.Reached {
-		return next.ServeHTTP(w, r)
+		return entered.pass(r, next)
 	}
 	collectors.limited("mana_rate_limit")
 	answer.AllowReading(h, r, ready.origins)

@@ -1,0 +1,183 @@
+package caddymodule
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"mana.how/edge/caddymodule/guard"
+)
+
+// appWriter sees the header of a response before it leaves, and takes out of an
+// app's what is the edge's to say: its cookies, its limits, what a request cost,
+// and, of a response that is one user's, that others may have it. There is one a
+// request; the directives that meet the request share it.
+type appWriter struct {
+	caddyhttp.ResponseWriterWrapper
+	passing bool     // the response is an app's, not a directive's
+	private bool     // it is one user's
+	shared  bool     // it is everybody's, the admin says
+	metered bool     // the meter says what the request cost
+	limits  []string // values of limitHeaders, where a limit has counted
+	cookies []string // Set-Cookie values of the edge
+	wrote   bool
+}
+
+// limitHeaders are set by the rate limit.
+var limitHeaders = [...]string{"X-Ratelimit-Limit", "X-Ratelimit-Remaining", "X-Ratelimit-Reset"}
+
+const limitHeaderPrefix = "X-Ratelimit-"
+
+func newAppWriter(w http.ResponseWriter) *appWriter {
+	return &appWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+}
+
+// under reports whether w leads to the writer.
+func (a *appWriter) under(w http.ResponseWriter) bool { return appWriterOf(w) == a }
+
+// appWriterOf finds the writer below those that other handlers put over it, nil
+// if there is none.
+func appWriterOf(w http.ResponseWriter) *appWriter {
+	for {
+		if a, ok := w.(*appWriter); ok {
+			return a
+		}
+		wrapper, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = wrapper.Unwrap()
+	}
+}
+
+// appHandler is what stands behind a directive.
+type appHandler struct {
+	writer *appWriter
+	next   caddyhttp.Handler
+}
+
+// ServeHTTP implements [caddyhttp.Handler].
+func (h appHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	return h.writer.pass(w, r, h.next)
+}
+
+// pass lets next answer.
+func (a *appWriter) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	a.passing = true
+	err := next.ServeHTTP(w, r)
+	dropTrailers(a.Header(), a.owns)
+	return err
+}
+
+// addCookie sends a cookie of the edge, once, if the response turns out to be
+// one that no shared cache keeps.
+func addCookie(w http.ResponseWriter, cookie string) {
+	if a := appWriterOf(w); a == nil {
+		w.Header().Add("Set-Cookie", cookie)
+	} else if !slices.Contains(a.cookies, cookie) {
+		a.cookies = append(a.cookies, cookie)
+	}
+}
+
+// owns reports whether a field of an app's is the edge's to send.
+func (a *appWriter) owns(name string) bool {
+	switch {
+	case len(name) < len("Set-Cookie"):
+		return false
+	case strings.EqualFold(name, "Set-Cookie"), strings.EqualFold(name, "Set-Cookie2"):
+		return true
+	case len(name) < len(limitHeaderPrefix):
+		return false
+	case strings.EqualFold(name[:len(limitHeaderPrefix)], limitHeaderPrefix):
+		return a.limits != nil
+	}
+	return !a.metered && isMeterHeader(name)
+}
+
+// settle makes the header fit to leave.
+func (a *appWriter) settle() {
+	h := a.Header()
+	if a.passing {
+		a.strip(h)
+		for i, value := range a.limits {
+			h[limitHeaders[i]] = []string{value}
+		}
+		if a.private {
+			guard.MakePrivate(h)
+		}
+	}
+	if len(a.cookies) > 0 && !a.shared && guard.IsPrivate(h) {
+		h["Set-Cookie"] = append(h["Set-Cookie"], a.cookies...)
+	}
+}
+
+func (a *appWriter) strip(h http.Header) {
+	for name := range h {
+		if name != "Set-Cookie" && a.owns(name) {
+			delete(h, name)
+		}
+	}
+	guard.DropCookies(h, ownCookies.hasFold)
+	if announced, ok := h["Trailer"]; ok {
+		announce(h, announced, a.owns)
+	}
+}
+
+// WriteHeader implements [http.ResponseWriter].
+func (a *appWriter) WriteHeader(status int) {
+	switch {
+	case a.wrote:
+	case status < 200 && status != http.StatusSwitchingProtocols:
+		if a.passing {
+			a.strip(a.Header())
+		}
+	default:
+		a.wrote = true
+		a.settle()
+	}
+	a.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements [http.ResponseWriter].
+func (a *appWriter) Write(p []byte) (int, error) {
+	a.begin()
+	return a.ResponseWriter.Write(p)
+}
+
+// ReadFrom implements [io.ReaderFrom].
+func (a *appWriter) ReadFrom(r io.Reader) (int64, error) {
+	a.begin()
+	return a.ResponseWriterWrapper.ReadFrom(r)
+}
+
+// FlushError is what [http.ResponseController] calls.
+func (a *appWriter) FlushError() error {
+	a.begin()
+	return http.NewResponseController(a.ResponseWriter).Flush()
+}
+
+// Flush implements [http.Flusher].
+func (a *appWriter) Flush() { _ = a.FlushError() }
+
+// Hijack implements [http.Hijacker].
+func (a *appWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	return http.NewResponseController(a.ResponseWriter).Hijack()
+}
+
+func (a *appWriter) begin() {
+	if !a.wrote {
+		a.WriteHeader(http.StatusOK)
+	}
+}
+
+// Interface guards
+var (
+	_ http.Flusher  = (*appWriter)(nil)
+	_ http.Hijacker = (*appWriter)(nil)
+	_ io.ReaderFrom = (*appWriter)(nil)
+)
