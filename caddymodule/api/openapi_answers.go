@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"mana.how/edge/authcore"
 	"mana.how/edge/creditcore"
 )
 
@@ -71,6 +72,9 @@ func (rt *route) problems() []*problem {
 	}
 	if rt.access == service || rt.access == userOrService {
 		list = append(list, errNoKey, errWrongKey)
+	}
+	if rt.access == cookie {
+		list = append(list, answerTo(authcore.ErrSessionConflict))
 	}
 	if rt.charges {
 		list = append(list, &problem{status: 402, code: "INSUFFICIENT_CREDITS", text: "Insufficient credits"},
