@@ -21,6 +21,8 @@ type byteUpstream struct {
 	requests []*http.Request // their bodies are read
 	conns    []*bytes.Buffer
 	strange  []string // what it could not read as a request
+	open     []net.Conn
+	extra    string // header lines of every response
 }
 
 func newByteUpstream(t testing.TB) *byteUpstream {
@@ -37,11 +39,20 @@ func newByteUpstream(t testing.TB) *byteUpstream {
 			if err != nil {
 				return
 			}
-			t.Cleanup(func() { conn.Close() })
+			u.mu.Lock()
+			u.open = append(u.open, conn)
+			u.mu.Unlock()
 			conns.Go(func() { u.serve(conn) })
 		}
 	})
-	t.Cleanup(func() { listener.Close() })
+	t.Cleanup(func() {
+		listener.Close()
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		for _, conn := range u.open {
+			conn.Close()
+		}
+	})
 	return u
 }
 
@@ -76,7 +87,10 @@ func (u *byteUpstream) serve(conn net.Conn) {
 		if r.Method == http.MethodHead {
 			body = ""
 		}
-		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+		u.mu.Lock()
+		extra := u.extra
+		u.mu.Unlock()
+		fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\n%sContent-Length: %d\r\n\r\n%s", extra, len(body), body)
 	}
 }
 
@@ -111,6 +125,22 @@ func (u *byteUpstream) wantProxied(t testing.TB, what string) {
 			t.Logf("%s: bytes of a connection: %.2000q", what, log)
 		}
 		log.Reset()
+	}
+	u.requests, u.strange = nil, nil
+}
+
+// wantForwarded is wantProxied for requests whose path may be anything.
+func (u *byteUpstream) wantForwarded(t testing.TB, what string) {
+	t.Helper()
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, text := range u.strange {
+		t.Errorf("%s: the upstream read what is no request: %s", what, text)
+	}
+	for _, r := range u.requests {
+		if r.Header.Get("Via") != "2.0 Caddy" || r.Header.Get("X-Probe") == "" || r.Header.Get("X-Mana-User-Id") != "" {
+			t.Errorf("%s: the upstream read a request that nobody proxied: %s", what, answerOf(r))
+		}
 	}
 	u.requests, u.strange = nil, nil
 }
