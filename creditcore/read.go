@@ -103,7 +103,7 @@ func (r *reader) answer(batch []*question) {
 // for, the user whose id stands in the list.
 func (s *Service) readBalances(users []string) (map[string]standing, error) {
 	list, err := dbscope.List[standing](context.Background(), s.db, dbscope.System(),
-		`SELECT user_id, balance, held, total_earned, total_spent, version, created_at, updated_at,
+		`SELECT user_id, `+accountColumns+`,
 		   coalesce(next_expiry <= now(), false) AS due
 		 FROM credits.balances WHERE user_id = ANY ($1::text[])`, users)
 	if err != nil {

@@ -19,11 +19,14 @@ var page = template.Must(template.New("page").Parse(pageSource))
 // Identity is what the edge said about the caller of a request. Without a user
 // the request came from a guest.
 type Identity struct {
-	UserID       string `json:"userId"`
-	Email        string `json:"email"`
-	Role         string `json:"role"`
-	SessionID    string `json:"sessionId"`
-	Organization string `json:"organizationId,omitempty"`
+	UserID string `json:"userId"`
+	Email  string `json:"email"`
+	// EmailVerified is "true" where the address is proven to be theirs, "false"
+	// where anybody may have named it.
+	EmailVerified string `json:"emailVerified"`
+	Role          string `json:"role"`
+	SessionID     string `json:"sessionId"`
+	Organization  string `json:"organizationId,omitempty"`
 	// Bearer tells whether an access token came along, the client's own or one
 	// that the edge added. The token itself is not shown.
 	Bearer bool `json:"bearer"`
@@ -33,12 +36,13 @@ type Identity struct {
 // removes whatever a client sent under these names.
 func identityOf(r *http.Request) Identity {
 	return Identity{
-		UserID:       r.Header.Get("X-Mana-User-Id"),
-		Email:        r.Header.Get("X-Mana-Email"),
-		Role:         r.Header.Get("X-Mana-Role"),
-		SessionID:    r.Header.Get("X-Mana-Session-Id"),
-		Organization: r.Header.Get("X-Mana-Org-Id"),
-		Bearer:       strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "),
+		UserID:        r.Header.Get("X-Mana-User-Id"),
+		Email:         r.Header.Get("X-Mana-Email"),
+		EmailVerified: r.Header.Get("X-Mana-Email-Verified"),
+		Role:          r.Header.Get("X-Mana-Role"),
+		SessionID:     r.Header.Get("X-Mana-Session-Id"),
+		Organization:  r.Header.Get("X-Mana-Org-Id"),
+		Bearer:        strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "),
 	}
 }
 
