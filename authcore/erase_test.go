@@ -36,7 +36,7 @@ func tracesOf(t *testing.T, db *pgtest.Database, marks ...string) (found []strin
 	t.Helper()
 	tables := names(t, db, `SELECT format('%I.%I', n.nspname, c.relname) AS name
 		FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-		WHERE c.relkind IN ('r', 'p') AND n.nspname IN ('auth', 'credits', 'gifts', 'subscriptions', 'mana')`)
+		WHERE c.relkind IN ('r', 'p') AND n.nspname IN ('auth', 'credits', 'gifts', 'subscriptions')`)
 	for _, table := range tables {
 		for _, row := range names(t, db, `SELECT x::text AS name FROM `+table+` AS x`) {
 			for _, mark := range marks {

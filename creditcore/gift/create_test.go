@@ -221,7 +221,7 @@ func TestLinks(t *testing.T) {
 		{"http://auth.mana.how", "", "http://auth.mana.how/g/ABCDEF"},
 		{"https://auth.mana.how", "https://gift.example/", "https://gift.example/ABCDEF"},
 	} {
-		s := gift.New(gift.Config{BaseURL: tt.base, LinkBase: tt.link}, gift.Deps{})
+		s := gift.New(gift.Config{BaseURL: tt.base, LinkBase: tt.link}, gift.Deps{Ledger: creditcore.New(creditcore.Config{}, creditcore.Deps{})})
 		if got := s.URL("ABCDEF"); got != tt.want {
 			t.Errorf("%q, %q: %s, want %s", tt.base, tt.link, got, tt.want)
 		}
