@@ -12,6 +12,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/creditcore"
 )
 
 // Provisioned readies the gate without an app.
@@ -34,6 +35,9 @@ func (l *RateLimit) Provisioned(failed func(), auth *authcore.Service, store lim
 	l.resolve()
 	return l
 }
+
+// Ledger is the configuration of the ledger.
+func (s Settings) Ledger() creditcore.Config { return s.ledger() }
 
 // WarnOfMight looks at the login role of a database.
 func WarnOfMight(ctx context.Context, dsn string, log *slog.Logger) {

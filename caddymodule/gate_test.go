@@ -176,6 +176,7 @@ var refusalCodes = map[string][]string{
 	"Service unavailable: database connection unavailable":                          {"UNAVAILABLE"},
 	"Request failed: rate limit exceeded, please try again later":                   {"RATE_LIMITED"},
 	"The idempotency key was used for another request":                              {"IDEMPOTENCY_KEY_REUSED"},
+	"The charge of the idempotency key was refunded":                                {"IDEMPOTENCY_KEY_REFUNDED"},
 	"The idempotency key is spent: its request was repeated too often, or too late": {"IDEMPOTENCY_KEY_SPENT"},
 	"Email not verified":                                                            {"EMAIL_NOT_VERIFIED"},
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"mana.how/edge/caddymodule"
+	"mana.how/edge/creditcore"
 )
 
 // keyed is a request under a key.
@@ -71,6 +72,25 @@ func TestMeterRetry(t *testing.T) {
 			t.Errorf("another key: %d", other.Code)
 		}
 	}
+}
+
+// A request whose charge came back does not pass for nothing under its key.
+func TestMeterKeyOfARefundedCharge(t *testing.T) {
+	t.Parallel()
+	p := newPurse(t)
+	ada := p.user("ada", 8000)
+	m := p.meter(&caddymodule.Meter{Credits: "5"})
+	wantBill(t, send(t, m, keyed(ada, "k", "POST", "/", "{}"), answers(200)).Header(), "5", "3")
+	charge := entries(t, p.Service, ada)[0]
+	if _, err := p.Refund(t.Context(), creditcore.Refund{UserID: ada, Amount: 5000, EntryID: charge.ID, AppID: charge.AppID}); err != nil {
+		t.Fatal(err)
+	}
+	x := send(t, m, keyed(ada, "k", "POST", "/", "{}"), answers(200))
+	wantRefusal(t, x.ResponseRecorder, nil, 409, "The charge of the idempotency key was refunded")
+	if x.reached > 0 {
+		t.Error("the upstream worked for nothing")
+	}
+	p.wantAvailable(ada, 8000)
 }
 
 func TestMeterKeyOfAnotherRequest(t *testing.T) {

@@ -24,6 +24,10 @@ var (
 		Status: http.StatusUnprocessableEntity, Code: "IDEMPOTENCY_KEY_REUSED",
 		Message: "The idempotency key was used for another request",
 	}
+	refuseKeyRefunded = answer.Error{
+		Status: http.StatusConflict, Code: "IDEMPOTENCY_KEY_REFUNDED",
+		Message: "The charge of the idempotency key was refunded",
+	}
 	refuseKeySpent = answer.Error{
 		Status: http.StatusConflict, Code: "IDEMPOTENCY_KEY_SPENT",
 		Message: "The idempotency key is spent: its request was repeated too often, or too late",
@@ -84,6 +88,8 @@ func (v *metering) refusal(err error) (refusal answer.Error, outcome string) {
 		return answer.Error{Status: http.StatusBadRequest, Code: "VALIDATION_ERROR", Message: key.Error()}, outcomeRefused
 	case errors.Is(err, creditcore.ErrKeyReused):
 		return refuseKeyReused, outcomeRefused
+	case errors.Is(err, creditcore.ErrKeyRefunded):
+		return refuseKeyRefunded, outcomeRefused
 	case errors.Is(err, creditcore.ErrKeySpent):
 		return refuseKeySpent, outcomeRefused
 	case errors.As(err, &short):

@@ -4,6 +4,10 @@ import "time"
 
 const day = 24 * time.Hour
 
+// leastHolds is how long an idempotency key on a metered route is known: with
+// its hold.
+const leastHolds = day
+
 // Retention is how long what has ended is kept.
 type Retention struct {
 	Events   time.Duration // security events
@@ -22,10 +26,14 @@ func (r *resolver) retention(c *RetentionConfig) Retention {
 		}
 		return otherwise
 	}
+	holds := kept("holds", c.Holds, 48*time.Hour)
+	if holds < leastHolds {
+		r.fault("retention holds", "%v is less than the 24h that an Idempotency-Key is known", holds)
+	}
 	return Retention{
 		Events:   kept("events", c.Events, 400*day),
 		Sessions: kept("sessions", c.Sessions, 90*day),
-		Holds:    kept("holds", c.Holds, 48*time.Hour),
+		Holds:    holds,
 		Outbox:   kept("outbox", c.Outbox, 30*day),
 	}
 }

@@ -41,6 +41,19 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
+// How long holds are kept is the ledger's to know.
+func TestRetentionOfHolds(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]time.Duration{"": 48 * time.Hour, "36h": 36 * time.Hour} {
+		c := external()
+		c.Retention = &caddymodule.RetentionConfig{Holds: raw}
+		settings, err := c.Resolve(nil)
+		if err != nil || settings.Ledger().KeepHolds != want {
+			t.Errorf("%q: %v, %v", raw, settings.Ledger().KeepHolds, err)
+		}
+	}
+}
+
 // The environment of the replaced service starts this one without a config.
 func TestEnvironmentOfTheReplacedService(t *testing.T) {
 	t.Parallel()
@@ -194,7 +207,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		AccessTokenTTL:    "soon",
 		RefreshTokenTTL:   "-1m",
 		EmailVerification: "required",
-		Retention:         &caddymodule.RetentionConfig{Events: "always", Sessions: "0s"},
+		Retention:         &caddymodule.RetentionConfig{Events: "always", Sessions: "0s", Holds: "23h"},
 		SMTP:              &caddymodule.SMTPConfig{Port: "70000"},
 		Stripe: &caddymodule.StripeConfig{
 			SecretKey: "pk_test_1", APIURL: "ftp://x", ReturnURL: []string{"javascript://x"}, Grace: "soon",
@@ -211,6 +224,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		"database: not a PostgreSQL URL", `database: query_mode "fast"`, "redis:", "base_url:",
 		"cookie_domain:", "trusted_origins:", "encryption_key:", `access_token_ttl: "soon"`, `refresh_token_ttl: "-1m"`,
 		`retention events: "always" is not a duration`, `retention sessions: "0s" is not a positive duration`,
+		"retention holds: 23h0m0s is less than the 24h that",
 		"email_verification: required is not supported", "smtp: smtp is not supported", `smtp: port "70000"`,
 		"stripe: this is the publishable key", "stripe: api_url must be", `stripe: return_url "javascript://x"`,
 		`stripe grace: "soon"`, "stripe: webhook_secret: one secret, or two", `stripe: plan "pl us"`,

@@ -95,9 +95,12 @@ func (s Settings) secrets(key Secret) (authcore.Secrets, error) {
 	return secrets, nil
 }
 
+// ledger is the configuration of the ledger.
+func (s Settings) ledger() creditcore.Config { return creditcore.Config{KeepHolds: s.Retention.Holds} }
+
 // credits makes the cores of the ledger.
 func (s Settings) credits(pool *pgxpool.Pool, log *slog.Logger) (*creditcore.Service, *gift.Service, *billing.Service) {
-	ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{
+	ledger := creditcore.New(s.ledger(), creditcore.Deps{
 		Pool: pool, Logger: log, Observer: collectors.ledgerObserver(),
 	})
 	gifts := gift.New(gift.Config{

@@ -43,8 +43,8 @@ type Held struct {
 // A key whose hold was given back stands for a new one; any other is good for
 // three calls that are not released, the last of them within ten minutes of its
 // charge. It fails with [*InsufficientError], [ErrAccountNotFound],
-// [ErrKeyReused] (another Request or Amount), [ErrKeySpent], [ErrInvalid] or
-// [ErrUnavailable].
+// [ErrKeyReused] (another Request or Amount), [ErrKeyRefunded], [ErrKeySpent],
+// [ErrInvalid] or [ErrUnavailable].
 func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	err := checkRequest(h.UserID, h.Amount, h.Key, h.Metadata,
 		text{"appId", h.AppID}, text{"operation", h.Operation}, text{"description", h.Description})
@@ -79,6 +79,8 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 		return Held{}, &InsufficientError{Required: h.Amount, Available: r.Balance - r.Held, Debt: r.Debt}
 	case "key_reused":
 		return Held{}, ErrKeyReused
+	case "key_refunded":
+		return Held{}, ErrKeyRefunded
 	case "key_spent":
 		return Held{}, ErrKeySpent
 	}

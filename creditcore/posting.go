@@ -58,10 +58,12 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (
 	return e, nil
 }
 
-// stored is a ledger row with the mark of the request it answers.
+// stored is a ledger row with the mark of the request it answers, and whether
+// it is a charge that came back whole.
 type stored struct {
 	Entry
 	Fingerprint []byte
+	Refunded    bool
 }
 
 // replayTx finds the row of an idempotency key of the account, or of an
@@ -74,7 +76,10 @@ func (s *Service) replayTx(ctx context.Context, tx pgx.Tx, a locked, key, intern
 		return Receipt{}, false, nil
 	}
 	found, err := dbscope.TxRow[stored](ctx, tx,
-		`SELECT `+entryColumns+`, t.fingerprint FROM credits.transactions AS t WHERE `+where, a.UserID, name)
+		`SELECT `+entryColumns+`, t.fingerprint,
+		   t.amount < 0 AND -t.amount <= (SELECT coalesce(sum(r.amount), 0) FROM credits.transactions AS r WHERE r.reverses = t.id) AS refunded
+		 FROM credits.transactions AS t
+		 WHERE `+where, a.UserID, name)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Receipt{}, false, nil
 	}
@@ -83,6 +88,9 @@ func (s *Service) replayTx(ctx context.Context, tx pgx.Tx, a locked, key, intern
 	}
 	if internalKey == "" && string(found.Fingerprint) != string(fingerprint) {
 		return Receipt{}, false, ErrKeyReused
+	}
+	if internalKey == "" && found.Refunded {
+		return Receipt{}, false, ErrKeyRefunded
 	}
 	return Receipt{Entry: found.Entry, Balance: a.of(a.UserID), Replayed: true}, true, nil
 }

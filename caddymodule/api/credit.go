@@ -18,7 +18,7 @@ func creditRoutes() []*route {
 		get(v1+"/balance/{userId}", handle(balanceOf), rule{summary: "A user's balance, for back ends", access: service,
 			refusals: answersTo(creditcore.ErrAccountNotFound)}),
 		post(v1+"/use", handle(use), rule{summary: "Charge credits",
-			status: http.StatusCreated, access: userOrService, charges: true}),
+			status: http.StatusCreated, access: userOrService, charges: true, refusals: answersTo(creditcore.ErrKeyRefunded)}),
 		post(v1+"/refund", handle(refund), rule{summary: "Give back what was charged, for back ends",
 			status: http.StatusCreated, access: service,
 			refusals: answersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount)}),
@@ -69,6 +69,7 @@ type transaction struct {
 	Description    string               `json:"description"`
 	Metadata       json.RawMessage      `json:"metadata"`
 	IdempotencyKey *string              `json:"idempotencyKey"`
+	Reverses       *string              `json:"reverses"` // the charge that this gives back
 	CreatedAt      instant              `json:"createdAt"`
 	CompletedAt    *instant             `json:"completedAt"`
 }
@@ -77,7 +78,7 @@ func transactionOf(e creditcore.Entry) transaction {
 	return transaction{
 		ID: e.ID, UserID: e.UserID, Sequence: e.Sequence, Type: e.Type, Status: e.Status,
 		Amount: e.Amount, BalanceBefore: e.BalanceBefore, BalanceAfter: e.BalanceAfter,
-		AppID: e.AppID, Description: e.Description, Metadata: e.Metadata, IdempotencyKey: e.IdempotencyKey,
+		AppID: e.AppID, Description: e.Description, Metadata: e.Metadata, IdempotencyKey: e.IdempotencyKey, Reverses: e.Reverses,
 		CreatedAt: instant(e.CreatedAt), CompletedAt: instantOf(e.CompletedAt),
 	}
 }

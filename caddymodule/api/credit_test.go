@@ -69,6 +69,7 @@ func TestUse(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{
 		"userId": id, "type": "usage", "status": "completed", "amount": -3.0, "balanceBefore": 10.0, "balanceAfter": 7.0,
 		"appId": "chat", "description": "A reply", "metadata": map[string]any{"operation": "ai_chat", "n": 1.5}, "idempotencyKey": nil,
+		"reverses": nil, "sequence": 2.0,
 	}, row); diff != "" {
 		t.Errorf("row (-want +got)\n%s", diff)
 	}
@@ -197,6 +198,36 @@ func TestUseIdempotency(t *testing.T) {
 		t.Errorf("the other user got %v", theirs)
 	}
 	if b := s.send("GET", "/api/v1/credits/balance", nil, token).object()["balance"]; b != 95.0 {
+		t.Errorf("balance %v", b)
+	}
+}
+
+// What a refund gives back is named in its row, and the key of a charge that
+// came back whole gets no success for nothing.
+func TestRefundNamesItsChargeAndEndsItsKey(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	id, token := s.member("ada@example.test")
+	s.grant(id, 10)
+	row := func(a answer) map[string]any { return a.object()["transaction"].(map[string]any) }
+	used := row(s.send("POST", useURL, charge(4), token, with("Idempotency-Key", "k")).status(201))
+	if got, ok := used["reverses"]; got != nil || !ok {
+		t.Errorf("a charge reverses %v", got)
+	}
+	back := row(s.send("POST", refundURL, charge(4, "userId", id, "transactionId", used["id"]), asService).status(201))
+	if back["reverses"] != used["id"] {
+		t.Errorf("the refund reverses %v, want %v", back["reverses"], used["id"])
+	}
+	var list []map[string]any
+	if err := json.Unmarshal([]byte(s.send("GET", "/api/v1/credits/transactions?limit=1", nil, token).status(200).body), &list); err != nil || list[0]["reverses"] != used["id"] {
+		t.Errorf("the ledger: %v, %v", list, err)
+	}
+	again := s.send("POST", useURL, charge(4), token, with("Idempotency-Key", "k")).status(409).message("The charge of the idempotency key was refunded")
+	if again.object()["code"] != "IDEMPOTENCY_KEY_REFUNDED" {
+		t.Errorf("%s", again.body)
+	}
+	s.send("POST", useURL, charge(5), token, with("Idempotency-Key", "k")).status(422)
+	if b := s.send("GET", "/api/v1/credits/balance", nil, token).object()["balance"]; b != 10.0 {
 		t.Errorf("balance %v", b)
 	}
 }

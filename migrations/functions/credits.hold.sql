@@ -1,5 +1,5 @@
 -- hold reserves credits, or finds the hold of a key that is running or settled. A key is good for three passes
--- within ten minutes of its charge, and forgotten after a day.
+-- within ten minutes of its charge, for none once that was refunded, and forgotten after a day.
 CREATE FUNCTION credits.hold(p_user text, p_id text, p_amount bigint, p_app text, p_operation text, p_description text,
 	p_metadata text, p_key text, p_fingerprint bytea, p_ttl interval)
 	RETURNS TABLE (outcome text, hold_id text, settled_amount bigint, body bytea,
@@ -29,6 +29,10 @@ BEGIN
 		outcome := 'no_account';
 	ELSIF known.id IS NOT NULL AND known.fingerprint <> p_fingerprint THEN
 		outcome := 'key_reused';
+	ELSIF known.settled_amount > 0 AND EXISTS (
+		SELECT FROM credits.transactions AS t JOIN credits.transactions AS r ON r.reverses = t.id
+		WHERE t.hold_id = known.id GROUP BY t.id HAVING sum(r.amount) >= -t.amount) THEN
+		outcome := 'key_refunded';
 	ELSIF known.passes >= 3 OR known.resolved_at < moment - interval '10 minutes' THEN
 		outcome := 'key_spent';
 	ELSIF known.id IS NOT NULL THEN
