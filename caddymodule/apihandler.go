@@ -151,7 +151,7 @@ func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if ours, err := h.concerns(r); err != nil {
 		return err
 	} else if !ours {
-		return entered.pass(r, appHandler{entered.writer, next})
+		return entered.pass(r, entered.before(next))
 	}
 	if entered.early && !guard.IsSafe(r) {
 		return refuseUnfit(w, r, guard.ErrTooEarly)

@@ -18,7 +18,11 @@ import (
 // Provisioned readies the gate without an app.
 func (g *Gate) Provisioned(base string, auth func(context.Context) (*authcore.Service, error)) *Gate {
 	g.base, _ = url.Parse(base)
+	g.log = zap.NewNop()
 	g.auth = auth
+	if s, err := auth(context.Background()); err == nil && s != nil {
+		g.origins = s.Origins()
+	}
 	g.logger = zap.NewNop()
 	return g
 }
@@ -30,7 +34,8 @@ func (l *RateLimit) Provisioned(failed func(), auth *authcore.Service, store lim
 		ready.origins = auth.Origins()
 	}
 	l.runtime = func(context.Context) (rateLimitRuntime, error) { return ready, nil }
-	l.failed = failed
+	l.failed, l.log = failed, zap.NewNop()
+	l.origins = ready.origins
 	l.logger = zap.NewNop()
 	l.resolve()
 	return l

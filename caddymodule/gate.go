@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strconv"
 	"sync/atomic"
 
@@ -88,7 +87,6 @@ type Gate struct {
 	Faults Faults `json:"faults,omitempty"`
 
 	auth    func(context.Context) (*authcore.Service, error)
-	base    *url.URL
 	settled func() bool // what auth returns stays the same
 	ready   atomic.Pointer[gateService]
 	logger  *zap.Logger
@@ -112,7 +110,6 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 		return err
 	}
 	g.lax = g.Paths == "lax"
-	g.base = app.Settings().BaseURL
 	g.auth = func(ctx context.Context) (*authcore.Service, error) {
 		runtime, err := app.Runtime(ctx)
 		if err != nil {
@@ -182,7 +179,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if err != nil {
 		return refuseUnfit(w, r, err)
 	}
-	w, next = entered.w, appHandler{entered.writer, next}
+	w, next = entered.w, entered.before(next)
 	if ours, err := g.concerns(r); err != nil {
 		return err
 	} else if !ours {

@@ -46,7 +46,7 @@ func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next cad
 	case len(g.Roles) > 0 && !slices.Contains(g.Roles, string(who.Role)):
 		return q.refuse(refuseRole)
 	case !who.EmailVerified && slices.Contains(g.Require, requireVerifiedEmail):
-		return q.explain(refuseUnverified)
+		return g.explain(q, refuseUnverified)
 	}
 	return g.pass(q, who, next)
 }
@@ -59,7 +59,7 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 	case errors.Is(err, request.ErrCrossSite):
 		return q.refuse(refuseCrossSite)
 	case errors.Is(err, authcore.ErrSessionConflict):
-		return q.explain(refuseConflict)
+		return g.explain(q, refuseConflict)
 	case errors.Is(err, errNoToken):
 	case errors.Is(err, authcore.ErrTokenExpired):
 		refusal = refuseExpired
@@ -111,11 +111,7 @@ func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handle
 	} else {
 		passedByBearer.Inc()
 	}
-	origin := q.r.Header["Origin"]
-	a.writer = gateWriter{
-		ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: q.w}, auth: a,
-		expose: len(origin) == 1 && q.auth.Origins().Trusts(origin[0]),
-	}
+	a.writer = gateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: q.w}, auth: a}
 	return next.ServeHTTP(&a.writer, q.r.WithContext(a))
 }
 
@@ -142,12 +138,12 @@ func passGuest(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) e
 }
 
 // explain refuses what a sign-in does not mend: a navigation gets a page.
-func (q *gateRequest) explain(e answer.Error) error {
+func (g *Gate) explain(q *gateRequest, e answer.Error) error {
 	if !request.IsNavigation(q.r) {
 		return q.refuse(e)
 	}
 	collectors.decided(strconv.Itoa(e.Status))
-	return answer.Page(q.w, q.r, e.Status, pages.Notice{Code: e.Code})
+	return answer.Page(q.w, q.r, g.base, e.Status, 0, pages.Notice{Code: e.Code})
 }
 
 func (q *gateRequest) refuse(e answer.Error) error {

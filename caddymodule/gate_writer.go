@@ -8,18 +8,14 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
-
-	"mana.how/edge/caddymodule/answer"
 )
 
 // gateWriter sees the headers of the upstream's answer before they leave: an
-// answer without an end has to end with its session, and pages of a trusted
-// origin may read what the edge adds.
+// answer without an end has to end with its session.
 type gateWriter struct {
 	caddyhttp.ResponseWriterWrapper
-	auth   *requestAuth
-	expose bool
-	wrote  bool
+	auth  *requestAuth
+	wrote bool
 }
 
 // WriteHeader implements [http.ResponseWriter]. Informational responses pass;
@@ -27,9 +23,6 @@ type gateWriter struct {
 func (w *gateWriter) WriteHeader(status int) {
 	if !w.wrote && (status >= 200 || status == http.StatusSwitchingProtocols) {
 		w.wrote = true
-		if w.expose {
-			answer.Expose(w.Header())
-		}
 		w.auth.answered(w.Header())
 	}
 	w.ResponseWriter.WriteHeader(status)

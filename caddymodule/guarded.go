@@ -3,9 +3,11 @@ package caddymodule
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/answer"
@@ -23,12 +25,16 @@ type Scope struct {
 	matchers caddyhttp.MatcherSets
 	site     *serverSites
 	lax      bool
+	base     *url.URL
+	origins  authcore.Origins
+	log      *zap.Logger
 }
 
 // provision loads the matchers, and takes down what the app has found out about
 // the server's sites.
 func (s *Scope) provision(ctx caddy.Context, app *App) error {
 	s.site = app.sitesOf(ctx)
+	s.base, s.origins, s.log = app.Settings().BaseURL, app.Settings().Origins, ctx.Logger()
 	if s.MatcherSetsRaw == nil {
 		return nil
 	}
@@ -54,8 +60,11 @@ func (s *Scope) enter(w http.ResponseWriter, r *http.Request) (*guarded, *http.R
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	early := guard.Early(r, trusted)
 	writer, _ := caddyhttp.GetVar(r.Context(), guardKey).(*appWriter)
-	if writer == nil || !writer.under(w) {
+	first := writer == nil || !writer.under(w)
+	if first {
 		writer = newAppWriter(w)
+		origin := r.Header["Origin"]
+		writer.expose = len(origin) == 1 && s.origins.Trusts(origin[0])
 		caddyhttp.SetVar(r.Context(), guardKey, writer)
 		w = writer
 		if request.Caller(r.Context()).Kind == request.Guest {
@@ -63,15 +72,20 @@ func (s *Scope) enter(w http.ResponseWriter, r *http.Request) (*guarded, *http.R
 		}
 	}
 	writer.passing = false
-	return &guarded{w, writer, early}, r, nil
+	return &guarded{w, writer, s, early, first}, r, nil
 }
 
 // guarded is a request that a directive has let in.
 type guarded struct {
 	w      http.ResponseWriter // for the directive and all behind it
 	writer *appWriter
+	scope  *Scope
 	early  bool // it came as early data
+	first  bool // no directive has let it in before
 }
+
+// before is what stands behind the directive.
+func (g *guarded) before(next caddyhttp.Handler) caddyhttp.Handler { return appHandler{g, next} }
 
 // concerns reports whether the directive is for the request.
 func (s *Scope) concerns(r *http.Request) (bool, error) { return s.matchers.AnyMatchWithError(r) }

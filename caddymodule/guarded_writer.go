@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/guard"
 )
 
@@ -25,6 +26,7 @@ type appWriter struct {
 	metered bool     // the meter says what the request cost
 	limits  []string // values of limitHeaders, where a limit has counted
 	cookies []string // Set-Cookie values of the edge
+	expose  bool     // pages of the origin that asks may read what the edge adds
 	wrote   bool
 }
 
@@ -57,13 +59,19 @@ func appWriterOf(w http.ResponseWriter) *appWriter {
 
 // appHandler is what stands behind a directive.
 type appHandler struct {
-	writer *appWriter
-	next   caddyhttp.Handler
+	entered *guarded
+	next    caddyhttp.Handler
 }
 
-// ServeHTTP implements [caddyhttp.Handler].
+// ServeHTTP implements [caddyhttp.Handler]. Where the app gives no answer, the
+// directive that the request met first gives one: all others have their say
+// before.
 func (h appHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
-	return h.writer.pass(w, r, h.next)
+	err := h.entered.writer.pass(w, r, h.next)
+	if err == nil || !h.entered.first {
+		return err
+	}
+	return h.entered.scope.answerFor(h.entered.writer, w, r, err)
 }
 
 // pass lets next answer.
@@ -110,6 +118,9 @@ func (a *appWriter) settle() {
 		if a.private {
 			guard.MakePrivate(h)
 		}
+	}
+	if a.expose {
+		answer.Expose(h)
 	}
 	if len(a.cookies) > 0 && !a.shared && guard.IsPrivate(h) {
 		h["Set-Cookie"] = append(h["Set-Cookie"], a.cookies...)

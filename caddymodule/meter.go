@@ -232,7 +232,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if err != nil {
 		return refuseUnfit(w, r, err)
 	}
-	w, next = entered.w, appHandler{entered.writer, next}
+	w, next = entered.w, entered.before(next)
 	if ours, err := m.concerns(r); err != nil {
 		return err
 	} else if !ours {

@@ -36,7 +36,7 @@ func (v *metering) consented() (ok bool, err error) {
 	if asked.RawQuery != "" {
 		again += "?" + asked.RawQuery
 	}
-	return false, answer.Page(v.w, v.r, http.StatusForbidden, pages.Price{
+	return false, answer.Page(v.w, v.r, v.base, http.StatusForbidden, 0, pages.Price{
 		Credits: v.price.String(), AtMost: v.CostFrom != "", URL: again,
 	})
 }

@@ -3,6 +3,7 @@ package caddymodule
 import (
 	"context"
 	"net/http"
+	"net/url"
 	"time"
 
 	"go.uber.org/zap"
@@ -15,7 +16,8 @@ import (
 // Provisioned readies the meter without an app.
 func (m *Meter) Provisioned(ledger *creditcore.Service, origins authcore.Origins, log *zap.Logger) *Meter {
 	m.runtime = func(context.Context) (meterRuntime, error) { return meterRuntime{ledger, origins}, nil }
-	m.logger = log
+	m.logger, m.log = log, log
+	m.base, m.origins = new(url.URL), origins
 	m.resolve()
 	return m
 }
@@ -23,7 +25,7 @@ func (m *Meter) Provisioned(ledger *creditcore.Service, origins authcore.Origins
 // Unready readies the meter on an app that never starts.
 func (m *Meter) Unready(err error) *Meter {
 	m.runtime = func(context.Context) (meterRuntime, error) { return meterRuntime{}, err }
-	m.logger = zap.NewNop()
+	m.logger, m.log, m.base = zap.NewNop(), zap.NewNop(), new(url.URL)
 	m.resolve()
 	return m
 }

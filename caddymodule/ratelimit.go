@@ -171,7 +171,7 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if err != nil {
 		return refuseUnfit(w, r, err)
 	}
-	w, next = entered.w, appHandler{entered.writer, next}
+	w, next = entered.w, entered.before(next)
 	if ours, err := l.concerns(r); err != nil {
 		return err
 	} else if !ours {

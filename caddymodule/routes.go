@@ -135,6 +135,7 @@ func (c *routeCheck) steps(steps []step, where string, now met, conditional bool
 			now = c.walk(s.Routes, at+".routes", now, conditional)
 		}
 		if s.Errors != nil {
+			c.facts.errors = true
 			c.walk(s.Errors.Routes, at+".errors.routes", before, conditional)
 		}
 	}

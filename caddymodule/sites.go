@@ -14,6 +14,7 @@ type siteFacts struct {
 	hosts       []string // in lower case; none means all
 	conditional bool     // a matcher decides about a directive
 	lax         bool     // `mana_auth { paths lax }`
+	errors      bool     // it handles errors within its routes
 }
 
 // serverSites are those of one server, nil where nobody has looked.

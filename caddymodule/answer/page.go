@@ -2,30 +2,37 @@ package answer
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"sync"
+	"time"
 
 	"mana.how/edge/caddymodule/pages"
 )
 
 var hosted = sync.OnceValues(pages.New)
 
-// Page answers a navigation on an app's own site with one of the hosted pages.
+// Page answers a navigation on an app's own site with one of the hosted pages,
+// which leads home to base and needs nothing from the site. A wait above zero
+// is told as Retry-After.
 // No site may frame it, and it keeps no hold on the window that opened it: a
 // click on it is the user's own.
-func Page(w http.ResponseWriter, r *http.Request, status int, view pages.View) error {
+func Page(w http.ResponseWriter, r *http.Request, base *url.URL, status int, wait time.Duration, view pages.View) error {
 	rendered, err := hosted()
 	if err != nil {
 		return err
 	}
-	out, nonce, err := rendered.Render(pages.LanguageOf(r.Header.Get("Accept-Language")), view)
+	out, nonce, err := rendered.RenderAway(pages.LanguageOf(r.Header.Get("Accept-Language")), view, base.String())
 	if err != nil {
 		return err
 	}
 	h := w.Header()
+	if wait > 0 {
+		h.Set("Retry-After", strconv.FormatInt(Seconds(wait), 10))
+	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(out)))
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'nonce-"+nonce+"'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; img-src data:; style-src 'nonce-"+nonce+"'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Referrer-Policy", "same-origin")
 	h.Set("X-Content-Type-Options", "nosniff")

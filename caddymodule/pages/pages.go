@@ -14,6 +14,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"embed"
+	"encoding/base64"
 	"fmt"
 	"html/template"
 	"time"
@@ -126,9 +127,22 @@ func New() (*Pages, error) {
 	return p, nil
 }
 
-// Render writes a page in the language. The nonce is that of its style, for
-// the Content-Security-Policy of the answer.
+// Render writes a page in the language, for the site of the hosted pages. The
+// nonce is that of its style, for the Content-Security-Policy of the answer.
 func (p *Pages) Render(lang Language, v View) (html []byte, nonce string, err error) {
+	return p.render(lang, v, "/", "/favicon.svg")
+}
+
+// RenderAway is Render for another site. The page leads to home, the address of
+// the hosted pages, and has its icon in itself.
+func (p *Pages) RenderAway(lang Language, v View, home string) (html []byte, nonce string, err error) {
+	return p.render(lang, v, home, iconURL)
+}
+
+// iconURL is the icon as a URL (RFC 2397).
+var iconURL = template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(Icon())) // #nosec G203 -- our own file
+
+func (p *Pages) render(lang Language, v View, home string, icon template.URL) (html []byte, nonce string, err error) {
 	nonce = rand.Text()
 	var out bytes.Buffer
 	err = p.templates[lang][v.page()].Execute(&out, struct {
@@ -136,8 +150,10 @@ func (p *Pages) Render(lang Language, v View) (html []byte, nonce string, err er
 		Page     string
 		Nonce    string
 		Style    template.CSS
+		Home     string
+		Icon     template.URL
 		View     View
-	}{lang, v.page(), nonce, p.style, v})
+	}{lang, v.page(), nonce, p.style, home, icon, v})
 	if err != nil {
 		return nil, "", fmt.Errorf("render the page %s: %w", v.page(), err)
 	}
