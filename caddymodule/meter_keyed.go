@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 
+	"github.com/google/uuid"
 	"go.uber.org/zap"
 
 	"mana.how/edge/creditcore"
@@ -122,30 +123,23 @@ func (c *keyed) finish(ctx context.Context) error {
 	return nil
 }
 
-// afterwards charges another request whose response has left: what the account
-// has, if that is not enough, and when it can be, if not now.
+// afterwards charges another request whose response has left: now, or when it
+// can be. What the account does not have it owes.
 func (c *keyed) afterwards(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (paid creditcore.Amount, err error) {
-	charge := func(ctx context.Context) error {
-		paid = cost
-		_, err := c.ledger.Debit(ctx, c.debit(cost, note))
-		var short *creditcore.InsufficientError
-		if !errors.As(err, &short) {
+	name := "request:" + uuid.NewString()
+	charge := func(ctx context.Context) (creditcore.Served, error) {
+		served, err := c.ledger.DebitServed(ctx, c.debit(cost, note), name)
+		meterUnpaid.Add(credits(served.Owed))
+		return served, err
+	}
+	served, err := charge(ctx)
+	if err != nil {
+		late.add(c.ledger, name+" of "+c.userID, cost, func(ctx context.Context) error {
+			_, err := charge(ctx)
 			return err
-		}
-		if paid = short.Available; paid > 0 {
-			if _, err := c.ledger.Debit(ctx, c.debit(paid, note)); err != nil {
-				return err
-			}
-		}
-		meterUnpaid.Add(credits(cost - paid))
-		return err
+		})
 	}
-	err = charge(ctx)
-	var short *creditcore.InsufficientError
-	if err != nil && !errors.As(err, &short) {
-		late.add(c.ledger, "request of "+c.userID, cost, charge)
-	}
-	return paid, err
+	return served.Paid, err
 }
 
 // credits is an amount for a metric.

@@ -79,7 +79,7 @@ func TestMeterKeyOfAnotherLongBody(t *testing.T) {
 }
 
 // Whoever has no credits for another body does not get its response, and where
-// that has begun gives what there is.
+// that has begun gives what there is and owes the rest.
 func TestMeterAnotherBodyWithoutCredits(t *testing.T) {
 	t.Parallel()
 	p := newPurse(t)
@@ -102,7 +102,11 @@ func TestMeterAnotherBodyWithoutCredits(t *testing.T) {
 	p.wantAvailable(first, 3000)
 
 	send(t, m, chunked(second, "k", "b"), begins(200))
-	p.wantAvailable(second, 0)
+	if b, err := p.BalanceOf(t.Context(), second); err != nil || b.Available != 0 || b.Debt != 2000 {
+		t.Errorf("%+v, %v, want a debt of what was not there", b, err)
+	}
+	grantTo(t, p.Service, second, 3000)
+	p.wantAvailable(second, 1000)
 }
 
 // An upload that breaks off is paid for, and comes again under its key for

@@ -31,7 +31,7 @@ var (
 	}))
 	meterUnpaid = add(collectors, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "mana_meter_unpaid_credits_total",
-		Help: "Credits of such requests that the account did not have when the response had begun.",
+		Help: "Credits of such requests that the account did not have when the response had begun, and owes since.",
 	}))
 	lateSettled = collectors.counter("mana_meter_late_settlements_total",
 		"Charges that had to wait for the database, by what became of them.", "outcome")

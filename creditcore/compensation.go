@@ -24,9 +24,11 @@ type debt struct {
 	Entry
 	looks int
 	due   time.Time // not to be tried before
+	tries int       // that failed for a reason of its own
 }
 
-// compensations are the refunds that are owed, because the database was away.
+// compensations are the refunds that are owed, because they failed: mostly the
+// database was away.
 type compensations struct {
 	added chan struct{}
 
@@ -40,8 +42,9 @@ type compensations struct {
 func newCompensations() compensations { return compensations{added: make(chan struct{}, 1)} }
 
 // Compensate refunds a debit in full, once, however often it is called. Where
-// the database is away the refund is kept and tried again by [Service.Run];
-// the error is [ErrUnavailable] then, for information.
+// that fails and the ledger has not decided that there is nothing to refund,
+// the refund is kept and tried again by [Service.Run]; the error is for
+// information then.
 func (s *Service) Compensate(ctx context.Context, r Receipt) (Balance, error) {
 	balance, err := s.compensate(ctx, r.Entry)
 	if err == nil {
@@ -49,12 +52,17 @@ func (s *Service) Compensate(ctx context.Context, r Receipt) (Balance, error) {
 		s.observeCompensation("refunded")
 		return balance, nil
 	}
-	if !errors.Is(err, ErrUnavailable) && ctx.Err() == nil {
+	if decided(err) {
 		s.dropCompensation(r.Entry, err)
 		return Balance{}, err
 	}
 	s.owe(debt{Entry: r.Entry, due: time.Now().Add(firstRetry)})
 	return Balance{}, err
+}
+
+// decided reports whether a refund fails for good. Any other error may pass.
+func decided(err error) bool {
+	return errors.Is(err, ErrEntryNotFound) || errors.Is(err, ErrRefundExceeds) || errors.Is(err, ErrAccountNotFound) || errors.Is(err, ErrInvalid)
 }
 
 // Owes tells whether refunds wait for the database.
@@ -148,6 +156,16 @@ func (c *compensations) failed(d debt) int {
 	return len(c.owed)
 }
 
+// later puts a debt back that failed for a reason of its own. The others go on.
+func (c *compensations) later(d debt) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.taken--
+	d.due = time.Now().Add(min(lastRetry, firstRetry<<min(d.tries, 5)))
+	d.tries++
+	c.owed = append(c.owed, d)
+}
+
 // settled notes that the database has answered.
 func (c *compensations) settled() {
 	c.mu.Lock()
@@ -172,6 +190,12 @@ func (c *compensations) wait() time.Duration {
 
 // compensateAll tries what is due; with last, all there is, for the last time.
 func (s *Service) compensateAll(ctx context.Context, last bool) {
+	var undecided []debt
+	defer func() {
+		for _, d := range undecided {
+			s.compensations.later(d)
+		}
+	}()
 	for {
 		d, ok := s.compensations.take(time.Now(), last)
 		if !ok {
@@ -182,6 +206,12 @@ func (s *Service) compensateAll(ctx context.Context, last bool) {
 			s.observeCompensation("retried")
 			s.log.Warn("refunds wait for the database", "refunds", s.compensations.failed(d), "error", err)
 			return
+		}
+		if err != nil && !decided(err) {
+			s.observeCompensation("retried")
+			s.log.Error("a refund failed and is tried again", "transaction", d.ID, "user", d.UserID, "error", err)
+			undecided = append(undecided, d)
+			continue
 		}
 		switch {
 		case err == nil:

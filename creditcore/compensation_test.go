@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"mana.how/edge/creditcore"
@@ -23,6 +24,51 @@ func TestCompensationIsOnce(t *testing.T) {
 		}
 	})
 	l.wantAvailable(alice, 10)
+}
+
+// An error that nobody knew of takes no refund away: it is made when it can be,
+// and those of others do not wait for it.
+func TestRefundIsMadeAfterAnyError(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice, bob := l.user("alice", 10), l.user("bob", 10)
+	admin, err := pgx.Connect(t.Context(), l.db.AdminDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(t.Context())
+	broken := func(sql string) {
+		t.Helper()
+		if _, err := admin.Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	broken(`CREATE FUNCTION public.broken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$`)
+	broken(`CREATE TRIGGER broken BEFORE INSERT ON credits.transactions FOR EACH ROW WHEN (NEW.type = 'refund' AND NEW.user_id = 'alice') EXECUTE FUNCTION public.broken()`)
+	far, relay, stop := l.afar(creditcore.Config{})
+	var charges []creditcore.Receipt
+	for _, user := range []string{alice, bob} {
+		r, err := far.Debit(t.Context(), creditcore.Debit{UserID: user, Amount: 4, AppID: "app"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		charges = append(charges, r)
+	}
+	if _, err := far.Compensate(t.Context(), charges[0]); err == nil || errors.Is(err, creditcore.ErrUnavailable) {
+		t.Fatalf("a refund that the database refuses: %v", err)
+	}
+	relay.Cut(true)
+	if _, err := far.Compensate(t.Context(), charges[1]); !errors.Is(err, creditcore.ErrUnavailable) {
+		t.Fatalf("%v", err)
+	}
+	relay.Cut(false)
+	eventually(t, "the refund that nothing is wrong with", func() bool { return l.balance(bob).Available == 10 })
+	broken(`DROP TRIGGER broken ON credits.transactions`)
+	eventually(t, "the other", func() bool { return l.balance(alice).Available == 10 })
+	stop() // which must end, also where a refund goes on failing
+	if n := far.Owed(); n > 0 {
+		t.Errorf("%d refunds are still owed", n)
+	}
 }
 
 // afar is a ledger that reaches the database of l by a relay. Its jobs run
