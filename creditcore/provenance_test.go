@@ -68,6 +68,40 @@ func TestWhatComesBackLateHas72HoursOnce(t *testing.T) {
 	l.wantAvailable(alice, 0)
 }
 
+// What a won dispute gives again after the end of its lot can be spent for 72 hours.
+func TestReinstatedAfterItsEndHas72Hours(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 0)
+	l.grant(creditcore.Grant{UserID: alice, Amount: 10, Source: creditcore.SourceSubscription, Reference: "short", ExpiresAt: in(time.Hour)})
+	for _, way := range []string{"lost", "won"} {
+		err := dbscope.InTx(t.Context(), l.db.Pool, dbscope.System(), func(tx pgx.Tx) (err error) {
+			c := creditcore.Clawback{UserID: alice, Reference: "short", Amount: 10, InternalKey: way}
+			if way == "won" {
+				return l.ReinstateTx(t.Context(), tx, c)
+			}
+			_, err = l.ClawbackTx(t.Context(), tx, c)
+			return err
+		})
+		if err != nil {
+			t.Fatal(way, err)
+		}
+		if way == "lost" {
+			l.wantAvailable(alice, 0)
+			l.due(alice)
+		}
+	}
+	l.wantAvailable(alice, 10)
+	end, err := dbscope.Row[struct{ Left time.Duration }](t.Context(), l.db.Pool, dbscope.System(),
+		`SELECT expires_at - now() AS left FROM credits.lots WHERE remaining > 0`)
+	if err != nil || end.Left > 72*time.Hour || end.Left < 71*time.Hour {
+		t.Errorf("it has %v, %v", end.Left, err)
+	}
+	l.spend(alice, 4)
+	l.due(alice)
+	l.wantAvailable(alice, 0)
+}
+
 // A debt is paid by what a debit would spend, even where nobody touched the
 // account since the credits came.
 func TestDebitPaysTheDebtFirst(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"time"
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
@@ -19,9 +20,11 @@ func paymentRoutes() []*route {
 		get(v1+"/purchase/{purchaseId}", handle(purchase), rule{summary: "One of the caller's purchases",
 			access: user, faults: paymentFaults}),
 		post(v1+"/purchase", handle(buy), rule{summary: "Begin a purchase that the client pays for",
-			status: http.StatusCreated, access: user, limit: perMinute(600), faults: paymentFaults}),
+			status: http.StatusCreated, access: user, limit: perMinute(600), faults: paymentFaults,
+			refusals: []*problem{tooManyOpen(time.Hour)}}),
 		post(v1+"/payment-link", handle(paymentLink), rule{summary: "Begin a purchase on a page of Stripe",
-			status: http.StatusCreated, access: user, limit: perMinute(600), faults: paymentFaults}),
+			status: http.StatusCreated, access: user, limit: perMinute(600), faults: paymentFaults,
+			refusals: []*problem{tooManyOpen(time.Hour)}}),
 	}
 	return append(table, webhookRoutes()...)
 }
@@ -41,13 +44,22 @@ var paymentFaults = []fault{
 func paymentProblem(err error, urls map[string]*string) error {
 	var refused *billing.PaymentError
 	var address *billing.ReturnURLError
+	var open *billing.OpenPurchasesError
 	switch {
+	case errors.As(err, &open):
+		return tooManyOpen(open.RetryAfter)
 	case errors.As(err, &refused):
 		return &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: refused.Error()}
 	case errors.As(err, &address):
 		return refusedReturn(address, urls[address.Field])
 	}
 	return err
+}
+
+// tooManyOpen refuses a purchase beside others that nobody pays for.
+func tooManyOpen(wait time.Duration) *problem {
+	return &problem{status: http.StatusTooManyRequests, code: "TOO_MANY_OPEN_PURCHASES",
+		text: "Too many open purchases: rate limit exceeded, pay for one or try again later", retry: wait}
 }
 
 // refusedReturn tells what is no web address at all from one that is not

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -194,6 +195,24 @@ func TestPaymentRefusals(t *testing.T) {
 	_, token = bare.member("ada@example.test")
 	for _, path := range []string{buyURL, linkURL} {
 		bare.send("POST", path, map[string]any{"packageId": unknown}, token).status(503).message("Stripe is not configured")
+	}
+}
+
+// Purchases that nobody pays for are bounded, and the refusal says when to come again.
+func TestTooManyOpenPurchases(t *testing.T) {
+	t.Parallel()
+	s, _, packageID := storefront(t)
+	_, token := s.member("ada@example.test")
+	body := map[string]any{"packageId": packageID}
+	for i := range 10 {
+		s.send("POST", []string{buyURL, linkURL}[i%2], body, token).status(201)
+	}
+	for _, url := range []string{buyURL, linkURL} {
+		refused := s.send("POST", url, body, token).status(429).message("Too many open purchases: rate limit exceeded, pay for one or try again later")
+		wait, err := strconv.Atoi(refused.header.Get("Retry-After"))
+		if refused.object()["code"] != "TOO_MANY_OPEN_PURCHASES" || err != nil || wait < 1 || wait > 3600 {
+			t.Errorf("%s, Retry-After %q", refused.body, refused.header.Get("Retry-After"))
+		}
 	}
 }
 

@@ -209,6 +209,44 @@ func TestInvoiceReversals(t *testing.T) {
 	q.audited()
 }
 
+// A refund of a year takes the months to come first, then the newest ones, and
+// never what was bought beside them.
+func TestYearRefundedInPart(t *testing.T) {
+	t.Parallel()
+	srv := priced(t)
+	p := newNewsstand(t, srv)
+	begun := srv.Subscribe(p.customer(), plusYearly, nil)
+	p.deliver(begun...)
+	bill := begun.Object("invoice")
+	started := mustCurrent(p).Subscription.CurrentPeriodStart
+	srv.Advance(started.AddDate(0, 5, 1).Sub(srv.Now()))
+	run := func() {
+		t.Helper()
+		if err := p.RunSubscriptions(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run()
+	p.wantBalance("half a year", "600")
+	p.spend(600)
+	p.bought(1000)
+	want := func(what string, debt creditcore.Amount) {
+		t.Helper()
+		b, err := p.ledger.BalanceOf(t.Context(), "alice")
+		if err != nil || b.Debt != debt || b.Available != creditcore.Credits(1000) || p.boughtLeft() != 1000 {
+			t.Errorf("%s: %+v, %v, %d of the bought left; want 1000 and a debt of %s", what, b, err, p.boughtLeft(), debt)
+		}
+	}
+	p.deliver(srv.Refund(bill, 2499)...)
+	want("half refunded", 0)
+	p.deliver(srv.Refund(bill, 2500)...) // the months that were used are owed
+	want("all refunded", creditcore.Credits(600))
+	srv.Advance(started.AddDate(0, 11, 1).Sub(srv.Now()))
+	run()
+	want("at the end of the year", creditcore.Credits(600))
+	p.audited()
+}
+
 // Events that never came are made up for.
 func TestReconcileSubscriptions(t *testing.T) {
 	t.Parallel()

@@ -56,8 +56,8 @@ type Intent struct {
 
 // Buy begins a purchase that the client pays for in its own form. It fails
 // with [ErrNotConfigured], [ErrPackageNotFound], [ErrUserNotFound],
-// [ErrCustomer], [ErrIntent], a [*PaymentError], [creditcore.ErrKeyReused] or
-// [creditcore.ErrInvalid].
+// [ErrCustomer], [ErrIntent], a [*PaymentError], an [*OpenPurchasesError],
+// [creditcore.ErrKeyReused] or [creditcore.ErrInvalid].
 func (s *Service) Buy(ctx context.Context, c creditcore.Caller, o Order) (Intent, error) {
 	var out Intent
 	err := s.sell(ctx, c, sale{kind: kindIntent, packageID: o.PackageID, key: o.Key}, func(ctx context.Context, p purchaseRow) error {

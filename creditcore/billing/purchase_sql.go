@@ -68,8 +68,8 @@ func (p purchaseRow) stripeMetadata() map[string]string {
 func (p purchaseRow) reference() string { return "purchase:" + p.ID }
 
 // addPurchase writes a pending purchase, or fails with [ErrPurchaseNotFound]
-// where the key is taken.
-func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pack Package, o sale) (purchaseRow, error) {
+// where the key is taken, or with an [*OpenPurchasesError].
+func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pack Package, o sale) (p purchaseRow, err error) {
 	now := s.now().UTC().Truncate(time.Millisecond)
 	metadata := map[string]string{}
 	if o.roomID != "" {
@@ -80,14 +80,23 @@ func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pa
 		at := now.Add(checkoutLife).Truncate(time.Second)
 		expires = &at
 	}
-	p, err := dbscope.One[purchaseRow](ctx, s.db, system(), `
-		INSERT INTO credits.purchases AS p (user_id, package_id, credits, price_euro_cents, stripe_customer_id,
-			metadata, kind, idempotency_key, request_hash, created_at, updated_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, nullif($6::jsonb, '{}'), $7, nullif($8, ''), $9, $10, $10, $11)
-		ON CONFLICT (user_id, idempotency_key) DO NOTHING
-		RETURNING `+rowColumns,
-		userID, pack.ID, int64(pack.Credits), pack.PriceEuroCents, customerID,
-		metadata, o.kind, o.key, o.fingerprint(), now, expires)
+	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+		if err := lockBuyer(ctx, tx, userID); err != nil {
+			return err
+		}
+		if err := checkOpen(ctx, tx, userID, o.key, now); err != nil {
+			return err
+		}
+		p, err = dbscope.TxRow[purchaseRow](ctx, tx, `
+			INSERT INTO credits.purchases AS p (user_id, package_id, credits, price_euro_cents, stripe_customer_id,
+				metadata, kind, idempotency_key, request_hash, created_at, updated_at, expires_at)
+			VALUES ($1, $2, $3, $4, $5, nullif($6::jsonb, '{}'), $7, nullif($8, ''), $9, $10, $10, $11)
+			ON CONFLICT (user_id, idempotency_key) DO NOTHING
+			RETURNING `+rowColumns,
+			userID, pack.ID, int64(pack.Credits), pack.PriceEuroCents, customerID,
+			metadata, o.kind, o.key, o.fingerprint(), now, expires)
+		return err
+	})
 	return p, purchaseError(err)
 }
 

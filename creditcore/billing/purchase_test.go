@@ -299,7 +299,7 @@ func TestParallelFirstPurchases(t *testing.T) {
 		billing.Deps{Pool: s.db.Pool, Ledger: s.ledger, Now: s.stripe.Now})
 	alice := s.user("alice")
 	var all sync.WaitGroup
-	for i := range 12 {
+	for i := range 10 {
 		service := s.Service
 		if i%2 == 1 {
 			service = other
