@@ -59,7 +59,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 	h.handler, err = api.New(
 		api.Config{
 			BaseURL: settings.BaseURL, Origins: settings.Origins, Version: moduleVersion(),
-			ServiceKey: settings.ServiceKey.Reveal(),
+			ServiceKey: settings.ServiceKey.Reveal(), RegistrationClosed: settings.RegistrationClosed,
 		},
 		api.Deps{
 			Auth: func(ctx context.Context) (*authcore.Service, error) {

@@ -43,6 +43,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		access_token_ttl   <duration>
 //		refresh_token_ttl  <duration>
 //		email_verification required|optional
+//		registration       open|closed
 //		gifts { redeem_unverified }
 //		retention { events … sessions … holds … outbox … }
 //		smtp    { host … port … username … password … from … }
@@ -79,6 +80,7 @@ func (c *Config) unmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"access_token_ttl":   func() { p.one(&c.AccessTokenTTL) },
 		"refresh_token_ttl":  func() { p.one(&c.RefreshTokenTTL) },
 		"email_verification": func() { p.one(&c.EmailVerification) },
+		"registration":       func() { p.one(&c.Registration) },
 		"gifts":              func() { c.Gifts = p.gifts() },
 		"retention":          func() { c.Retention = p.retention() },
 		"smtp":               func() { c.SMTP = p.smtp() },

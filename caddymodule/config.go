@@ -59,6 +59,10 @@ type Config struct {
 	// required or optional. This version sends no mail and knows optional only.
 	EmailVerification string `json:"email_verification,omitempty"`
 
+	// Whether anybody may make an account: open or closed. Where it is closed,
+	// accounts are made by `mana user create` alone. Default: open.
+	Registration string `json:"registration,omitempty"`
+
 	// Gifts of credits.
 	Gifts *GiftsConfig `json:"gifts,omitempty"`
 

@@ -21,18 +21,19 @@ import (
 func (c Config) resolve(env environment) (Settings, error) {
 	r := &resolver{env: env, replacer: caddy.NewReplacer(), faults: flatten(c.Faults.err())}
 	s := Settings{
-		Audience:         r.value("audience", c.Audience, "JWT_AUDIENCE").or("manacore"),
-		CookieDomain:     r.cookieDomain(c.CookieDomain),
-		ServiceKey:       NewSecret(r.value("service_key", c.ServiceKey, "MANA_CORE_SERVICE_KEY").text),
-		AccessTokenTTL:   r.duration("access_token_ttl", c.AccessTokenTTL),
-		RefreshTokenTTL:  r.duration("refresh_token_ttl", c.RefreshTokenTTL),
-		RedeemUnverified: c.Gifts != nil && c.Gifts.RedeemUnverified,
-		Retention:        r.retention(c.Retention),
-		trustedOrigins:   r.origins(c.TrustedOrigins),
-		redis:            r.redis(c.Redis),
-		database:         r.database(c.Database),
-		encryptionKey:    NewSecret(r.value("encryption_key", c.EncryptionKey, "MANA_ENCRYPTION_KEY").text),
-		legacySecret:     NewSecret(env.first("BETTER_AUTH_SECRET", "AUTH_SECRET")),
+		RegistrationClosed: r.registration(c.Registration),
+		Audience:           r.value("audience", c.Audience, "JWT_AUDIENCE").or("manacore"),
+		CookieDomain:       r.cookieDomain(c.CookieDomain),
+		ServiceKey:         NewSecret(r.value("service_key", c.ServiceKey, "MANA_CORE_SERVICE_KEY").text),
+		AccessTokenTTL:     r.duration("access_token_ttl", c.AccessTokenTTL),
+		RefreshTokenTTL:    r.duration("refresh_token_ttl", c.RefreshTokenTTL),
+		RedeemUnverified:   c.Gifts != nil && c.Gifts.RedeemUnverified,
+		Retention:          r.retention(c.Retention),
+		trustedOrigins:     r.origins(c.TrustedOrigins),
+		redis:              r.redis(c.Redis),
+		database:           r.database(c.Database),
+		encryptionKey:      NewSecret(r.value("encryption_key", c.EncryptionKey, "MANA_ENCRYPTION_KEY").text),
+		legacySecret:       NewSecret(env.first("BETTER_AUTH_SECRET", "AUTH_SECRET")),
 	}
 	for _, raw := range c.OldEncryptionKeys {
 		s.olderKeys = append(s.olderKeys, NewSecret(r.expand("encryption_key", raw)))
@@ -43,6 +44,19 @@ func (c Config) resolve(env environment) (Settings, error) {
 	r.secrets(c, s)
 	r.unsupported(c)
 	return s, errors.Join(r.faults...)
+}
+
+// registration reports whether nobody may make an account.
+func (r *resolver) registration(raw string) (closed bool) {
+	switch registration := r.expand("registration", raw); registration {
+	case "", "open":
+		return false
+	case "closed":
+		return true
+	default:
+		r.fault("registration", "%q is neither open nor closed", registration)
+		return true
+	}
 }
 
 // resolver collects the faults of one resolve.

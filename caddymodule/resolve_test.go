@@ -207,6 +207,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		AccessTokenTTL:    "soon",
 		RefreshTokenTTL:   "-1m",
 		EmailVerification: "required",
+		Registration:      "perhaps",
 		Retention:         &caddymodule.RetentionConfig{Events: "always", Sessions: "0s", Holds: "23h"},
 		SMTP:              &caddymodule.SMTPConfig{Port: "70000"},
 		Stripe: &caddymodule.StripeConfig{
@@ -225,7 +226,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		"cookie_domain:", "trusted_origins:", "encryption_key:", `access_token_ttl: "soon"`, `refresh_token_ttl: "-1m"`,
 		`retention events: "always" is not a duration`, `retention sessions: "0s" is not a positive duration`,
 		"retention holds: 23h0m0s is less than the 24h that",
-		"email_verification: required is not supported", "smtp: smtp is not supported", `smtp: port "70000"`,
+		"email_verification: required is not supported", `registration: "perhaps" is neither open nor closed`, "smtp: smtp is not supported", `smtp: port "70000"`,
 		"stripe: this is the publishable key", "stripe: api_url must be", `stripe: return_url "javascript://x"`,
 		`stripe grace: "soon"`, "stripe: webhook_secret: one secret, or two", `stripe: plan "pl us"`,
 		`stripe: package "A": "0" is not a number of credits`, `stripe: package "A": "1.5" is not a price in euro cents`, "storage: storage is not supported",

@@ -25,6 +25,8 @@ type step struct {
 	Off            bool                        `json:"off"`
 	Paths          string                      `json:"paths"`
 	Upstreams      []struct{ Dial string }     `json:"upstreams"`
+
+	conditional bool // a matcher of its own decides
 }
 
 // stepsOf are the handlers of a route. Caddy drops the JSON of a handler once
@@ -35,6 +37,7 @@ func stepsOf(route caddyhttp.Route) (steps []step) {
 		if json.Unmarshal(raw, &s) != nil {
 			_ = json.Unmarshal(raw, &struct{ Handler *string }{&s.Handler}) // its own fields are shaped otherwise
 		}
+		s.conditional = len(s.Match) > 0
 		steps = append(steps, s)
 	}
 	if len(route.HandlersRaw) > 0 {
@@ -42,6 +45,9 @@ func stepsOf(route caddyhttp.Route) (steps []step) {
 	}
 	for _, handler := range route.Handlers {
 		s := step{Handler: caddy.GetModuleName(handler)}
+		if ours, ok := handler.(interface{ scope() *Scope }); ok {
+			s.conditional = len(ours.scope().matchers) > 0
+		}
 		switch handler := handler.(type) {
 		case *caddyhttp.Subroute:
 			s.Routes, s.Errors = handler.Routes, handler.Errors
@@ -65,6 +71,7 @@ var reaching = []string{"reverse_proxy", "cgi", "exec", "fastcgi", "php", "pytho
 type met struct {
 	guard bool // a directive of ours, for all requests
 	gate  bool // mana_auth
+	end   bool // mana_api for all requests, behind which nothing is met
 }
 
 // routeCheck walks the routes of one server as a request would.
@@ -106,15 +113,20 @@ func (c *routeCheck) walk(routes caddyhttp.RouteList, where string, now met, con
 func (c *routeCheck) steps(steps []step, where string, now met, conditional bool) met {
 	for i, s := range steps {
 		at := fmt.Sprintf("%s.handle[%d]", where, i)
+		if now.end && len(s.Routes) == 0 {
+			c.fault("%s has no effect, for mana_api answers every request before it (%s); give mana_api a matcher, or put each into a handle block", directiveOf(s.Handler), at)
+			continue
+		}
 		switch {
 		case siteHandlers[s.Handler] != nil:
 			c.uses = true
-			c.facts.conditional = c.facts.conditional || conditional || len(s.Match) > 0
+			c.facts.conditional = c.facts.conditional || conditional || s.conditional
 			c.facts.lax = c.facts.lax || s.Paths == "lax"
 			if s.Handler == "mana_credits" && !now.gate {
 				c.fault("mana_credits (%s) stands behind no mana_auth, which would tell it whom to charge", at)
 			}
 			now.guard = true
+			now.end = now.end || s.Handler == "mana_api" && !s.conditional
 			now.gate = now.gate || s.Handler == "mana_auth" && !s.Off
 		case s.Handler == "invoke":
 			if named := c.server.NamedRoutes[s.Name]; named != nil {
@@ -140,6 +152,14 @@ func (c *routeCheck) steps(steps []step, where string, now met, conditional bool
 		}
 	}
 	return now
+}
+
+// directiveOf is what a Caddyfile calls a handler.
+func directiveOf(handler string) string {
+	if handler == "static_response" {
+		return "respond"
+	}
+	return handler
 }
 
 func (c *routeCheck) fault(format string, args ...any) {

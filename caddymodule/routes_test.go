@@ -19,6 +19,13 @@ func TestWaysAroundTheGuardAreFaults(t *testing.T) {
 		{":8080 {\n mana_auth\n respond ok\n handle_errors {\n  reverse_proxy 127.0.0.1:1\n }\n}", "127.0.0.1:1 (handle_errors"},
 		{"http://a.test:8080 {\n mana_credits 5\n reverse_proxy 127.0.0.1:2\n}", "stands behind no mana_auth"},
 		{"http://a.test:8080 {\n mana_auth off\n mana_credits 5\n reverse_proxy 127.0.0.1:2\n}", "stands behind no mana_auth"},
+		// Behind a mana_api for all requests nothing is met.
+		{"http://a.test:8080 {\n @register path /register\n respond @register 403\n mana_api\n}", "site a.test: respond has no effect"},
+		{"http://a.test:8080 {\n mana_api\n file_server\n}", "site a.test: file_server has no effect"},
+		{"http://a.test:8080 {\n mana_auth\n mana_api\n reverse_proxy 127.0.0.1:1\n}", "site a.test: reverse_proxy has no effect"},
+		{":8080 {\n mana_api\n metrics /metrics\n}", "metrics has no effect, for mana_api answers every request before it"},
+		{"http://a.test:8080 {\n route {\n  mana_api\n  respond ok\n }\n}", "site a.test: respond has no effect"},
+		{"http://a.test:8080 {\n handle {\n  mana_api\n }\n respond ok\n}", "give mana_api a matcher, or put each into a handle block"},
 	} {
 		err := validate(t, app+c.sites)
 		if err == nil || !strings.Contains(err.Error(), c.fault) {
@@ -26,6 +33,10 @@ func TestWaysAroundTheGuardAreFaults(t *testing.T) {
 		}
 	}
 	for _, sites := range []string{
+		"http://a.test:8080 {\n @register path /register\n handle @register {\n  respond 403\n }\n redir /old /new\n abort /x\n error /y 404\n mana_api\n}",
+		"http://a.test:8080 {\n mana_api /api/*\n respond ok\n}\nhttp://b.test:8080 {\n mana_api\n}\nhttp://c.test:8080 {\n respond ok\n}",
+		"http://a.test:8080 {\n handle /api/* {\n  mana_api\n }\n handle {\n  respond ok\n }\n}",
+		"http://a.test:8080 {\n route {\n  respond /x ok\n  mana_api\n }\n handle_errors {\n  respond sorry\n }\n}",
 		"http://a.test:8080 {\n @some path /x\n mana_auth @some\n reverse_proxy 127.0.0.1:1\n}",
 		"http://a.test:8080 {\n mana_auth\n reverse_proxy 127.0.0.1:1\n handle_errors {\n  mana_auth off\n  reverse_proxy 127.0.0.1:1\n }\n}",
 		"http://a.test:8080 {\n handle /x {\n  mana_auth off\n  reverse_proxy 127.0.0.1:1\n }\n handle {\n  mana_auth\n  reverse_proxy 127.0.0.1:1\n }\n}",

@@ -36,6 +36,8 @@ type Settings struct {
 
 	// AccessTokenTTL and RefreshTokenTTL are zero where authcore's defaults hold.
 	AccessTokenTTL, RefreshTokenTTL time.Duration
+	// RegistrationClosed leaves it to the admin to make accounts.
+	RegistrationClosed bool
 	// RedeemUnverified gives what is meant for an address to whoever registers it.
 	RedeemUnverified bool
 	// Retention is how long what has ended is kept.

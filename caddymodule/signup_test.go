@@ -45,6 +45,24 @@ func TestSignUpOpensTheBalance(t *testing.T) {
 	}
 }
 
+// Closed to everybody, registration is the admin's still.
+func TestClosedRegistrationLeavesTheCommand(t *testing.T) {
+	stopAtEnd(t)
+	db := pgtest.New(t)
+	address := freeAddress(t)
+	app := with(externalApp(db), "registration", "closed")
+	if err := load(t, whole(t, address, app)); err != nil {
+		t.Fatal(err)
+	}
+	resp := fetch(t, "POST", "http://"+address+"/api/v1/auth/register", `{"email":"ada@example.com","password":"`+signUpPassword+`"}`)
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("register: %s", resp.Status)
+	}
+	if _, err := operate(t, "", "user", "create", "--email", "bob@example.com", "--config", configFile(t, app)); err != nil {
+		t.Error(err)
+	}
+}
+
 // payingStripe has one customer with one subscription, until it is cancelled.
 type payingStripe struct {
 	mu        sync.Mutex

@@ -29,6 +29,8 @@ type Config struct {
 	// ServiceKey is the secret with which back ends call internal routes.
 	// Where it is empty those routes are closed.
 	ServiceKey string
+	// RegistrationClosed refuses everybody an account.
+	RegistrationClosed bool
 }
 
 // Credits are the cores of what can be paid with, and for.

@@ -38,6 +38,18 @@ func register(ctx context.Context, c *call, req registerRequest) (registerRespon
 	return registerResponse{registeredUser{ID: u.ID, Email: u.Email, Name: u.Name, EmailVerified: u.EmailVerified}}, nil
 }
 
+type signUpStatusResponse struct {
+	Open   bool   `json:"open"`
+	Reason string `json:"reason,omitempty"`
+}
+
+func signUpStatus(_ context.Context, c *call, _ none) (signUpStatusResponse, error) {
+	if c.api.RegistrationClosed {
+		return signUpStatusResponse{Reason: "registration closed"}, nil
+	}
+	return signUpStatusResponse{Open: true}, nil
+}
+
 // newPassword words the refusal of a password that came in the named field.
 func newPassword(field string, err error) error {
 	var refused *authcore.PasswordError

@@ -41,6 +41,9 @@ type call struct {
 // prepare resolves the cores, checks who calls and reads the body.
 func (c *call) prepare(w http.ResponseWriter) error {
 	c.Client = c.client()
+	if c.route.registers && c.api.RegistrationClosed {
+		return errRegistrationClosed
+	}
 	if c.route.access != open {
 		if err := c.resolve(); err != nil {
 			return errors.Join(authcore.ErrUnavailable, err)

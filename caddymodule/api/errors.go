@@ -73,15 +73,16 @@ var faults = []fault{
 }
 
 var (
-	errNoToken      = errors.New("no bearer token")
-	errTokenInvalid = &problem{status: 401, code: "INVALID_TOKEN", text: "Invalid token"}
-	errTokenExpired = &problem{status: 401, code: "TOKEN_EXPIRED", text: "Invalid token"}
-	malformedQuery  = &problem{status: 400, code: "MALFORMED_QUERY", text: "Malformed query"}
-	errNoKey        = &problem{status: 401, code: "NO_SERVICE_KEY", text: "No service key provided"}
-	errWrongKey     = &problem{status: 401, code: "INVALID_SERVICE_KEY", text: "Invalid service key"}
-	errCSRF         = &problem{status: 403, code: "CROSS_SITE", text: "Cross-site request refused"}
-	errOrigin       = &problem{status: 403, code: "INVALID_ORIGIN", text: "Invalid origin"}
-	errNoOrigin     = &problem{status: 403, code: "MISSING_OR_NULL_ORIGIN", text: "Missing or null Origin"}
+	errNoToken            = errors.New("no bearer token")
+	errTokenInvalid       = &problem{status: 401, code: "INVALID_TOKEN", text: "Invalid token"}
+	errTokenExpired       = &problem{status: 401, code: "TOKEN_EXPIRED", text: "Invalid token"}
+	malformedQuery        = &problem{status: 400, code: "MALFORMED_QUERY", text: "Malformed query"}
+	errNoKey              = &problem{status: 401, code: "NO_SERVICE_KEY", text: "No service key provided"}
+	errWrongKey           = &problem{status: 401, code: "INVALID_SERVICE_KEY", text: "Invalid service key"}
+	errRegistrationClosed = &problem{status: 403, code: "REGISTRATION_CLOSED", text: "Registration is closed"}
+	errCSRF               = &problem{status: 403, code: "CROSS_SITE", text: "Cross-site request refused"}
+	errOrigin             = &problem{status: 403, code: "INVALID_ORIGIN", text: "Invalid origin"}
+	errNoOrigin           = &problem{status: 403, code: "MISSING_OR_NULL_ORIGIN", text: "Missing or null Origin"}
 )
 
 const internalText = "Internal server error"

@@ -56,6 +56,7 @@ func originOf(target string) string {
 }
 
 func (c *call) loginAnswer(status int, view pages.Login) html {
+	view.Closed = c.api.RegistrationClosed
 	return html{status: status, view: view, formTarget: originOf(view.ReturnURL)}
 }
 

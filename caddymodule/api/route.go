@@ -25,6 +25,8 @@ type rule struct {
 	limit  limit
 	// charges marks a route that answers 402 where credits are lacking.
 	charges bool
+	// registers marks a route that makes accounts, or shows the way to one.
+	registers bool
 	// faults are answers to errors that this route words in its own way.
 	faults []fault
 	// refusals are the other answers of the handler that are no success, for

@@ -10,6 +10,7 @@ type Gift struct {
 	Portions, Left           int
 	Creator, Message, Riddle string
 	Personalized             bool
+	Closed                   bool // no new account is made
 	Expires                  time.Time
 }
 

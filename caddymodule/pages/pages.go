@@ -33,8 +33,11 @@ func Icon() []byte { return bytes.TrimSpace(iconSVG) }
 type View interface{ page() string }
 
 // Login is the sign-in form. Error names a text, ReturnURL is a checked target
-// or empty.
-type Login struct{ Email, ReturnURL, Error string }
+// or empty. Closed says that no new account is made.
+type Login struct {
+	Email, ReturnURL, Error string
+	Closed                  bool
+}
 
 // Register is the registration form.
 type Register struct{ Name, Email, ReturnURL, Error string }

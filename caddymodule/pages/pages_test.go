@@ -18,7 +18,7 @@ func views() []pages.View {
 		}},
 		pages.Loop{Site: attack},
 		pages.Gift{Code: attack, Status: "active", Credits: attack, Portions: 2, Creator: attack, Message: attack, Riddle: attack, Personalized: true, Expires: time.Unix(0, 0)},
-		pages.Gift{}, pages.Gift{Status: "depleted"}, pages.Gift{Status: "expired"}, pages.Gift{Status: "cancelled"}, pages.Gift{Status: "refunded"},
+		pages.Login{Closed: true}, pages.Gift{Status: "active", Closed: true}, pages.Gift{}, pages.Gift{Status: "depleted"}, pages.Gift{Status: "expired"}, pages.Gift{Status: "cancelled"}, pages.Gift{Status: "refunded"},
 		pages.Problem{Code: attack, RequestID: attack},
 		pages.Price{Credits: attack, URL: attack}, pages.Price{Credits: "1", AtMost: true, URL: "https://chat.example.test/x"},
 		pages.Notice{Code: attack, SignIn: attack}, pages.Notice{},
