@@ -1,8 +1,6 @@
 package caddymodule
 
 import (
-	"errors"
-
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -24,10 +22,10 @@ type App struct {
 
 	settings Settings
 
-	// faulty tells, while the config is provisioned, that it will be refused,
+	// faulty reports, while the config is provisioned, that it will be refused,
 	// and sites are the faults of its handlers.
 	faulty bool
-	sites  error
+	sites  configErrors
 
 	start // what Start began
 
@@ -52,7 +50,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	settings, err := a.resolve(processEnvironment)
 	if err != nil {
-		return errors.Join(err, a.faultsOfSites(ctx))
+		return appErrors(err).with(a.faultsOfSites(ctx)...)
 	}
 	a.settings = settings
 	a.decided = make(chan struct{})

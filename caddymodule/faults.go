@@ -6,9 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -31,12 +34,29 @@ func faultsOf(err error) (faults Faults) {
 // what the handler finds wrong with its values.
 func directiveFaults(h httpcaddyfile.Helper, syntax error, handler caddy.Validator) Faults {
 	faults := faultsOf(syntax)
-	h.Reset()
-	h.Next()
 	for _, fault := range flatten(handler.Validate()) {
+		seekOption(h.Dispenser, fault)
 		faults = append(faults, h.WrapErr(fault).Error())
 	}
 	return faults
+}
+
+var optionOf = regexp.MustCompile(`^mana_[a-z_]+: ([a-z_]+):`)
+
+// seekOption goes to the option of the directive that the error begins with,
+// and to the directive itself where that is not written.
+func seekOption(d *caddyfile.Dispenser, fault error) {
+	d.Reset()
+	d.Next()
+	if m := optionOf.FindStringSubmatch(fault.Error()); m != nil {
+		for line := d.Line(); d.Next(); line = d.Line() {
+			if d.Val() == m[1] && d.Line() != line {
+				return
+			}
+		}
+	}
+	d.Reset()
+	d.Next()
 }
 
 func (f Faults) err() error {
@@ -61,15 +81,18 @@ var siteHandlers = map[string]func() caddy.Validator{
 func provisionSite(ctx caddy.Context, handler caddy.Validator) (*App, error) {
 	module, err := ctx.App(appName)
 	if err != nil {
-		return nil, errors.Join(err, sitesFaults(ctx, handler))
+		if list := configErrors(ConfigErrorsIn(err.Error())); len(list) > 0 {
+			return nil, list.with(sitesErrors(ctx, handler)...)
+		}
+		return nil, err
 	}
 	app := module.(*App)
 	if app.faulty {
-		app.sites = sitesFaults(ctx, handler)
+		app.sites = sitesErrors(ctx, handler)
 		return nil, errAppFaulty
 	}
 	if handler.Validate() != nil || app.knowSites(ctx) != nil {
-		return nil, sitesFaults(ctx, handler)
+		return nil, sitesErrors(ctx, handler)
 	}
 	return app, nil
 }
@@ -92,56 +115,86 @@ var errAppFaulty = errors.New("the mana app is at fault")
 
 // faultsOfSites has the sites looked through, for an app that is at fault
 // itself. They are on their way already where a site asked for the app.
-func (a *App) faultsOfSites(ctx caddy.Context) error {
+func (a *App) faultsOfSites(ctx caddy.Context) configErrors {
 	a.faulty = true
 	// What else is wrong with the HTTP app does not concern this one.
 	_, _ = ctx.AppIfConfigured("http")
 	return a.sites
 }
 
-// sitesFaults are the faults of the handler and of those that the HTTP app,
-// which is provisioning it, still has before it. Those behind it had none.
-func sitesFaults(ctx caddy.Context, handler caddy.Validator) error {
-	list := faultList{seen: make(map[string]bool)}
-	list.add(handler.Validate())
+// sitesErrors are the faults of the handlers that the HTTP app, which is
+// provisioning this one, has before it: Caddy keeps the JSON of a list of
+// handlers until all of them are loaded. Those behind it had none.
+func sitesErrors(ctx caddy.Context, handler caddy.Validator) (list configErrors) {
 	for _, module := range ctx.Modules() {
 		if sites, ok := module.(*caddyhttp.App); ok {
-			list.add(serversFaults(sites.Servers))
-			_, around := checkRoutes(sites.Servers)
-			list.add(around)
+			list = list.with(siteErrors(sites.Servers)...)
 		}
 	}
-	return errors.Join(list.faults...)
-}
-
-// faultList keeps each fault once.
-type faultList struct {
-	faults []error
-	seen   map[string]bool
-}
-
-func (l *faultList) add(err error) {
-	for _, fault := range flatten(err) {
-		if text := fault.Error(); !l.seen[text] {
-			l.seen[text] = true
-			l.faults = append(l.faults, fault)
+	if len(list) == 0 {
+		for _, fault := range flatten(handler.Validate()) {
+			list = list.with(configError("", fault.Error()))
 		}
+	}
+	return list
+}
+
+// siteErrors looks at the JSON of what is not loaded yet, site by site, and at
+// the ways to an app that no directive guards.
+func siteErrors(servers map[string]*caddyhttp.Server) (list configErrors) {
+	for _, name := range slices.Sorted(maps.Keys(servers)) {
+		server := servers[name]
+		lists := []caddyhttp.RouteList{server.Routes}
+		if server.Errors != nil {
+			lists = append(lists, server.Errors.Routes)
+		}
+		for _, routes := range lists {
+			for _, route := range routes {
+				list = list.with(routeErrors(siteName(name, server, route), route)...)
+			}
+		}
+		for _, named := range slices.Sorted(maps.Keys(server.NamedRoutes)) {
+			list = list.with(routeErrors("&("+named+")", *server.NamedRoutes[named])...)
+		}
+	}
+	_, around := checkRoutes(servers)
+	for _, fault := range flatten(around) {
+		list = list.with(configError("", fault.Error()))
+	}
+	return list
+}
+
+// siteName is what a config error calls a site: its hosts, or where it listens.
+func siteName(name string, server *caddyhttp.Server, route caddyhttp.Route) string {
+	hosts, _ := routeMatch(route.MatcherSetsRaw)
+	if len(route.MatcherSetsRaw) == 0 && len(route.MatcherSets) > 0 {
+		hosts, _ = loadedMatch(route.MatcherSets)
+	}
+	switch {
+	case len(hosts) > 0:
+		return strings.Join(hosts, ", ")
+	case len(server.Listen) > 0:
+		return strings.Join(server.Listen, ", ")
+	default:
+		return name
 	}
 }
 
-// serversFaults looks at the JSON of what is not loaded yet.
-func serversFaults(servers map[string]*caddyhttp.Server) error {
-	raw, err := json.Marshal(servers)
+func routeErrors(site string, route caddyhttp.Route) (list configErrors) {
+	raw, err := json.Marshal(route)
 	if err != nil {
-		return fmt.Errorf("read the sites: %w", err)
+		return configErrors{configError(site, err.Error())}
 	}
 	var tree any
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber() // prices keep their decimals
 	if err := decoder.Decode(&tree); err != nil {
-		return fmt.Errorf("read the sites: %w", err)
+		return configErrors{configError(site, err.Error())}
 	}
-	return treeFaults(tree)
+	for _, fault := range flatten(treeFaults(tree)) {
+		list = list.with(configError(site, fault.Error()))
+	}
+	return list
 }
 
 // treeFaults are those of the handlers anywhere below the node.

@@ -1,5 +1,7 @@
 // Command mana-edge is Caddy with the Mana Edge module and Caddy's standard
-// modules. It has Caddy's commands and one group of its own, "mana".
+// modules. It has Caddy's commands and one group of its own, "mana". What is
+// wrong with a config it prints as a list, and to a person at a terminal it
+// says where to go.
 package main
 
 import (
@@ -24,5 +26,8 @@ func main() {
 		debug.SetGCPercent(gcPercent)
 	}
 	caddy.CustomBinaryName = "mana-edge" // in usage texts
+	if code, done := loading(os.Args[1:]); done {
+		os.Exit(code)
+	}
 	caddycmd.Main()
 }
