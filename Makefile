@@ -42,11 +42,12 @@ bench: build ## measure the targets of the README, peers included; prints median
 	@.ci/packages initdb
 	cd bench && go run $(FLAGS) . -root ..
 
-soak: ## hammer a running edge for SOAK (10m), kill it 200 times, the ledger against its model, every fuzz target for FUZZ (30s)
+soak: ## hammer a running edge for SOAK (10m), kill it 200 times, the ledger against its model, money in every order, every fuzz target for FUZZ (30s)
 	@.ci/packages initdb
 	go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/mana-edge -soak $(SOAK)
 	go test $(FLAGS) -count=1 -v -timeout 0 -run '^TestKillUnderMeteredLoad$$' ./cmd/mana-edge -soak $(SOAK)
 	MANA_SOAK=1 go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestLedgerFollowsTheModel$$' ./creditcore
+	MANA_SOAK=1 go test $(FLAGS) -count=1 -v -timeout 0 -run '^TestMoneyAddsUpInEveryOrder$$' ./creditcore/billing
 	.ci/fuzz $(FUZZ) $(FLAGS)
 
 xcaddy: ## build the binary that xcaddy.toml describes, with xcaddy
