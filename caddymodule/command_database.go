@@ -24,6 +24,7 @@ type source struct {
 	config   Config
 	env      environment
 	from     string // for people
+	raw      []byte // the config in JSON, where there is a file
 	complete bool   // a config file, of which everything is expected to be right
 }
 
@@ -34,8 +35,18 @@ var commandVariables = map[string]bool{
 	"DATABASE_URL": true, "MANA_ENCRYPTION_KEY": true, "BETTER_AUTH_SECRET": true, "AUTH_SECRET": true,
 }
 
-// findSource decides where the database is.
+// findSource decides where the database is. A config whose mana block cannot be
+// read is refused.
 func (inv invocation) findSource() (source, error) {
+	s, err := inv.readSource()
+	if err == nil && len(s.config.Faults) > 0 {
+		err = fmt.Errorf("%s: %w", s.from, s.config.Faults.err())
+	}
+	return s, err
+}
+
+// readSource is findSource for who goes on with what can be read.
+func (inv invocation) readSource() (source, error) {
 	named, file := inv.flag("database"), inv.flag("config")
 	if named == "" && inv.Flags().Changed("database") {
 		return source{}, errors.New("--database is empty")
@@ -46,11 +57,11 @@ func (inv invocation) findSource() (source, error) {
 		}
 	}
 	if named == "" && file != "" {
-		config, err := readConfig(file, inv.flag("adapter"))
+		raw, config, err := readConfig(file, inv.flag("adapter"))
 		if err != nil {
 			return source{}, fmt.Errorf("%s: %w", file, err)
 		}
-		return source{config: config, env: processEnvironment, from: file, complete: true}, nil
+		return source{config: config, env: processEnvironment, from: file, raw: raw, complete: true}, nil
 	}
 	s := source{
 		// No token is made here, so the issuer may be anything.
@@ -79,10 +90,10 @@ func (inv invocation) findSource() (source, error) {
 
 // readConfig adapts a config file as `run` does and takes the app out of it. A
 // file without the app has its defaults.
-func readConfig(file, adapter string) (Config, error) {
+func readConfig(file, adapter string) ([]byte, Config, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
-		return Config{}, err
+		return nil, Config{}, err
 	}
 	base := strings.ToLower(filepath.Base(file))
 	if adapter == "" && filepath.Ext(base) != ".json" &&
@@ -92,25 +103,25 @@ func readConfig(file, adapter string) (Config, error) {
 	if adapter != "" {
 		adapt := caddyconfig.GetAdapter(adapter)
 		if adapt == nil {
-			return Config{}, fmt.Errorf("there is no config adapter %q", adapter)
+			return nil, Config{}, fmt.Errorf("there is no config adapter %q", adapter)
 		}
 		if raw, _, err = adapt.Adapt(raw, map[string]any{"filename": file}); err != nil {
-			return Config{}, err
+			return nil, Config{}, err
 		}
 	}
 	var whole struct {
 		Apps map[string]json.RawMessage `json:"apps"`
 	}
 	if err := json.Unmarshal(raw, &whole); err != nil {
-		return Config{}, fmt.Errorf("not a config in JSON; name its adapter with --adapter: %w", err)
+		return nil, Config{}, fmt.Errorf("not a config in JSON; name its adapter with --adapter: %w", err)
 	}
 	app := new(App)
 	if part, ok := whole.Apps[appName]; ok {
 		if err := caddy.StrictUnmarshalJSON(part, app); err != nil {
-			return Config{}, fmt.Errorf("app %s: %w", appName, err)
+			return nil, Config{}, fmt.Errorf("app %s: %w", appName, err)
 		}
 	}
-	return app.Config, app.Faults.err()
+	return raw, app.Config, nil
 }
 
 // locate resolves the database alone, so that commands that need no more work

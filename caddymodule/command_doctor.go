@@ -13,7 +13,7 @@ func doctorCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Looks for what is wrong, and says what to do",
-		Long: `Checks the config, the database (address, poolers, roles, schema, row-level
+		Long: `Checks the config, as validate does, the database (address, poolers, roles, schema, row-level
 security, clock, keys), cookies, DNS, Redis and Stripe. Each line is ok, warn or fail; the
 exit code is 1 if any fails.`,
 		Args: cobra.NoArgs,
@@ -50,7 +50,7 @@ func (d *doctor) warn(check, format string, args ...any) { d.find(check, statusW
 func (d *doctor) fail(check, format string, args ...any) { d.find(check, statusFail, format, args...) }
 
 func doctorAction(inv invocation, _ []string) error {
-	s, err := inv.findSource()
+	s, err := inv.readSource()
 	if err != nil {
 		return err
 	}
@@ -81,11 +81,12 @@ func doctorAction(inv invocation, _ []string) error {
 
 func (d *doctor) examine(s source) {
 	settings, faults := s.config.resolve(s.env)
-	for _, fault := range flatten(faults) {
-		d.fail("config", "%v", fault)
-	}
-	if faults == nil {
+	if !d.config(s, faults) {
 		d.ok("config", "from %s", s.from)
+	}
+	if s.raw != nil {
+		d.secrets(s.config)
+		d.admin(s.raw)
 	}
 	if s.complete && faults == nil {
 		d.cookies(settings)

@@ -3,12 +3,16 @@ package caddymodule
 import (
 	"context"
 	"errors"
+	"maps"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/internal/localpg"
 	"mana.how/edge/migrations"
 )
 
@@ -24,6 +28,9 @@ func (d *doctor) database(place database, s Settings, settled bool) {
 	ctx, cancel := context.WithTimeout(d.ctx, examineLimit)
 	defer cancel()
 	c, err := place.connect(ctx, d.log())
+	if place.embedded() {
+		d.serverLog(place.dir, err != nil)
+	}
 	if err != nil {
 		d.fail("database", "%v", err)
 		return
@@ -114,6 +121,14 @@ func (d *doctor) pooler(ctx context.Context, at address) {
 		if err != nil {
 			return err
 		}
+		old, err := d.oldSettings(ctx, conn, at)
+		if err != nil {
+			return err
+		}
+		if pooled && len(old) > 0 {
+			d.warn("pooler", "it still serves connections from before a change of %s at the role or the database; "+
+				"say RECONNECT at PgBouncer's admin console", strings.Join(old, ", "))
+		}
 		switch {
 		case !pooled:
 			d.warn("pooler", "the database URL leads to PostgreSQL itself; direct is not needed")
@@ -126,6 +141,73 @@ func (d *doctor) pooler(ctx context.Context, at address) {
 	})
 	if err != nil {
 		d.fail("pooler", "%v", err)
+	}
+}
+
+// oldSettingsSQL compares what the session has of the role and the database
+// with what the catalog, which is never old, says of them.
+const oldSettingsSQL = `
+WITH wanted AS (
+    SELECT DISTINCT lower(split_part(unnest(setconfig), '=', 1)) AS name
+    FROM pg_db_role_setting
+    WHERE setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+      AND setrole IN (0, (SELECT oid FROM pg_roles WHERE rolname = session_user))
+)
+SELECT s.name
+FROM pg_settings s
+LEFT JOIN wanted w ON w.name = lower(s.name)
+WHERE (w.name IS NULL) = (s.source IN ('database', 'user', 'database user'))
+  AND s.source NOT IN ('client', 'session')
+  AND s.name NOT IN ('application_name', 'client_encoding', 'DateStyle', 'IntervalStyle', 'TimeZone')
+ORDER BY s.name`
+
+const roleSettingsSQL = `
+SELECT name, setting
+FROM pg_settings
+WHERE source IN ('database', 'user', 'database user')
+  AND name NOT IN ('application_name', 'client_encoding', 'DateStyle', 'IntervalStyle', 'TimeZone')`
+
+// oldSettings are those of the role and the database that the pooler's
+// connection has otherwise than a new one to PostgreSQL itself.
+func (d *doctor) oldSettings(ctx context.Context, pooled *pgx.Conn, at address) ([]string, error) {
+	rows, _ := pooled.Query(ctx, oldSettingsSQL)
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, err
+	}
+	before, err := roleSettings(ctx, pooled)
+	if err != nil {
+		return nil, err
+	}
+	err = withConn(ctx, at, func(conn *pgx.Conn) error {
+		now, err := roleSettings(ctx, conn)
+		for _, name := range slices.Sorted(maps.Keys(now)) {
+			if setting, set := before[name]; set && setting != now[name] {
+				names = append(names, name)
+			}
+		}
+		return err
+	})
+	return names, err
+}
+
+func roleSettings(ctx context.Context, conn *pgx.Conn) (map[string]string, error) {
+	rows, _ := conn.Query(ctx, roleSettingsSQL)
+	settings := make(map[string]string)
+	var name, setting string
+	_, err := pgx.ForEachRow(rows, []any{&name, &setting}, func() error {
+		settings[name] = setting
+		return nil
+	})
+	return settings, err
+}
+
+// serverLog shows the end of the embedded server's log where that may say why
+// it does not run, or did not.
+func (d *doctor) serverLog(dir string, away bool) {
+	tail := localpg.LogTail(dir)
+	if away && tail != "" || strings.Contains(tail, "PANIC") || strings.Contains(tail, "No space left") {
+		d.warn("postgres.log", "%s ends in: %s", filepath.Join(dir, "postgres.log"), tail)
 	}
 }
 

@@ -148,8 +148,22 @@ func (rt *Runtime) inUse() bool {
 	return rt.requests.Load() > 0 || rt.Auth.Watching() || rt.Credits.Owes() || late.waits(rt.Credits)
 }
 
-// Ready fails while requests that need the database cannot be served.
-func (rt *Runtime) Ready(ctx context.Context) error { return checkWrites(ctx, rt.Pool) }
+// deafPatience is how long this edge may read revocations over the pool before
+// it asks to be left out: PostgreSQL is short of connections then, or the way
+// to it is cut.
+var deafPatience = 30 * time.Second
+
+// Ready fails while requests that need the database cannot be served, or
+// nothing was heard of other edges for long.
+func (rt *Runtime) Ready(ctx context.Context) error {
+	if err := checkWrites(ctx, rt.Pool); err != nil {
+		return err
+	}
+	if age, ok := rt.Auth.Listening(); !ok && age > deafPatience {
+		return fmt.Errorf("LISTEN is interrupted since %s", age.Round(time.Second))
+	}
+	return nil
+}
 
 // close ends the background work and gives back everything, newest first.
 func (rt *Runtime) close() {

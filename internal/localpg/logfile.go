@@ -27,6 +27,16 @@ func openLog(c cluster) (*os.File, error) {
 	return f, nil
 }
 
+// LogTail returns the last lines of the log of dir's server on one line, empty
+// where there is none.
+func LogTail(dir string) string {
+	path := cluster{dir: dir}.log()
+	if _, err := os.Stat(path); err != nil {
+		return ""
+	}
+	return logTail(path)
+}
+
 // logTail is the end of the log, for an error's text.
 func logTail(path string) string {
 	f, err := os.Open(path)
