@@ -64,6 +64,8 @@ func (m *model) order() []*modelLot {
 	return slices.SortedFunc(slices.Values(m.lots), func(a, b *modelLot) int {
 		never := func(l *modelLot) time.Duration {
 			switch {
+			case l.expires != 0 && l.expires <= m.clock: // kept for holds
+				return l.expires - 1<<61
 			case l.prolonged:
 				return -1
 			case l.expires == 0:
