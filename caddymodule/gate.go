@@ -190,10 +190,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		return refuseUnfit(w, r, guard.ErrTooEarly)
 	}
 	if g.Off {
-		return g.passUnasked(entered, r, next)
+		return g.passUnasked(&entered, r, next)
 	}
 	if entered.writer.shared = g.Cache == "shared"; !entered.writer.shared {
-		w.Header()["Vary"] = append(w.Header()["Vary"], "Authorization, Cookie")
+		entered.writer.byCaller()
 	}
 	r, cookies := behindAnotherGate(r)
 	if g.Optional && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 {

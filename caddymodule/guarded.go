@@ -50,12 +50,12 @@ const guardKey = "mana.guard"
 
 // enter is how every directive begins. What it returns in place of w and r has
 // been looked at; an error is answered by refuseUnfit.
-func (s *Scope) enter(w http.ResponseWriter, r *http.Request) (*guarded, *http.Request, error) {
+func (s *Scope) enter(w http.ResponseWriter, r *http.Request) (guarded, *http.Request, error) {
 	if err := guard.Check(r); err != nil {
-		return nil, r, err
+		return guarded{}, r, err
 	}
 	if err := guard.CheckPath(r, s.strict); err != nil {
-		return nil, r, err
+		return guarded{}, r, err
 	}
 	trusted, _ := caddyhttp.GetVar(r.Context(), caddyhttp.TrustedProxyVarKey).(bool)
 	early := guard.Early(r, trusted)
@@ -72,7 +72,7 @@ func (s *Scope) enter(w http.ResponseWriter, r *http.Request) (*guarded, *http.R
 		}
 	}
 	writer.passing = false
-	return &guarded{w, writer, s, early, first}, r, nil
+	return guarded{w, writer, s, early, first}, r, nil
 }
 
 // guarded is a request that a directive has let in.
@@ -84,8 +84,16 @@ type guarded struct {
 	first  bool // no directive has let it in before
 }
 
-// before is what stands behind the directive.
-func (g *guarded) before(next caddyhttp.Handler) caddyhttp.Handler { return appHandler{g, next} }
+// before is what stands behind the directive. Where the app gives no answer, the
+// directive that the request met first gives one: all others have their say
+// before.
+func (g *guarded) before(next caddyhttp.Handler) caddyhttp.Handler {
+	if !g.first {
+		return &appHandler{writer: g.writer, next: next}
+	}
+	g.writer.behind = appHandler{g.writer, g.scope, next}
+	return &g.writer.behind
+}
 
 // concerns reports whether the directive is for the request.
 func (s *Scope) concerns(r *http.Request) (bool, error) { return s.matchers.AnyMatchWithError(r) }

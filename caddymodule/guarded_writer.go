@@ -28,6 +28,8 @@ type appWriter struct {
 	cookies []string // Set-Cookie values of the edge
 	expose  bool     // pages of the origin that asks may read what the edge adds
 	wrote   bool
+	behind  appHandler // of the first directive
+	vary    [1]string
 }
 
 // limitHeaders are set by the rate limit.
@@ -37,6 +39,18 @@ const limitHeaderPrefix = "X-Ratelimit-"
 
 func newAppWriter(w http.ResponseWriter) *appWriter {
 	return &appWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}}
+}
+
+// byCaller says that the response depends on who asks.
+func (a *appWriter) byCaller() {
+	const fields = "Authorization, Cookie"
+	h := a.Header()
+	if before := h["Vary"]; len(before) > 0 {
+		h["Vary"] = append(before, fields)
+		return
+	}
+	a.vary[0] = fields
+	h["Vary"] = a.vary[:]
 }
 
 // under reports whether w leads to the writer.
@@ -59,19 +73,18 @@ func appWriterOf(w http.ResponseWriter) *appWriter {
 
 // appHandler is what stands behind a directive.
 type appHandler struct {
-	entered *guarded
-	next    caddyhttp.Handler
+	writer *appWriter
+	first  *Scope // of the directive, if the request met it first
+	next   caddyhttp.Handler
 }
 
-// ServeHTTP implements [caddyhttp.Handler]. Where the app gives no answer, the
-// directive that the request met first gives one: all others have their say
-// before.
-func (h appHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
-	err := h.entered.writer.pass(w, r, h.next)
-	if err == nil || !h.entered.first {
+// ServeHTTP implements [caddyhttp.Handler].
+func (h *appHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
+	err := h.writer.pass(w, r, h.next)
+	if err == nil || h.first == nil {
 		return err
 	}
-	return h.entered.scope.answerFor(h.entered.writer, w, r, err)
+	return h.first.answerFor(h.writer, w, r, err)
 }
 
 // pass lets next answer.
