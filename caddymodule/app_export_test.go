@@ -141,3 +141,11 @@ func WriteMetrics(w io.Writer) error {
 	}
 	return nil
 }
+
+// SetDeafPatience sets how long an edge that hears nothing stays ready, and
+// returns what sets it back.
+func SetDeafPatience(d time.Duration) (restore func()) {
+	before := deafPatience
+	deafPatience = d
+	return func() { deafPatience = before }
+}

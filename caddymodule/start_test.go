@@ -292,3 +292,24 @@ func TestRefusedConfigKeepsTheMetrics(t *testing.T) {
 	}
 	wantMetrics("at the end")
 }
+
+// An edge that cannot listen reads over the pool and serves; after a while it
+// asks to be left out, until it hears again.
+func TestDeafEdgeIsNotReady(t *testing.T) {
+	stopAtEnd(t)
+	defer caddymodule.SetDeafPatience(4 * time.Second)()
+	db, address := pgtest.New(t), freeAddress(t)
+	relay, direct := pgtest.NewRelay(t, db.DSN)
+	if err := load(t, whole(t, address, with(externalApp(db), "database", map[string]any{"url": db.DSN, "direct": direct}))); err != nil {
+		t.Fatal(err)
+	}
+	ready := func() int { return fetch(t, "GET", "http://"+address+"/health/ready", "").StatusCode }
+	eventually(t, "it is ready", func() bool { return ready() == 200 })
+	relay.Cut(true)
+	if code := ready(); code != 200 {
+		t.Errorf("not ready at once: %d", code)
+	}
+	eventually(t, "it is not ready", func() bool { return ready() == 503 })
+	relay.Cut(false)
+	eventually(t, "it is ready again", func() bool { return ready() == 200 })
+}

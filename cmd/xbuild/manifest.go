@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -72,7 +73,8 @@ func ParseManifest(text []byte) (Manifest, error) {
 func (m Manifest) Builder(dir string) xcaddy.Builder {
 	b := xcaddy.Builder{
 		CaddyVersion: m.CaddyVersion,
-		BuildFlags:   fmt.Sprintf(`-trimpath -ldflags="-s -w" -tags=%s`, strings.Join(m.Tags, ",")),
+		BuildFlags: fmt.Sprintf(`-trimpath -ldflags="-s -w -X github.com/caddyserver/caddy/v2.CustomVersion=%s" -tags=%s`,
+			m.version(dir), strings.Join(m.Tags, ",")),
 	}
 	for _, p := range m.Plugins {
 		version := p.Version
@@ -89,4 +91,29 @@ func (m Manifest) Builder(dir string) xcaddy.Builder {
 		b.Plugins = append(b.Plugins, xcaddy.Dependency{PackagePath: p.Module, Version: version})
 	}
 	return b
+}
+
+// edgeModule is the plugin whose version is the binary's.
+const edgeModule = "mana.how/edge"
+
+// version is what the binary calls itself: the edge's version, and what Git
+// says of the directory that is built.
+func (m Manifest) version(dir string) string {
+	for _, p := range m.Plugins {
+		switch {
+		case p.Module != edgeModule:
+		case p.Path == "":
+			return p.Version
+		default:
+			path := p.Path
+			if !filepath.IsAbs(path) {
+				path = filepath.Join(dir, path)
+			}
+			out, err := exec.Command("git", "-C", path, "describe", "--tags", "--always", "--dirty").Output()
+			if text := strings.TrimSpace(string(out)); err == nil && text != "" {
+				return text
+			}
+		}
+	}
+	return developmentVersion
 }

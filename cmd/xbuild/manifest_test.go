@@ -43,6 +43,9 @@ version = "v1.2.3"
 	if got.CaddyVersion != "v2.11.9" {
 		t.Errorf("Caddy version = %q", got.CaddyVersion)
 	}
+	if !strings.Contains(got.BuildFlags, "CustomVersion=v0.0.0\"") {
+		t.Errorf("build flags %q do not name the edge's version", got.BuildFlags)
+	}
 	if !strings.Contains(got.BuildFlags, "-tags=a,b") {
 		t.Errorf("build flags %q lack the tags", got.BuildFlags)
 	}
