@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"mana.how/edge/caddymodule"
+	"mana.how/edge"
 )
 
 // loader is a command of Caddy's that reads a config, with the flags it was
@@ -39,14 +39,14 @@ func loading(args []string) (code int, done bool) {
 	}
 	config, file, adapter, err := c.load()
 	if err != nil {
-		fmt.Fprintln(os.Stderr, caddymodule.PlainError(err))
+		fmt.Fprintln(os.Stderr, edge.PlainError(err))
 		return caddy.ExitCodeFailedStartup, true
 	}
 	if c.name == "reload" {
 		return c.reload(config, file, adapter)
 	}
 	if c.name != "adapt" || c.is("validate") {
-		if list := caddymodule.ConfigErrors(config, file); len(list) > 0 {
+		if list := edge.ConfigErrors(config, file); len(list) > 0 {
 			show(os.Stderr, list)
 			return caddy.ExitCodeFailedStartup, true
 		}

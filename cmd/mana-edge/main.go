@@ -11,9 +11,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
-	_ "github.com/caddyserver/caddy/v2/modules/standard" // Caddy's own modules
-
-	_ "mana.how/edge" // this module
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // Caddy's own modules; loading.go imports this one
 )
 
 // gcPercent is this program's GOGC where the environment has none. What lives

@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 
-	"mana.how/edge/caddymodule"
+	"mana.how/edge"
 )
 
 // reload hands the config to the running edge, as Caddy's command does. The
@@ -39,8 +39,8 @@ func (c loader) reload(config []byte, file, adapter string) (code int, done bool
 		return caddy.ExitCodeSuccess, response.Body.Close() == nil
 	}
 	refusal := refusalIn(err.Error())
-	if list := caddymodule.ConfigErrorsIn(refusal); len(list) > 0 {
-		show(os.Stderr, caddymodule.LocateErrors(list, file))
+	if list := edge.ConfigErrorsIn(refusal); len(list) > 0 {
+		show(os.Stderr, edge.LocateErrors(list, file))
 	} else {
 		fmt.Fprintln(os.Stderr, refusal)
 	}

@@ -12,7 +12,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/term"
 
-	"mana.how/edge/caddymodule"
+	"mana.how/edge"
 )
 
 // watched reports whether a person at a terminal runs the edge, and with no
@@ -46,8 +46,8 @@ func runForPerson(config []byte, file, adapter string) (code int) {
 	if err := caddy.Load(quiet(config), true); err != nil {
 		buffer.FlushTo(zap.NewNop())
 		caddy.UnbufferDefaultLogger(before)
-		if list := caddymodule.ConfigErrorsIn(err.Error()); len(list) > 0 {
-			show(os.Stderr, caddymodule.LocateErrors(list, file))
+		if list := edge.ConfigErrorsIn(err.Error()); len(list) > 0 {
+			show(os.Stderr, edge.LocateErrors(list, file))
 		} else {
 			fmt.Fprintln(os.Stderr, err)
 		}
@@ -73,7 +73,7 @@ func quiet(config []byte) []byte {
 }
 
 func welcome(w io.Writer, config []byte) {
-	g, ok := caddymodule.Guide(config)
+	g, ok := edge.Guide(config)
 	if !ok {
 		fmt.Fprint(w, "\nMana Edge is running, without the app mana. Ctrl-C stops it.\n\n")
 		return
