@@ -232,7 +232,8 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if err != nil {
 		return refuseUnfit(w, r, err)
 	}
-	w, next = entered.w, entered.before(next)
+	// The meter learns how the app failed before anybody answers for it.
+	w, next = entered.w, &appHandler{writer: entered.writer, next: next}
 	if ours, err := m.concerns(r); err != nil {
 		return err
 	} else if !ours {

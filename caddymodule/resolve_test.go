@@ -160,8 +160,8 @@ func TestRetention(t *testing.T) {
 	}{
 		{nil, caddymodule.Retention{Events: 400 * day, Sessions: 90 * day, Holds: 48 * time.Hour, Outbox: 30 * day}},
 		{
-			&caddymodule.RetentionConfig{Events: "30d", Holds: "1h"},
-			caddymodule.Retention{Events: 30 * day, Sessions: 90 * day, Holds: time.Hour, Outbox: 30 * day},
+			&caddymodule.RetentionConfig{Events: "30d", Holds: "36h"},
+			caddymodule.Retention{Events: 30 * day, Sessions: 90 * day, Holds: 36 * time.Hour, Outbox: 30 * day},
 		},
 	} {
 		c.Retention = tt.written
@@ -378,7 +378,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	good.Database.URL = "postgres://u:" + secret + "@db/mana"
 	good.EncryptionKey = strings.Repeat(secret, 4)
 	good.ServiceKey, good.Redis = secret, "redis://:"+secret+"@cache:6379"
-	good.Stripe = &caddymodule.StripeConfig{SecretKey: "sk_test_" + secret, WebhookSecret: []string{"whsec_" + secret, secret}}
+	good.Stripe = &caddymodule.StripeConfig{SecretKey: "sk_test_" + secret, WebhookSecret: []string{"whsec_" + secret, "whsec_2" + secret}}
 	settings, err := good.Resolve(map[string]string{"BETTER_AUTH_SECRET": strings.Repeat(secret, 3)})
 	if err != nil {
 		t.Fatal(err)

@@ -38,7 +38,7 @@ func (c check) of(field string) string {
 // What the schema says of a form, for clients that check before they send. Where
 // a pattern cannot say all, it lets pass what the rule then refuses.
 const (
-	emailPattern   = `^[^\s@"(),:;<>\[\]\\.]+(\.[^\s@"(),:;<>\[\]\\.]+)*@([\p{L}\p{N}\p{M}]([\p{L}\p{N}\p{M}-]*[\p{L}\p{N}\p{M}])?\.)+[\p{L}\p{N}\p{M}-]*\p{L}[\p{L}\p{N}\p{M}-]*$`
+	emailPattern   = `^\s*[^\s@"(),:;<>\[\]\\.]+(\.[^\s@"(),:;<>\[\]\\.]+)*@([\p{L}\p{N}\p{M}]([\p{L}\p{N}\p{M}-]*[\p{L}\p{N}\p{M}])?\.)+[\p{L}\p{N}\p{M}-]*\p{L}[\p{L}\p{N}\p{M}-]*\s*$`
 	urlPattern     = `^([hH][tT][tT][pP][sS]?://|[fF][tT][pP]://)?[^\s@<>"\\/?#]+([/?#][^\s<>"\\]*)?$`
 	webURLPattern  = `^([hH][tT][tT][pP][sS]?://|[fF][tT][pP]://)?(\[[0-9a-fA-F:.]+\]|[^\s@<>"\\/?#:]+\.[^\s@<>"\\/?#:]+)(:[0-9]*)?([/?#][^\s<>"\\]*)?$`
 	isoDatePattern = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.,][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?$`

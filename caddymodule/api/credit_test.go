@@ -33,7 +33,7 @@ func TestBalance(t *testing.T) {
 	want := func(balance, earned, spent float64) {
 		t.Helper()
 		got := s.send("GET", "/api/v1/credits/balance", nil, token).status(200).object()
-		expected := map[string]any{"balance": balance, "totalEarned": earned, "totalSpent": spent, "userId": id}
+		expected := map[string]any{"balance": balance, "debt": 0.0, "totalEarned": earned, "totalSpent": spent, "userId": id}
 		if diff := cmp.Diff(expected, got); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}

@@ -100,7 +100,8 @@ func beyondSchema(w *httptest.ResponseRecorder) bool {
 	for _, rule := range []string{
 		"must not be after", "days before to", "NUL", "valid Unicode", "and the header Idempotency-Key must be the same",
 		"must not be repeated", "larger than 64 kB", "numbers between", "not a trusted", "must be a valid ISO 8601 date string",
-		"property userId should not exist", "userId must be a string", "Url must be a URL address",
+		"property userId should not exist", "control or formatting characters", "a visible character", "stack marks",
+		"invisible characters", "mix scripts", "compatibility characters", "userId must be a string", "Url must be a URL address",
 	} {
 		if strings.Contains(w.Body.String(), rule) {
 			return true

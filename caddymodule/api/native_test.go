@@ -150,10 +150,10 @@ func TestExchangesAreApart(t *testing.T) {
 	s := newSite(t)
 	s.register("ada@example.test")
 	cookie := s.cookie("ada@example.test")
-	exchange := func() string {
-		return s.send("POST", "/api/v1/auth/session-to-token", "", cookie, with("Sec-Fetch-Site", "same-origin")).status(200).text("refreshToken")
+	exchange := func(origin string) string {
+		return s.send("POST", "/api/v1/auth/session-to-token", "", cookie, with("Origin", origin)).status(200).text("refreshToken")
 	}
-	one, two := exchange(), exchange()
+	one, two := exchange(app), exchange("https://notes.example.test")
 	if one == two {
 		t.Fatal("two apps share a refresh token")
 	}
