@@ -83,7 +83,7 @@ func giftPage(ctx context.Context, c *call, req giftInfoRequest) (answerer, erro
 	}
 	view := pages.Gift{
 		Closed: c.api.RegistrationClosed,
-		Code: string(g.Code), Status: string(g.Status), Credits: g.CreditsPerPortion.String(),
+		Code:   string(g.Code), Status: string(g.Status), Credits: g.CreditsPerPortion.String(),
 		Portions: g.TotalPortions, Left: g.TotalPortions - g.ClaimedPortions,
 		Creator: g.CreatorName, Message: textOf(g.Message), Personalized: g.Personalized,
 	}
