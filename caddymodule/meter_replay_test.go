@@ -145,6 +145,9 @@ func TestMeterKeyOfManyBodies(t *testing.T) {
 				wg.Go(func() {
 					body := fmt.Sprint(mib, i%bodies)
 					x := send(t, edges[i%2], chunked(user, "k", body), upstream)
+					for tries := 0; x.Code == 503 && tries < 50; tries++ { // so many at one account wait too long for their turn
+						x = send(t, edges[i%2], chunked(user, "k", body), upstream)
+					}
 					if passed.Add(int32(x.reached)); x.reached > 0 {
 						seen.Store(body, true)
 					} else if x.Code != 409 {
