@@ -15,7 +15,7 @@ import (
 func TestTable(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"POST /api/v1/auth/register", "POST /api/v1/auth/login", "POST /api/v1/auth/logout",
+		"POST /api/v1/auth/register", "GET /api/v1/auth/signup-status", "POST /api/v1/auth/login", "POST /api/v1/auth/logout",
 		"POST /api/v1/auth/refresh", "GET /api/v1/auth/session", "POST /api/v1/auth/validate",
 		"POST /api/v1/auth/session-to-token",
 		"GET /api/v1/auth/jwks", "GET /api/auth/jwks", "GET /api/oidc/jwks",
