@@ -70,15 +70,20 @@ type outcome struct {
 // do carries out an item, and opens the account of a user whom nothing was
 // granted yet.
 func (s *Service) do(ctx context.Context, it *item) (outcome, error) {
-	turn, cancel := context.WithTimeoutCause(ctx, turnWait, ErrUnavailable)
-	defer cancel()
-	err := s.changes.do(turn, it)
+	err := s.takeTurn(ctx, it)
 	if err == nil && it.outcome.Outcome == "no_account" {
 		if err = s.openAccount(ctx, it.UserID); err == nil {
-			err = s.changes.do(turn, it)
+			err = s.takeTurn(ctx, it)
 		}
 	}
 	return it.outcome, err
+}
+
+// takeTurn waits for the item's turn in the batcher, for so long.
+func (s *Service) takeTurn(ctx context.Context, it *item) error {
+	turn, cancel := context.WithTimeoutCause(ctx, turnWait, ErrUnavailable)
+	defer cancel()
+	return s.changes.do(turn, it)
 }
 
 // carryOut runs a batch in one round trip and gives every item its outcome.
