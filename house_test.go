@@ -54,7 +54,7 @@ func listPackages(t *testing.T) map[string]listed {
 	}
 }
 
-// within tells whether the import path lies in one of the rooms, each a path of the house.
+// within reports whether the import path lies in one of the rooms, each a path of the house.
 func within(path string, rooms ...string) bool {
 	for _, room := range rooms {
 		if full := strings.TrimSuffix(house+"/"+room, "/"); path == full || strings.HasPrefix(path, full+"/") {
@@ -194,7 +194,7 @@ func selectors(t *testing.T, name string) []string {
 	return found
 }
 
-// both tells whether a Go file imports both cores.
+// both reports whether a Go file imports both cores.
 func both(t *testing.T, name string) bool {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ImportsOnly)

@@ -287,7 +287,7 @@ func (s *Service) recheck(ctx context.Context, old candidate) {
 	}
 }
 
-// renewable tells whether the session has been used for long enough that its
+// renewable reports whether the session has been used for long enough that its
 // end should move. One the browser forgets on closing does not live longer.
 func (s *Service) renewable(c *cachedSession, now time.Time) bool {
 	if !c.has(persistent) || now.Before(c.expires().Add(renewAfter-s.cfg.SessionTTL)) {

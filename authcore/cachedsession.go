@@ -32,7 +32,7 @@ const (
 	renewing // once an entry: a renewal that fails is tried again after the next reading
 )
 
-// claim raises a flag and tells whether this caller did.
+// claim raises a flag and reports whether this caller did.
 func (c *cachedSession) claim(flag uint32) bool { return c.flags.Or(flag)&flag == 0 }
 
 func (c *cachedSession) release(flag uint32) { c.flags.And(^flag) }

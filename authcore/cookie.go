@@ -171,7 +171,7 @@ func (c Cookies) open(purpose, value string) (text string, ok bool) {
 	return signed.text(), true
 }
 
-// signs tells whether the signature is that of the text.
+// signs reports whether the signature is that of the text.
 func (c Cookies) signs(purpose string, s *signedText) bool {
 	for _, key := range c.keys {
 		if hmac.Equal(s[cookieTokenLength+1:], []byte(signature(key, purpose, s.text()))) {

@@ -82,7 +82,7 @@ func (h *hasher) Hash(ctx context.Context, password string) (encoded string, err
 	return encoded, err
 }
 
-// Verify tells whether the password has the hash, and whether a right one
+// Verify reports whether the password has the hash, and whether a right one
 // should be hashed again because the hash is of another kind or cost. It
 // reads argon2id in PHC format and the scrypt and bcrypt hashes of the
 // replaced service, compares in constant time, and fails with [ErrBusy], the
@@ -175,7 +175,7 @@ const (
 	maxPasswordLength = 128
 )
 
-// CheckPassword tells whether a new password may be used: 8 to 128 characters
+// CheckPassword reports whether a new password may be used: 8 to 128 characters
 // in NFKC, and none of the commonest. It fails with [*PasswordError].
 func CheckPassword(password string) error {
 	password = normalize(password)

@@ -242,7 +242,7 @@ func (s *Service) Cookies() Cookies { return s.cookies }
 // Origins decides which sites may send credentials and be redirected to.
 func (s *Service) Origins() Origins { return s.origins }
 
-// Ready tells whether the database answers.
+// Ready reports whether the database answers.
 func (s *Service) Ready(ctx context.Context) error {
 	ctx, cancel := dbscope.Bounded(ctx)
 	defer cancel()
@@ -255,7 +255,7 @@ func (s *Service) AccessTokenTTL() time.Duration { return s.cfg.AccessTokenTTL }
 // SessionTTL is how long an unused SSO cookie lives.
 func (s *Service) SessionTTL() time.Duration { return s.cfg.SessionTTL }
 
-// domainCovers tells whether a cookie of this Domain reaches the host
+// domainCovers reports whether a cookie of this Domain reaches the host
 // (RFC 6265, section 5.1.3). An empty domain is the host's own.
 func domainCovers(domain, host string) bool {
 	if domain == "" {

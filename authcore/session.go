@@ -246,7 +246,7 @@ func (s *Service) keptWith(ctx context.Context, c Caller) ([]string, error) {
 	return ids, err
 }
 
-// RevokeOtherSessions ends every session of the caller but his own and the
+// RevokeOtherSessions ends every session of the caller but their own and the
 // browser session it came from. It returns how many ended.
 func (s *Service) RevokeOtherSessions(ctx context.Context, c Caller) (int, error) {
 	keep, err := s.keptWith(ctx, c)

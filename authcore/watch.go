@@ -60,7 +60,7 @@ func (s *Service) Unwatch(w *Watch) {
 	sh.Unlock()
 }
 
-// Watching tells whether any watch is open.
+// Watching reports whether any watch is open.
 func (s *Service) Watching() bool {
 	for i := range s.watchers.shards {
 		sh := &s.watchers.shards[i]

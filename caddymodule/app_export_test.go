@@ -48,7 +48,7 @@ func (s Settings) Facts() Facts {
 // Billing is the resolved configuration of the sale of credits.
 func (s Settings) Billing() billing.Config { return s.stripe.config(s.BaseURL) }
 
-// SameRuntime tells whether two settings would share a runtime.
+// SameRuntime reports whether two settings would share a runtime.
 func SameRuntime(a, b Settings) bool { return a.key() == b.key() }
 
 // Tests do not wait for the longest request.

@@ -43,7 +43,7 @@ func (n cookieNames) hasFold(name string) bool {
 	return false
 }
 
-// take removes the edge's own cookies from the request and tells whether there
+// take removes the edge's own cookies from the request and reports whether there
 // were any. All other cookies stay byte for byte. The values in the header are
 // replaced, not changed.
 func (n cookieNames) take(h http.Header) (found bool) {

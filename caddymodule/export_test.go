@@ -65,5 +65,5 @@ func SetTrustedHeaders(h http.Header, c authcore.Claims) {
 	trusted.set(h)
 }
 
-// TakeCookies removes the named cookies and tells whether there were any.
+// TakeCookies removes the named cookies and reports whether there were any.
 func TakeCookies(h http.Header, names ...string) bool { return cookieNames(names).take(h) }

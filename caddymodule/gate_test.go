@@ -460,6 +460,12 @@ func TestGateRoles(t *testing.T) {
 	}
 	_, up := serve(t, g, ask("GET", "/", "Authorization: Bearer "+root.tokens.AccessToken))
 	wantSealed(t, up, root, root.tokens.SessionID)
+
+	only := gate(s, &caddymodule.Gate{Roles: []string{"admin"}})
+	w, up := serve(t, only, ask("GET", "/", "Authorization: Bearer "+ada.tokens.AccessToken))
+	wantRefusal(t, w, up, 403, "Forbidden: your role does not allow this")
+	_, up = serve(t, only, ask("GET", "/", "Authorization: Bearer "+root.tokens.AccessToken))
+	wantSealed(t, up, root, root.tokens.SessionID)
 }
 
 func TestGatePlaceholders(t *testing.T) {

@@ -57,7 +57,7 @@ var (
 // Amount is the price as the meter reads it.
 func (p Price) Amount() (creditcore.Amount, error) { return p.amount() }
 
-// Waits tells whether charges or refunds of the ledger wait for its database.
+// Waits reports whether charges or refunds of the ledger wait for its database.
 func Waits(ledger *creditcore.Service) bool { return ledger.Owes() || late.waits(ledger) }
 
 // Tests do not wait long for late charges.

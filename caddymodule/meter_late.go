@@ -26,7 +26,7 @@ type lateSettlements struct {
 // its own wait.
 var late = &lateSettlements{most: 10_000, first: time.Second, last: 15 * time.Second, limit: longestRequest - time.Minute}
 
-// waits tells whether any settlement of that ledger waits.
+// waits reports whether any settlement of that ledger waits.
 func (l *lateSettlements) waits(ledger *creditcore.Service) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

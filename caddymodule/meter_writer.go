@@ -19,7 +19,7 @@ const (
 	meterPrefix     = "Mana-Credits-"
 )
 
-// isMeterHeader tells whether only the meter may send the header.
+// isMeterHeader reports whether only the meter may send the header.
 func isMeterHeader(name string) bool {
 	return len(name) >= len(meterPrefix) && strings.EqualFold(name[:len(meterPrefix)], meterPrefix)
 }
@@ -195,7 +195,7 @@ func (w *meterWriter) begin() {
 	}
 }
 
-// owns tells whether the client must not get the upstream's header.
+// owns reports whether the client must not get the upstream's header.
 func (w *meterWriter) owns(name string) bool {
 	return isMeterHeader(name) || w.m.CostFrom != "" && strings.EqualFold(name, w.m.CostFrom)
 }

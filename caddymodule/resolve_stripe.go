@@ -238,7 +238,7 @@ func (r *resolver) returnURLs(raw []string, s Settings) returnURLs {
 	return out
 }
 
-// allow tells whether an address is one of them.
+// allow reports whether an address is one of them.
 func (u returnURLs) allow(raw string) bool {
 	if strings.ContainsFunc(raw, func(c rune) bool { return c <= ' ' || c == 0x7f || c == '\\' }) {
 		return false
@@ -254,7 +254,7 @@ func (u returnURLs) allow(raw string) bool {
 	return ok && raw[0] != '/'
 }
 
-// isPlanName tells whether a name can be part of a variable's name.
+// isPlanName reports whether a name can be part of a variable's name.
 func isPlanName(name string) bool {
 	return name != "" && !strings.ContainsFunc(name, func(c rune) bool {
 		return c != '_' && (c < '0' || c > '9') && (c < 'A' || c > 'Z') && (c < 'a' || c > 'z')

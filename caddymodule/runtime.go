@@ -142,7 +142,7 @@ func (rt *Runtime) enter() (leave func()) {
 	return func() { rt.requests.Add(-1) }
 }
 
-// inUse tells whether a request is under way, at the API or past a gate, or
+// inUse reports whether a request is under way, at the API or past a gate, or
 // money that one has moved waits for the database.
 func (rt *Runtime) inUse() bool {
 	return rt.requests.Load() > 0 || rt.Auth.Watching() || rt.Credits.Owes() || late.waits(rt.Credits)

@@ -32,7 +32,7 @@ func (s Secret) Reveal() string {
 	return *s.value
 }
 
-// IsSet tells whether there is a secret.
+// IsSet reports whether there is a secret.
 func (s Secret) IsSet() bool { return s.value != nil }
 
 // Equal compares in constant time. A secret that is not set equals nothing.

@@ -65,7 +65,7 @@ func decided(err error) bool {
 	return errors.Is(err, ErrEntryNotFound) || errors.Is(err, ErrRefundExceeds) || errors.Is(err, ErrAccountNotFound) || errors.Is(err, ErrInvalid)
 }
 
-// Owes tells whether refunds wait for the database.
+// Owes reports whether refunds wait for the database.
 func (s *Service) Owes() bool {
 	s.compensations.mu.Lock()
 	defer s.compensations.mu.Unlock()

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Caller is a user who reads his own account. It has been verified.
+// Caller is a user who reads their own account. It has been verified.
 type Caller struct{ UserID, Email, Role string }
 
 // EntryType is the kind of a ledger row, by its name on the wire.

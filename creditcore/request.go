@@ -49,7 +49,7 @@ func checkRequest(userID string, amount Amount, key string, metadata json.RawMes
 
 func plain(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
 
-// storable tells whether PostgreSQL's jsonb takes the text as an object.
+// storable reports whether PostgreSQL's jsonb takes the text as an object.
 func storable(raw json.RawMessage) bool {
 	trimmed := bytes.TrimLeft(raw, " \t\r\n")
 	return len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(raw) && utf8.Valid(raw) && !bytes.Contains(raw, []byte(`\u0000`))

@@ -21,7 +21,7 @@ type table struct {
 	name   string
 	key    string // column that names a row
 	insert string // makes the row of user $1
-	reads  bool   // a user reads his own
+	reads  bool   // a user reads their own
 	admin  bool   // a platform admin reads everyone's
 	rules  bool   // and may write it
 	open   bool   // anybody may add a row

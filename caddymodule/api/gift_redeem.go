@@ -71,7 +71,7 @@ func redeemGift(ctx context.Context, c *call, req redeemRequest) (redeemResponse
 	return redeemResponse{Success: true, Credits: &r.Credits, NewBalance: &r.Balance, Message: r.Message}, nil
 }
 
-// trusted tells whether a request that needs no service key brought the right
+// trusted reports whether a request that needs no service key brought the right
 // one beside what it needs. A wrong one is a refusal, not a request without.
 func (c *call) trusted() (bool, error) {
 	switch keys := c.r.Header[serviceKeyHeader]; {

@@ -80,7 +80,7 @@ func (f planField) parseNumber(into reflect.Value, literal string) (float64, err
 
 var errFraction = errors.New("no integer")
 
-// isNumber tells whether a text is a JSON number.
+// isNumber reports whether a text is a JSON number.
 func isNumber(s string) bool {
 	return s != "" && (s[0] == '-' || s[0] >= '0' && s[0] <= '9') && json.Valid([]byte(s)) && strings.TrimSpace(s) == s
 }

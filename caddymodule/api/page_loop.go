@@ -17,7 +17,7 @@ const (
 )
 
 // looping counts, in a short cookie, how often a signed-in browser was sent
-// here by the same place, and tells whether that place and this one play
+// here by the same place, and reports whether that place and this one play
 // ball: a cookie that does not reach it, or a clock that is off. The cookie is
 // the browser's own affair and not signed.
 func (c *call) looping(target string) bool {

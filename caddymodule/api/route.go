@@ -110,7 +110,7 @@ type handler struct {
 	run               func(context.Context, *call) (any, error)
 }
 
-// readsBody tells whether the route takes a body in any form.
+// readsBody reports whether the route takes a body in any form.
 func (rt *route) readsBody() bool { return rt.handler.plan.readsBody || rt.body == raw }
 
 // handle makes a handler of a function from a decoded request to an answer.

@@ -27,7 +27,7 @@ type Identity struct {
 	Role          string `json:"role"`
 	SessionID     string `json:"sessionId"`
 	Organization  string `json:"organizationId,omitempty"`
-	// Bearer tells whether an access token came along, the client's own or one
+	// Bearer reports whether an access token came along, the client's own or one
 	// that the edge added. The token itself is not shown.
 	Bearer bool `json:"bearer"`
 }

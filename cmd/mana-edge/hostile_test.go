@@ -100,7 +100,7 @@ func raw(t testing.TB, e *Edge, request string) string {
 	return answer.String()
 }
 
-// complete tells whether an answer with Content-Length, or without a body, is
+// complete reports whether an answer with Content-Length, or without a body, is
 // there as a whole.
 func complete(answer []byte) bool {
 	head, body, _ := bytes.Cut(answer, []byte("\r\n\r\n"))

@@ -21,7 +21,7 @@ type Config struct {
 	// BaseURL is the site whose pages buyers return to where they name none:
 	// scheme and host.
 	BaseURL string
-	// ReturnURL tells whether a success, cancel or return URL is allowed. Nil
+	// ReturnURL reports whether a success, cancel or return URL is allowed. Nil
 	// allows the site of BaseURL alone.
 	ReturnURL func(raw string) bool
 	// Plans and Packages are written to the database by [Service.Seed].
@@ -32,7 +32,7 @@ type Config struct {
 	Grace time.Duration
 }
 
-// LiveKey tells whether a secret key of Stripe moves real money.
+// LiveKey reports whether a secret key of Stripe moves real money.
 func LiveKey(key string) bool { return strings.Contains(key, "_live_") }
 
 func (c Config) live() bool { return LiveKey(c.SecretKey) }

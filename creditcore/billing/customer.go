@@ -89,7 +89,7 @@ func (s *Service) makeCustomer(ctx context.Context, userID, email, gone string) 
 	return id.(string), nil
 }
 
-// reusedKey tells whether Stripe has seen the idempotency key with other
+// reusedKey reports whether Stripe has seen the idempotency key with other
 // parameters.
 func reusedKey(err error) bool {
 	var refused *stripe.Error

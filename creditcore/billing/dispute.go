@@ -23,7 +23,7 @@ func (s *Service) disputed(ctx context.Context, intentID string) (int64, error) 
 	return sum, nil
 }
 
-// takes tells whether a dispute of this status took the money. Inquiries and
+// takes reports whether a dispute of this status took the money. Inquiries and
 // what was prevented did not, and what was won came back.
 func takes(status stripe.DisputeStatus) bool {
 	switch status {

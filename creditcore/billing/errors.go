@@ -54,7 +54,7 @@ var (
 	errUnknownCustomer = errors.New("not a customer of ours")
 )
 
-// permanent tells whether trying the same effect again cannot help: the
+// permanent reports whether trying the same effect again cannot help: the
 // payment is another one, the account is gone, or the amount is beyond what an
 // account holds.
 func permanent(err error) bool {

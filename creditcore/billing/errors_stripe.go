@@ -38,14 +38,14 @@ func publicText(answer *stripe.Error) string {
 	return secrets.ReplaceAllString(answer.Msg, "…")
 }
 
-// decided tells whether Stripe refused for good: the same would be refused
+// decided reports whether Stripe refused for good: the same would be refused
 // again.
 func decided(err error) bool {
 	var answer *stripe.Error
 	return errors.As(err, &answer) && answer.HTTPStatusCode < 429
 }
 
-// missing tells whether Stripe knows no such object.
+// missing reports whether Stripe knows no such object.
 func missing(err error) bool {
 	var answer *stripe.Error
 	return errors.As(err, &answer) && answer.HTTPStatusCode == 404

@@ -8,7 +8,7 @@ import (
 // home is the site whose pages buyers return to by default.
 const home = "mana.how"
 
-// AllowsReturn tells whether buyers may be sent to an address.
+// AllowsReturn reports whether buyers may be sent to an address.
 func (s *Service) AllowsReturn(raw string) bool {
 	if s.cfg.ReturnURL != nil {
 		return s.cfg.ReturnURL(raw)

@@ -39,7 +39,7 @@ func statusOf(s stripe.SubscriptionStatus) SubscriptionStatus {
 	return SubscriptionUnpaid
 }
 
-// entitles tells whether the subscriber has what the plan offers. A payment
+// entitles reports whether the subscriber has what the plan offers. A payment
 // that is late is tried again for a while.
 func (s SubscriptionStatus) entitles() bool {
 	return s == SubscriptionActive || s == SubscriptionTrialing || s == SubscriptionPastDue

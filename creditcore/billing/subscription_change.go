@@ -85,7 +85,7 @@ func (s *Service) change(ctx context.Context, id string, ended error, params fun
 	return refused(err, ErrSubscriptionChange)
 }
 
-// isOver tells whether a subscription has ended, or never was.
+// isOver reports whether a subscription has ended, or never was.
 func (s *Service) isOver(ctx context.Context, id string) (bool, error) {
 	sub, err := s.fetchSubscription(ctx, id)
 	if missing(err) {

@@ -31,7 +31,7 @@ func (s *Service) checkoutOf(ctx context.Context, userID string) (checkoutRow, e
 		LEFT JOIN subscriptions.checkouts k ON k.user_id = $1`, userID)
 }
 
-// storeCheckout tells whether the row was still as r.Revision says.
+// storeCheckout reports whether the row was still as r.Revision says.
 func (s *Service) storeCheckout(ctx context.Context, r checkoutRow, userID string) (bool, error) {
 	n, err := s.db.Exec(ctx, system(), `
 		INSERT INTO subscriptions.checkouts AS k (user_id, stripe_session_id, url, fingerprint, expires_at, revision, created_at)

@@ -142,7 +142,7 @@ func (s *Service) planItem(ctx context.Context, sub *stripe.Subscription) (strip
 	return stripe.SubscriptionItem{}, planPrice{}, nil
 }
 
-// endsWithPeriod tells whether a subscription is not renewed. The portal may
+// endsWithPeriod reports whether a subscription is not renewed. The portal may
 // say so by a date.
 func endsWithPeriod(sub *stripe.Subscription, item stripe.SubscriptionItem) bool {
 	return sub.CancelAtPeriodEnd || sub.CancelAt != 0 && sub.CancelAt <= item.CurrentPeriodEnd

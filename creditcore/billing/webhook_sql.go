@@ -26,7 +26,7 @@ func (s *Service) eventKnown(ctx context.Context, id string) (bool, error) {
 	return len(found) > 0, err
 }
 
-// recordEvent remembers an event and tells whether it is new. A twin that is
+// recordEvent remembers an event and reports whether it is new. A twin that is
 // being applied elsewhere is waited for.
 func recordEvent(ctx context.Context, tx pgx.Tx, event stripe.Event, outcome string) (bool, error) {
 	var object struct {

@@ -57,7 +57,7 @@ func objectOf(event stripe.Event) (eventObject, error) {
 	return o, nil
 }
 
-// storable tells whether PostgreSQL takes a text that JSON could hold.
+// storable reports whether PostgreSQL takes a text that JSON could hold.
 func storable(text string) bool { return !strings.ContainsRune(text, 0) }
 
 func (s *Service) sessionEffect(ctx context.Context, event stripe.Event) (effect, error) {

@@ -78,7 +78,7 @@ type Gift struct {
 const giftColumns = `g.id, g.code, g.creator_id, g.total_credits, g.credits_per_portion, g.total_portions, g.claimed_portions,
 	g.type, g.status, g.target_email, g.target_matrix_id, g.riddle_question, g.message, g.expires_at, g.created_at`
 
-// overdue tells whether an active gift's time is over.
+// overdue reports whether an active gift's time is over.
 func (g *Gift) overdue(now time.Time) bool {
 	return g.Status == StatusActive && g.ExpiresAt != nil && !g.ExpiresAt.After(now)
 }

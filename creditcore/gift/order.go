@@ -97,7 +97,7 @@ func (o *Order) checkBounds() error {
 	return nil
 }
 
-// storable tells whether PostgreSQL takes the text, and it is not too long.
+// storable reports whether PostgreSQL takes the text, and it is not too long.
 // Folding may make a text longer, so that bounds of those are wider.
 func storable(text string, limit int) bool {
 	return utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 && utf8.RuneCountInString(text) <= limit

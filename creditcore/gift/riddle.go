@@ -58,7 +58,7 @@ func hashed(answer string) []byte {
 	return []byte(hex.EncodeToString(sum[:]))
 }
 
-// right tells whether the answer is the one that was hashed, here or by the
+// right reports whether the answer is the one that was hashed, here or by the
 // replaced service, which left out what is beyond bcryptBytes.
 func (r riddles) right(ctx context.Context, hash, answer string) (right bool, err error) {
 	cost, err := bcrypt.Cost([]byte(hash))

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Doubtful tells whether a statement that failed may have been carried out:
+// Doubtful reports whether a statement that failed may have been carried out:
 // it may have been sent, and nothing says that it was rolled back.
 func Doubtful(err error) bool {
 	var pgErr *pgconn.PgError
@@ -22,7 +22,7 @@ func Doubtful(err error) bool {
 	return Away(err) && !errors.As(err, &connectErr) && !pgconn.SafeToRetry(err)
 }
 
-// Away tells whether an error means that the database cannot serve at the
+// Away reports whether an error means that the database cannot serve at the
 // moment: it cannot be reached, is starting or stopping, out of resources, a
 // standby, did not answer in time, or others were in the way of the work for all of it. The same work may succeed later.
 func Away(err error) bool {

@@ -13,5 +13,5 @@
 // with others is run again as long as its context lasts.
 //
 // A scope guards against a forgotten or wrong WHERE clause, not against foreign
-// SQL: whoever can run statements of his own can take on another role.
+// SQL: whoever can run statements of their own can take on another role.
 package dbscope

@@ -113,7 +113,7 @@ func (s *Server) disputeOf(id string) object {
 	return nil
 }
 
-// withdrawn tells whether a dispute holds money of the charge.
+// withdrawn reports whether a dispute holds money of the charge.
 func (s *Server) withdrawn(charge object) bool {
 	for _, dispute := range s.all("dispute") {
 		switch dispute.str("status") {

@@ -140,7 +140,7 @@ func (s *Server) eventRoutes() {
 	})
 }
 
-// ofType tells whether a type, or a group of types such as "invoice.*", is the
+// ofType reports whether a type, or a group of types such as "invoice.*", is the
 // event's.
 func ofType(e object, filter string) bool {
 	if group, ok := strings.CutSuffix(filter, "*"); ok {

@@ -27,7 +27,7 @@ func (s *Server) expanded(o object, paths []string) (object, *refusal) {
 	return out, nil
 }
 
-// expand fills in one path and tells whether it could.
+// expand fills in one path and reports whether it could.
 func (s *Server) expand(value any, steps []string) bool {
 	if len(steps) == 0 || value == nil {
 		return true

@@ -39,7 +39,7 @@ func (f form) int(path string) int64 {
 	return n
 }
 
-// under tells whether any parameter lies under the path.
+// under reports whether any parameter lies under the path.
 func (f form) under(path string) bool {
 	return len(f.keys(path)) > 0
 }

@@ -28,7 +28,7 @@ func (s *Server) lists(path, kind, filters string, own matchers) {
 	})
 }
 
-// selects tells whether an object passes all filters of the call.
+// selects reports whether an object passes all filters of the call.
 func (c *call) selects(o object, own matchers) bool {
 	for _, p := range c.known {
 		name := strings.Join(p.path, ".")

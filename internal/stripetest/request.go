@@ -24,7 +24,7 @@ type Request struct {
 	Replayed bool
 }
 
-// is tells whether the request is one of this method and path; an empty
+// is reports whether the request is one of this method and path; an empty
 // method is any.
 func (r Request) is(method, pathPrefix string) bool {
 	return (method == "" || method == r.Method) && strings.HasPrefix(r.Path, pathPrefix)

@@ -37,7 +37,7 @@ func (s *Server) subscriptionRoutes() {
 		})
 }
 
-// over tells whether a subscription has ended for good.
+// over reports whether a subscription has ended for good.
 func over(sub object) bool {
 	return sub.str("status") == "canceled" || sub.str("status") == "incomplete_expired"
 }
