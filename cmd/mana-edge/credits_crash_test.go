@@ -46,6 +46,11 @@ const paidSite = `
 // still be given back: a heartbeat, on a machine that is busy.
 const doubtfulFor = 3 * time.Second
 
+// unsettledFor is the same for a price that the app tells: while PostgreSQL is
+// away its settlement waits in the edge, and a hold whose edge dies with it
+// lapses.
+const unsettledFor = 20 * time.Second
+
 // paid is an answer that said what it cost.
 type paid struct {
 	operation string
@@ -67,6 +72,10 @@ type meteredClient struct {
 // charged is what answers of an operation said, and how much of that may have
 // been given back because the edge was killed right after.
 func (m *meteredClient) charged(operation string) (total, doubtful creditcore.Amount) {
+	window := doubtfulFor
+	if operation == "open" {
+		window = unsettledFor
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range m.paid {
@@ -75,7 +84,7 @@ func (m *meteredClient) charged(operation string) (total, doubtful creditcore.Am
 		}
 		total += p.cost
 		for _, kill := range m.kills {
-			if since := kill.Sub(p.at); since < doubtfulFor && since > -time.Second {
+			if since := kill.Sub(p.at); since < window && since > -time.Second {
 				doubtful += p.cost
 				break
 			}
@@ -232,7 +241,7 @@ func (e *Edge) awaitSpending(t *testing.T, m *meteredClient, address string) {
 			low, doubtful := m.charged(operation)
 			high := low
 			if low -= doubtful; operation == "open" {
-				low, high = high, m.sent // settled before the answer leaves, so that an answer may be lost
+				high = m.sent // settled before the answer leaves, so that an answer may be lost
 			}
 			if got := spent[operation]; got < low || got > high {
 				faults = append(faults, fmt.Sprintf("%s: %s spent, want %s to %s", operation, got, low, high))
