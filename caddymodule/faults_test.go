@@ -36,6 +36,8 @@ func validate(t testing.TB, file string) error {
 	if err := caddy.StrictUnmarshalJSON(adapted, config); err != nil {
 		t.Fatal(err)
 	}
+	validating.Lock()
+	defer validating.Unlock()
 	return caddy.Validate(config)
 }
 
