@@ -81,7 +81,7 @@ func TestConfigurationDocumentsEveryOption(t *testing.T) {
 		regexp.MustCompile(`(?m)^\s*case ("[a-z_", ]+"):`),
 	}
 	found := 0
-	for _, name := range glob(t, "caddymodule/*.go") {
+	for _, name := range glob(t, "caddymodule/*/*.go") {
 		source := read(t, name)
 		if strings.HasSuffix(name, "_test.go") || !strings.Contains(source, "UnmarshalCaddyfile(d *caddyfile.Dispenser)") {
 			continue

@@ -8,27 +8,31 @@
 // reads configs itself, as cmd/mana-edge does.
 package edge
 
-import "mana.how/edge/caddymodule" // registers the modules
+import (
+	_ "mana.how/edge/caddymodule" // registers the modules
+	"mana.how/edge/caddymodule/app"
+	"mana.how/edge/caddymodule/config"
+)
 
 // Directions are where a person finds what runs.
-type Directions = caddymodule.Directions
+type Directions = app.Directions
 
 // ConfigErrors returns what is wrong with the app and the directives of Mana
 // Edge in a config in JSON, one a line, without loading it; file is the
 // Caddyfile it was made of, or empty.
-func ConfigErrors(config []byte, file string) []string { return caddymodule.ConfigErrors(config, file) }
+func ConfigErrors(text []byte, file string) []string { return app.ConfigErrors(text, file) }
 
 // ConfigErrorsIn returns the list that the text of an error of Caddy ends in,
 // and nil where there is none.
-func ConfigErrorsIn(text string) []string { return caddymodule.ConfigErrorsIn(text) }
+func ConfigErrorsIn(text string) []string { return config.ErrorsIn(text) }
 
 // LocateErrors adds file and line to config errors that lack them.
-func LocateErrors(list []string, file string) []string { return caddymodule.LocateErrors(list, file) }
+func LocateErrors(list []string, file string) []string { return config.LocateErrors(list, file) }
 
 // PlainError is the text of an error of Caddy's adapter as a line of the same
 // shape.
-func PlainError(err error) string { return caddymodule.PlainError(err) }
+func PlainError(err error) string { return config.PlainError(err) }
 
 // Guide reads the directions out of the config that runs, in JSON. It reports
 // false where the config does not use Mana Edge.
-func Guide(config []byte) (d Directions, ok bool) { return caddymodule.Guide(config) }
+func Guide(text []byte) (d Directions, ok bool) { return app.Guide(text) }

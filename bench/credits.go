@@ -300,7 +300,8 @@ func (s *stand) lengthen(ctx context.Context, rows int) error {
 		FROM generate_series(2, %[1]d) AS i;
 		UPDATE credits.balances SET sequence = %[1]d, version = %[1]d, balance = balance - %[1]d + 1, total_spent = total_spent + %[1]d - 1,
 			unburnt = unburnt + %[1]d - 1 WHERE user_id = 'bench-user-0';
-		INSERT INTO credits.usage_watermarks VALUES ('bench-user-0', %[1]d);
+		INSERT INTO credits.usage_watermarks AS w (user_id, sequence) VALUES ('bench-user-0', %[1]d)
+		ON CONFLICT (user_id) DO UPDATE SET sequence = EXCLUDED.sequence;
 		COMMIT; SET ROLE mana_owner; ANALYZE credits.transactions`, rows), pgx.QueryExecModeSimpleProtocol)
 	return err
 }

@@ -3,6 +3,7 @@ package creditcore
 import (
 	"encoding/binary"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -26,6 +27,9 @@ type Config struct {
 	GoneAfter time.Duration
 	// KeepHolds is how long holds are kept once they are resolved, 48 hours.
 	KeepHolds time.Duration
+	// SettlementRetry is when a settlement that failed is tried again, a second.
+	// Each pause after that is twice as long, up to 15 seconds.
+	SettlementRetry time.Duration
 }
 
 // Deps is what the ledger works with. Logger has a default. The time is
@@ -43,6 +47,7 @@ type Observer struct {
 	Hold         func(event string) // opened, settled, released, expired, late
 	Batch        func(size int)
 	Compensation func(outcome string) // refunded, retried, dropped
+	Settlement   func(outcome string) // of those that were retried: settled, given_up
 }
 
 // Service is the ledger. It is safe for concurrent use.
@@ -58,6 +63,7 @@ type Service struct {
 	compensations compensations
 	flights       flights
 	reservations  reservations
+	settling      atomic.Int64 // settlements that are tried again
 }
 
 // New connects nothing. [Service.Run] must be running for holds and lots to
@@ -76,6 +82,7 @@ func New(cfg Config, deps Deps) *Service {
 	set(&cfg.BeatEvery, time.Second)
 	set(&cfg.GoneAfter, 10*time.Second)
 	set(&cfg.KeepHolds, 48*time.Hour)
+	set(&cfg.SettlementRetry, time.Second)
 	s := &Service{cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, log: deps.Logger, observe: deps.Observer}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

@@ -57,6 +57,7 @@ type Error struct {
 // The answers that several handlers give.
 var (
 	NoToken      = Error{Status: http.StatusUnauthorized, Code: "NO_TOKEN", Message: "No token provided"}
+	CrossSite    = Error{Status: http.StatusForbidden, Code: "CROSS_SITE", Message: "Forbidden: request from another site"}
 	InvalidToken = Error{Status: http.StatusUnauthorized, Code: "INVALID_TOKEN", Message: "Invalid token"}
 	Unavailable  = Error{
 		Status: http.StatusServiceUnavailable, Code: "UNAVAILABLE",

@@ -1,9 +1,13 @@
 package request
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 )
+
+// ErrNoToken means that the client shows nothing to be known by.
+var ErrNoToken = errors.New("no token provided")
 
 // Bearer reads the token of an Authorization header (RFC 6750, section 2.1).
 // It is strict, so that no upstream reads another token out of the same header:

@@ -1,0 +1,67 @@
+package app
+
+import (
+	"github.com/caddyserver/caddy/v2/caddyconfig"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+
+	"mana.how/edge/caddymodule/config"
+)
+
+func init() {
+	httpcaddyfile.RegisterGlobalOption("mana", parseGlobalOption)
+}
+
+// parseGlobalOption reads the global option into the app's JSON. It looks at
+// syntax only; what the words mean is judged when the app is provisioned.
+func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
+	d.Next() // the option's own name
+	if existing != nil {
+		return nil, d.Err("mana is already configured; there is one block for all sites")
+	}
+	app := new(App)
+	app.Faults = config.FaultsOf(app.Config.UnmarshalCaddyfile(d))
+	return httpcaddyfile.App{Name: config.AppName, Value: caddyconfig.JSON(app, nil)}, nil
+}
+
+// UnmarshalCaddyfile reads the block of the global option. Syntax:
+//
+//	mana {
+//		database embedded [<dir>]
+//		database <url> {
+//			direct     <url>
+//			query_mode cache_statement|cache_describe|exec|simple_protocol
+//		}
+//		redis              <url>
+//		base_url           <url>
+//		audience           <name>
+//		cookie_domain      <domain>
+//		trusted_origins    <origin...>
+//		encryption_key     <secret> [<older>...]
+//		service_key        <secret>
+//		access_token_ttl   <duration>
+//		refresh_token_ttl  <duration>
+//		email_verification required|optional
+//		registration       open|closed
+//		gifts { redeem_unverified }
+//		retention { events … sessions … holds … outbox … }
+//		smtp    { host … port … username … password … from … }
+//		stripe {
+//			secret_key     <key>
+//			webhook_secret <secret> [<second secret>]
+//			api_url        <url>
+//			return_url     <origin or scheme://...>
+//			grace          <duration>
+//			plan <name> { product … monthly … yearly … }
+//			package <name> <credits> <cents>
+//		}
+//		storage { endpoint … region … bucket … access_key … secret_key … public_url … }
+//	}
+//
+// All faults are reported together, each with its file and line.
+func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next()
+	return a.Config.UnmarshalCaddyfile(d)
+}
+
+var _ caddyfile.Unmarshaler = (*App)(nil)

@@ -1,0 +1,38 @@
+package command
+
+import (
+	caddycmd "github.com/caddyserver/caddy/v2/cmd"
+	"github.com/spf13/cobra"
+
+	"mana.how/edge/caddymodule/command/doctor"
+)
+
+func init() {
+	caddycmd.RegisterCommand(caddycmd.Command{
+		Name:  "mana",
+		Usage: "<command>",
+		Short: "Operates Mana Edge: schema, users, credits, keys, diagnosis",
+		Long: `
+Operates the identity, the ledger and the database behind the app "mana".
+
+The database is that of --database, else that of --config, else that of the
+Caddyfile in the current folder, else that of DATABASE_URL, else the embedded
+one. An embedded database that no server runs is started for the moment.
+The commands keys and doctor need the same encryption key as the server: from the
+config, from MANA_ENCRYPTION_KEY or BETTER_AUTH_SECRET, or, with the embedded
+database, from its folder.`,
+		CobraFunc: buildCommands,
+	})
+}
+
+// buildCommands adds the group's commands and flags.
+func buildCommands(group *cobra.Command) {
+	flags := group.PersistentFlags()
+	flags.StringP("config", "c", "", "Configuration file to take the database from")
+	flags.StringP("adapter", "a", "", "Config adapter of that file")
+	flags.String("database", "", `PostgreSQL URL, or "embedded", or "embedded:<dir>"`)
+	flags.Bool("json", false, "Print JSON")
+	group.Args = cobra.NoArgs
+	group.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	group.AddCommand(migrateCommand(), userCommand(), keysCommand(), auditCommand(), creditsCommand(), giftCommand(), seedCommand(), doctor.Command())
+}

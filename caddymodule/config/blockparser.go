@@ -1,0 +1,132 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// BlockParser reads blocks of directives and goes on after a fault, so that
+// one look at the answer shows everything there is to mend.
+type BlockParser struct {
+	*caddyfile.Dispenser
+	Block  string // path of the block that is read, as "mana database"
+	Faults []error
+}
+
+// Faultf records a fault at the present file and line. Arguments are never
+// quoted in it: they may be secrets.
+func (p *BlockParser) Faultf(format string, args ...any) {
+	p.Faults = append(p.Faults, p.Errf(format, args...))
+}
+
+// named is how faults call a directive of the block: options of the block mana
+// by their name alone.
+func (p *BlockParser) named(name string) string {
+	if p.Block == "mana" || p.Block == name {
+		return name
+	}
+	return p.Block + " " + name
+}
+
+// Directives reads the block that opens next, if one does. Each directive may
+// stand once, but those that are lists. A parser of a directive reads its
+// arguments and its own block.
+func (p *BlockParser) Directives(known map[string]func(), lists ...string) {
+	seen := make(map[string]int)
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		name := p.Val()
+		parse, ok := known[name]
+		switch line, repeated := seen[name], seen[name] > 0; {
+		case !ok:
+			p.Faultf("%s has no directive %q", p.Block, name)
+			p.skip()
+		case repeated && !slices.Contains(lists, name):
+			p.Faultf("%s: %s is already set in line %d", p.Block, name, line)
+			p.skip()
+		default:
+			seen[name] = p.Line()
+			parse()
+		}
+	}
+}
+
+// nested reads the block of a directive.
+func (p *BlockParser) nested(name string, known map[string]func(), lists ...string) {
+	outer := p.Block
+	p.Block = outer + " " + name
+	p.Directives(known, lists...)
+	p.Block = outer
+}
+
+// One reads the single argument of the present directive.
+func (p *BlockParser) One(target *string) {
+	name := p.Val()
+	p.arguments(target)
+	p.NoBlock(name)
+}
+
+// arguments reads one argument for each target.
+func (p *BlockParser) arguments(targets ...*string) {
+	name := p.Val()
+	args := p.RemainingArgs()
+	if slices.ContainsFunc(args, blank) {
+		p.Faultf("%s: is empty", p.named(name))
+		return
+	}
+	if len(args) != len(targets) {
+		wanted := "one argument"
+		if len(targets) > 1 {
+			wanted = fmt.Sprintf("%d arguments", len(targets))
+		}
+		p.Faultf("%s: takes %s, here are %d", p.named(name), wanted, len(args))
+		return
+	}
+	for i, target := range targets {
+		*target = args[i]
+	}
+}
+
+func blank(argument string) bool { return strings.TrimSpace(argument) == "" }
+
+// Some reads one argument or more.
+func (p *BlockParser) Some(target *[]string) {
+	name := p.Val()
+	if *target = p.RemainingArgs(); len(*target) == 0 {
+		p.Faultf("%s: takes one argument or more", p.named(name))
+	}
+	p.NoBlock(name)
+}
+
+// none reads a directive that is all there is to say.
+func (p *BlockParser) none() {
+	name := p.Val()
+	if len(p.RemainingArgs()) > 0 {
+		p.Faultf("%s: takes no arguments", p.named(name))
+	}
+	p.NoBlock(name)
+}
+
+func (p *BlockParser) noArguments() {
+	name := p.Val()
+	if len(p.RemainingArgs()) > 0 {
+		p.Faultf("%s: takes a block and no arguments", p.named(name))
+	}
+}
+
+func (p *BlockParser) NoBlock(name string) {
+	for nesting, first := p.Nesting(), true; p.NextBlock(nesting); first = false {
+		if first {
+			p.Faultf("%s: takes no block", p.named(name))
+		}
+	}
+}
+
+// skip passes over the arguments and the block of a directive.
+func (p *BlockParser) skip() {
+	p.RemainingArgs()
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+	}
+}

@@ -1,0 +1,154 @@
+package config
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+)
+
+// UnmarshalCaddyfile reads the block of the global option, whose syntax stands
+// at the app. All errors are joined, each with its file and line.
+func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	p := &BlockParser{Dispenser: d, Block: "mana"}
+	p.noArguments()
+	p.Directives(map[string]func(){
+		"database":           func() { c.Database = p.database() },
+		"redis":              func() { p.One(&c.Redis) },
+		"base_url":           func() { p.One(&c.BaseURL) },
+		"audience":           func() { p.One(&c.Audience) },
+		"cookie_domain":      func() { p.One(&c.CookieDomain) },
+		"trusted_origins":    func() { p.Some(&c.TrustedOrigins) },
+		"encryption_key":     func() { c.EncryptionKey, c.OldEncryptionKeys = p.keys() },
+		"service_key":        func() { p.One(&c.ServiceKey) },
+		"access_token_ttl":   func() { p.One(&c.AccessTokenTTL) },
+		"refresh_token_ttl":  func() { p.One(&c.RefreshTokenTTL) },
+		"email_verification": func() { p.One(&c.EmailVerification) },
+		"registration":       func() { p.One(&c.Registration) },
+		"gifts":              func() { c.Gifts = p.gifts() },
+		"retention":          func() { c.Retention = p.retention() },
+		"smtp":               func() { c.SMTP = p.smtp() },
+		"stripe":             func() { c.Stripe = p.stripe() },
+		"storage":            func() { c.Storage = p.storage() },
+	})
+	return errors.Join(p.Faults...)
+}
+
+// keys reads an encryption key and those that were used before it.
+func (p *BlockParser) keys() (current string, older []string) {
+	all := p.RemainingArgs()
+	if len(all) == 0 {
+		p.Faultf("encryption_key: takes one argument, and older keys behind it, here are 0")
+	} else if slices.ContainsFunc(all, blank) {
+		p.Faultf("encryption_key: is empty")
+	} else if current = all[0]; len(all) > 1 {
+		older = all[1:]
+	}
+	p.NoBlock("encryption_key")
+	return current, older
+}
+
+func (p *BlockParser) database() *DatabaseConfig {
+	c := new(DatabaseConfig)
+	args := p.RemainingArgs()
+	switch {
+	case len(args) == 0 || slices.ContainsFunc(args, blank):
+		p.Faultf("database: say embedded or a postgres:// URL")
+	case args[0] == "embedded" && len(args) <= 2:
+		c.Embedded = new(EmbeddedConfig)
+		if len(args) == 2 {
+			c.Embedded.Dir = args[1]
+		}
+	case args[0] != "embedded" && len(args) == 1:
+		c.URL = args[0]
+	default:
+		p.Faultf("database: too many arguments")
+	}
+	p.nested("database", map[string]func(){
+		"direct":     func() { p.One(&c.Direct) },
+		"query_mode": func() { p.One(&c.QueryMode) },
+	})
+	return c
+}
+
+func (p *BlockParser) gifts() *GiftsConfig {
+	c := new(GiftsConfig)
+	p.noArguments()
+	p.nested("gifts", map[string]func(){
+		"redeem_unverified": func() {
+			p.none()
+			c.RedeemUnverified = true
+		},
+	})
+	return c
+}
+
+func (p *BlockParser) retention() *RetentionConfig {
+	c := new(RetentionConfig)
+	p.noArguments()
+	p.nested("retention", map[string]func(){
+		"events":   func() { p.One(&c.Events) },
+		"sessions": func() { p.One(&c.Sessions) },
+		"holds":    func() { p.One(&c.Holds) },
+		"outbox":   func() { p.One(&c.Outbox) },
+	})
+	return c
+}
+
+func (p *BlockParser) smtp() *SMTPConfig {
+	c := new(SMTPConfig)
+	p.noArguments()
+	p.nested("smtp", map[string]func(){
+		"host":     func() { p.One(&c.Host) },
+		"port":     func() { p.One(&c.Port) },
+		"username": func() { p.One(&c.Username) },
+		"password": func() { p.One(&c.Password) },
+		"from":     func() { p.One(&c.From) },
+	})
+	return c
+}
+
+func (p *BlockParser) stripe() *StripeConfig {
+	c := new(StripeConfig)
+	p.noArguments()
+	p.nested("stripe", map[string]func(){
+		"secret_key":     func() { p.One(&c.SecretKey) },
+		"webhook_secret": func() { p.Some(&c.WebhookSecret) },
+		"api_url":        func() { p.One(&c.APIURL) },
+		"return_url":     func() { p.Some(&c.ReturnURL) },
+		"grace":          func() { p.One(&c.Grace) },
+		"plan":           func() { c.Plans = append(c.Plans, p.plan()) },
+		"package":        func() { c.Packages = append(c.Packages, p.creditPackage()) },
+	}, "plan", "package")
+	return c
+}
+
+func (p *BlockParser) plan() (c PlanConfig) {
+	p.arguments(&c.Name)
+	p.nested("plan", map[string]func(){
+		"product": func() { p.One(&c.Product) },
+		"monthly": func() { p.One(&c.Monthly) },
+		"yearly":  func() { p.One(&c.Yearly) },
+	})
+	return c
+}
+
+func (p *BlockParser) creditPackage() (c PackageConfig) {
+	p.arguments(&c.Name, &c.Credits, &c.Cents)
+	p.NoBlock("package")
+	return c
+}
+
+func (p *BlockParser) storage() *StorageConfig {
+	c := new(StorageConfig)
+	p.noArguments()
+	p.nested("storage", map[string]func(){
+		"endpoint":   func() { p.One(&c.Endpoint) },
+		"region":     func() { p.One(&c.Region) },
+		"bucket":     func() { p.One(&c.Bucket) },
+		"access_key": func() { p.One(&c.AccessKey) },
+		"secret_key": func() { p.One(&c.SecretKey) },
+		"public_url": func() { p.One(&c.PublicURL) },
+	})
+	return c
+}

@@ -1,0 +1,225 @@
+package config
+
+// Config is the app's configuration as an admin writes it, before placeholders
+// and defaults. Every string may hold placeholders such as {env.NAME} and
+// {file.PATH}; one that comes out empty counts as not set. Use them for all
+// secrets, because Caddy shows its config on the admin endpoint.
+type Config struct {
+	// Where the state lives. Default: the PostgreSQL of DATABASE_URL, else an
+	// embedded one.
+	Database *DatabaseConfig `json:"database,omitempty"`
+
+	// URL of a Redis that all edges share, redis://[user:password@]host:port[/db]
+	// or rediss:// for TLS. Without one, rate limits are counted per process.
+	// While Redis is away, they are counted per process too.
+	// Default: REDIS_HOST, REDIS_PORT and REDIS_PASSWORD.
+	Redis string `json:"redis,omitempty"`
+
+	// The public address of the auth service, scheme and host only: issuer of
+	// the tokens, and the base of links. Required.
+	// Default: BASE_URL, else JWT_ISSUER where that is a URL.
+	BaseURL string `json:"base_url,omitempty"`
+
+	// The audience of access tokens. Default: JWT_AUDIENCE, else manacore.
+	Audience string `json:"audience,omitempty"`
+
+	// The domain of the sign-on cookie, such as .mana.how; base_url must lie
+	// in it. Default: COOKIE_DOMAIN, else the host of base_url alone.
+	CookieDomain string `json:"cookie_domain,omitempty"`
+
+	// Origins that may call the API with cookies and that sign-in may lead back
+	// to: scheme://host[:port]. * as the leftmost label stands for one or more
+	// labels. base_url is always trusted. Default: CORS_ORIGINS (commas between).
+	TrustedOrigins []string `json:"trusted_origins,omitempty"`
+
+	// The secret that protects what is stored: any string of 32 bytes or more.
+	// Keep a copy: without it the signing keys in the database cannot be read.
+	// Default: MANA_ENCRYPTION_KEY, else BETTER_AUTH_SECRET or AUTH_SECRET. With
+	// the embedded database one is made in its directory. In a Caddyfile older
+	// ones follow it on the same line.
+	EncryptionKey string `json:"encryption_key,omitempty"`
+
+	// Encryption keys that were used before. What they protect is readable
+	// still, and is sealed anew with encryption_key at the start. Take one out
+	// when refresh_token_ttl has passed since.
+	OldEncryptionKeys []string `json:"old_encryption_keys,omitempty"`
+
+	// The secret with which back ends of the family call internal routes.
+	// Default: MANA_CORE_SERVICE_KEY. Without one those routes are closed.
+	ServiceKey string `json:"service_key,omitempty"`
+
+	// How long an access token lives, as a duration such as 15m. Default: 15m.
+	AccessTokenTTL string `json:"access_token_ttl,omitempty"`
+
+	// How long a refresh token lives without being used, as a duration; d
+	// stands for days. Default: 7d.
+	RefreshTokenTTL string `json:"refresh_token_ttl,omitempty"`
+
+	// Whether an e-mail address must be verified before its owner can sign in:
+	// required or optional. This version sends no mail and knows optional only.
+	EmailVerification string `json:"email_verification,omitempty"`
+
+	// Whether anybody may make an account: open or closed. Where it is closed,
+	// accounts are made by `mana user create` alone. Default: open.
+	Registration string `json:"registration,omitempty"`
+
+	// Gifts of credits.
+	Gifts *GiftsConfig `json:"gifts,omitempty"`
+
+	// How long what has ended is kept before it is deleted. The ledger is kept
+	// for ever.
+	Retention *RetentionConfig `json:"retention,omitempty"`
+
+	// What is wrong with the block in a Caddyfile. With any, the config is refused.
+	Faults Faults `json:"faults,omitempty"`
+
+	// The mail server. Not supported by this version: setting it is a fault.
+	SMTP *SMTPConfig `json:"smtp,omitempty"`
+
+	// Payments, through an account at Stripe. Without one credits can be spent,
+	// granted and given away, but not bought.
+	Stripe *StripeConfig `json:"stripe,omitempty"`
+
+	// Object storage for avatars. Not supported by this version: setting it is
+	// a fault.
+	Storage *StorageConfig `json:"storage,omitempty"`
+}
+
+// AppName is the ID of the app in a config.
+const AppName = "mana"
+
+// DatabaseConfig names the database: either an embedded or an external one.
+type DatabaseConfig struct {
+	// A private PostgreSQL of this process.
+	Embedded *EmbeddedConfig `json:"embedded,omitempty"`
+
+	// An external PostgreSQL, postgres://user:password@host:port/name. Its user
+	// owns an empty database and may create roles, but is no superuser.
+	// pool_max_conns and the other pool_ parameters of pgx are understood. A
+	// placeholder that comes out empty is a fault here.
+	URL string `json:"url,omitempty"`
+
+	// Where url goes through PgBouncer in transaction mode: a URL that goes to
+	// PostgreSQL itself, for LISTEN and for migrations. Timeouts that the
+	// process else sets on connecting are then up to the role:
+	// ALTER ROLE … SET statement_timeout = '10s'; `mana-edge mana doctor` tells.
+	Direct string `json:"direct,omitempty"`
+
+	// How statements are sent: cache_statement, cache_describe, exec or
+	// simple_protocol. Default: cache_describe if direct is set, which every
+	// PgBouncer can carry, else cache_statement.
+	QueryMode string `json:"query_mode,omitempty"`
+}
+
+// EmbeddedConfig is the PostgreSQL that runs as a child of this process.
+// Binaries come from MANA_POSTGRES_BIN, the PATH or the distribution's usual
+// folders, else they are fetched.
+type EmbeddedConfig struct {
+	// The folder of the data. Default: mana/postgres in Caddy's data directory.
+	Dir string `json:"dir,omitempty"`
+}
+
+// GiftsConfig is what becomes of gifts.
+type GiftsConfig struct {
+	// Hand out what is meant for an e-mail address to whoever registers it, at
+	// once and unproven. Default: only when the address is verified.
+	RedeemUnverified bool `json:"redeem_unverified,omitempty"`
+}
+
+// RetentionConfig is how long what has ended is kept, each as a duration; d
+// stands for days. What is older is deleted in small batches.
+type RetentionConfig struct {
+	// Security events, such as sign-ins and changes of a password. Default: 400d.
+	Events string `json:"events,omitempty"`
+	// Sessions after their end, with their refresh tokens. Default: 90d.
+	Sessions string `json:"sessions,omitempty"`
+	// Holds of credits after they were settled or released. Default: 48h.
+	Holds string `json:"holds,omitempty"`
+	// Messages that were sent, or given up. Default: 30d.
+	Outbox string `json:"outbox,omitempty"`
+}
+
+// SMTPConfig is a mail server.
+type SMTPConfig struct {
+	// Name or address of the server.
+	Host string `json:"host,omitempty"`
+	// 587 for STARTTLS, 465 for implicit TLS. Default: 587.
+	Port string `json:"port,omitempty"`
+	// Account on the server.
+	Username string `json:"username,omitempty"`
+	// Its password.
+	Password string `json:"password,omitempty"`
+	// Sender, such as ManaCore <noreply@mana.how>.
+	From string `json:"from,omitempty"`
+}
+
+// StripeConfig is the account that takes payments, and what is for sale.
+type StripeConfig struct {
+	// API key, sk_… or rk_…. Default: STRIPE_SECRET_KEY. Without one purchases
+	// are answered with 503; one that is written and comes out empty is a fault.
+	SecretKey string `json:"secret_key,omitempty"`
+
+	// Signing secret of the webhook endpoint <base_url>/api/v1/webhooks/stripe,
+	// or two of them while it is rotated. Default: STRIPE_WEBHOOK_SECRET (commas
+	// between). Without one no payment is ever credited.
+	WebhookSecret []string `json:"webhook_secret,omitempty"`
+
+	// Another endpoint of Stripe's API, scheme and host only, for tests.
+	// Default: Stripe's own.
+	APIURL string `json:"api_url,omitempty"`
+
+	// Where a buyer may return to, beside base_url and trusted_origins: origins,
+	// as in trusted_origins, or schemes of apps such as manacore://.
+	ReturnURL []string `json:"return_url,omitempty"`
+
+	// How long the monthly credits of a plan outlive their period, as a
+	// duration: the next invoice is paid some time after it has begun.
+	// Default: 72h.
+	Grace string `json:"grace,omitempty"`
+
+	// The plans' ids at Stripe. Plans that are not named here get theirs from
+	// STRIPE_<PLAN>_PRODUCT_ID, _PRICE_MONTHLY and _PRICE_YEARLY.
+	Plans []PlanConfig `json:"plans,omitempty"`
+
+	// Packages of credits for sale, in the order buyers see. They are written to
+	// the database at the start; one that is taken out is no longer for sale.
+	Packages []PackageConfig `json:"packages,omitempty"`
+}
+
+// PlanConfig ties a subscription plan to Stripe.
+type PlanConfig struct {
+	// Name of the plan: Free, Plus, Pro or Ultra, in any case.
+	Name string `json:"name,omitempty"`
+	// Product at Stripe, prod_…. Default: STRIPE_<PLAN>_PRODUCT_ID.
+	Product string `json:"product,omitempty"`
+	// Price of a month, price_…. Default: STRIPE_<PLAN>_PRICE_MONTHLY.
+	Monthly string `json:"monthly,omitempty"`
+	// Price of a year, price_…. Default: STRIPE_<PLAN>_PRICE_YEARLY.
+	Yearly string `json:"yearly,omitempty"`
+}
+
+// PackageConfig is an amount of credits for a price.
+type PackageConfig struct {
+	// What buyers see. Each name may stand once.
+	Name string `json:"name,omitempty"`
+	// How many credits, up to three decimals.
+	Credits string `json:"credits,omitempty"`
+	// The price in euro cents.
+	Cents string `json:"cents,omitempty"`
+}
+
+// StorageConfig is an S3 bucket.
+type StorageConfig struct {
+	// URL of the S3 API.
+	Endpoint string `json:"endpoint,omitempty"`
+	// Region, where the server wants one.
+	Region string `json:"region,omitempty"`
+	// Name of the bucket.
+	Bucket string `json:"bucket,omitempty"`
+	// Access key id.
+	AccessKey string `json:"access_key,omitempty"`
+	// Secret access key.
+	SecretKey string `json:"secret_key,omitempty"`
+	// Where the world reads the objects.
+	PublicURL string `json:"public_url,omitempty"`
+}

@@ -1,0 +1,131 @@
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"hash"
+	"net/url"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/creditcore"
+)
+
+// Settings is the resolved configuration: no placeholder, no default left to
+// fill in. Its secrets do not print.
+type Settings struct {
+	// BaseURL is the issuer, scheme and host only.
+	BaseURL *url.URL
+	// Audience of access tokens.
+	Audience string
+	// CookieDomain of the sign-on cookie; empty is the host of BaseURL alone.
+	CookieDomain string
+	// Origins are the trusted ones, that of BaseURL included.
+	Origins authcore.Origins
+	// ServiceKey opens internal routes. Where it is not set they stay closed.
+	ServiceKey Secret
+
+	// AccessTokenTTL and RefreshTokenTTL are zero where authcore's defaults hold.
+	AccessTokenTTL, RefreshTokenTTL time.Duration
+	// RegistrationClosed leaves it to the admin to make accounts.
+	RegistrationClosed bool
+	// RedeemUnverified gives what is meant for an address to whoever registers it.
+	RedeemUnverified bool
+	// Retention is how long what has ended is kept.
+	Retention Retention
+
+	trustedOrigins []string
+	Database       Database
+	Redis          Secret // URL; not set without Redis
+	EncryptionKey  Secret // not set: the embedded database's own
+	OlderKeys      []Secret
+	legacySecret   Secret // BETTER_AUTH_SECRET
+	Stripe         Stripe
+}
+
+// Database is where the state lives: dir for the embedded one, else url.
+type Database struct {
+	Dir       string
+	URL       Secret
+	Direct    Secret // not set: url leads to PostgreSQL itself
+	QueryMode pgx.QueryExecMode
+}
+
+func (d Database) Embedded() bool { return d.Dir != "" }
+
+// SameDatabase reports whether both keep their state in one place, sealed with
+// the same keys: a runtime of the one may serve for the other.
+func (s Settings) SameDatabase(other Settings) bool {
+	return s.Database.Dir == other.Database.Dir && s.Database.URL.Reveal() == other.Database.URL.Reveal() &&
+		s.Database.Direct.Reveal() == other.Database.Direct.Reveal() &&
+		s.EncryptionKey.Reveal() == other.EncryptionKey.Reveal() && s.legacySecret.Reveal() == other.legacySecret.Reveal()
+}
+
+// Auth is the configuration of the identity core but for its secrets.
+func (s Settings) Auth() authcore.Config {
+	return authcore.Config{
+		BaseURL:         s.BaseURL.String(),
+		Audience:        s.Audience,
+		CookieDomain:    s.CookieDomain,
+		TrustedOrigins:  s.trustedOrigins,
+		AccessTokenTTL:  s.AccessTokenTTL,
+		RefreshTokenTTL: s.RefreshTokenTTL,
+		Retention:       authcore.Retention{Events: s.Retention.Events, Sessions: s.Retention.Sessions},
+	}
+}
+
+// Secrets derives what protects the identity core. The key is that of the
+// settings, or the embedded database's own.
+func (s Settings) Secrets(key Secret) (authcore.Secrets, error) {
+	older := make([]string, len(s.OlderKeys))
+	for i, k := range s.OlderKeys {
+		older[i] = k.Reveal()
+	}
+	secrets, err := authcore.NewSecrets(key.Reveal(), s.legacySecret.Reveal(), older...)
+	if err != nil {
+		return authcore.Secrets{}, fmt.Errorf("encryption_key: %w", err)
+	}
+	return secrets, nil
+}
+
+// Ledger is the configuration of the ledger.
+func (s Settings) Ledger() creditcore.Config {
+	return creditcore.Config{KeepHolds: s.Retention.Holds}
+}
+
+// settingsKey names a runtime in the pool without holding what it was made of.
+type settingsKey [sha256.Size]byte
+
+// Key is equal for settings that may share a runtime, and for those only.
+func (s Settings) Key() settingsKey {
+	h := sha256.New()
+	hashFields(h,
+		s.BaseURL.String(), s.Audience, s.CookieDomain,
+		s.AccessTokenTTL.String(), s.RefreshTokenTTL.String(),
+		s.Database.Dir, s.Database.URL.Reveal(), s.Database.Direct.Reveal(), s.Database.QueryMode.String(),
+		s.Redis.Reveal(), s.EncryptionKey.Reveal(), s.legacySecret.Reveal(),
+		strconv.FormatBool(s.RedeemUnverified), s.Retention.Events.String(), s.Retention.Sessions.String(), s.Retention.Holds.String(), s.Retention.Outbox.String(),
+		strconv.Itoa(len(s.trustedOrigins)))
+	hashFields(h, s.trustedOrigins...)
+	hashFields(h, strconv.Itoa(len(s.OlderKeys)))
+	for _, k := range s.OlderKeys {
+		hashFields(h, k.Reveal())
+	}
+	s.Stripe.hash(h)
+	return settingsKey(h.Sum(nil))
+}
+
+// hashFields writes each field behind its length, so that no two lists of
+// fields run together into the same bytes.
+func hashFields(h hash.Hash, fields ...string) {
+	var n [8]byte
+	for _, f := range fields {
+		binary.BigEndian.PutUint64(n[:], uint64(len(f)))
+		h.Write(n[:])
+		h.Write([]byte(f))
+	}
+}

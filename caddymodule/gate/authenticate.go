@@ -1,0 +1,58 @@
+package gate
+
+import (
+	"errors"
+	"net/http"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/caddymodule/site"
+)
+
+// gateRequest is one request at the gate.
+type gateRequest struct {
+	writer  *site.Writer
+	w       http.ResponseWriter
+	r       *http.Request
+	auth    *gateService
+	cookies []string // the Cookie headers as the client sent them
+	taken   bool     // some of the cookies do not go on
+	claims  authcore.Claims
+	session authcore.BrowserSession // where the client came with a cookie
+	bearer  string                  // the access token to send upstream in its place
+}
+
+// authenticate finds out who the request acts for: by its access token, else by
+// its sign-on cookie. It fails with [request.ErrNoToken], [request.ErrCrossSite] or an
+// error of authcore. It answers nothing.
+func (q *gateRequest) authenticate() (who request.Principal, err error) {
+	if token, ok := request.Bearer(q.r.Header); ok {
+		q.claims, err = q.auth.Verify(q.r.Context(), token)
+	} else {
+		err = q.authenticateCookie()
+	}
+	if err != nil {
+		return request.Principal{}, err
+	}
+	return request.PrincipalOf(&q.claims), nil
+}
+
+func (q *gateRequest) authenticateCookie() error {
+	if len(q.r.Header["Authorization"]) > 1 || len(q.cookies) == 0 {
+		return request.ErrNoToken
+	}
+	ctx := q.r.Context()
+	var err error
+	q.session, err = q.auth.BrowserSession(ctx, q.cookies)
+	if errors.Is(err, authcore.ErrNoCookie) {
+		return request.ErrNoToken
+	}
+	if err != nil {
+		return err
+	}
+	if err := request.SameSite(q.r, q.auth.Origins()); err != nil {
+		return err
+	}
+	q.bearer, q.claims, err = q.auth.Bearer(ctx, q.session)
+	return err
+}

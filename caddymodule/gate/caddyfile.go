@@ -1,0 +1,55 @@
+package gate
+
+import (
+	"errors"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"mana.how/edge/caddymodule/config"
+)
+
+// UnmarshalCaddyfile reads the gate's directive. Syntax:
+//
+//	mana_auth [<matcher>] [optional|off] {
+//		role <role>...
+//		scope <scope>...
+//		require verified_email
+//		login redirect|never
+//		paths lax
+//		cache shared
+//	}
+//
+// All faults are reported together, each with its file and line.
+func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // directive name
+	p := &config.BlockParser{Dispenser: d, Block: "mana_auth"}
+	switch args := d.RemainingArgs(); {
+	case len(args) == 0:
+	case len(args) == 1 && args[0] == "optional":
+		g.Optional = true
+	case len(args) == 1 && args[0] == "off":
+		g.Off = true
+	default:
+		p.Faultf("mana_auth: takes no argument but optional or off, here are %q", args)
+	}
+	p.Directives(map[string]func(){
+		"role":    func() { p.Some(&g.Roles) },
+		"scope":   func() { p.Some(&g.Scopes) },
+		"require": func() { p.Some(&g.Require) },
+		"login":   func() { p.One(&g.Login) },
+		"paths":   func() { p.One(&g.Paths) },
+		"cache":   func() { p.One(&g.Cache) },
+	})
+	return errors.Join(p.Faults...)
+}
+
+func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	g := new(Gate)
+	g.Faults = config.DirectiveFaults(h, g.UnmarshalCaddyfile(h.Dispenser), g)
+	return g, nil
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*Gate)(nil)

@@ -1,0 +1,154 @@
+package gate
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/caddymodule/pages"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/caddymodule/site"
+)
+
+// requireVerifiedEmail lets only users pass who have proven their address.
+const requireVerifiedEmail = "verified_email"
+
+// What the gate alone answers.
+var (
+	refuseUnverified = answer.Error{Status: http.StatusForbidden, Code: "EMAIL_NOT_VERIFIED", Message: "Email not verified"}
+	refuseExpired    = answer.Error{Status: http.StatusUnauthorized, Code: "TOKEN_EXPIRED", Message: answer.InvalidToken.Message}
+	refuseRole       = answer.Error{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "Forbidden: your role does not allow this"}
+	refuseConflict   = answer.Error{
+		Status: http.StatusConflict, Code: "SESSION_CONFLICT",
+		Message: "Session conflict: two accounts are signed in at once, delete the cookies and sign in again",
+	}
+)
+
+// What passes is counted without looking the counter up.
+var (
+	passedByBearer = metrics.Process.Decisions.WithLabelValues("bearer")
+	passedByCookie = metrics.Process.Decisions.WithLabelValues("cookie")
+)
+
+// decide lets the request of an authenticated caller pass, or answers it.
+func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next caddyhttp.Handler) error {
+	site.RenewCookie(q.w, q.auth.Service, q.session)
+	switch {
+	case err != nil:
+		return g.unauthenticated(q, err, next)
+	case len(g.Roles) > 0 && !slices.Contains(g.Roles, string(who.Role)):
+		return q.refuse(refuseRole)
+	case !who.EmailVerified && slices.Contains(g.Require, requireVerifiedEmail):
+		return g.explain(q, refuseUnverified)
+	}
+	return g.pass(q, who, next)
+}
+
+// unauthenticated answers a request whose caller is not known, or lets it pass
+// as a guest's where the gate is optional.
+func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler) error {
+	refusal := answer.NoToken
+	switch {
+	case errors.Is(err, request.ErrCrossSite):
+		return q.refuse(answer.CrossSite)
+	case errors.Is(err, authcore.ErrSessionConflict):
+		return g.explain(q, refuseConflict)
+	case errors.Is(err, request.ErrNoToken):
+	case errors.Is(err, authcore.ErrTokenExpired):
+		refusal = refuseExpired
+	case errors.Is(err, authcore.ErrInvalidToken), errors.Is(err, authcore.ErrNoSession):
+		refusal = answer.InvalidToken
+	case errors.Is(err, authcore.ErrUnavailable), q.r.Context().Err() != nil:
+		return q.refuse(answer.Unavailable)
+	default:
+		g.Log.Error("authenticate a request", zap.Error(err))
+		return q.refuse(answer.Internal)
+	}
+	if g.Optional {
+		dropBearer(q.r.Header)
+		if q.taken {
+			q.r = q.r.WithContext(&request.Auth{Context: q.r.Context(), Cookies: q.cookies})
+		}
+		return passGuest(q.w, q.r, next)
+	}
+	if g.Login != "never" && request.IsNavigation(q.r) {
+		metrics.Process.Decided("login")
+		return redirectToLogin(q, g.BaseURL)
+	}
+	return q.refuse(refusal)
+}
+
+// pass sends the request on, under the caller's name.
+func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handler) error {
+	a := &requestAuth{Auth: request.Auth{Principal: who, ByCookie: q.bearer != ""}, stream: request.IsUpgrade(q.r) || request.WantsEvents(q.r)}
+	if before := request.AuthOf(q.r.Context()); before != nil {
+		a.Cookies, a.ByCookie = before.Cookies, a.ByCookie || before.ByCookie
+	}
+	if q.taken {
+		a.Cookies = q.cookies
+	}
+	ok := a.open(q.r.Context(), q.auth.Service, &q.claims)
+	defer a.close(q.auth.Service)
+	if !ok {
+		return g.unauthenticated(q, authcore.ErrInvalidToken, next)
+	}
+	q.writer.Private = !q.writer.Shared
+	a.setTrustedHeaders(q.r.Header)
+	if repl, ok := q.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(a.placeholder)
+	}
+	if q.bearer != "" {
+		forgetLoop(q.w, q.r, q.cookies)
+		q.r.Header["Authorization"] = []string{"Bearer " + q.bearer}
+		passedByCookie.Inc()
+	} else {
+		passedByBearer.Inc()
+	}
+	a.writer = gateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: q.w}, auth: a}
+	return next.ServeHTTP(&a.writer, q.r.WithContext(a))
+}
+
+// passUnasked sends a request on as nobody's, also behind a gate that has found
+// somebody.
+func (g *Gate) passUnasked(entered *site.Entered, r *http.Request, next caddyhttp.Handler) error {
+	if request.Caller(r.Context()).Kind != request.Guest {
+		delete(r.Header, "Authorization") // it may be the other gate's
+	}
+	r, _ = behindAnotherGate(r)
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(guestPlaceholder)
+	}
+	return entered.Pass(r, next)
+}
+
+// passGuest lets a request pass unnamed.
+func passGuest(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	metrics.Process.Decided("guest")
+	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+		repl.Map(guestPlaceholder)
+	}
+	return next.ServeHTTP(w, r)
+}
+
+// explain refuses what a sign-in does not mend: a navigation gets a page.
+func (g *Gate) explain(q *gateRequest, e answer.Error) error {
+	if !request.IsNavigation(q.r) {
+		return q.refuse(e)
+	}
+	metrics.Process.Decided(strconv.Itoa(e.Status))
+	return answer.Page(q.w, q.r, g.BaseURL, e.Status, 0, pages.Notice{Code: e.Code})
+}
+
+func (q *gateRequest) refuse(e answer.Error) error {
+	metrics.Process.Decided(strconv.Itoa(e.Status))
+	answer.AllowReading(q.w.Header(), q.r, q.auth.Origins())
+	return e.Write(q.w, q.r)
+}

@@ -1,0 +1,220 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/app"
+	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/guard"
+	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/caddymodule/site"
+)
+
+func init() {
+	caddy.RegisterModule(new(Gate))
+	site.RegisterDirective("mana_auth", parseGate)
+}
+
+// Gate lets only signed-in users pass and tells the upstream who they are.
+//
+// It knows a client by its access token (`Authorization: Bearer …`), else by
+// the single sign-on cookie. A bearer token that does not verify is refused
+// even if a good cookie comes with it. Whoever passes reaches the upstream
+// with the headers `X-Mana-User-Id`, `X-Mana-Email`, `X-Mana-Role`,
+// `X-Mana-Email-Verified`, `X-Mana-Session-Id` and, where there is one, `X-Mana-Org-Id`, and with a
+// bearer token that verifies, also if he came with a cookie. Values are
+// visible ASCII; other bytes and `%` are percent-encoded. Whatever the client
+// sent under these names, or a name an upstream may confuse with them, is
+// removed, and so are the edge's own cookies. Connections are upgraded to
+// WebSockets and to nothing else: another protocol could carry requests that no
+// gate has seen.
+//
+// The same is told by the placeholders `{http.auth.user.id}`,
+// `{http.auth.user.email}`, `{http.auth.user.email_verified}`, `{http.auth.user.role}`,
+// `{http.auth.user.session}` and `{http.auth.user.org}`, which are empty for
+// guests.
+//
+// CORS preflights carry no credentials by design of the browsers. The gate
+// answers them: pages of a trusted origin may send what they ask for, others
+// get 401. Where it is optional they reach the app as any guest does.
+//
+// When the session is revoked, open requests end: WebSockets and server-sent
+// events at once, others after two seconds.
+type Gate struct {
+	site.Scope
+
+	// Let guests pass too, unnamed: with no identity header and without a
+	// bearer token that did not verify.
+	Optional bool `json:"optional,omitempty"`
+
+	// Let every request pass, unnamed, and ask nobody: the guard alone.
+	Off bool `json:"off,omitempty"`
+
+	// How strict paths are where a matcher decides. `lax` lets `;` and backslash
+	// pass, for apps that need them in paths and that read no path otherwise than
+	// the matchers of the site do.
+	Paths string `json:"paths,omitempty"`
+
+	// What shared caches may do with the responses to users. `shared` leaves it
+	// to the app; the responses are everybody's then, and no cookie of the edge
+	// is set on them. Otherwise they are private.
+	Cache string `json:"cache,omitempty"`
+
+	// The roles that may pass, any of them: `user`, `admin`, `service`.
+	// Empty lets every role pass. Everyone else gets 403.
+	Roles []string `json:"roles,omitempty"`
+
+	// The scopes an API key needs, all of them. Access tokens and cookies
+	// stand for the user himself and need none.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// What a user must have beside a session. `verified_email`: an address that
+	// has been proven; everyone else gets 403, a page load one that says so.
+	Require []string `json:"require,omitempty"`
+
+	// What a page load without a session gets: `redirect` (the default)
+	// sends it to the sign-in page, `never` answers 401 as everything else.
+	Login string `json:"login,omitempty"`
+
+	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
+	Faults config.Faults `json:"faults,omitempty"`
+
+	service *app.Lookup[*gateService]
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Gate) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.mana_auth",
+		New: func() caddy.Module { return new(Gate) },
+	}
+}
+
+// Provision finds the app. It connects to nothing.
+func (g *Gate) Provision(ctx caddy.Context) error {
+	source, err := app.ProvisionSite(ctx, g)
+	if err != nil {
+		return err
+	}
+	if err := g.ProvisionScope(ctx, source); err != nil {
+		return err
+	}
+	g.Bind(source)
+	return nil
+}
+
+// Bind lets the gate work with what the app has, once it has started. Provision
+// does it.
+func (g *Gate) Bind(source app.Source) {
+	g.Lax = g.Paths == "lax"
+	g.service = app.NewLookup(source, 0, newGateService)
+}
+
+// Validate reports every fault of the configuration.
+func (g *Gate) Validate() error {
+	if len(g.Faults) > 0 {
+		return g.Faults.Err()
+	}
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("mana_auth: "+format, args...))
+	}
+	for _, role := range g.Roles {
+		switch role {
+		case "user", "admin", "service":
+		default:
+			fault("role: %q is none of user, admin, service", role)
+		}
+	}
+	if g.Optional && len(g.Roles) > 0 {
+		fault("role: has no hold on the guests that optional lets pass; drop one of them")
+	}
+	if len(g.Scopes) > 0 {
+		fault("scope: is for API keys, which this version does not have; it would let everybody pass")
+	}
+	if g.Off && (g.Optional || len(g.Roles) > 0 || g.Login != "" || g.Cache != "") {
+		fault("off: asks nobody who they are, so optional, role, login and cache have no hold")
+	}
+	switch g.Paths {
+	case "", "lax":
+	default:
+		fault("paths: %q is not lax", g.Paths)
+	}
+	switch g.Cache {
+	case "", "shared":
+	default:
+		fault("cache: %q is not shared", g.Cache)
+	}
+	for _, what := range g.Require {
+		if what != requireVerifiedEmail {
+			fault("require: %q is not verified_email", what)
+		}
+	}
+	if g.Optional && len(g.Require) > 0 {
+		fault("require: has no hold on the guests that optional lets pass; drop one of them")
+	}
+	switch g.Login {
+	case "", "redirect", "never":
+	default:
+		fault("login: %q is neither redirect nor never", g.Login)
+	}
+	return errors.Join(faults...)
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	entered, r, err := g.Enter(w, r)
+	if err != nil {
+		return site.Refuse(w, r, err)
+	}
+	w, next = entered.W, entered.Before(next)
+	if ours, err := g.Concerns(r); err != nil {
+		return err
+	} else if !ours {
+		return entered.Pass(r, next)
+	}
+	site.StripIdentity(r)
+	if entered.Early && !guard.IsSafe(r) {
+		return site.Refuse(w, r, guard.ErrTooEarly)
+	}
+	if g.Off {
+		return g.passUnasked(&entered, r, next)
+	}
+	if entered.Writer.Shared = g.Cache == "shared"; !entered.Writer.Shared {
+		entered.Writer.ByCaller()
+	}
+	r, cookies := behindAnotherGate(r)
+	if g.Optional && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 {
+		return passGuest(w, r, next)
+	}
+	auth, err := g.service.Get(r.Context())
+	if err != nil {
+		g.Log.Warn("the mana app is not ready", zap.Error(err))
+		metrics.Process.Decided(strconv.Itoa(answer.Unavailable.Status))
+		return answer.Unavailable.Write(w, r)
+	}
+	if request.IsPreflight(r) && !g.Optional {
+		metrics.Process.Decided("preflight")
+		return answer.Preflight(w, r, auth.Origins())
+	}
+	q := gateRequest{writer: entered.Writer, w: w, r: r, auth: auth, cookies: cookies}
+	q.taken = auth.cookies.Take(r.Header)
+	who, err := q.authenticate()
+	return g.decide(&q, who, err, next)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Gate)(nil)
+	_ caddy.Validator             = (*Gate)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Gate)(nil)
+)

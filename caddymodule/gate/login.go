@@ -1,0 +1,157 @@
+package gate
+
+import (
+	"fmt"
+	"hash/fnv"
+	"html"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/caddymodule/site"
+)
+
+const (
+	// loopLimit redirects for one URL within loopSpan are taken for a loop.
+	loopLimit = 3
+	loopSpan  = 120 // seconds
+
+	maxReturnURL = 2048
+)
+
+// redirectToLogin answers a navigation without a session with 302 to the
+// sign-in page, which leads back to the URL asked for. A browser that comes
+// back again and again without a usable cookie gets an explanation instead,
+// as does one that asks for the sign-in page itself.
+func redirectToLogin(q *gateRequest, base *url.URL) error {
+	target := returnTarget(q.r, q.auth.Origins())
+	turn := nextTurn(q.cookies, target)
+	if turn.count > loopLimit || isLoginPage(q.r, base) {
+		return writeLoop(q.w, q.r, base)
+	}
+	login := url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/login"}
+	if target != "" {
+		login.RawQuery = url.Values{"returnUrl": {target}}.Encode()
+	}
+	h := q.w.Header()
+	h.Add("Set-Cookie", turn.cookie(q.r, loopSpan))
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Location", login.String())
+	q.w.WriteHeader(http.StatusFound)
+	return nil
+}
+
+// returnTarget is the absolute URL the client asked for, if its origin is a
+// trusted one, else empty. A path the sign-in page would refuse becomes "/".
+func returnTarget(r *http.Request, origins authcore.Origins) string {
+	origin := request.Origin(r)
+	if !origins.Trusts(origin) {
+		return ""
+	}
+	asked := request.Original(r).URL
+	path := asked.EscapedPath()
+	if !strings.HasPrefix(path, "/") {
+		path = "/"
+	}
+	target := origin + path
+	if asked.RawQuery != "" {
+		target += "?" + asked.RawQuery
+	}
+	if len(target) <= maxReturnURL {
+		if same, ok := origins.ReturnTarget(target); ok {
+			return same
+		}
+	}
+	return origin + "/"
+}
+
+// isLoginPage reports whether mana_auth stands before the very page it would
+// redirect to.
+func isLoginPage(r *http.Request, base *url.URL) bool {
+	path := request.Original(r).URL.Path
+	return strings.EqualFold(r.Host, base.Host) && (path == "/login" || path == "/login/")
+}
+
+// loopTurn is the value of the loop cookie: a count and the URL it is about.
+type loopTurn struct {
+	count int
+	url   uint32
+}
+
+// nextTurn counts one more redirect.
+func nextTurn(cookies []string, target string) loopTurn {
+	hash := fnv.New32a()
+	hash.Write([]byte(target))
+	turn := loopTurn{count: 1, url: hash.Sum32()}
+	for _, value := range cookies {
+		for pair := range strings.SplitSeq(value, ";") {
+			name, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
+			if site.PlainCookieName(name) != site.LoopCookie {
+				continue
+			}
+			count, about, _ := strings.Cut(value, ".")
+			n, err := strconv.ParseUint(count, 10, 8)
+			if err == nil && about == strconv.FormatUint(uint64(turn.url), 36) {
+				turn.count = max(turn.count, int(n)+1)
+			}
+		}
+	}
+	return turn
+}
+
+// cookie is the Set-Cookie value. Over https the __Host- prefix keeps other
+// sub-domains from setting it.
+func (t loopTurn) cookie(r *http.Request, maxAge int) string {
+	prefix, secure := "", ""
+	if strings.HasPrefix(request.Origin(r), "https:") {
+		prefix, secure = "__Host-", "; Secure"
+	}
+	return fmt.Sprintf("%s%s=%d.%s; Max-Age=%d; Path=/; HttpOnly%s; SameSite=Lax",
+		prefix, site.LoopCookie, t.count, strconv.FormatUint(uint64(t.url), 36), maxAge, secure)
+}
+
+// forgetLoop clears the loop cookie once the browser is signed in.
+func forgetLoop(w http.ResponseWriter, r *http.Request, cookies []string) {
+	for _, value := range cookies {
+		if strings.Contains(value, site.LoopCookie+"=") {
+			site.AddCookie(w, loopTurn{}.cookie(r, 0))
+			return
+		}
+	}
+}
+
+// writeLoop explains in both languages of the hosted pages why the browser is
+// not sent to the sign-in page once more. Nothing of the request stands in it.
+func writeLoop(w http.ResponseWriter, r *http.Request, base *url.URL) error {
+	login := html.EscapeString((&url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/login"}).String())
+	h := w.Header()
+	h.Add("Set-Cookie", loopTurn{}.cookie(r, 0))
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	h.Set("WWW-Authenticate", "Bearer")
+	w.WriteHeader(http.StatusUnauthorized)
+	_, err := fmt.Fprintf(w, `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Sign-in loop</title>
+<h1>Sign-in loop</h1>
+<p>You were sent to the sign-in page several times, and each time your browser came back without a session this site can use.
+Please allow cookies for this site, then <a href="%[1]s">sign in</a> and open the page again.</p>
+<p>For the administrator: the host of this site must lie within <code>cookie_domain</code>, be listed in <code>trusted_origins</code>,
+use https where <code>base_url</code> does, and <code>mana_auth</code> must not guard the sign-in page itself.</p>
+<section lang="de">
+<h1>Anmeldeschleife</h1>
+<p>Sie wurden mehrmals zur Anmeldung geleitet, und jedes Mal kam Ihr Browser ohne eine Sitzung zurück, die diese Seite nutzen kann.
+Bitte erlauben Sie Cookies für diese Seite, <a href="%[1]s">melden Sie sich an</a> und öffnen Sie die Seite erneut.</p>
+</section>
+</html>
+`, login)
+	return err
+}

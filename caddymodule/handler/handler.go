@@ -1,0 +1,173 @@
+package handler
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"github.com/ulule/limiter/v3"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/caddymodule/app"
+	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/guard"
+	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/caddymodule/services"
+	"mana.how/edge/caddymodule/site"
+)
+
+func init() {
+	caddy.RegisterModule(new(API))
+	site.RegisterDirective("mana_api", parseAPI)
+}
+
+// API answers the JSON API, the JWKS, the health probes and the hosted pages.
+// It ends the chain: what it does not know is answered with 404. It may stand
+// on any site; links lead to the app's `base_url`.
+type API struct {
+	site.Scope
+
+	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
+	Faults config.Faults `json:"faults,omitempty"`
+
+	app     *app.App
+	handler http.Handler
+}
+
+// CaddyModule returns the Caddy module information.
+func (*API) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.mana_api",
+		New: func() caddy.Module { return new(API) },
+	}
+}
+
+// Provision finds the app and builds the route table. It connects to nothing:
+// the live runtime is looked up for each request.
+func (h *API) Provision(ctx caddy.Context) error {
+	mana, err := app.ProvisionSite(ctx, h)
+	if err != nil {
+		return err
+	}
+	if err := h.ProvisionScope(ctx, mana); err != nil {
+		return err
+	}
+	h.app = mana
+	settings := mana.Settings()
+	runtime := app.NewLookup(mana, 0, func(rt *services.Runtime) *services.Runtime { return rt })
+	h.handler, err = api.New(
+		api.Config{
+			BaseURL: settings.BaseURL, Origins: settings.Origins, Version: metrics.Version(),
+			ServiceKey: settings.ServiceKey.Reveal(), RegistrationClosed: settings.RegistrationClosed,
+		},
+		api.Deps{
+			Auth: func(ctx context.Context) (*authcore.Service, error) {
+				rt, err := runtime.Get(ctx)
+				if err != nil {
+					return nil, err
+				}
+				return rt.Auth, nil
+			},
+			Credits: func(ctx context.Context) (*api.Credits, error) {
+				rt, err := runtime.Get(ctx)
+				if err != nil {
+					return nil, err
+				}
+				return &api.Credits{Ledger: rt.Credits, Gifts: rt.Gifts, Billing: rt.Billing}, nil
+			},
+			Limits: func(ctx context.Context) (limiter.Store, error) {
+				rt, err := mana.Runtime(ctx)
+				if err != nil {
+					return nil, err
+				}
+				return rt.Limits, nil
+			},
+			Database: func(ctx context.Context) error {
+				rt, err := mana.Runtime(ctx)
+				if err != nil {
+					return err
+				}
+				return rt.Ready(ctx)
+			},
+			Redis:    redisProbe(mana),
+			SameSite: func(r *http.Request) error { return request.SameSite(r, settings.Origins) },
+			ClientIP: request.ClientIP,
+			Logger:   ctx.Slogger(),
+			Metrics:  metrics.Process.API(),
+		})
+	return err
+}
+
+// Validate reports every fault of the configuration.
+func (h *API) Validate() error { return h.Faults.Err() }
+
+// redisProbe is nil where no Redis is configured.
+func redisProbe(mana *app.App) func(context.Context) error {
+	if !mana.Settings().Redis.IsSet() {
+		return nil
+	}
+	return func(ctx context.Context) error {
+		rt, err := mana.Runtime(ctx)
+		if err != nil {
+			return err
+		}
+		return rt.Redis.Ping(ctx).Err()
+	}
+}
+
+// ServeHTTP answers the request. It calls no next handler.
+func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	entered, r, err := h.Enter(w, r)
+	if err != nil {
+		return site.Refuse(w, r, err)
+	}
+	w = entered.W
+	if ours, err := h.Concerns(r); err != nil {
+		return err
+	} else if !ours {
+		return entered.Pass(r, entered.Before(next))
+	}
+	if entered.Early && !guard.IsSafe(r) {
+		return site.Refuse(w, r, guard.ErrTooEarly)
+	}
+	defer h.app.Enter()()
+	// A gate before us on the same site has taken the edge's cookies away.
+	if own := request.Cookies(r); len(own) > 0 {
+		r.Header["Cookie"] = own
+	}
+	h.handler.ServeHTTP(w, r)
+	return nil
+}
+
+// UnmarshalCaddyfile reads the directive. Syntax:
+//
+//	mana_api
+func (h *API) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // directive name
+	p := &config.BlockParser{Dispenser: d, Block: "mana_api"}
+	if args := d.RemainingArgs(); len(args) > 0 {
+		p.Faultf("mana_api: takes no argument but a matcher, here are %q", args)
+	}
+	p.NoBlock("mana_api")
+	return errors.Join(p.Faults...)
+}
+
+func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	handler := new(API)
+	handler.Faults = config.DirectiveFaults(h, handler.UnmarshalCaddyfile(h.Dispenser), handler)
+	return handler, nil
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*API)(nil)
+	_ caddy.Validator             = (*API)(nil)
+	_ caddyhttp.MiddlewareHandler = (*API)(nil)
+	_ caddyfile.Unmarshaler       = (*API)(nil)
+)

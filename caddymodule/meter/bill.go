@@ -1,0 +1,68 @@
+package meter
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/creditcore"
+)
+
+// bill adds up what the meters of one request charge. What is inside another
+// meter is part of its bill.
+type bill struct {
+	meters    int
+	cost      creditcore.Amount
+	remaining creditcore.Amount
+	known     bool // remaining is
+	refused   bool // a meter answered in place of the upstream
+	written   bool
+}
+
+type billKey struct{}
+
+// openBill is the bill of the request, with one more meter on it.
+func openBill(r *http.Request) (*bill, *http.Request) {
+	b, ok := r.Context().Value(billKey{}).(*bill)
+	if !ok {
+		b = new(bill)
+		r = r.WithContext(context.WithValue(r.Context(), billKey{}, b))
+	}
+	b.meters++
+	return b, r
+}
+
+// see notes what the ledger said last.
+func (b *bill) see(available creditcore.Amount) { b.remaining, b.known = available, true }
+
+// write tells the client. Pages of another origin that may read the response
+// may read this too (Fetch, section 3.2.3).
+func (b *bill) write(h http.Header) {
+	b.written = true
+	h[headerCost] = []string{b.cost.String()}
+	delete(h, headerRemaining)
+	if b.known {
+		h[headerRemaining] = []string{b.remaining.String()}
+	}
+	if _, ok := h["Access-Control-Allow-Origin"]; ok {
+		answer.Expose(h)
+	}
+}
+
+// placeholders makes {http.mana.credits.*} known. remaining is empty where it
+// is not known.
+func (b *bill) placeholders(r *http.Request, outcome string) {
+	repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
+	if !ok {
+		return
+	}
+	remaining := ""
+	if b.known {
+		remaining = b.remaining.String()
+	}
+	repl.Set("http.mana.credits.cost", b.cost.String())
+	repl.Set("http.mana.credits.remaining", remaining)
+	repl.Set("http.mana.credits.outcome", outcome)
+}

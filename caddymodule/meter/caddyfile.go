@@ -1,0 +1,102 @@
+package meter
+
+import (
+	"errors"
+	"slices"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"mana.how/edge/caddymodule/config"
+)
+
+// UnmarshalCaddyfile reads the meter's directive. Syntax:
+//
+//	mana_credits [<matcher>] <credits> {
+//		app       <name>
+//		operation <name>
+//		cost_from <response header>
+//		free_on   5xx|4xx|<status>|timeout|abort...
+//		free_on   grpc <code>...
+//		abort_cost <credits>|wait
+//		on_outage refuse|allow
+//		shadow
+//		hold_ttl  <duration>
+//	}
+//
+// All faults are reported together, each with its file and line.
+func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // directive name
+	p := &config.BlockParser{Dispenser: d, Block: "mana_credits"}
+	if args := d.RemainingArgs(); len(args) == 1 {
+		m.Credits = Price(args[0])
+	} else {
+		p.Faultf("mana_credits: takes one price, such as 5 or 0.02, here are %d", len(args))
+		m.Credits = "1" // so that no other fault comes of it
+	}
+	p.Directives(map[string]func(){
+		"app":        func() { p.One(&m.App) },
+		"operation":  func() { p.One(&m.Operation) },
+		"cost_from":  func() { p.One(&m.CostFrom) },
+		"free_on":    func() { m.parseFreeOn(p) },
+		"abort_cost": func() { p.One((*string)(&m.AbortCost)) },
+		"on_outage":  func() { p.One(&m.OnOutage) },
+		"shadow":     func() { m.parseShadow(p) },
+		"hold_ttl":   func() { m.parseHoldTTL(p) },
+	}, "free_on")
+	return errors.Join(p.Faults...)
+}
+
+// parseFreeOn reads a line of outcomes. The codes of gRPC, which may have a
+// line of their own, come last in the list.
+func (m *Meter) parseFreeOn(p *config.BlockParser) {
+	var names []string
+	p.Some(&names)
+	outcomes, codes := m.FreeOn, []string(nil)
+	if i := slices.Index(m.FreeOn, "grpc"); i >= 0 {
+		outcomes, codes = m.FreeOn[:i:i], m.FreeOn[i:]
+	}
+	if i := slices.Index(names, "grpc"); i >= 0 {
+		if outcomes = append(outcomes, names[:i]...); codes == nil {
+			codes = []string{"grpc"}
+		}
+		if len(names[i+1:]) == 0 {
+			p.Faultf("mana_credits free_on: grpc takes one code or more")
+		}
+		codes = append(codes, names[i+1:]...)
+	} else {
+		outcomes = append(outcomes, names...)
+	}
+	m.FreeOn = append(outcomes, codes...)
+}
+
+func (m *Meter) parseShadow(p *config.BlockParser) {
+	if m.Shadow = true; len(p.RemainingArgs()) > 0 {
+		p.Faultf("mana_credits shadow: takes no argument")
+	}
+	p.NoBlock("shadow")
+}
+
+func (m *Meter) parseHoldTTL(p *config.BlockParser) {
+	var text string
+	if p.One(&text); text == "" {
+		return
+	}
+	ttl, err := caddy.ParseDuration(text)
+	if err != nil || ttl <= 0 { // 0 stands for the default in the JSON
+		p.Faultf("mana_credits hold_ttl: %q is not a duration, such as 5m", text)
+		return
+	}
+	m.HoldTTL = caddy.Duration(ttl)
+}
+
+func parseMeter(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	m := new(Meter)
+	m.Faults = config.DirectiveFaults(h, m.UnmarshalCaddyfile(h.Dispenser), m)
+	return m, nil
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*Meter)(nil)

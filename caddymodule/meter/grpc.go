@@ -1,0 +1,56 @@
+package meter
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// grpcCode is a status code of gRPC (grpc/grpc, doc/statuscodes.md).
+type grpcCode int
+
+const (
+	grpcUnknown     grpcCode = -1 // none was said
+	grpcOK          grpcCode = 0
+	grpcUnavailable grpcCode = 14
+)
+
+const headerGRPCStatus = "Grpc-Status"
+
+// grpcCodes are the names of the codes, by number.
+var grpcCodes = []string{
+	"ok", "cancelled", "unknown", "invalid_argument", "deadline_exceeded", "not_found", "already_exists", "permission_denied",
+	"resource_exhausted", "failed_precondition", "aborted", "out_of_range", "unimplemented", "internal", "unavailable",
+	"data_loss", "unauthenticated",
+}
+
+// parseGRPCCode reads a number or a name, whose case does not matter.
+func parseGRPCCode(text string) (grpcCode, bool) {
+	if n, err := strconv.Atoi(text); err == nil {
+		return grpcCode(n), digits(text) && n < len(grpcCodes)
+	}
+	n := slices.Index(grpcCodes, strings.ToLower(strings.ReplaceAll(text, "-", "_")))
+	return grpcCode(n), n >= 0
+}
+
+// isGRPC reports whether the response is one of gRPC (grpc/grpc,
+// doc/PROTOCOL-HTTP2.md), whose outcome stands in its trailer. gRPC-Web keeps
+// its own in the body.
+func isGRPC(h http.Header) bool {
+	contentType := strings.ToLower(h.Get("Content-Type"))
+	rest, ok := strings.CutPrefix(contentType, "application/grpc")
+	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
+}
+
+// grpcCodeOf is the code that a header or trailer tells.
+func grpcCodeOf(values []string) grpcCode {
+	if len(values) == 0 {
+		return grpcUnknown
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(values[0]))
+	if err != nil || n < 0 {
+		return grpcUnknown
+	}
+	return grpcCode(n)
+}

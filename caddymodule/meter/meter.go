@@ -1,0 +1,268 @@
+package meter
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"golang.org/x/net/http/httpguts"
+
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/app"
+	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/guard"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/caddymodule/services"
+	"mana.how/edge/caddymodule/site"
+	"mana.how/edge/creditcore"
+)
+
+func init() {
+	caddy.RegisterModule(new(Meter))
+	site.RegisterDirective("mana_credits", parseMeter)
+}
+
+const (
+	// longestName bounds the names that charges are booked under.
+	longestName = 255
+	// longestHold bounds how long one request may keep credits reserved.
+	longestHold = 24 * time.Hour
+)
+
+// Meter charges the signed-in user for a request, before the upstream works
+// on it. It stands behind mana_auth; a guest gets 401.
+//
+// A fixed price is debited first and given back if the request came to
+// nothing. With cost_from, and for a client that sends an Idempotency-Key, the
+// price is reserved first, and what the request came to is charged before the
+// headers of the response leave. What happens to a response after that, a
+// stream that breaks for instance, changes nothing any more.
+//
+// What passes, and a 402, says what it cost and what is left, in `Mana-Credits-Cost`
+// and `Mana-Credits-Remaining`. The upstream cannot set headers that begin
+// with `Mana-Credits-`. Too few credits are answered with 402. CORS preflights
+// are answered as the gate answers them.
+//
+// What a browser fetches in advance is answered with 503. A request under the
+// sign-on cookie, a GET too, must come from this site, a trusted origin or the
+// user's own hand; a link on another site leads to a page that names the price,
+// everything else gets 403.
+//
+// A request that comes again with its Idempotency-Key is passed on again, and
+// charged once; the key with another method, host, path, query or body is
+// refused with 422. The whole body counts, but not the boundary of a multipart
+// body; where it turns out to be another when the request has been passed on,
+// the request is charged as a new one. A key is good for three passes within ten
+// minutes of its charge, then it is refused with 409. Requests that cost nothing
+// do not count, and a key whose request cost nothing is as good as new. Upgrades
+// and tunnels take no key: each is charged.
+//
+// The same is told by the placeholders `{http.mana.credits.cost}`,
+// `{http.mana.credits.remaining}` and `{http.mana.credits.outcome}`, once the
+// response has begun. The outcome is `charged`, `free`, `replayed` (charged
+// under its key before), `unpaid` (passed while the database was away), or, of
+// a request that did not pass, `insufficient`, `guest`, `refused` or
+// `unavailable`; with shadow it is what would have been, as `shadow_charged`.
+//
+// Several meters on the way of one request add up.
+type Meter struct {
+	site.Scope
+
+	// What a request costs, in credits: a number above 0 with up to three
+	// decimals. With cost_from it is the most a request may cost.
+	Credits Price `json:"credits"`
+
+	// The app that charges are booked under. Empty takes the host that the
+	// client asked for.
+	App string `json:"app,omitempty"`
+
+	// What the user gets for it, for his history and usage.
+	Operation string `json:"operation,omitempty"`
+
+	// The header of the upstream's response that says what the request cost,
+	// in credits from 0 up to the price. It does not reach the client. It may be
+	// a trailer that the upstream announces, or one of gRPC; then the request is
+	// settled when the response is over, and the client gets `Mana-Credits-Cost`
+	// as a trailer too. Without it, or with anything else in it, the full price
+	// is charged.
+	CostFrom string `json:"cost_from,omitempty"`
+
+	// The outcomes that cost nothing:
+	//
+	//   - `5xx`, `4xx`, `3xx`, `2xx`, or a status such as `429`; an upstream
+	//     that cannot be reached or says nothing is a 502, so `5xx`;
+	//   - `timeout`: the upstream took too long, or answered 504;
+	//   - `abort`: the client was gone before the response began. Of such a
+	//     request an answer of the upstream counts, if there was one;
+	//   - `grpc` and behind it codes of gRPC by number or name, such as
+	//     `unavailable`, which the trailer of the response tells. A stream that
+	//     ends without one is `unavailable`.
+	//
+	// The default is `5xx` and `timeout`; codes of gRPC stand beside it.
+	FreeOn []string `json:"free_on,omitempty"`
+
+	// What a client pays that leaves before the response begins, where the
+	// upstream does not say it: a number of credits up to the price, or `wait`,
+	// which lets the upstream work on for up to five minutes and charges what
+	// comes of it. The default is the price.
+	AbortCost AbortCost `json:"abort_cost,omitempty"`
+
+	// What happens while the ledger cannot be asked: `refuse` (the default)
+	// answers 503, `allow` lets requests pass unpaid, with a line in the log
+	// for each.
+	OnOutage string `json:"on_outage,omitempty"`
+
+	// Charge nothing and refuse nobody; tell by placeholders, metrics and, for
+	// who would have been refused, the log what would have happened.
+	Shadow bool `json:"shadow,omitempty"`
+
+	// How long credits stay reserved when the edge that reserved them dies, from
+	// a second to a day; the default is a minute. While it lives it prolongs
+	// what its requests have reserved, however slow they are.
+	HoldTTL caddy.Duration `json:"hold_ttl,omitempty"`
+
+	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
+	Faults config.Faults `json:"faults,omitempty"`
+
+	ledger *app.Lookup[*creditcore.Service]
+
+	price     creditcore.Amount
+	free      freeOutcomes
+	abortCost *creditcore.Amount
+	waits     bool // for an upstream whose client is gone
+}
+
+// CaddyModule returns the Caddy module information.
+func (*Meter) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{
+		ID:  "http.handlers.mana_credits",
+		New: func() caddy.Module { return new(Meter) },
+	}
+}
+
+// Provision finds the app. It connects to nothing.
+func (m *Meter) Provision(ctx caddy.Context) error {
+	source, err := app.ProvisionSite(ctx, m)
+	if err != nil {
+		return err
+	}
+	if err := m.ProvisionScope(ctx, source); err != nil {
+		return err
+	}
+	m.Bind(source)
+	return nil
+}
+
+// Bind lets the meter work with what the app has, once it has started. Provision
+// does it, after Validate has approved the directive.
+func (m *Meter) Bind(source app.Source) {
+	m.ledger = app.NewLookup(source, 0, func(rt *services.Runtime) *creditcore.Service { return rt.Credits })
+	m.resolve()
+}
+
+// resolve reads what Validate has approved.
+func (m *Meter) resolve() {
+	m.price, _ = m.Credits.amount()
+	m.free, _ = parseFreeOutcomes(m.FreeOn)
+	m.abortCost, _ = m.AbortCost.amount(m.price)
+	m.waits = m.AbortCost == abortWait
+}
+
+// Validate reports every fault of the configuration.
+func (m *Meter) Validate() error {
+	if len(m.Faults) > 0 {
+		return m.Faults.Err()
+	}
+	var faults []error
+	fault := func(format string, args ...any) {
+		faults = append(faults, fmt.Errorf("mana_credits: "+format, args...))
+	}
+	price, err := m.Credits.amount()
+	if err != nil {
+		fault("credits: %w", err)
+		price = creditcore.MaxAmount
+	}
+	if _, err := m.AbortCost.amount(price); err != nil {
+		fault("abort_cost: %w", err)
+	}
+	for _, name := range []struct{ directive, value string }{{"app", m.App}, {"operation", m.Operation}} {
+		if len(name.value) > longestName || !utf8.ValidString(name.value) || strings.ContainsRune(name.value, 0) {
+			fault("%s: takes up to %d bytes of text", name.directive, longestName)
+		}
+	}
+	if m.CostFrom != "" && (!httpguts.ValidHeaderFieldName(m.CostFrom) || site.IsMeterHeader(m.CostFrom)) {
+		fault("cost_from: %q is not the name of a header of the upstream", m.CostFrom)
+	}
+	free, unknown := parseFreeOutcomes(m.FreeOn)
+	for _, outcome := range unknown {
+		fault("free_on: %q is neither a status, 2xx to 5xx, timeout, abort nor, behind grpc, a code of gRPC", outcome)
+	}
+	if free.abort && m.AbortCost != "" {
+		fault("abort_cost: free_on abort already says that it costs nothing")
+	}
+	switch m.OnOutage {
+	case "", "refuse", "allow":
+	default:
+		fault("on_outage: %q is neither refuse nor allow", m.OnOutage)
+	}
+	if ttl := time.Duration(m.HoldTTL); ttl != 0 && (ttl < time.Second || ttl > longestHold) {
+		fault("hold_ttl: %v is not from a second to a day", ttl)
+	}
+	return errors.Join(faults...)
+}
+
+// ServeHTTP implements caddyhttp.MiddlewareHandler.
+func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	entered, r, err := m.Enter(w, r)
+	if err != nil {
+		return site.Refuse(w, r, err)
+	}
+	// The meter learns how the app failed before anybody answers for it.
+	w, next = entered.W, &site.AppHandler{Writer: entered.Writer, Next: next}
+	if ours, err := m.Concerns(r); err != nil {
+		return err
+	} else if !ours {
+		return entered.Pass(r, next)
+	}
+	if entered.Early && !m.Shadow {
+		return site.Refuse(w, r, guard.ErrTooEarly)
+	}
+	entered.Writer.Metered = true
+	preflight := request.IsPreflight(r)
+	switch {
+	case m.Shadow && preflight:
+		return m.watch(w, r, next, func(ending, []string) error { return nil }, nil)
+	case m.Shadow:
+		return m.serveShadow(w, r, next)
+	}
+	bill, r := openBill(r)
+	v := &metering{Meter: m, w: w, r: r, bill: bill}
+	if preflight {
+		return v.preflight()
+	}
+	if ok, err := v.consented(); !ok {
+		return err
+	}
+	defer v.close()
+	if err := v.begin(); err != nil {
+		return v.refuse(err)
+	}
+	return m.watch(w, r, next, v.end, v.refuse)
+}
+
+// preflight answers in place of an app that would work for nothing.
+func (v *metering) preflight() error {
+	return answer.Preflight(v.w, v.r, v.Origins)
+}
+
+// Interface guards
+var (
+	_ caddy.Provisioner           = (*Meter)(nil)
+	_ caddy.Validator             = (*Meter)(nil)
+	_ caddyhttp.MiddlewareHandler = (*Meter)(nil)
+)

@@ -1,0 +1,120 @@
+package meter
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+	"go.uber.org/zap"
+
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/app"
+	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/creditcore"
+)
+
+// errClientGone means that nobody waits for the answer any more.
+var errClientGone = errors.New("the client is gone")
+
+var (
+	refuseKeyReused = answer.Error{
+		Status: http.StatusUnprocessableEntity, Code: "IDEMPOTENCY_KEY_REUSED",
+		Message: "The idempotency key was used for another request",
+	}
+	refuseKeyRefunded = answer.Error{
+		Status: http.StatusConflict, Code: "IDEMPOTENCY_KEY_REFUNDED",
+		Message: "The charge of the idempotency key was refunded",
+	}
+	refuseKeySpent = answer.Error{
+		Status: http.StatusConflict, Code: "IDEMPOTENCY_KEY_SPENT",
+		Message: "The idempotency key is spent: its request was repeated too often, or too late",
+	}
+)
+
+// statusClientGone is what Caddy logs for such requests.
+const statusClientGone = 499
+
+// refuse answers in place of the upstream. Other meters on the request's way
+// take back what they charged.
+func (v *metering) refuse(err error) error {
+	v.bill.refused = true
+	var handler caddyhttp.HandlerError
+	if errors.As(err, &handler) {
+		v.count(metrics.OutcomeRefused)
+		return err
+	}
+	if errors.Is(err, errClientGone) || v.r.Context().Err() != nil {
+		v.count(metrics.OutcomeFree)
+		v.w.WriteHeader(statusClientGone)
+		return nil
+	}
+	refusal, outcome := v.refusal(err)
+	if outcome == metrics.OutcomeUnavailable {
+		v.Log.Warn("the ledger cannot be asked: a request is refused", zap.Error(err), zap.String("user", v.userID))
+	}
+	var short *creditcore.InsufficientError
+	if errors.As(err, &short) {
+		v.bill.see(short.Available)
+	}
+	v.count(outcome)
+	answer.AllowReading(v.w.Header(), v.r, v.Origins)
+	if refusal.Status == http.StatusPaymentRequired {
+		v.bill.write(v.w.Header())
+	}
+	return refusal.Write(v.w, v.r)
+}
+
+func (v *metering) count(outcome string) {
+	metrics.MeterRequests.WithLabelValues(outcome).Inc()
+	v.bill.placeholders(v.r, outcome)
+}
+
+// refusal is the one table from what is wrong to the answer and the outcome.
+// All that is no verdict of the ledger is OutcomeUnavailable.
+func (v *metering) refusal(err error) (refusal answer.Error, outcome string) {
+	var key keyError
+	var short *creditcore.InsufficientError
+	switch {
+	case errors.Is(err, request.ErrNoToken):
+		return answer.NoToken, metrics.OutcomeGuest
+	case errors.Is(err, creditcore.ErrAccountNotFound): // gone since the gate saw the token, without ever having had credits
+		return answer.InvalidToken, metrics.OutcomeGuest
+	case errors.As(err, &key):
+		return answer.Error{Status: http.StatusBadRequest, Code: "VALIDATION_ERROR", Message: key.Error()}, metrics.OutcomeRefused
+	case errors.Is(err, creditcore.ErrKeyReused):
+		return refuseKeyReused, metrics.OutcomeRefused
+	case errors.Is(err, creditcore.ErrKeyRefunded):
+		return refuseKeyRefunded, metrics.OutcomeRefused
+	case errors.Is(err, creditcore.ErrKeySpent):
+		return refuseKeySpent, metrics.OutcomeRefused
+	case errors.As(err, &short):
+		return v.insufficient(short), metrics.OutcomeInsufficient
+	case errors.Is(err, creditcore.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, app.ErrNotReady):
+		return answer.Unavailable, metrics.OutcomeUnavailable
+	}
+	return answer.Internal, metrics.OutcomeUnavailable
+}
+
+// shortfall is what an account lacks, in the words of the shared client code.
+type shortfall struct {
+	Required   creditcore.Amount `json:"requiredCredits"`
+	Available  creditcore.Amount `json:"availableCredits"`
+	CreditType string            `json:"creditType"`
+	Debt       creditcore.Amount `json:"debt,omitempty"` // owed beside that
+	Operation  string            `json:"operation,omitempty"`
+}
+
+// insufficient is the contract's refusal with the members of RFC 9457 beside
+// it. Its media type stays the contract's, which old clients read.
+func (m *Meter) insufficient(short *creditcore.InsufficientError) answer.Error {
+	return answer.Error{
+		Status: http.StatusPaymentRequired, Code: "INSUFFICIENT_CREDITS", Message: "Insufficient credits",
+		Details: shortfall{short.Required, short.Available, "user", short.Debt, m.Operation},
+		Problem: &answer.Problem{
+			Type: "about:blank", Title: http.StatusText(http.StatusPaymentRequired), Status: http.StatusPaymentRequired,
+			Detail: "Insufficient credits. Required: " + short.Required.String() + ", Available: " + short.Available.String(),
+		},
+	}
+}

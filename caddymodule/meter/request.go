@@ -1,0 +1,256 @@
+package meter
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/creditcore"
+)
+
+// metering is one request at the meter.
+type metering struct {
+	*Meter
+	w      http.ResponseWriter
+	r      *http.Request
+	bill   *bill
+	userID string
+	charge charge
+	body   *meteredBody // of a request with a key
+	begun  bool         // the response has
+	done   []func()     // to be called at the end of the request
+}
+
+// begin takes or reserves the price. An error is to be answered in place of
+// the upstream, by refuse; nothing is owed then.
+func (v *metering) begin() error {
+	ledger, notReady := v.ledger.Get(v.r.Context())
+	if v.userID = request.Caller(v.r.Context()).UserID; v.userID == "" {
+		return request.ErrNoToken
+	}
+	key, err := idempotencyKey(v.r)
+	if err != nil {
+		return err
+	}
+	if key != "" {
+		key = keyOfMeter(key, v.bill.meters)
+	}
+	if err = notReady; err == nil {
+		v.charge, err = v.take(ledger, key)
+	}
+	if err != nil {
+		if _, outcome := v.refusal(err); outcome != metrics.OutcomeUnavailable || v.OnOutage != "allow" || v.r.Context().Err() != nil {
+			return err
+		}
+		v.Log.Warn("the ledger cannot be asked: a request passes unpaid", zap.Error(err),
+			zap.String("user", v.userID), zap.String("app", v.app()), zap.String("operation", v.Operation), zap.Stringer("credits", v.price))
+		v.charge = unpaid{}
+	}
+	if err := v.compare(); err != nil {
+		v.cancel()
+		return err
+	}
+	if err := v.r.Context().Err(); err != nil {
+		v.cancel()
+		return errClientGone
+	}
+	return nil
+}
+
+// compare looks at the body of a request with a key, now that its price is
+// reserved: whoever has no credits keeps nobody busy with a body.
+func (v *metering) compare() error {
+	c, ok := v.charge.(*keyed)
+	if !ok {
+		return nil
+	}
+	v.body = meterBody(v.r)
+	done, err := preview(v.r, v.body, c.known)
+	v.done = append(v.done, done)
+	return err
+}
+
+// close is called when the response has left.
+func (v *metering) close() {
+	defer func() {
+		for _, done := range v.done {
+			done()
+		}
+	}()
+	c, ok := v.charge.(*keyed)
+	if !ok {
+		return
+	}
+	ctx, stop := v.detached()
+	defer stop()
+	if err := c.finish(ctx); err != nil {
+		v.Log.Error("mark a request with an Idempotency-Key", zap.Error(err), zap.String("user", v.userID))
+	}
+}
+
+// take asks the ledger. The client's going away takes a debit out of the
+// queue; a hold has to be known, to be released.
+func (v *metering) take(ledger *creditcore.Service, key string) (charge, error) {
+	if key == "" && v.CostFrom == "" && v.abortCost == nil {
+		debit := v.debit(v.price, nil)
+		debit.InFlight = true
+		receipt, err := ledger.Debit(v.r.Context(), debit)
+		if err == nil {
+			v.bill.see(receipt.Balance.Available)
+		}
+		return debited{ledger, receipt}, err
+	}
+	ctx, stop := v.detached()
+	defer stop()
+	request := creditcore.Hold{
+		UserID: v.userID, Amount: v.price, AppID: v.app(), Operation: v.Operation,
+		Description: v.description(), Metadata: v.metadata(nil), Key: key, TTL: time.Duration(v.HoldTTL),
+	}
+	if key != "" {
+		request.Request = requestLine(v.r)
+	}
+	hold, err := ledger.Hold(ctx, request)
+	if err == nil {
+		v.bill.see(hold.Balance.Available)
+	}
+	if key != "" {
+		return &keyed{metering: v, ledger: ledger, hold: hold, known: hold.Body}, err
+	}
+	return reserved{ledger, hold}, err
+}
+
+// debit charges the request at once; note goes into the ledger.
+func (v *metering) debit(cost creditcore.Amount, note json.RawMessage) creditcore.Debit {
+	return creditcore.Debit{
+		UserID: v.userID, Amount: cost, AppID: v.app(), Operation: v.Operation,
+		Description: v.description(), Metadata: v.metadata(note),
+	}
+}
+
+// detached outlives the client.
+func (v *metering) detached() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(v.r.Context()), ledgerWait)
+}
+
+// end settles with the header of the response at hand, or its trailer. It
+// fails where the client must not have the response.
+func (v *metering) end(e ending, cost []string) error {
+	var owed creditcore.Amount
+	if !v.bill.refused && !v.free.covers(e) {
+		owed = v.cost(e, cost)
+	}
+	v.begun = e.begun
+	var s statement
+	var err error
+	if owed == 0 {
+		s = v.cancel()
+	} else if s, err = v.settle(owed, e.status); errors.Is(err, errRefused) {
+		return err
+	}
+	if v.bill.cost += s.cost; s.remaining != nil {
+		v.bill.see(*s.remaining)
+	}
+	metrics.MeterRequests.WithLabelValues(s.outcome).Inc()
+	metrics.MeterCredits.WithLabelValues("charged").Add(credits(s.cost))
+	v.bill.write(v.w.Header())
+	v.bill.placeholders(v.r, s.outcome)
+	return nil
+}
+
+func (v *metering) settle(cost creditcore.Amount, status int) (statement, error) {
+	ctx, stop := v.detached()
+	defer stop()
+	note, err := json.Marshal(map[string]int{"status": status})
+	if err != nil {
+		v.Log.Error("describe a charge", zap.Error(err))
+	}
+	s, err := v.charge.settle(ctx, cost, note)
+	if err != nil && !errors.Is(err, errRefused) {
+		v.Log.Error("settle a request", zap.Error(err), zap.String("user", v.userID), zap.Stringer("credits", cost))
+	}
+	return s, err
+}
+
+func (v *metering) cancel() statement {
+	ctx, stop := v.detached()
+	defer stop()
+	s, err := v.charge.cancel(ctx)
+	if err != nil {
+		v.Log.Warn("take back a charge", zap.Error(err), zap.String("user", v.userID))
+	}
+	return s
+}
+
+// cost is what a request that is not free cost: the price, or what the
+// upstream says. An upstream that says nothing sensible is reported, unless it
+// had no chance to speak.
+func (m *Meter) cost(e ending, said []string) creditcore.Amount {
+	if m.CostFrom != "" {
+		if cost, ok := costOf(said, m.price); ok {
+			return cost
+		}
+	}
+	switch {
+	case e.abort && m.abortCost != nil:
+		return *m.abortCost
+	case m.CostFrom != "" && e.answered:
+		metrics.MeterBadCosts.Inc()
+		m.Log.Warn("a response does not say what it cost: the full price is charged",
+			zap.String("header", m.CostFrom), zap.Strings("values", said), zap.Int("status", e.status))
+	}
+	return m.price
+}
+
+// app is what the charge is booked under.
+func (v *metering) app() string {
+	if v.App != "" {
+		return v.App
+	}
+	return hostOf(v.r)
+}
+
+// hostOf is the host that was asked for, without its port.
+func hostOf(r *http.Request) string {
+	host := r.Host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	return strings.ToLower(clipped(host, longestName))
+}
+
+func (v *metering) description() string {
+	if v.Operation != "" {
+		return v.Operation
+	}
+	original := request.Original(v.r)
+	return clipped(original.Method+" "+original.URL.EscapedPath(), longestName)
+}
+
+// metadata says where the credits went, without the query, which may hold
+// secrets, and note, an object.
+func (v *metering) metadata(note json.RawMessage) json.RawMessage {
+	original := request.Original(v.r)
+	raw, err := json.Marshal(struct {
+		Method string `json:"method"`
+		Host   string `json:"host"`
+		Path   string `json:"path"`
+	}{clipped(original.Method, longestName), hostOf(v.r), clipped(original.URL.EscapedPath(), 1024)})
+	if err != nil {
+		return nil
+	}
+	if len(note) > len("{}") {
+		raw = append(append(raw[:len(raw)-1], ','), note[1:]...)
+	}
+	return raw
+}
+
+// clipped cuts ASCII text.
+func clipped(text string, limit int) string { return text[:min(len(text), limit)] }

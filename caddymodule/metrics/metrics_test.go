@@ -1,0 +1,73 @@
+package metrics_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"mana.how/edge/caddymodule/app"
+	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/pgtest"
+)
+
+// Each config has a registry of its own; the counters are those of the process.
+func TestMetricsOutliveReloads(t *testing.T) {
+	t.Parallel()
+	registered := func() map[string]float64 {
+		t.Helper()
+		ctx, cancel := caddy.NewContext(caddy.Context{Context: t.Context()})
+		defer cancel()
+		for range 2 {
+			app := &app.App{Config: edgetest.External()}
+			if err := app.Provision(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+		families, err := ctx.GetMetricsRegistry().Gather()
+		if err != nil {
+			t.Fatal(err)
+		}
+		values := make(map[string]float64)
+		for _, family := range families {
+			values[family.GetName()] = family.GetMetric()[0].GetCounter().GetValue()
+		}
+		return values
+	}
+	metrics.CountRequest("GET", "/auth/login", 200, time.Second)
+	first := registered()
+	metrics.CountRequest("GET", "/auth/login", 200, time.Second)
+	second := registered()
+	for _, name := range []string{
+		"http_request_duration_seconds", "auth_users_total", "auth_users_verified", "auth_users_created_today",
+		"auth_users_created_this_week", "auth_users_created_this_month", "auth_process_resident_memory_bytes",
+		"mana_revocation_lag_seconds", "mana_password_hash_wait_seconds", "mana_database_connections",
+		"mana_credit_debit_seconds", "mana_credit_batch_size", "mana_credit_holds_open", "mana_credit_holds_leaked",
+	} {
+		if _, ok := second[name]; !ok {
+			t.Errorf("%s is missing", name)
+		}
+	}
+	if got := second["http_requests_total"] - first["http_requests_total"]; got != 1 {
+		t.Errorf("http_requests_total went up by %v", got)
+	}
+}
+
+func TestUserGauges(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	file := edgetest.ConfigFile(t, edgetest.ExternalApp(db))
+	for _, email := range []string{"a@example.com", "b@example.com"} {
+		if _, err := edgetest.Operate(t, "", "user", "create", "--email", email, "--config", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	total, verified, today, err := metrics.CountUsers(t.Context(), db.Pool)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if total != 2 || verified != 2 || today != 2 {
+		t.Errorf("total %v, verified %v, today %v", total, verified, today)
+	}
+}

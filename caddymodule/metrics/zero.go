@@ -1,0 +1,67 @@
+package metrics
+
+import (
+	"runtime"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mana.how/edge/creditcore/billing"
+)
+
+// begin makes every series that an alert may watch exist from the start, at 0:
+// increase() sees no first event of a series that begins with it.
+func (m *Set) begin() {
+	for counters, outcomes := range map[*prometheus.CounterVec][]string{
+		m.signIns:       {"success", "invalid", "locked"},
+		m.refreshes:     {"success", "invalid", "expired", "revoked", "reused", "no_user", "error"},
+		m.Decisions:     {"bearer", "cookie", "guest", "login", "preflight", "400", "401", "403", "405", "503"},
+		m.refused:       {"mana_rate_limit"},
+		m.tokenCache:    {"hit", "miss"},
+		m.sessionCache:  {"hit", "miss"},
+		m.debits:        {"charged", "replayed", "insufficient", "key_reused", "no_account", "unavailable", "error"},
+		m.holds:         {"opened", "settled", "released", "expired"},
+		m.compensations: {"refunded", "retried", "dropped"},
+		m.purchases:     {"begun", "completed", "expired", "failed", "mismatch", "reinstated", "reversed", "shortfall"},
+		m.gifts:         {"created", "redeemed", "refused", "cancelled", "expired"},
+	} {
+		for _, outcome := range outcomes {
+			counters.WithLabelValues(outcome)
+		}
+	}
+	for _, outcome := range []string{"applied", "duplicate", "foreign", "ignored", "refused", "error", "invalid_signature", "wrong_livemode"} {
+		m.webhooks.WithLabelValues("other", outcome)
+	}
+	for _, event := range billing.EventTypes() {
+		for _, outcome := range []string{"applied", "refused", "error"} {
+			m.webhooks.WithLabelValues(event, outcome)
+		}
+	}
+}
+
+func init() {
+	for _, outcome := range []string{
+		OutcomeCharged, OutcomeFree, OutcomeReplayed, OutcomeUnpaid, OutcomeInsufficient, OutcomeGuest, OutcomeRefused, OutcomeUnavailable,
+	} {
+		MeterRequests.WithLabelValues(outcome)
+	}
+	for _, mode := range []string{"charged", "shadow"} {
+		MeterCredits.WithLabelValues(mode)
+	}
+	for _, outcome := range []string{"settled", "given_up"} {
+		lateSettled.WithLabelValues(outcome)
+	}
+}
+
+// buildInfo is 1, with the versions of the edge, of Caddy and of Go as labels.
+func (m *Set) buildInfo() {
+	simple, _ := caddy.Version()
+	version := Version()
+	if version == "" || version == "(devel)" {
+		version = caddy.CustomVersion
+	}
+	info := Add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+		Name: "mana_build_info", Help: "1; the labels say which edge this is.",
+	}, []string{"version", "caddy", "go"}))
+	info.WithLabelValues(version, simple, runtime.Version()).Set(1)
+}

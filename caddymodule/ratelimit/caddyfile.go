@@ -1,0 +1,75 @@
+package ratelimit
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
+	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"mana.how/edge/caddymodule/config"
+)
+
+// UnmarshalCaddyfile reads the rate limit's directive. Syntax:
+//
+//	mana_rate_limit [<matcher>] <requests>/<duration> {
+//		key ip|user|api_key
+//		key header <name>
+//	}
+//
+// All faults are reported together, each with its file and line.
+func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
+	d.Next() // directive name
+	p := &config.BlockParser{Dispenser: d, Block: "mana_rate_limit"}
+	if args := d.RemainingArgs(); len(args) == 1 {
+		l.parseRate(p, args[0])
+	} else {
+		p.Faultf("mana_rate_limit: takes one rate, such as 100/1m, here are %d", len(args))
+		l.Limit, l.Window = 1, caddy.Duration(time.Second) // so that no other fault comes of it
+	}
+	p.Directives(map[string]func(){"key": func() { l.parseKey(p) }})
+	return errors.Join(p.Faults...)
+}
+
+func (l *RateLimit) parseRate(p *config.BlockParser, rate string) {
+	count, window, _ := strings.Cut(rate, "/")
+	limit, err := strconv.ParseInt(count, 10, 64)
+	duration, windowErr := caddy.ParseDuration(window)
+	if err != nil || windowErr != nil {
+		p.Faultf("mana_rate_limit: %q is not <requests>/<duration>, such as 100/1m", rate)
+		limit, duration = 1, time.Second // so that no other fault comes of it
+	}
+	l.Limit, l.Window = limit, caddy.Duration(duration)
+}
+
+func (l *RateLimit) parseKey(p *config.BlockParser) {
+	args := p.RemainingArgs()
+	switch {
+	case len(args) == 2 && args[0] == "header":
+		l.Key, l.Header = args[0], args[1]
+	case len(args) == 1 && args[0] != "header":
+		l.Key = args[0]
+	default:
+		p.Faultf("mana_rate_limit key: takes ip, user, api_key or header <name>")
+	}
+	p.NoBlock("key")
+}
+
+// parseRateLimit gives every directive of a Caddyfile a zone of its own: its
+// number, which stays the same over reloads of the same file.
+func parseRateLimit(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
+	l := new(RateLimit)
+	l.Faults = config.DirectiveFaults(h, l.UnmarshalCaddyfile(h.Dispenser), l)
+	const state = "mana_rate_limit.zones"
+	zone, _ := h.State[state].(int)
+	h.State[state] = zone + 1
+	l.Zone = strconv.Itoa(zone + 1)
+	return l, nil
+}
+
+// Interface guard
+var _ caddyfile.Unmarshaler = (*RateLimit)(nil)

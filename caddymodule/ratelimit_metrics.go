@@ -1,9 +1,0 @@
-package caddymodule
-
-import "github.com/prometheus/client_golang/prometheus"
-
-// uncounted are the requests that the counters of a rate limit lost.
-var uncounted = add(collectors, prometheus.NewCounter(prometheus.CounterOpts{
-	Name: "mana_rate_limit_failures_total",
-	Help: "Requests that passed mana_rate_limit unlimited because its counters failed.",
-}))

@@ -1,0 +1,85 @@
+package services
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+
+	"mana.how/edge/authcore"
+	mail "mana.how/edge/authcore/address"
+	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/gift"
+)
+
+// Cores are the identity and the ledger on one database, wired to each other.
+type Cores struct {
+	// Auth is the identity core.
+	Auth *authcore.Service
+	// Credits is the ledger.
+	Credits *creditcore.Service
+	// Gifts are the gift codes.
+	Gifts *gift.Service
+	// Billing sells credits. It is there without Stripe, too.
+	Billing *billing.Service
+}
+
+// CoresDeps is what the cores work with.
+type CoresDeps struct {
+	Pool *pgxpool.Pool
+	// ListenDSN leads to PostgreSQL itself.
+	ListenDSN string
+	// Redis is nil where none is configured.
+	Redis  redis.UniversalClient
+	Logger *slog.Logger
+	// Key is the encryption key; without one Keyless is set.
+	Key config.Secret
+	// Keyless cores sign nothing and need no encryption key.
+	Keyless bool
+	// Later runs work that an account has left to be done; its context ends with
+	// the process.
+	Later func(work func(ctx context.Context))
+}
+
+// NewCores makes the cores. Their background work does not run yet. Whoever
+// called it closes Auth.
+func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error) {
+	config := s.Auth()
+	if config.Keyless = d.Keyless; !d.Keyless {
+		secrets, err := s.Secrets(d.Key)
+		if err != nil {
+			return Cores{}, err
+		}
+		config.Secrets = secrets
+	}
+	var c Cores
+	c.Credits = creditcore.New(s.Ledger(), creditcore.Deps{
+		Pool: d.Pool, Logger: d.Logger, Observer: metrics.Process.LedgerObserver(),
+	})
+	c.Gifts = gift.New(gift.Config{
+		BaseURL: s.BaseURL.String(), Address: mail.Canonical, RedeemUnverified: s.RedeemUnverified,
+	}, gift.Deps{
+		Pool: d.Pool, Ledger: c.Credits, Logger: d.Logger, Observer: metrics.Process.GiftObserver(),
+	})
+	c.Billing = billing.New(s.Stripe.Config(s.BaseURL), billing.Deps{
+		Pool: d.Pool, Ledger: c.Credits, Logger: d.Logger, Observer: metrics.Process.BillingObserver(),
+	})
+	accounts := accountHooks{
+		ledger: c.Credits, gifts: c.Gifts, sales: c.Billing, log: d.Logger,
+		redeemUnverified: s.RedeemUnverified, later: d.Later,
+	}
+	var err error
+	c.Auth, err = authcore.New(ctx, config, authcore.Deps{
+		Pool: d.Pool, ListenDSN: d.ListenDSN, Redis: d.Redis,
+		Logger: d.Logger, Observer: metrics.Process.AuthObserver(), Hooks: accounts.hooks(),
+	})
+	if err != nil {
+		return Cores{}, fmt.Errorf("start the identity core: %w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,81 @@
+package services
+
+import (
+	"context"
+	"log/slog"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/gift"
+)
+
+const (
+	// giftWait bounds how long a registration waits for gifts to arrive.
+	giftWait = 5 * time.Second
+	// cancelWait bounds the end of a subscription.
+	cancelWait = time.Minute
+)
+
+// accountHooks composes what happens in both cores when an account begins or ends.
+type accountHooks struct {
+	ledger *creditcore.Service
+	gifts  *gift.Service
+	sales  *billing.Service
+	log    *slog.Logger
+	// redeemUnverified: gifts for an address go to whoever registers it.
+	redeemUnverified bool
+	// later runs work in the background; ctx ends with the process.
+	later func(work func(ctx context.Context))
+}
+
+func (a accountHooks) hooks() authcore.Hooks {
+	return authcore.Hooks{RegisterTx: a.open, Registered: a.welcome, Verified: a.redeem, EraseTx: a.erase, Deleted: a.close}
+}
+
+// open gives a new user a balance, in the transaction that makes the account.
+func (a accountHooks) open(ctx context.Context, tx pgx.Tx, u authcore.User) error {
+	return a.ledger.OpenTx(ctx, tx, u.ID)
+}
+
+// welcome gives a new user what waits for their address, where that is proven
+// or need not be.
+func (a accountHooks) welcome(ctx context.Context, u authcore.User) {
+	if u.EmailVerified || a.redeemUnverified {
+		a.redeem(ctx, u)
+	}
+}
+
+// redeem redeems the gifts that are meant for a user's address. Whatever
+// becomes of them, the account stands.
+func (a accountHooks) redeem(ctx context.Context, u authcore.User) {
+	ctx, cancel := context.WithTimeout(ctx, giftWait)
+	defer cancel()
+	if n := a.gifts.AutoRedeem(ctx, u.ID, u.Email); n > 0 {
+		a.log.Info("redeemed the gifts that waited for an address", "user", u.ID, "gifts", n)
+	}
+}
+
+// erase takes a user who leaves out of gifts and payments. The ledger stays.
+func (a accountHooks) erase(ctx context.Context, tx pgx.Tx, u authcore.User) error {
+	if err := a.gifts.EraseTx(ctx, tx, u.ID, u.Email); err != nil {
+		return err
+	}
+	return a.sales.EraseTx(ctx, tx, u.ID)
+}
+
+// close ends the subscriptions of a user who has left, in the background: an
+// account is deleted also while Stripe is away. His ledger stays. What fails
+// here is made up for by the rounds of billing.
+func (a accountHooks) close(_ context.Context, userID string) {
+	a.later(func(process context.Context) {
+		ctx, cancel := context.WithTimeout(process, cancelWait)
+		defer cancel()
+		if err := a.sales.CancelForUser(ctx, userID); err != nil && process.Err() == nil {
+			a.log.Warn("end the subscriptions of a deleted account; it is tried again", "user", userID, "error", err)
+		}
+	})
+}
