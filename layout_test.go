@@ -18,7 +18,7 @@ import (
 
 const (
 	module = "mana.how/edge"
-	tags  = "nobadger,nomysql,nopgx"
+	tags   = "nobadger,nomysql,nopgx"
 )
 
 // listed is what `go list` tells of a package.
