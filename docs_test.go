@@ -76,6 +76,9 @@ func TestReadmeLeadsSomewhere(t *testing.T) {
 func TestConfigurationDocumentsEveryOption(t *testing.T) {
 	t.Parallel()
 	text := read(t, "docs/configuration.md")
+	for _, name := range glob(t, "docs/directives/*.md") {
+		text += read(t, name)
+	}
 	options := []*regexp.Regexp{
 		regexp.MustCompile(`(?m)^\s*"([a-z_]+)":\s+func\(\) \{`),
 		regexp.MustCompile(`(?m)^\s*case ("[a-z_", ]+"):`),
@@ -92,7 +95,7 @@ func TestConfigurationDocumentsEveryOption(t *testing.T) {
 					word = strings.Trim(word, `" `)
 					found++
 					if !strings.Contains(text, "`"+word) {
-						t.Errorf("%s knows the option %q, docs/configuration.md does not", name, word)
+						t.Errorf("%s knows the option %q, docs/configuration.md and docs/directives do not", name, word)
 					}
 				}
 			}

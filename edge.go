@@ -11,7 +11,7 @@ package edge
 import (
 	_ "mana.how/edge/caddymodule" // registers the modules
 	"mana.how/edge/caddymodule/app"
-	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // Directions are where a person finds what runs.
@@ -24,14 +24,14 @@ func ConfigErrors(text []byte, file string) []string { return app.ConfigErrors(t
 
 // ConfigErrorsIn returns the list that the text of an error of Caddy ends in,
 // and nil where there is none.
-func ConfigErrorsIn(text string) []string { return config.ErrorsIn(text) }
+func ConfigErrorsIn(text string) []string { return syntax.ErrorsIn(text) }
 
 // LocateErrors adds file and line to config errors that lack them.
-func LocateErrors(list []string, file string) []string { return config.LocateErrors(list, file) }
+func LocateErrors(list []string, file string) []string { return syntax.LocateErrors(list, file) }
 
 // PlainError is the text of an error of Caddy's adapter as a line of the same
 // shape.
-func PlainError(err error) string { return config.PlainError(err) }
+func PlainError(err error) string { return syntax.PlainError(err) }
 
 // Guide reads the directions out of the config that runs, in JSON. It reports
 // false where the config does not use Mana Edge.

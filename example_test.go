@@ -2,8 +2,10 @@ package edge_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -137,4 +139,22 @@ func glob(t *testing.T, pattern string) []string {
 		t.Fatal(err)
 	}
 	return names
+}
+
+// Each directive has a page with at least three examples, and all of them are
+// whole sites that load.
+func TestDirectiveExamplesWork(t *testing.T) {
+	setSecrets(t)
+	example := regexp.MustCompile("(?ms)^```caddyfile\n(.*?)^```$")
+	for _, name := range glob(t, "docs/directives/mana_*.md") {
+		blocks := example.FindAllStringSubmatch(read(t, name), -1)
+		if len(blocks) < 3 {
+			t.Errorf("%s has %d examples", name, len(blocks))
+		}
+		for i, block := range blocks {
+			t.Run(fmt.Sprintf("%s %d", filepath.Base(name), i+1), func(t *testing.T) {
+				validate(t, name, "{\n\tlocal_certs\n\tmana {\n\t\tbase_url https://auth.mana.how\n\t}\n}\n"+block[1])
+			})
+		}
+	}
 }

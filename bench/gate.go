@@ -50,18 +50,44 @@ func login(ctx context.Context, p *proxy, user int) (tokens, error) {
 // address is a client address of its own for each n below 2^24.
 func address(n int) string { return fmt.Sprintf("10.%d.%d.%d", n>>16&255, n>>8&255, n&255) }
 
-// constant is a load of one request again and again.
-func (s *stand) constant(p *proxy, request []byte) Load {
-	return Load{Address: p.Address, Clients: s.clients, Request: func(int, int) []byte { return request }}
+// constant is a load of one request again and again, with the CPU time that the
+// proxy needs for each.
+func (s *stand) constant(p *proxy, request []byte) runner {
+	return metered{Load{Address: p.Address, Clients: s.clients, Request: func(int, int) []byte { return request }}, p}
 }
 
-// measureGate compares the same binary without the gate, behind it with a
-// bearer token and behind it with the sign-on cookie; and caddy-security.
-func measureGate(ctx context.Context, s *stand, r *report) error {
-	bare, err := s.startBare(ctx, s.edgeBinary())
+// metered is a load whose samples tell what the proxy's process spends.
+type metered struct {
+	Load
+	proxy *proxy
+}
+
+// Run implements runner.
+func (m metered) Run(ctx context.Context, d time.Duration) (Sample, error) {
+	before, err := m.proxy.cpu()
 	if err != nil {
-		return err
+		return Sample{}, err
 	}
+	sample, err := m.Load.Run(ctx, d)
+	if err != nil {
+		return Sample{}, err
+	}
+	after, err := m.proxy.cpu()
+	sample.CPU = after - before
+	return sample, err
+}
+
+// plainHost is a site of every process that is measured, without what is measured
+// there: both sides share the heap and its collector.
+const plainHost = "plain.mana.localhost"
+
+func (s *stand) plainSite() string {
+	return "http://" + plainHost + ":PORT {\n\tbind 127.0.0.1\n\treverse_proxy " + s.upstream + "\n}\n"
+}
+
+// measureGate compares a site without the gate, one behind it with a bearer token
+// and with the sign-on cookie, in one process; and caddy-security in its own.
+func measureGate(ctx context.Context, s *stand, r *report) error {
 	edge, err := s.startEdge(ctx, "mana_auth\n\t\treverse_proxy "+s.upstream)
 	if err != nil {
 		return err
@@ -77,9 +103,9 @@ func measureGate(ctx context.Context, s *stand, r *report) error {
 	bearer := "Authorization: Bearer " + signedIn.AccessToken
 	contestants := []contestant{
 		// The same request on either side: carrying a token upstream costs something, gate or none.
-		{"without the gate", s.constant(bare, get(appHost, "/", bearer))},
+		{"without the gate", s.constant(edge, get(plainHost, "/", bearer))},
 		// What the upstream is told costs the proxy and the app something too, whoever says it.
-		{"without the gate, its headers from the client", s.constant(bare, get(appHost, "/", bearer, "X-Mana-User-Id: bench-user-0",
+		{"without the gate, its headers from the client", s.constant(edge, get(plainHost, "/", bearer, "X-Mana-User-Id: bench-user-0",
 			"X-Mana-Email: "+email(0), "X-Mana-Role: user", "X-Mana-Session-Id: 0123456789abcdefghijklmnopqrstuv"))},
 		{"gate, bearer token", s.constant(edge, get(appHost, "/", bearer))},
 		{"gate, sign-on cookie", s.constant(edge, get(appHost, "/", cookies[0]))},
@@ -98,15 +124,14 @@ func measureGate(ctx context.Context, s *stand, r *report) error {
 			validate bearer header
 		}
 	}`
-		peer, err := s.startProxy(ctx, binary, policy, "", "authorize with bench\n\t\treverse_proxy "+s.upstream)
+		peer, err := s.startProxy(ctx, binary, policy, s.plainSite(), "authorize with bench\n\t\treverse_proxy "+s.upstream)
 		if err != nil {
 			return err
 		}
-		request := get(appHost, "/", "Authorization: Bearer "+peerToken())
-		contestants = append(contestants, contestant{"caddy-security, bearer token (HS512)", s.constant(peer, request)})
-		if contestants, err = s.withBare(ctx, contestants, binary, "caddy-security's binary without it", request); err != nil {
-			return err
-		}
+		token := "Authorization: Bearer " + peerToken()
+		contestants = append(contestants,
+			contestant{"caddy-security, bearer token (HS512)", s.constant(peer, get(appHost, "/", token))},
+			contestant{"its process without it", s.constant(peer, get(plainHost, "/", token))})
 	}
 	sides, err := s.contest(ctx, contestants...)
 	if err != nil {
@@ -117,16 +142,6 @@ func measureGate(ctx context.Context, s *stand, r *report) error {
 		"gate, sign-on cookie": "rate ≥ 0.95",
 	})
 	return nil
-}
-
-// withBare adds a peer's binary as a proxy and nothing else: what is linked into
-// it changes how often it collects garbage, and so its speed.
-func (s *stand) withBare(ctx context.Context, to []contestant, binary, name string, request []byte) ([]contestant, error) {
-	bare, err := s.startBare(ctx, binary)
-	if err != nil {
-		return nil, err
-	}
-	return append(to, contestant{name, s.constant(bare, request)}), nil
 }
 
 // peerSecret signs the peer's own tokens.
@@ -145,17 +160,13 @@ func peerToken() string {
 
 // measureLimit compares the rate limiters, neither of which refuses here.
 func measureLimit(ctx context.Context, s *stand, r *report) error {
-	bare, err := s.startBare(ctx, s.edgeBinary())
-	if err != nil {
-		return err
-	}
 	edge, err := s.startEdge(ctx, "mana_rate_limit 2000000/1m\n\t\treverse_proxy "+s.upstream)
 	if err != nil {
 		return err
 	}
-	request := get(appHost, "/")
+	request, plain := get(appHost, "/"), get(plainHost, "/")
 	contestants := []contestant{
-		{"without a limit", s.constant(bare, request)},
+		{"without a limit", s.constant(edge, plain)},
 		{"mana_rate_limit", s.constant(edge, request)},
 	}
 	if s.peers {
@@ -164,14 +175,12 @@ func measureLimit(ctx context.Context, s *stand, r *report) error {
 			return err
 		}
 		const limit = "rate_limit {\n\t\t\tzone bench {\n\t\t\t\tkey {client_ip}\n\t\t\t\tevents 2000000\n\t\t\t\twindow 1m\n\t\t\t}\n\t\t}\n\t\t"
-		peer, err := s.startProxy(ctx, binary, "", "", limit+"reverse_proxy "+s.upstream)
+		peer, err := s.startProxy(ctx, binary, "", s.plainSite(), limit+"reverse_proxy "+s.upstream)
 		if err != nil {
 			return err
 		}
-		contestants = append(contestants, contestant{"caddy-ratelimit", s.constant(peer, request)})
-		if contestants, err = s.withBare(ctx, contestants, binary, "caddy-ratelimit's binary without it", request); err != nil {
-			return err
-		}
+		contestants = append(contestants,
+			contestant{"caddy-ratelimit", s.constant(peer, request)}, contestant{"its process without it", s.constant(peer, plain)})
 	}
 	sides, err := s.contest(ctx, contestants...)
 	if err != nil {

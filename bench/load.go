@@ -32,7 +32,12 @@ type Sample struct {
 	Requests int
 	Elapsed  time.Duration
 	P50, P99 time.Duration
+	// CPU is what the process of the proxy spent in the round, 0 where nobody looked.
+	CPU time.Duration
 }
+
+// PerRequest is the CPU time of the proxy's process per request.
+func (s Sample) PerRequest() float64 { return float64(s.CPU) / float64(s.Requests) }
 
 // Rate is requests a second.
 func (s Sample) Rate() float64 { return float64(s.Requests) / s.Elapsed.Seconds() }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log"
@@ -62,6 +63,7 @@ var scenarios = []scenario{
 
 func run(ctx context.Context, o options) error {
 	r := &report{}
+	var faults []error
 	r.line("%s, %d cores, %s; %d rounds of %v, %d connections", time.Now().UTC().Format(time.DateOnly), runtime.NumCPU(), runtime.Version(), o.rounds, o.round, o.clients)
 	for _, s := range scenarios {
 		if o.only != "" && !strings.Contains(","+o.only+",", ","+s.name+",") {
@@ -69,14 +71,18 @@ func run(ctx context.Context, o options) error {
 		}
 		log.Printf("measuring: %s", s.name)
 		if err := runScenario(ctx, o, s, r); err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
+			log.Printf("%s: %v", s.name, err)
+			faults = append(faults, fmt.Errorf("%s: %w", s.name, err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
 	fmt.Print(r)
-	if o.out == "" {
-		return nil
+	if o.out != "" {
+		faults = append(faults, os.WriteFile(o.out, []byte(r.String()), 0o644))
 	}
-	return os.WriteFile(o.out, []byte(r.String()), 0o644)
+	return errors.Join(faults...)
 }
 
 func runScenario(ctx context.Context, o options, s scenario, r *report) error {

@@ -57,12 +57,26 @@ var (
 	average      = regexp.MustCompile(`(?m)^latency average = ([0-9.]+) ms`)
 )
 
+// errNoTransactions means that the time was over before all connections stood.
+var errNoTransactions = errors.New("pgbench ran no transaction")
+
 // Run implements runner. Its quantiles are the average: pgbench reports no others.
 func (p *pgbench) Run(ctx context.Context, d time.Duration) (Sample, error) {
+	sample, err := p.run(ctx, d)
+	if errors.Is(err, errNoTransactions) {
+		sample, err = p.run(ctx, 5*d)
+	}
+	return sample, err
+}
+
+func (p *pgbench) run(ctx context.Context, d time.Duration) (Sample, error) {
 	out, err := exec.CommandContext(ctx, p.program, "-n", "-M", "prepared", "-c", strconv.Itoa(p.clients), "-j", "2",
 		"-T", strconv.Itoa(max(1, int(d.Seconds()))), "-f", p.script, p.dsn).CombinedOutput()
 	if err != nil {
 		return Sample{}, fmt.Errorf("pgbench: %w\n%s", err, out)
+	}
+	if count := transactions.FindSubmatch(out); count != nil && string(count[1]) == "0" {
+		return Sample{}, errNoTransactions
 	}
 	count, rate, latency := transactions.FindSubmatch(out), tps.FindSubmatch(out), average.FindSubmatch(out)
 	if count == nil || rate == nil || latency == nil {

@@ -87,6 +87,26 @@ func (p *proxy) rss() (float64, error) {
 	return 0, errors.New("no VmRSS")
 }
 
+// cpu is the time that the process has spent so far, in user code and in the
+// kernel for it (proc(5): utime and stime, in ticks of 10 ms), without children.
+func (p *proxy) cpu() (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // the name may hold blanks
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, errors.New("no utime in /proc/PID/stat")
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond, err
+}
+
 func (p *proxy) stop() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
@@ -107,17 +127,12 @@ func (s *stand) startEdge(ctx context.Context, site string) (*proxy, error) {
 		cookie_domain .mana.localhost
 		trusted_origins https://*.mana.localhost
 	}`, s.databaseDir(), baseURL)
-	return s.startProxy(ctx, s.edgeBinary(), app, "http://auth.mana.localhost:PORT {\n\tbind 127.0.0.1\n\tmana_api\n}\n", site)
+	return s.startProxy(ctx, s.edgeBinary(), app, "http://auth.mana.localhost:PORT {\n\tbind 127.0.0.1\n\tmana_api\n}\n"+s.plainSite(), site)
 }
 
 func (s *stand) databaseDir() string { return filepath.Join(s.dir, "postgres") }
 
 func (s *stand) edgeBinary() string { return filepath.Join(s.root, "bin", "mana-edge") }
-
-// startBare runs a Caddy binary as a proxy without anything that it adds.
-func (s *stand) startBare(ctx context.Context, binary string) (*proxy, error) {
-	return s.startProxy(ctx, binary, "", "", "reverse_proxy "+s.upstream)
-}
 
 // startProxy runs a Caddy binary with these global options and sites; the main
 // site listens on a free port for every host not named elsewhere.
@@ -148,7 +163,7 @@ func (s *stand) startProxy(ctx context.Context, binary, global, sites, site stri
 		close(p.exited)
 	}()
 	s.closers = append(s.closers, p.stop)
-	return p, p.ready(ctx, global != "" && sites != "")
+	return p, p.ready(ctx, strings.Contains(sites, "mana_api"))
 }
 
 // ready waits for the proxy: with the API for its readiness, else for any answer.

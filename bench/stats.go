@@ -66,13 +66,17 @@ func (r *report) line(format string, args ...any) { fmt.Fprintf(r, format+"\n", 
 // compare prints each side with its ratios against the first.
 func (r *report) compare(title string, sides []side, targets map[string]string) {
 	r.line("\n### %s\n", title)
-	r.line("| side | requests/s | p50 | p99 | rate ratio | p99 ratio | target |")
-	r.line("|---|---|---|---|---|---|---|")
+	r.line("| side | requests/s | p50 | p99 | CPU of the edge a request | rate ratio | p99 ratio | target |")
+	r.line("|---|---|---|---|---|---|---|---|")
 	base := sides[0]
 	for _, s := range sides {
 		p50 := median(each(s.samples, func(x Sample) float64 { return float64(x.P50) }))
-		r.line("| %s | %.0f | %v | %v | %.3f | %.3f | %s |", s.name, median(s.rates()),
-			time.Duration(p50).Round(10*time.Microsecond), time.Duration(median(s.p99s())).Round(10*time.Microsecond),
+		cpu := "-"
+		if spent := median(each(s.samples, Sample.PerRequest)); spent > 0 {
+			cpu = time.Duration(spent).Round(100 * time.Nanosecond).String()
+		}
+		r.line("| %s | %.0f | %v | %v | %s | %.3f | %.3f | %s |", s.name, median(s.rates()),
+			time.Duration(p50).Round(10*time.Microsecond), time.Duration(median(s.p99s())).Round(10*time.Microsecond), cpu,
 			ratio(s.rates(), base.rates()), ratio(s.p99s(), base.p99s()), targets[s.name])
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 func init() {
@@ -26,7 +27,7 @@ type App struct {
 	// faulty reports, while the config is provisioned, that it will be refused,
 	// and sites are the faults of its handlers.
 	faulty bool
-	sites  config.ErrorList
+	sites  syntax.ErrorList
 
 	start // what Start began
 
@@ -37,7 +38,7 @@ type App struct {
 // CaddyModule returns the Caddy module information.
 func (*App) CaddyModule() caddy.ModuleInfo {
 	return caddy.ModuleInfo{
-		ID:  config.AppName,
+		ID:  syntax.AppName,
 		New: func() caddy.Module { return new(App) },
 	}
 }
@@ -51,7 +52,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	}
 	settings, err := a.Resolve(config.ProcessEnvironment)
 	if err != nil {
-		return config.AppErrors(err).With(a.faultsOfSites(ctx)...)
+		return syntax.AppErrors(err).With(a.faultsOfSites(ctx)...)
 	}
 	a.settings = settings
 	a.decided = make(chan struct{})

@@ -5,7 +5,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
-	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 func init() {
@@ -20,8 +20,8 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 		return nil, d.Err("mana is already configured; there is one block for all sites")
 	}
 	app := new(App)
-	app.Faults = config.FaultsOf(app.Config.UnmarshalCaddyfile(d))
-	return httpcaddyfile.App{Name: config.AppName, Value: caddyconfig.JSON(app, nil)}, nil
+	app.Faults = syntax.FaultsOf(app.Config.UnmarshalCaddyfile(d))
+	return httpcaddyfile.App{Name: syntax.AppName, Value: caddyconfig.JSON(app, nil)}, nil
 }
 
 // UnmarshalCaddyfile reads the block of the global option. Syntax:

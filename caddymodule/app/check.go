@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // ConfigErrors returns what is wrong with the app and the directives of this
@@ -21,22 +22,22 @@ func ConfigErrors(text []byte, file string) []string {
 	if json.Unmarshal(text, &whole) != nil {
 		return nil
 	}
-	var list config.ErrorList
+	var list syntax.ErrorList
 	var sites caddyhttp.App
 	if raw := whole.AppsRaw["http"]; raw != nil && caddy.StrictUnmarshalJSON(raw, &sites) != nil {
 		return nil
 	}
-	raw, configured := whole.AppsRaw[config.AppName]
+	raw, configured := whole.AppsRaw[syntax.AppName]
 	var app config.Config
 	switch {
 	case configured && caddy.StrictUnmarshalJSON(raw, &app) != nil:
 		list = list.With(fmt.Sprintf("mana: %v", caddy.StrictUnmarshalJSON(raw, &app)))
 	case configured || usesDirectives(sites.Servers):
 		_, err := app.Resolve(config.ProcessEnvironment)
-		list = list.With(config.AppErrors(err)...)
+		list = list.With(syntax.AppErrors(err)...)
 	}
 	list = list.With(siteErrors(sites.Servers)...)
-	return config.LocateErrors(list, file)
+	return syntax.LocateErrors(list, file)
 }
 
 // usesDirectives reports whether a site has a directive of this module.

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // handlerPrefix begins the names of this module's handlers in a config.
@@ -36,9 +36,9 @@ func newHandler(name string) caddy.Validator {
 // names none. Where the app or the handler is at fault, the error names the
 // faults of all handlers of all sites.
 func ProvisionSite(ctx caddy.Context, handler caddy.Validator) (*App, error) {
-	module, err := ctx.App(config.AppName)
+	module, err := ctx.App(syntax.AppName)
 	if err != nil {
-		if list := config.ErrorList(config.ErrorsIn(err.Error())); len(list) > 0 {
+		if list := syntax.ErrorList(syntax.ErrorsIn(err.Error())); len(list) > 0 {
 			return nil, list.With(sitesErrors(ctx, handler)...)
 		}
 		return nil, err
@@ -72,7 +72,7 @@ var errAppFaulty = errors.New("the mana app is at fault")
 
 // faultsOfSites has the sites looked through, for an app that is at fault
 // itself. They are on their way already where a site asked for the app.
-func (a *App) faultsOfSites(ctx caddy.Context) config.ErrorList {
+func (a *App) faultsOfSites(ctx caddy.Context) syntax.ErrorList {
 	a.faulty = true
 	// What else is wrong with the HTTP app does not concern this one.
 	_, _ = ctx.AppIfConfigured("http")
@@ -82,15 +82,15 @@ func (a *App) faultsOfSites(ctx caddy.Context) config.ErrorList {
 // sitesErrors are the faults of the handlers that the HTTP app, which is
 // provisioning this one, has before it: Caddy keeps the JSON of a list of
 // handlers until all of them are loaded. Those behind it had none.
-func sitesErrors(ctx caddy.Context, handler caddy.Validator) (list config.ErrorList) {
+func sitesErrors(ctx caddy.Context, handler caddy.Validator) (list syntax.ErrorList) {
 	for _, module := range ctx.Modules() {
 		if sites, ok := module.(*caddyhttp.App); ok {
 			list = list.With(siteErrors(sites.Servers)...)
 		}
 	}
 	if len(list) == 0 {
-		for _, fault := range config.Flatten(handler.Validate()) {
-			list = list.With(config.ErrorLine("", fault.Error()))
+		for _, fault := range syntax.Flatten(handler.Validate()) {
+			list = list.With(syntax.ErrorLine("", fault.Error()))
 		}
 	}
 	return list
@@ -98,7 +98,7 @@ func sitesErrors(ctx caddy.Context, handler caddy.Validator) (list config.ErrorL
 
 // siteErrors looks at the JSON of what is not loaded yet, site by site, and at
 // the ways to an app that no directive guards.
-func siteErrors(servers map[string]*caddyhttp.Server) (list config.ErrorList) {
+func siteErrors(servers map[string]*caddyhttp.Server) (list syntax.ErrorList) {
 	for _, name := range slices.Sorted(maps.Keys(servers)) {
 		server := servers[name]
 		lists := []caddyhttp.RouteList{server.Routes}
@@ -115,8 +115,8 @@ func siteErrors(servers map[string]*caddyhttp.Server) (list config.ErrorList) {
 		}
 	}
 	_, around := checkRoutes(servers)
-	for _, fault := range config.Flatten(around) {
-		list = list.With(config.ErrorLine("", fault.Error()))
+	for _, fault := range syntax.Flatten(around) {
+		list = list.With(syntax.ErrorLine("", fault.Error()))
 	}
 	return list
 }
@@ -137,19 +137,19 @@ func siteName(name string, server *caddyhttp.Server, route caddyhttp.Route) stri
 	}
 }
 
-func routeErrors(site string, route caddyhttp.Route) (list config.ErrorList) {
+func routeErrors(site string, route caddyhttp.Route) (list syntax.ErrorList) {
 	raw, err := json.Marshal(route)
 	if err != nil {
-		return config.ErrorList{config.ErrorLine(site, err.Error())}
+		return syntax.ErrorList{syntax.ErrorLine(site, err.Error())}
 	}
 	var tree any
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber() // prices keep their decimals
 	if err := decoder.Decode(&tree); err != nil {
-		return config.ErrorList{config.ErrorLine(site, err.Error())}
+		return syntax.ErrorList{syntax.ErrorLine(site, err.Error())}
 	}
-	for _, fault := range config.Flatten(treeFaults(tree)) {
-		list = list.With(config.ErrorLine(site, fault.Error()))
+	for _, fault := range syntax.Flatten(treeFaults(tree)) {
+		list = list.With(syntax.ErrorLine(site, fault.Error()))
 	}
 	return list
 }
@@ -160,7 +160,7 @@ func treeFaults(node any) error {
 	switch node := node.(type) {
 	case []any:
 		for _, child := range node {
-			faults = append(faults, config.Flatten(treeFaults(child))...)
+			faults = append(faults, syntax.Flatten(treeFaults(child))...)
 		}
 	case map[string]any:
 		name, _ := node["handler"].(string)
@@ -168,7 +168,7 @@ func treeFaults(node any) error {
 			return handlerFaults(name, handler, node)
 		}
 		for _, key := range slices.Sorted(maps.Keys(node)) {
-			faults = append(faults, config.Flatten(treeFaults(node[key]))...)
+			faults = append(faults, syntax.Flatten(treeFaults(node[key]))...)
 		}
 	}
 	return errors.Join(faults...)

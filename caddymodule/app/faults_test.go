@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"mana.how/edge/caddymodule/app"
-	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/syntax"
 	"mana.how/edge/internal/edgetest"
 )
 
@@ -84,7 +84,7 @@ func TestEveryFaultOfAConfigIsNamedAtOnce(t *testing.T) {
 	for range 12 {
 		err := edgetest.Validate(t, "{\n\tmana {\n\t\tbase_url https://auth.example.test\n\t}\n}"+faultySites)
 		edgetest.WantFaults(t, err, faultsOfSites...)
-		if list := config.ErrorsIn(err.Error()); len(list) != len(faultsOfSites) {
+		if list := syntax.ErrorsIn(err.Error()); len(list) != len(faultsOfSites) {
 			t.Errorf("%d faults, want %d:\n%v", len(list), len(faultsOfSites), err)
 		}
 	}
@@ -101,7 +101,7 @@ func TestFaultsOfTheAppAlone(t *testing.T) {
 		for range 6 {
 			err := edgetest.Validate(t, app+sites)
 			edgetest.WantFaults(t, err, "base_url: missing", `access_token_ttl: "soon"`, "cookie_domain: ")
-			if list := config.ErrorsIn(err.Error()); len(list) != 3 {
+			if list := syntax.ErrorsIn(err.Error()); len(list) != 3 {
 				t.Errorf("more than three faults: %v", err)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // Directions are where a person finds what runs.
@@ -26,7 +26,7 @@ type Directions struct {
 // Guide reads the directions out of the config that runs, in JSON. It reports
 // false where the config does not use this module.
 func Guide(text []byte) (d Directions, ok bool) {
-	module, err := caddy.ActiveContext().AppIfConfigured(config.AppName)
+	module, err := caddy.ActiveContext().AppIfConfigured(syntax.AppName)
 	app, is := module.(*App)
 	if err != nil || !is {
 		return d, false

@@ -10,8 +10,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
-	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/services"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // start is how far an app has come: its own runtime is there, or on its way.
@@ -80,7 +80,7 @@ func (a *App) Start() error {
 // borrow lets the runtime of the running config serve this one's requests until
 // its own is open. It returns nil where there is none.
 func (a *App) borrow() *services.Opening {
-	module, err := caddy.ActiveContext().AppIfConfigured(config.AppName)
+	module, err := caddy.ActiveContext().AppIfConfigured(syntax.AppName)
 	if err != nil {
 		return nil
 	}

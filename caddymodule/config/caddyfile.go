@@ -5,13 +5,18 @@ import (
 	"slices"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"mana.how/edge/caddymodule/syntax"
 )
+
+// block parses the global option.
+type block struct{ *syntax.BlockParser }
 
 // UnmarshalCaddyfile reads the block of the global option, whose syntax stands
 // at the app. All errors are joined, each with its file and line.
 func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
-	p := &BlockParser{Dispenser: d, Block: "mana"}
-	p.noArguments()
+	p := block{&syntax.BlockParser{Dispenser: d, Block: "mana"}}
+	p.NoArguments()
 	p.Directives(map[string]func(){
 		"database":           func() { c.Database = p.database() },
 		"redis":              func() { p.One(&c.Redis) },
@@ -35,11 +40,11 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 // keys reads an encryption key and those that were used before it.
-func (p *BlockParser) keys() (current string, older []string) {
+func (p block) keys() (current string, older []string) {
 	all := p.RemainingArgs()
 	if len(all) == 0 {
 		p.Faultf("encryption_key: takes one argument, and older keys behind it, here are 0")
-	} else if slices.ContainsFunc(all, blank) {
+	} else if slices.ContainsFunc(all, syntax.Blank) {
 		p.Faultf("encryption_key: is empty")
 	} else if current = all[0]; len(all) > 1 {
 		older = all[1:]
@@ -48,11 +53,11 @@ func (p *BlockParser) keys() (current string, older []string) {
 	return current, older
 }
 
-func (p *BlockParser) database() *DatabaseConfig {
+func (p block) database() *DatabaseConfig {
 	c := new(DatabaseConfig)
 	args := p.RemainingArgs()
 	switch {
-	case len(args) == 0 || slices.ContainsFunc(args, blank):
+	case len(args) == 0 || slices.ContainsFunc(args, syntax.Blank):
 		p.Faultf("database: say embedded or a postgres:// URL")
 	case args[0] == "embedded" && len(args) <= 2:
 		c.Embedded = new(EmbeddedConfig)
@@ -64,29 +69,29 @@ func (p *BlockParser) database() *DatabaseConfig {
 	default:
 		p.Faultf("database: too many arguments")
 	}
-	p.nested("database", map[string]func(){
+	p.Nested("database", map[string]func(){
 		"direct":     func() { p.One(&c.Direct) },
 		"query_mode": func() { p.One(&c.QueryMode) },
 	})
 	return c
 }
 
-func (p *BlockParser) gifts() *GiftsConfig {
+func (p block) gifts() *GiftsConfig {
 	c := new(GiftsConfig)
-	p.noArguments()
-	p.nested("gifts", map[string]func(){
+	p.NoArguments()
+	p.Nested("gifts", map[string]func(){
 		"redeem_unverified": func() {
-			p.none()
+			p.None()
 			c.RedeemUnverified = true
 		},
 	})
 	return c
 }
 
-func (p *BlockParser) retention() *RetentionConfig {
+func (p block) retention() *RetentionConfig {
 	c := new(RetentionConfig)
-	p.noArguments()
-	p.nested("retention", map[string]func(){
+	p.NoArguments()
+	p.Nested("retention", map[string]func(){
 		"events":   func() { p.One(&c.Events) },
 		"sessions": func() { p.One(&c.Sessions) },
 		"holds":    func() { p.One(&c.Holds) },
@@ -95,10 +100,10 @@ func (p *BlockParser) retention() *RetentionConfig {
 	return c
 }
 
-func (p *BlockParser) smtp() *SMTPConfig {
+func (p block) smtp() *SMTPConfig {
 	c := new(SMTPConfig)
-	p.noArguments()
-	p.nested("smtp", map[string]func(){
+	p.NoArguments()
+	p.Nested("smtp", map[string]func(){
 		"host":     func() { p.One(&c.Host) },
 		"port":     func() { p.One(&c.Port) },
 		"username": func() { p.One(&c.Username) },
@@ -108,10 +113,10 @@ func (p *BlockParser) smtp() *SMTPConfig {
 	return c
 }
 
-func (p *BlockParser) stripe() *StripeConfig {
+func (p block) stripe() *StripeConfig {
 	c := new(StripeConfig)
-	p.noArguments()
-	p.nested("stripe", map[string]func(){
+	p.NoArguments()
+	p.Nested("stripe", map[string]func(){
 		"secret_key":     func() { p.One(&c.SecretKey) },
 		"webhook_secret": func() { p.Some(&c.WebhookSecret) },
 		"api_url":        func() { p.One(&c.APIURL) },
@@ -123,9 +128,9 @@ func (p *BlockParser) stripe() *StripeConfig {
 	return c
 }
 
-func (p *BlockParser) plan() (c PlanConfig) {
-	p.arguments(&c.Name)
-	p.nested("plan", map[string]func(){
+func (p block) plan() (c PlanConfig) {
+	p.Arguments(&c.Name)
+	p.Nested("plan", map[string]func(){
 		"product": func() { p.One(&c.Product) },
 		"monthly": func() { p.One(&c.Monthly) },
 		"yearly":  func() { p.One(&c.Yearly) },
@@ -133,16 +138,16 @@ func (p *BlockParser) plan() (c PlanConfig) {
 	return c
 }
 
-func (p *BlockParser) creditPackage() (c PackageConfig) {
-	p.arguments(&c.Name, &c.Credits, &c.Cents)
+func (p block) creditPackage() (c PackageConfig) {
+	p.Arguments(&c.Name, &c.Credits, &c.Cents)
 	p.NoBlock("package")
 	return c
 }
 
-func (p *BlockParser) storage() *StorageConfig {
+func (p block) storage() *StorageConfig {
 	c := new(StorageConfig)
-	p.noArguments()
-	p.nested("storage", map[string]func(){
+	p.NoArguments()
+	p.Nested("storage", map[string]func(){
 		"endpoint":   func() { p.One(&c.Endpoint) },
 		"region":     func() { p.One(&c.Region) },
 		"bucket":     func() { p.One(&c.Bucket) },

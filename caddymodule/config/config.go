@@ -1,5 +1,7 @@
 package config
 
+import "mana.how/edge/caddymodule/syntax"
+
 // Config is the app's configuration as an admin writes it, before placeholders
 // and defaults. Every string may hold placeholders such as {env.NAME} and
 // {file.PATH}; one that comes out empty counts as not set. Use them for all
@@ -71,7 +73,7 @@ type Config struct {
 	Retention *RetentionConfig `json:"retention,omitempty"`
 
 	// What is wrong with the block in a Caddyfile. With any, the config is refused.
-	Faults Faults `json:"faults,omitempty"`
+	Faults syntax.Faults `json:"faults,omitempty"`
 
 	// The mail server. Not supported by this version: setting it is a fault.
 	SMTP *SMTPConfig `json:"smtp,omitempty"`
@@ -84,9 +86,6 @@ type Config struct {
 	// a fault.
 	Storage *StorageConfig `json:"storage,omitempty"`
 }
-
-// AppName is the ID of the app in a config.
-const AppName = "mana"
 
 // DatabaseConfig names the database: either an embedded or an external one.
 type DatabaseConfig struct {

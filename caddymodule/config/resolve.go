@@ -13,13 +13,14 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // Resolve replaces placeholders, fills in defaults and checks everything. The
 // error joins all faults, each with the name of its directive and none with
 // the value of a secret. It does no I/O but for the files of {file.*}.
 func (c Config) Resolve(env Environment) (Settings, error) {
-	r := &resolver{env: env, replacer: caddy.NewReplacer(), faults: Flatten(c.Faults.Err())}
+	r := &resolver{env: env, replacer: caddy.NewReplacer(), faults: syntax.Flatten(c.Faults.Err())}
 	s := Settings{
 		RegistrationClosed: r.registration(c.Registration),
 		Audience:           r.value("audience", c.Audience, "JWT_AUDIENCE").or("manacore"),

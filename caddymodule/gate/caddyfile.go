@@ -7,7 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // UnmarshalCaddyfile reads the gate's directive. Syntax:
@@ -24,7 +24,7 @@ import (
 // All faults are reported together, each with its file and line.
 func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // directive name
-	p := &config.BlockParser{Dispenser: d, Block: "mana_auth"}
+	p := &syntax.BlockParser{Dispenser: d, Block: "mana_auth"}
 	switch args := d.RemainingArgs(); {
 	case len(args) == 0:
 	case len(args) == 1 && args[0] == "optional":
@@ -47,7 +47,7 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 func parseGate(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	g := new(Gate)
-	g.Faults = config.DirectiveFaults(h, g.UnmarshalCaddyfile(h.Dispenser), g)
+	g.Faults = syntax.DirectiveFaults(h, g.UnmarshalCaddyfile(h.Dispenser), g)
 	return g, nil
 }
 

@@ -12,11 +12,11 @@ import (
 
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/app"
-	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/site"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 func init() {
@@ -86,7 +86,7 @@ type Gate struct {
 	Login string `json:"login,omitempty"`
 
 	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
-	Faults config.Faults `json:"faults,omitempty"`
+	Faults syntax.Faults `json:"faults,omitempty"`
 
 	service *app.Lookup[*gateService]
 }

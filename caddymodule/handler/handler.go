@@ -14,12 +14,12 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/caddymodule/app"
-	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/caddymodule/site"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 func init() {
@@ -34,7 +34,7 @@ type API struct {
 	site.Scope
 
 	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
-	Faults config.Faults `json:"faults,omitempty"`
+	Faults syntax.Faults `json:"faults,omitempty"`
 
 	app     *app.App
 	handler http.Handler
@@ -150,7 +150,7 @@ func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 //	mana_api
 func (h *API) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // directive name
-	p := &config.BlockParser{Dispenser: d, Block: "mana_api"}
+	p := &syntax.BlockParser{Dispenser: d, Block: "mana_api"}
 	if args := d.RemainingArgs(); len(args) > 0 {
 		p.Faultf("mana_api: takes no argument but a matcher, here are %q", args)
 	}
@@ -160,7 +160,7 @@ func (h *API) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 func parseAPI(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	handler := new(API)
-	handler.Faults = config.DirectiveFaults(h, handler.UnmarshalCaddyfile(h.Dispenser), handler)
+	handler.Faults = syntax.DirectiveFaults(h, handler.UnmarshalCaddyfile(h.Dispenser), handler)
 	return handler, nil
 }
 

@@ -7,7 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap/exp/zapslog"
 
-	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // Live logs to whatever Caddy's logger is at the time. What outlives
@@ -22,7 +22,7 @@ type liveHandler struct {
 
 func (h liveHandler) present() slog.Handler {
 	handler := slog.Handler(zapslog.NewHandler(caddy.Log().Core(),
-		zapslog.WithName(config.AppName), zapslog.AddStacktraceAt(slog.Level(127))))
+		zapslog.WithName(syntax.AppName), zapslog.AddStacktraceAt(slog.Level(127))))
 	if h.decorate != nil {
 		handler = h.decorate(handler)
 	}

@@ -9,7 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/meter/price"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // UnmarshalCaddyfile reads the meter's directive. Syntax:
@@ -29,9 +30,9 @@ import (
 // All faults are reported together, each with its file and line.
 func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // directive name
-	p := &config.BlockParser{Dispenser: d, Block: "mana_credits"}
+	p := &syntax.BlockParser{Dispenser: d, Block: "mana_credits"}
 	if args := d.RemainingArgs(); len(args) == 1 {
-		m.Credits = Price(args[0])
+		m.Credits = price.Price(args[0])
 	} else {
 		p.Faultf("mana_credits: takes one price, such as 5 or 0.02, here are %d", len(args))
 		m.Credits = "1" // so that no other fault comes of it
@@ -51,7 +52,7 @@ func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 
 // parseFreeOn reads a line of outcomes. The codes of gRPC, which may have a
 // line of their own, come last in the list.
-func (m *Meter) parseFreeOn(p *config.BlockParser) {
+func (m *Meter) parseFreeOn(p *syntax.BlockParser) {
 	var names []string
 	p.Some(&names)
 	outcomes, codes := m.FreeOn, []string(nil)
@@ -72,14 +73,14 @@ func (m *Meter) parseFreeOn(p *config.BlockParser) {
 	m.FreeOn = append(outcomes, codes...)
 }
 
-func (m *Meter) parseShadow(p *config.BlockParser) {
+func (m *Meter) parseShadow(p *syntax.BlockParser) {
 	if m.Shadow = true; len(p.RemainingArgs()) > 0 {
 		p.Faultf("mana_credits shadow: takes no argument")
 	}
 	p.NoBlock("shadow")
 }
 
-func (m *Meter) parseHoldTTL(p *config.BlockParser) {
+func (m *Meter) parseHoldTTL(p *syntax.BlockParser) {
 	var text string
 	if p.One(&text); text == "" {
 		return
@@ -94,7 +95,7 @@ func (m *Meter) parseHoldTTL(p *config.BlockParser) {
 
 func parseMeter(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	m := new(Meter)
-	m.Faults = config.DirectiveFaults(h, m.UnmarshalCaddyfile(h.Dispenser), m)
+	m.Faults = syntax.DirectiveFaults(h, m.UnmarshalCaddyfile(h.Dispenser), m)
 	return m, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/google/uuid"
 	"go.uber.org/zap"
 
+	"mana.how/edge/caddymodule/meter/fingerprint"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/creditcore"
 )
@@ -24,7 +25,7 @@ type keyed struct {
 	*metering
 	ledger *creditcore.Service
 	hold   creditcore.Held
-	known  bodyMark // of the body that the key stands for
+	known  fingerprint.Fingerprint // of the body that the key stands for
 
 	cost     creditcore.Amount // that was settled, 0 for none
 	note     json.RawMessage
@@ -33,31 +34,31 @@ type keyed struct {
 
 // settle charges the hold, unless another request of its key was first.
 func (c *keyed) settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (statement, error) {
-	mark := c.body.mark()
+	fp := c.body.Fingerprint()
 	c.cost, c.note = cost, note
 	s := statement{outcome: metrics.OutcomeReplayed}
 	if c.hold.Settled == nil {
-		r, err := c.ledger.SettleBody(ctx, c.hold.ID, cost, note, mark)
+		r, err := c.ledger.SettleBody(ctx, c.hold.ID, cost, note, fp)
 		if err != nil {
 			return owed(c.ledger, c.hold, cost, err, func(ctx context.Context) error {
-				r, err := c.ledger.SettleBody(ctx, c.hold.ID, cost, note, mark)
-				if err == nil && r.Replayed && mark.contradicts(r.Body) {
+				r, err := c.ledger.SettleBody(ctx, c.hold.ID, cost, note, fp)
+				if err == nil && r.Replayed && fp.Contradicts(r.Body) {
 					_, err = c.ledger.Debit(ctx, c.debit(cost, note))
 				}
 				return err
 			}), err
 		}
 		if c.known = r.Body; !r.Replayed {
-			c.compared = mark.complete()
+			c.compared = fp.Complete()
 			return stated(metrics.OutcomeCharged, -r.Entry.Amount, r.Balance.Available), nil
 		}
 		s = stated(metrics.OutcomeReplayed, 0, r.Balance.Available)
 	}
-	if c.known.contradicts(mark) {
+	if c.known.Contradicts(fp) {
 		c.cost = 0
 		return c.another(ctx, cost, note)
 	}
-	c.compared = mark.complete() && c.known.complete()
+	c.compared = fp.Complete() && c.known.Complete()
 	return s, nil
 }
 
@@ -101,8 +102,8 @@ func (c *keyed) finish(ctx context.Context) error {
 		return nil
 	}
 	for range tries {
-		mark := c.body.mark()
-		if c.known.contradicts(mark) {
+		fp := c.body.Fingerprint()
+		if c.known.Contradicts(fp) {
 			metrics.MeterOthers.Inc()
 			c.Log.Warn("a request was not the one of its Idempotency-Key: it is charged, although its response said that it cost nothing",
 				zap.String("user", c.userID), zap.Stringer("credits", c.cost))
@@ -110,14 +111,14 @@ func (c *keyed) finish(ctx context.Context) error {
 			metrics.MeterCredits.WithLabelValues("charged").Add(credits(paid))
 			return err
 		}
-		if !mark.extends(c.known) {
+		if !fp.Extends(c.known) {
 			return nil
 		}
-		known, err := c.ledger.MarkBody(ctx, c.hold.ID, c.known, mark)
+		known, err := c.ledger.MarkBody(ctx, c.hold.ID, c.known, fp)
 		if err != nil {
 			return err
 		}
-		if c.known = known; !c.known.contradicts(mark) && !mark.extends(c.known) {
+		if c.known = known; !c.known.Contradicts(fp) && !fp.Extends(c.known) {
 			return nil
 		}
 	}

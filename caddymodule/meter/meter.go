@@ -14,11 +14,13 @@ import (
 
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/app"
-	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/guard"
+	"mana.how/edge/caddymodule/meter/price"
+	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/caddymodule/site"
+	"mana.how/edge/caddymodule/syntax"
 	"mana.how/edge/creditcore"
 )
 
@@ -75,7 +77,7 @@ type Meter struct {
 
 	// What a request costs, in credits: a number above 0 with up to three
 	// decimals. With cost_from it is the most a request may cost.
-	Credits Price `json:"credits"`
+	Credits price.Price `json:"credits"`
 
 	// The app that charges are booked under. Empty takes the host that the
 	// client asked for.
@@ -110,7 +112,7 @@ type Meter struct {
 	// upstream does not say it: a number of credits up to the price, or `wait`,
 	// which lets the upstream work on for up to five minutes and charges what
 	// comes of it. The default is the price.
-	AbortCost AbortCost `json:"abort_cost,omitempty"`
+	AbortCost price.AbortCost `json:"abort_cost,omitempty"`
 
 	// What happens while the ledger cannot be asked: `refuse` (the default)
 	// answers 503, `allow` lets requests pass unpaid, with a line in the log
@@ -127,12 +129,12 @@ type Meter struct {
 	HoldTTL caddy.Duration `json:"hold_ttl,omitempty"`
 
 	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
-	Faults config.Faults `json:"faults,omitempty"`
+	Faults syntax.Faults `json:"faults,omitempty"`
 
 	ledger *app.Lookup[*creditcore.Service]
 
 	price     creditcore.Amount
-	free      freeOutcomes
+	free      upstream.Free
 	abortCost *creditcore.Amount
 	waits     bool // for an upstream whose client is gone
 }
@@ -167,10 +169,10 @@ func (m *Meter) Bind(source app.Source) {
 
 // resolve reads what Validate has approved.
 func (m *Meter) resolve() {
-	m.price, _ = m.Credits.amount()
-	m.free, _ = parseFreeOutcomes(m.FreeOn)
-	m.abortCost, _ = m.AbortCost.amount(m.price)
-	m.waits = m.AbortCost == abortWait
+	m.price, _ = m.Credits.Amount()
+	m.free, _ = upstream.ParseFree(m.FreeOn)
+	m.abortCost, _ = m.AbortCost.Amount(m.price)
+	m.waits = m.AbortCost == price.AbortWait
 }
 
 // Validate reports every fault of the configuration.
@@ -182,12 +184,12 @@ func (m *Meter) Validate() error {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("mana_credits: "+format, args...))
 	}
-	price, err := m.Credits.amount()
+	price, err := m.Credits.Amount()
 	if err != nil {
 		fault("credits: %w", err)
 		price = creditcore.MaxAmount
 	}
-	if _, err := m.AbortCost.amount(price); err != nil {
+	if _, err := m.AbortCost.Amount(price); err != nil {
 		fault("abort_cost: %w", err)
 	}
 	for _, name := range []struct{ directive, value string }{{"app", m.App}, {"operation", m.Operation}} {
@@ -198,11 +200,11 @@ func (m *Meter) Validate() error {
 	if m.CostFrom != "" && (!httpguts.ValidHeaderFieldName(m.CostFrom) || site.IsMeterHeader(m.CostFrom)) {
 		fault("cost_from: %q is not the name of a header of the upstream", m.CostFrom)
 	}
-	free, unknown := parseFreeOutcomes(m.FreeOn)
+	free, unknown := upstream.ParseFree(m.FreeOn)
 	for _, outcome := range unknown {
 		fault("free_on: %q is neither a status, 2xx to 5xx, timeout, abort nor, behind grpc, a code of gRPC", outcome)
 	}
-	if free.abort && m.AbortCost != "" {
+	if free.Abort && m.AbortCost != "" {
 		fault("abort_cost: free_on abort already says that it costs nothing")
 	}
 	switch m.OnOutage {
@@ -236,7 +238,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	preflight := request.IsPreflight(r)
 	switch {
 	case m.Shadow && preflight:
-		return m.watch(w, r, next, func(ending, []string) error { return nil }, nil)
+		return m.watch(w, r, next, func(upstream.Result, []string) error { return nil }, nil)
 	case m.Shadow:
 		return m.serveShadow(w, r, next)
 	}

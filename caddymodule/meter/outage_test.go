@@ -100,7 +100,7 @@ func TestMeterOutageDuringTheRequest(t *testing.T) {
 			t.Errorf("%s: %d, cost %q after %v", name, x.Code, got, time.Since(began))
 		}
 		// A runtime with the like does not go, though no request needs it any more.
-		if waits := meter.Waits(far.Service); waits != (c.cost != "5") {
+		if waits := far.Owes(); waits != (c.cost != "5") {
 			t.Errorf("%s: waits %v", name, waits)
 		}
 		relay.Cut(false)
@@ -108,7 +108,7 @@ func TestMeterOutageDuringTheRequest(t *testing.T) {
 			b, err := p.BalanceOf(t.Context(), ada)
 			return err == nil && b.Available == c.left && b.Held == 0
 		})
-		edgetest.Eventually(t, name+": nothing waits", func() bool { return !meter.Waits(far.Service) })
+		edgetest.Eventually(t, name+": nothing waits", func() bool { return !far.Owes() })
 	}
 }
 

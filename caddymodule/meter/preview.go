@@ -8,6 +8,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"mana.how/edge/caddymodule/meter/fingerprint"
 	"mana.how/edge/creditcore"
 )
 
@@ -26,9 +27,9 @@ var previews = make(chan struct{}, mostPreviews)
 // its key stands for, known, as far as that can be told without keeping a
 // client or the memory busy. It fails with [creditcore.ErrKeyReused]. What
 // cannot be told now is told when the body has been read.
-func preview(r *http.Request, body *meteredBody, known bodyMark) (done func(), err error) {
+func preview(r *http.Request, body *fingerprint.Body, known fingerprint.Fingerprint) (done func(), err error) {
 	done = func() {}
-	if known.complete() && r.ContentLength >= 0 && boundaryOf(r.Header) == "" && uint64(r.ContentLength) != known.length() {
+	if known.Complete() && r.ContentLength >= 0 && fingerprint.BoundaryOf(r.Header) == "" && uint64(r.ContentLength) != known.Length() {
 		return done, creditcore.ErrKeyReused
 	}
 	if 0 < r.ContentLength && r.ContentLength <= longestPreview {
@@ -44,7 +45,7 @@ func preview(r *http.Request, body *meteredBody, known bodyMark) (done func(), e
 		}
 		r.Body = previewed{bytes.NewReader(text), body}
 	}
-	if known.contradicts(body.mark()) {
+	if known.Contradicts(body.Fingerprint()) {
 		return done, creditcore.ErrKeyReused
 	}
 	return done, nil

@@ -10,6 +10,7 @@ import (
 
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/app"
+	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
@@ -33,9 +34,6 @@ var (
 	}
 )
 
-// statusClientGone is what Caddy logs for such requests.
-const statusClientGone = 499
-
 // refuse answers in place of the upstream. Other meters on the request's way
 // take back what they charged.
 func (v *metering) refuse(err error) error {
@@ -47,7 +45,7 @@ func (v *metering) refuse(err error) error {
 	}
 	if errors.Is(err, errClientGone) || v.r.Context().Err() != nil {
 		v.count(metrics.OutcomeFree)
-		v.w.WriteHeader(statusClientGone)
+		v.w.WriteHeader(upstream.StatusClientGone)
 		return nil
 	}
 	refusal, outcome := v.refusal(err)

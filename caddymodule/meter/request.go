@@ -11,6 +11,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"mana.how/edge/caddymodule/meter/fingerprint"
+	"mana.how/edge/caddymodule/meter/price"
+	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
@@ -24,9 +27,9 @@ type metering struct {
 	bill   *bill
 	userID string
 	charge charge
-	body   *meteredBody // of a request with a key
-	begun  bool         // the response has
-	done   []func()     // to be called at the end of the request
+	body   *fingerprint.Body // of a request with a key
+	begun  bool              // the response has
+	done   []func()          // to be called at the end of the request
 }
 
 // begin takes or reserves the price. An error is to be answered in place of
@@ -72,7 +75,7 @@ func (v *metering) compare() error {
 	if !ok {
 		return nil
 	}
-	v.body = meterBody(v.r)
+	v.body = fingerprint.Take(v.r)
 	done, err := preview(v.r, v.body, c.known)
 	v.done = append(v.done, done)
 	return err
@@ -142,17 +145,17 @@ func (v *metering) detached() (context.Context, context.CancelFunc) {
 
 // end settles with the header of the response at hand, or its trailer. It
 // fails where the client must not have the response.
-func (v *metering) end(e ending, cost []string) error {
+func (v *metering) end(e upstream.Result, cost []string) error {
 	var owed creditcore.Amount
-	if !v.bill.refused && !v.free.covers(e) {
+	if !v.bill.refused && !v.free.Covers(e) {
 		owed = v.cost(e, cost)
 	}
-	v.begun = e.begun
+	v.begun = e.Begun
 	var s statement
 	var err error
 	if owed == 0 {
 		s = v.cancel()
-	} else if s, err = v.settle(owed, e.status); errors.Is(err, errRefused) {
+	} else if s, err = v.settle(owed, e.Status); errors.Is(err, errRefused) {
 		return err
 	}
 	if v.bill.cost += s.cost; s.remaining != nil {
@@ -192,19 +195,19 @@ func (v *metering) cancel() statement {
 // cost is what a request that is not free cost: the price, or what the
 // upstream says. An upstream that says nothing sensible is reported, unless it
 // had no chance to speak.
-func (m *Meter) cost(e ending, said []string) creditcore.Amount {
+func (m *Meter) cost(e upstream.Result, said []string) creditcore.Amount {
 	if m.CostFrom != "" {
-		if cost, ok := costOf(said, m.price); ok {
+		if cost, ok := price.CostOf(said, m.price); ok {
 			return cost
 		}
 	}
 	switch {
-	case e.abort && m.abortCost != nil:
+	case e.Abort && m.abortCost != nil:
 		return *m.abortCost
-	case m.CostFrom != "" && e.answered:
+	case m.CostFrom != "" && e.Answered:
 		metrics.MeterBadCosts.Inc()
 		m.Log.Warn("a response does not say what it cost: the full price is charged",
-			zap.String("header", m.CostFrom), zap.Strings("values", said), zap.Int("status", e.status))
+			zap.String("header", m.CostFrom), zap.Strings("values", said), zap.Int("status", e.Status))
 	}
 	return m.price
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
@@ -33,8 +34,8 @@ func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyht
 		go func() { seen <- v.look() }()
 	}
 	var free bool
-	end := func(e ending, header []string) error {
-		if free = m.free.covers(e); !free {
+	end := func(e upstream.Result, header []string) error {
+		if free = m.free.Covers(e); !free {
 			v.bill.cost = m.cost(e, header)
 		}
 		if real.written {

@@ -3,14 +3,16 @@ package meter
 import (
 	"net/http"
 	"strings"
+
+	"mana.how/edge/caddymodule/meter/upstream"
 )
 
 // awaitsTrailer reports whether what the request came to stands in the trailer
 // of the response (RFC 9110, section 6.5): where the upstream announces the
 // cost there, and where it speaks gRPC, which announces nothing.
 func (w *meterWriter) awaitsTrailer(h http.Header) bool {
-	if isGRPC(h) {
-		return h[headerGRPCStatus] == nil && (w.m.CostFrom != "" || len(w.m.free.grpc) > 0)
+	if upstream.IsGRPC(h) {
+		return h[upstream.HeaderGRPCStatus] == nil && (w.m.CostFrom != "" || len(w.m.free.GRPC) > 0)
 	}
 	return w.m.CostFrom != "" && announces(h, w.m.CostFrom)
 }
@@ -38,13 +40,13 @@ func announceBill(h http.Header, r *http.Request) {
 // trailer is what the upstream said when the body was over, and takes from it
 // what is not for the client. A stream of gRPC that ends without a status has
 // lost its upstream.
-func (w *meterWriter) trailer(h http.Header) (e ending, said []string) {
-	e = endingOf(w.r.Context(), w.status, nil)
-	e.begun = true
-	if isGRPC(h) {
-		e.grpc = grpcCodeOf(trailing(h, headerGRPCStatus))
-		if e.grpc == grpcUnknown && !e.abort {
-			e.grpc = grpcUnavailable
+func (w *meterWriter) trailer(h http.Header) (e upstream.Result, said []string) {
+	e = upstream.ResultOf(w.r.Context(), w.status, nil)
+	e.Begun = true
+	if upstream.IsGRPC(h) {
+		e.GRPC = upstream.GRPCCodeOf(trailing(h, upstream.HeaderGRPCStatus))
+		if e.GRPC == upstream.GRPCUnknown && !e.Abort {
+			e.GRPC = upstream.GRPCUnavailable
 		}
 	}
 	if w.m.CostFrom != "" {

@@ -2,6 +2,7 @@ package meter
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"maps"
@@ -9,9 +10,11 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/site"
 )
 
@@ -24,7 +27,7 @@ const (
 // it is clear that none will come, or with its trailer. It may change the
 // header then. said is what the upstream says that the request cost. An error
 // means that the client must not have the response.
-type settler func(e ending, said []string) error
+type settler func(e upstream.Result, said []string) error
 
 // watch serves the request by next. Where end refuses the response refuse
 // answers in its place.
@@ -100,11 +103,11 @@ func (w *meterWriter) WriteHeader(status int) {
 // head settles by the header, unless what counts is still to come.
 func (w *meterWriter) head() {
 	h := w.Header()
-	e := endingOf(w.r.Context(), w.status, nil)
-	e.grpc = grpcCodeOf(h[headerGRPCStatus])
+	e := upstream.ResultOf(w.r.Context(), w.status, nil)
+	e.GRPC = upstream.GRPCCodeOf(h[upstream.HeaderGRPCStatus])
 	later := w.awaitsTrailer(h)
 	said := w.takeCost()
-	if later && said == nil && !w.m.free.covers(e) {
+	if later && said == nil && !w.m.free.Covers(e) {
 		w.waiting = true
 		announceBill(h, w.r)
 		return
@@ -113,7 +116,7 @@ func (w *meterWriter) head() {
 }
 
 // settle calls end, once, and answers in place of the upstream if it refuses.
-func (w *meterWriter) settle(e ending, said []string) {
+func (w *meterWriter) settle(e upstream.Result, said []string) {
 	w.once.Do(func() {
 		defer close(w.over)
 		refusal := w.end(e, said)
@@ -133,7 +136,7 @@ func (w *meterWriter) conclude(failure error) {
 	case w.waiting:
 		w.settle(w.trailer(h))
 	case !w.wrote:
-		w.settle(endingOf(w.r.Context(), http.StatusOK, failure), w.takeCost())
+		w.settle(upstream.ResultOf(w.r.Context(), http.StatusOK, failure), w.takeCost())
 	}
 	site.DropTrailers(h, w.owns)
 }
@@ -177,7 +180,7 @@ func (w *meterWriter) Flush() { _ = w.FlushError() }
 func (w *meterWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.wrote {
 		w.wrote, w.status = true, http.StatusSwitchingProtocols
-		w.settle(endingOf(w.r.Context(), w.status, nil), w.takeCost())
+		w.settle(upstream.ResultOf(w.r.Context(), w.status, nil), w.takeCost())
 	}
 	if w.refused {
 		return nil, nil, errWithheld
@@ -221,3 +224,26 @@ var (
 	_ http.Hijacker = (*meterWriter)(nil)
 	_ io.ReaderFrom = (*meterWriter)(nil)
 )
+
+// longestAbort bounds how long an upstream works for a client that is gone.
+const longestAbort = 5 * time.Minute
+
+// outlive is the request for an upstream that does not notice that the client
+// leaves, until the request is settled.
+func (w *meterWriter) outlive(r *http.Request) (*http.Request, func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context()))
+	stop := context.AfterFunc(r.Context(), func() {
+		limit := time.NewTimer(longestAbort)
+		defer limit.Stop()
+		select {
+		case <-w.over:
+		case <-limit.C:
+		case <-ctx.Done():
+		}
+		cancel()
+	})
+	return r.WithContext(ctx), func() {
+		stop()
+		cancel()
+	}
+}

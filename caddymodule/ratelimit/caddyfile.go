@@ -11,7 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
-	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // UnmarshalCaddyfile reads the rate limit's directive. Syntax:
@@ -24,7 +24,7 @@ import (
 // All faults are reported together, each with its file and line.
 func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // directive name
-	p := &config.BlockParser{Dispenser: d, Block: "mana_rate_limit"}
+	p := &syntax.BlockParser{Dispenser: d, Block: "mana_rate_limit"}
 	if args := d.RemainingArgs(); len(args) == 1 {
 		l.parseRate(p, args[0])
 	} else {
@@ -35,7 +35,7 @@ func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	return errors.Join(p.Faults...)
 }
 
-func (l *RateLimit) parseRate(p *config.BlockParser, rate string) {
+func (l *RateLimit) parseRate(p *syntax.BlockParser, rate string) {
 	count, window, _ := strings.Cut(rate, "/")
 	limit, err := strconv.ParseInt(count, 10, 64)
 	duration, windowErr := caddy.ParseDuration(window)
@@ -46,7 +46,7 @@ func (l *RateLimit) parseRate(p *config.BlockParser, rate string) {
 	l.Limit, l.Window = limit, caddy.Duration(duration)
 }
 
-func (l *RateLimit) parseKey(p *config.BlockParser) {
+func (l *RateLimit) parseKey(p *syntax.BlockParser) {
 	args := p.RemainingArgs()
 	switch {
 	case len(args) == 2 && args[0] == "header":
@@ -63,7 +63,7 @@ func (l *RateLimit) parseKey(p *config.BlockParser) {
 // number, which stays the same over reloads of the same file.
 func parseRateLimit(h httpcaddyfile.Helper) (caddyhttp.MiddlewareHandler, error) {
 	l := new(RateLimit)
-	l.Faults = config.DirectiveFaults(h, l.UnmarshalCaddyfile(h.Dispenser), l)
+	l.Faults = syntax.DirectiveFaults(h, l.UnmarshalCaddyfile(h.Dispenser), l)
 	const state = "mana_rate_limit.zones"
 	zone, _ := h.State[state].(int)
 	h.State[state] = zone + 1

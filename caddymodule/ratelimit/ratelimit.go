@@ -20,13 +20,13 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/app"
-	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/counters"
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/caddymodule/site"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 func init() {
@@ -83,7 +83,7 @@ type RateLimit struct {
 	Zone string `json:"zone,omitempty"`
 
 	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
-	Faults config.Faults `json:"faults,omitempty"`
+	Faults syntax.Faults `json:"faults,omitempty"`
 
 	services  *app.Lookup[limitServices]
 	prefix    string

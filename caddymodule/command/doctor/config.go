@@ -13,11 +13,12 @@ import (
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/caddymodule/command/invoke"
 	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // config finds what `validate` finds, and reports whether that is anything.
 func (d *doctor) config(s invoke.Source, faults error) (found bool) {
-	list := []string(config.AppErrors(faults))
+	list := []string(syntax.AppErrors(faults))
 	if s.Raw != nil {
 		list = app.ConfigErrors(s.Raw, s.From)
 	}

@@ -16,6 +16,7 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/services"
+	"mana.how/edge/caddymodule/syntax"
 )
 
 // Source is where a command found its configuration.
@@ -115,9 +116,9 @@ func readConfig(file, adapter string) ([]byte, config.Config, error) {
 		return nil, config.Config{}, fmt.Errorf("not a config in JSON; name its adapter with --adapter: %w", err)
 	}
 	var found config.Config
-	if part, ok := whole.Apps[config.AppName]; ok {
+	if part, ok := whole.Apps[syntax.AppName]; ok {
 		if err := caddy.StrictUnmarshalJSON(part, &found); err != nil {
-			return nil, config.Config{}, fmt.Errorf("app %s: %w", config.AppName, err)
+			return nil, config.Config{}, fmt.Errorf("app %s: %w", syntax.AppName, err)
 		}
 	}
 	return raw, found, nil

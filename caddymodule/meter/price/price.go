@@ -1,4 +1,4 @@
-package meter
+package price
 
 import (
 	"encoding/json"
@@ -14,7 +14,7 @@ type Price string
 
 // MarshalJSON writes a number, or the text where it is none.
 func (p Price) MarshalJSON() ([]byte, error) {
-	if _, err := p.amount(); err == nil {
+	if _, err := p.Amount(); err == nil {
 		return []byte(p), nil
 	}
 	return json.Marshal(string(p))
@@ -36,9 +36,9 @@ var errPrice = errors.New("a price is a number of credits above 0 with up to thr
 
 // amount reads digits, and up to three behind a point. What is left out of the
 // text cannot change it: no exponent, no sign, nothing to be rounded.
-func (p Price) amount() (creditcore.Amount, error) {
+func (p Price) Amount() (creditcore.Amount, error) {
 	whole, decimals, point := strings.Cut(string(p), ".")
-	if whole == "" || !digits(whole) || point && (decimals == "" || len(decimals) > 3 || !digits(decimals)) ||
+	if whole == "" || !Digits(whole) || point && (decimals == "" || len(decimals) > 3 || !Digits(decimals)) ||
 		len(whole) > 1 && whole[0] == '0' {
 		return 0, errPrice
 	}
@@ -49,11 +49,11 @@ func (p Price) amount() (creditcore.Amount, error) {
 	return amount, nil
 }
 
-func digits(text string) bool { return strings.Trim(text, "0123456789") == "" }
+func Digits(text string) bool { return strings.Trim(text, "0123456789") == "" }
 
-// costOf reads what an upstream says that a request cost. ok is false for
+// CostOf reads what an upstream says that a request cost. ok is false for
 // anything but one number from 0 up to the price.
-func costOf(values []string, price creditcore.Amount) (cost creditcore.Amount, ok bool) {
+func CostOf(values []string, price creditcore.Amount) (cost creditcore.Amount, ok bool) {
 	if len(values) != 1 {
 		return 0, false
 	}

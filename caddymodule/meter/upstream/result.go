@@ -1,4 +1,4 @@
-package meter
+package upstream
 
 import (
 	"context"
@@ -11,53 +11,53 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
 
-// ending is how the upstream's part of a request came to an end, as far as it
+// Result is how the upstream's part of a request came to an end, as far as it
 // counts: up to the headers of the response, or its trailer.
-type ending struct {
-	status   int
-	answered bool // the upstream said so itself
+type Result struct {
+	Status   int
+	Answered bool // the upstream said so itself
 	timeout  bool
-	abort    bool // the client was gone
-	begun    bool // the response has
-	grpc     grpcCode
+	Abort    bool // the client was gone
+	Begun    bool // the response has
+	GRPC     grpcCode
 }
 
-// endingOf judges by the status that is about to leave, or the error that came
+// ResultOf judges by the status that is about to leave, or the error that came
 // instead.
-func endingOf(ctx context.Context, status int, err error) ending {
-	e := ending{status: status, answered: err == nil, grpc: grpcUnknown}
+func ResultOf(ctx context.Context, status int, err error) Result {
+	e := Result{Status: status, Answered: err == nil, GRPC: GRPCUnknown}
 	var timeout net.Error
 	var handler caddyhttp.HandlerError
 	if err != nil {
-		e.status = http.StatusInternalServerError
+		e.Status = http.StatusInternalServerError
 		if errors.As(err, &handler) && handler.StatusCode > 0 {
-			e.status = handler.StatusCode
+			e.Status = handler.StatusCode
 		}
 		e.timeout = errors.As(err, &timeout) && timeout.Timeout()
 	}
-	e.timeout = e.timeout || e.status == http.StatusGatewayTimeout
-	if e.abort = errors.Is(ctx.Err(), context.Canceled); e.abort && e.status == statusClientGone {
-		e.answered = false
+	e.timeout = e.timeout || e.Status == http.StatusGatewayTimeout
+	if e.Abort = errors.Is(ctx.Err(), context.Canceled); e.Abort && e.Status == StatusClientGone {
+		e.Answered = false
 	}
 	return e
 }
 
-// freeOutcomes are the endings that cost nothing.
-type freeOutcomes struct {
-	timeout, abort bool
+// Free are the endings that cost nothing.
+type Free struct {
+	timeout, Abort bool
 	classes        [6]bool // by the first digit of the status
 	statuses       map[int]bool
-	grpc           map[grpcCode]bool
+	GRPC           map[grpcCode]bool
 }
 
-// parseFreeOutcomes reads free_on; unknown is what it could not make sense of.
+// ParseFree reads free_on; unknown is what it could not make sense of.
 // What follows the name grpc are codes of gRPC, which stand beside the others.
-func parseFreeOutcomes(names []string) (f freeOutcomes, unknown []string) {
+func ParseFree(names []string) (f Free, unknown []string) {
 	if i := slices.Index(names, "grpc"); i >= 0 {
-		f.grpc = make(map[grpcCode]bool)
+		f.GRPC = make(map[grpcCode]bool)
 		for _, name := range names[i+1:] {
 			if code, ok := parseGRPCCode(name); ok && code != grpcOK {
-				f.grpc[code] = true
+				f.GRPC[code] = true
 			} else {
 				unknown = append(unknown, name)
 			}
@@ -77,7 +77,7 @@ func parseFreeOutcomes(names []string) (f freeOutcomes, unknown []string) {
 		case name == "timeout":
 			f.timeout = true
 		case name == "abort":
-			f.abort = true
+			f.Abort = true
 		case name == "2xx", name == "3xx", name == "4xx", name == "5xx":
 			f.classes[name[0]-'0'] = true
 		case err == nil && len(name) == 3 && 200 <= status && status <= 599:
@@ -89,16 +89,19 @@ func parseFreeOutcomes(names []string) (f freeOutcomes, unknown []string) {
 	return f, unknown
 }
 
-// covers reports whether the ending costs nothing. Of a request whose client
+// Covers reports whether the ending costs nothing. Of a request whose client
 // left, what the upstream said counts, and where it said nothing only that the
 // client left: an error is its doing then.
-func (f freeOutcomes) covers(e ending) bool {
+func (f Free) Covers(e Result) bool {
 	switch {
-	case f.grpc[e.grpc], e.abort && f.abort:
+	case f.GRPC[e.GRPC], e.Abort && f.Abort:
 		return true
-	case e.abort && !e.answered:
+	case e.Abort && !e.Answered:
 		return false
 	}
-	class := e.status / 100
-	return e.timeout && f.timeout || class < len(f.classes) && f.classes[class] || f.statuses[e.status]
+	class := e.Status / 100
+	return e.timeout && f.timeout || class < len(f.classes) && f.classes[class] || f.statuses[e.Status]
 }
+
+// StatusClientGone is what Caddy logs for such requests.
+const StatusClientGone = 499

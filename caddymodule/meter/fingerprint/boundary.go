@@ -1,4 +1,4 @@
-package meter
+package fingerprint
 
 import (
 	"bytes"
@@ -15,15 +15,15 @@ const longestBoundary = 70
 // up anew each time they send a form: the boundary in the lines that delimit
 // parts (RFC 2046, section 5.1.1). Anywhere else the same text is content.
 func withoutBoundary(h http.Header, w io.Writer) io.WriteCloser {
-	boundary := boundaryOf(h)
+	boundary := BoundaryOf(h)
 	if boundary == "" {
 		return unchanged{w}
 	}
 	return &boundaryFilter{w: w, delimiter: []byte("\r\n--" + boundary), kept: []byte("\r\n")} // the first line, too, begins one
 }
 
-// boundaryOf is the boundary of a multipart body, empty where it has none.
-func boundaryOf(h http.Header) string {
+// BoundaryOf is the boundary of a multipart body, empty where it has none.
+func BoundaryOf(h http.Header) string {
 	mediaType, params, err := mime.ParseMediaType(h.Get("Content-Type"))
 	if err != nil || !strings.HasPrefix(mediaType, "multipart/") || len(params["boundary"]) > longestBoundary {
 		return ""

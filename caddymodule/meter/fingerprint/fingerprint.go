@@ -1,4 +1,4 @@
-package meter
+package fingerprint
 
 import (
 	"bytes"
@@ -13,44 +13,44 @@ const (
 	firstCheckpoint = 64 << 10
 	checkpointSize  = 16
 
-	markHead     = 1 + 8 // complete, length
-	markComplete = 1
+	headSize     = 1 + 8 // complete, length
+	completeByte = 1
 )
 
-// bodyMark tells bodies apart. It holds whether the body was read to its end,
+// Fingerprint tells bodies apart. It holds whether the body was read to its end,
 // how much of it was read, the SHA-256 of that, and the beginnings of the
 // SHA-256 of all that stands before each checkpoint, so that a body that was
 // read in part can be compared, too. It is kept with the key in the database,
 // and empty where nothing is known.
-type bodyMark []byte
+type Fingerprint []byte
 
-func (m bodyMark) complete() bool { return len(m) >= markHead && m[0] == markComplete }
+func (m Fingerprint) Complete() bool { return len(m) >= headSize && m[0] == completeByte }
 
-// length is how much was read, without the boundaries of a multipart body.
-func (m bodyMark) length() uint64 {
-	if len(m) < markHead {
+// Length is how much was read, without the boundaries of a multipart body.
+func (m Fingerprint) Length() uint64 {
+	if len(m) < headSize {
 		return 0
 	}
 	return binary.BigEndian.Uint64(m[1:])
 }
 
-func (m bodyMark) checkpoints() []byte {
-	if len(m) < markHead+sha256.Size {
+func (m Fingerprint) checkpoints() []byte {
+	if len(m) < headSize+sha256.Size {
 		return nil
 	}
-	return m[markHead+sha256.Size:]
+	return m[headSize+sha256.Size:]
 }
 
-// contradicts reports whether the two are marks of different bodies, as far as
+// contradicts reports whether the two are fingerprints of different bodies, as far as
 // both were read.
-func (m bodyMark) contradicts(o bodyMark) bool {
-	a, b := m.length(), o.length()
+func (m Fingerprint) Contradicts(o Fingerprint) bool {
+	a, b := m.Length(), o.Length()
 	switch {
 	case len(m) == 0 || len(o) == 0:
 		return false
 	case a == b:
 		return !bytes.Equal(m[1:], o[1:])
-	case m.complete() && b > a, o.complete() && a > b:
+	case m.Complete() && b > a, o.Complete() && a > b:
 		return true
 	}
 	before, after := m.checkpoints(), o.checkpoints()
@@ -59,22 +59,22 @@ func (m bodyMark) contradicts(o bodyMark) bool {
 }
 
 // extends reports whether m says more of the same body than o.
-func (m bodyMark) extends(o bodyMark) bool {
-	return !o.complete() && (m.complete() || m.length() > o.length())
+func (m Fingerprint) Extends(o Fingerprint) bool {
+	return !o.Complete() && (m.Complete() || m.Length() > o.Length())
 }
 
-// bodyDigest makes the mark of what is written to it.
-type bodyDigest struct {
+// digest makes the fingerprint of what is written to it.
+type digest struct {
 	hash        hash.Hash
 	length      uint64
 	next        uint64 // checkpoint
 	checkpoints []byte
 }
 
-func newBodyDigest() *bodyDigest { return &bodyDigest{hash: sha256.New(), next: firstCheckpoint} }
+func newDigest() *digest { return &digest{hash: sha256.New(), next: firstCheckpoint} }
 
 // Write implements [io.Writer]. It never fails.
-func (d *bodyDigest) Write(p []byte) (int, error) {
+func (d *digest) Write(p []byte) (int, error) {
 	written := len(p)
 	for d.length+uint64(len(p)) >= d.next {
 		n := d.next - d.length
@@ -88,10 +88,10 @@ func (d *bodyDigest) Write(p []byte) (int, error) {
 	return written, nil
 }
 
-func (d *bodyDigest) mark(complete bool) bodyMark {
-	m := make(bodyMark, markHead, markHead+sha256.Size+len(d.checkpoints))
+func (d *digest) fingerprint(complete bool) Fingerprint {
+	m := make(Fingerprint, headSize, headSize+sha256.Size+len(d.checkpoints))
 	if complete {
-		m[0] = markComplete
+		m[0] = completeByte
 	}
 	binary.BigEndian.PutUint64(m[1:], d.length)
 	return append(d.hash.Sum(m), d.checkpoints...)

@@ -1,4 +1,4 @@
-package meter_test
+package fingerprint_test
 
 import (
 	"bytes"
@@ -8,19 +8,19 @@ import (
 	"strings"
 	"testing"
 
-	"mana.how/edge/caddymodule/meter"
+	"mana.how/edge/caddymodule/meter/fingerprint"
 	"mana.how/edge/internal/edgetest"
 )
 
 // read marks as much of a body as an upstream reads, in odd portions.
-func read(t testing.TB, body string, n int, chunked bool, headers ...string) meter.BodyMark {
+func read(t testing.TB, body string, n int, chunked bool, headers ...string) fingerprint.Fingerprint {
 	t.Helper()
 	r := edgetest.Ask("POST", "/", headers...)
 	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
 	if chunked {
 		r.ContentLength = -1
 	}
-	mark := meter.MeterBody(r)
+	taken := fingerprint.Take(r)
 	random := rand.New(rand.NewPCG(1, uint64(len(body))))
 	for n > 0 {
 		k, err := r.Body.Read(make([]byte, min(n, 1+random.IntN(40_000))))
@@ -28,12 +28,12 @@ func read(t testing.TB, body string, n int, chunked bool, headers ...string) met
 			break
 		}
 	}
-	return mark()
+	return taken.Fingerprint()
 }
 
 const kib = 1 << 10
 
-func TestBodyMarks(t *testing.T) {
+func TestFingerprints(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("0123456789abcdef", 64*kib) // 1 MiB
 	all := 4 * len(long)
@@ -62,7 +62,7 @@ func TestBodyMarks(t *testing.T) {
 		if a.Contradicts(b) != c.differ || b.Contradicts(a) != c.differ {
 			t.Errorf("%s: contradicts %v, %v; want %v", name, a.Contradicts(b), b.Contradicts(a), c.differ)
 		}
-		if a.Contradicts(nil) || meter.BodyMark(nil).Contradicts(a) {
+		if a.Contradicts(nil) || fingerprint.Fingerprint(nil).Contradicts(a) {
 			t.Errorf("%s: contradicts what is not known", name)
 		}
 	}
@@ -73,17 +73,17 @@ func TestBodyMarks(t *testing.T) {
 }
 
 // However a form comes in, its boundary is not part of its mark, and all else is.
-func TestBodyMarkOfForms(t *testing.T) {
+func TestFingerprintOfForms(t *testing.T) {
 	t.Parallel()
 	form := func(boundary, content string) string {
 		return "--" + boundary + "\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n" + content + "\r\n--" + boundary + "--\r\n"
 	}
-	mark := func(boundary, body string) meter.BodyMark {
+	mark := func(boundary, body string) fingerprint.Fingerprint {
 		return read(t, body, 2*len(body)+1, true, "Content-Type: multipart/form-data; boundary="+boundary)
 	}
 	long := strings.Repeat("\r\n--ab\r\n-", 20_000)
 	for name, c := range map[string]struct {
-		a, b   meter.BodyMark
+		a, b   fingerprint.Fingerprint
 		differ bool
 	}{
 		"boundary":                  {mark("abc", form("abc", "1")), mark("x", form("x", "1")), false},
@@ -104,7 +104,7 @@ func FuzzBoundaries(f *testing.F) {
 	f.Fuzz(func(t *testing.T, boundary string, body []byte, portion uint8) {
 		h := http.Header{"Content-Type": {`multipart/form-data; boundary="` + boundary + `"`}}
 		var got bytes.Buffer
-		w := meter.WithoutBoundary(h, &got)
+		w := fingerprint.WithoutBoundary(h, &got)
 		for rest := body; len(rest) > 0; {
 			n := min(len(rest), int(portion)+1)
 			if _, err := w.Write(rest[:n]); err != nil {
@@ -116,7 +116,7 @@ func FuzzBoundaries(f *testing.F) {
 			t.Fatal(err)
 		}
 		want := body
-		if parsed := meter.Boundary(h); parsed != "" {
+		if parsed := fingerprint.Boundary(h); parsed != "" {
 			want = bytes.ReplaceAll(append([]byte("\r\n"), body...), []byte("\r\n--"+parsed), []byte("\r\n--"))
 		}
 		if !bytes.Equal(got.Bytes(), want) {

@@ -1,4 +1,4 @@
-package meter
+package fingerprint
 
 import (
 	"errors"
@@ -7,22 +7,22 @@ import (
 	"sync"
 )
 
-// meteredBody marks the body of a request while it streams to the upstream.
+// Body marks the body of a request while it streams to the upstream.
 // Nothing of the body is kept.
-type meteredBody struct {
+type Body struct {
 	body   io.ReadCloser
 	length int64 // that the client announced, -1 for none
 
 	mu       sync.Mutex // the upstream may read on while its response is here
 	read     int64
 	complete bool
-	digest   *bodyDigest
+	digest   *digest
 	text     io.WriteCloser // writes to digest, without boundaries
 }
 
-// meterBody makes the body of the request mark itself.
-func meterBody(r *http.Request) *meteredBody {
-	b := &meteredBody{length: r.ContentLength, digest: newBodyDigest()}
+// Take makes the body of the request mark itself.
+func Take(r *http.Request) *Body {
+	b := &Body{length: r.ContentLength, digest: newDigest()}
 	b.text = withoutBoundary(r.Header, b.digest)
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		b.end()
@@ -33,7 +33,7 @@ func meterBody(r *http.Request) *meteredBody {
 }
 
 // Read implements [io.Reader].
-func (b *meteredBody) Read(p []byte) (int, error) {
+func (b *Body) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -48,16 +48,16 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 }
 
 // Close implements [io.Closer].
-func (b *meteredBody) Close() error { return b.body.Close() }
+func (b *Body) Close() error { return b.body.Close() }
 
-func (b *meteredBody) end() {
+func (b *Body) end() {
 	b.complete = true
 	_ = b.text.Close()
 }
 
-// mark says what has been read.
-func (b *meteredBody) mark() bodyMark {
+// Fingerprint says what has been read.
+func (b *Body) Fingerprint() Fingerprint {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.digest.mark(b.complete)
+	return b.digest.fingerprint(b.complete)
 }

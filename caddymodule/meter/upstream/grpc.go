@@ -1,22 +1,24 @@
-package meter
+package upstream
 
 import (
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
+
+	"mana.how/edge/caddymodule/meter/price"
 )
 
 // grpcCode is a status code of gRPC (grpc/grpc, doc/statuscodes.md).
 type grpcCode int
 
 const (
-	grpcUnknown     grpcCode = -1 // none was said
+	GRPCUnknown     grpcCode = -1 // none was said
 	grpcOK          grpcCode = 0
-	grpcUnavailable grpcCode = 14
+	GRPCUnavailable grpcCode = 14
 )
 
-const headerGRPCStatus = "Grpc-Status"
+const HeaderGRPCStatus = "Grpc-Status"
 
 // grpcCodes are the names of the codes, by number.
 var grpcCodes = []string{
@@ -28,29 +30,29 @@ var grpcCodes = []string{
 // parseGRPCCode reads a number or a name, whose case does not matter.
 func parseGRPCCode(text string) (grpcCode, bool) {
 	if n, err := strconv.Atoi(text); err == nil {
-		return grpcCode(n), digits(text) && n < len(grpcCodes)
+		return grpcCode(n), price.Digits(text) && n < len(grpcCodes)
 	}
 	n := slices.Index(grpcCodes, strings.ToLower(strings.ReplaceAll(text, "-", "_")))
 	return grpcCode(n), n >= 0
 }
 
-// isGRPC reports whether the response is one of gRPC (grpc/grpc,
+// IsGRPC reports whether the response is one of gRPC (grpc/grpc,
 // doc/PROTOCOL-HTTP2.md), whose outcome stands in its trailer. gRPC-Web keeps
 // its own in the body.
-func isGRPC(h http.Header) bool {
+func IsGRPC(h http.Header) bool {
 	contentType := strings.ToLower(h.Get("Content-Type"))
 	rest, ok := strings.CutPrefix(contentType, "application/grpc")
 	return ok && (rest == "" || rest[0] == '+' || rest[0] == ';')
 }
 
-// grpcCodeOf is the code that a header or trailer tells.
-func grpcCodeOf(values []string) grpcCode {
+// GRPCCodeOf is the code that a header or trailer tells.
+func GRPCCodeOf(values []string) grpcCode {
 	if len(values) == 0 {
-		return grpcUnknown
+		return GRPCUnknown
 	}
 	n, err := strconv.Atoi(strings.TrimSpace(values[0]))
 	if err != nil || n < 0 {
-		return grpcUnknown
+		return GRPCUnknown
 	}
 	return grpcCode(n)
 }

@@ -1,4 +1,4 @@
-package config
+package syntax
 
 import (
 	"errors"
@@ -91,3 +91,6 @@ func PlainError(err error) string {
 		text = rest
 	}
 }
+
+// AppName is the ID of the app in a config.
+const AppName = "mana"

@@ -1,4 +1,4 @@
-package config
+package syntax
 
 import (
 	"fmt"
@@ -53,8 +53,8 @@ func (p *BlockParser) Directives(known map[string]func(), lists ...string) {
 	}
 }
 
-// nested reads the block of a directive.
-func (p *BlockParser) nested(name string, known map[string]func(), lists ...string) {
+// Nested reads the block of a directive.
+func (p *BlockParser) Nested(name string, known map[string]func(), lists ...string) {
 	outer := p.Block
 	p.Block = outer + " " + name
 	p.Directives(known, lists...)
@@ -64,15 +64,15 @@ func (p *BlockParser) nested(name string, known map[string]func(), lists ...stri
 // One reads the single argument of the present directive.
 func (p *BlockParser) One(target *string) {
 	name := p.Val()
-	p.arguments(target)
+	p.Arguments(target)
 	p.NoBlock(name)
 }
 
-// arguments reads one argument for each target.
-func (p *BlockParser) arguments(targets ...*string) {
+// Arguments reads one argument for each target.
+func (p *BlockParser) Arguments(targets ...*string) {
 	name := p.Val()
 	args := p.RemainingArgs()
-	if slices.ContainsFunc(args, blank) {
+	if slices.ContainsFunc(args, Blank) {
 		p.Faultf("%s: is empty", p.named(name))
 		return
 	}
@@ -89,7 +89,7 @@ func (p *BlockParser) arguments(targets ...*string) {
 	}
 }
 
-func blank(argument string) bool { return strings.TrimSpace(argument) == "" }
+func Blank(argument string) bool { return strings.TrimSpace(argument) == "" }
 
 // Some reads one argument or more.
 func (p *BlockParser) Some(target *[]string) {
@@ -100,8 +100,8 @@ func (p *BlockParser) Some(target *[]string) {
 	p.NoBlock(name)
 }
 
-// none reads a directive that is all there is to say.
-func (p *BlockParser) none() {
+// None reads a directive that is all there is to say.
+func (p *BlockParser) None() {
 	name := p.Val()
 	if len(p.RemainingArgs()) > 0 {
 		p.Faultf("%s: takes no arguments", p.named(name))
@@ -109,7 +109,7 @@ func (p *BlockParser) none() {
 	p.NoBlock(name)
 }
 
-func (p *BlockParser) noArguments() {
+func (p *BlockParser) NoArguments() {
 	name := p.Val()
 	if len(p.RemainingArgs()) > 0 {
 		p.Faultf("%s: takes a block and no arguments", p.named(name))

@@ -1,0 +1,3 @@
+// Package doctor is the command `mana-edge mana doctor`: it looks for what is
+// wrong with a config, its database and what it talks to, and says what to do.
+package doctor

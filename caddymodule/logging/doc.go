@@ -1,0 +1,2 @@
+// Package logging logs for what outlives a config of Caddy.
+package logging

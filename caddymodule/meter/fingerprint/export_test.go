@@ -1,0 +1,6 @@
+package fingerprint
+
+var (
+	WithoutBoundary = withoutBoundary
+	Boundary        = BoundaryOf
+)

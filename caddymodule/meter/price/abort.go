@@ -1,0 +1,31 @@
+package price
+
+import (
+	"errors"
+
+	"mana.how/edge/creditcore"
+)
+
+// AbortCost is what a client pays that leaves before the response begins: a
+// number of credits up to the price, or "wait", which lets the upstream come to
+// its end. Empty is the price.
+type AbortCost string
+
+const AbortWait = "wait"
+
+var errAbortCost = errors.New("takes wait, or a number of credits from 0 up to the price")
+
+// amount is nil where it is no number.
+func (c AbortCost) Amount(price creditcore.Amount) (*creditcore.Amount, error) {
+	if c == "" || c == AbortWait {
+		return nil, nil
+	}
+	if c == "0" {
+		return new(creditcore.Amount), nil
+	}
+	amount, err := Price(c).Amount()
+	if err != nil || amount > price {
+		return nil, errAbortCost
+	}
+	return &amount, nil
+}

@@ -1,0 +1,2 @@
+// Package ratelimit is the directive mana_rate_limit.
+package ratelimit
