@@ -52,7 +52,7 @@ type candidate struct {
 func (s *Service) BrowserSession(ctx context.Context, cookieHeaders []string) (BrowserSession, error) {
 	now := s.now()
 	var few [maxUnknown]candidate
-	all, err := s.candidates(few[:0], cookieHeaders, now)
+	all, err := s.candidates(few[:0], cookieHeaders)
 	read := false
 	if unknown := unread(all); len(unknown) > 0 {
 		var found []candidate
@@ -83,7 +83,7 @@ func (s *Service) BrowserSession(ctx context.Context, cookieHeaders []string) (B
 // candidates adds the cookies that may name a live session to list, in their
 // order: with their session where memory has it, and the first few others. err
 // says why a request without any has none.
-func (s *Service) candidates(list []candidate, cookieHeaders []string, now time.Time) (_ []candidate, err error) {
+func (s *Service) candidates(list []candidate, cookieHeaders []string) (_ []candidate, err error) {
 	err = ErrNoCookie
 	unknown := 0
 	for value := range (cookieQuery{cookieHeaders, s.cookies.Name()}).values {
@@ -92,9 +92,9 @@ func (s *Service) candidates(list []candidate, cookieHeaders []string, now time.
 			continue
 		}
 		id := sessionKey(&signed)
-		entry, hit := s.cachedSession(id, now)
+		entry, hit := s.cachedSession(id)
 		if !hit {
-			if _, dead := s.dead.get(id, now); dead {
+			if _, dead := s.dead.GetIfPresent(id); dead {
 				err = ErrNoSession
 				continue
 			}
@@ -132,10 +132,10 @@ func place(found, all []candidate) {
 
 // cachedSession looks into memory. An entry that a revocation has overtaken is
 // read again.
-func (s *Service) cachedSession(id digest, now time.Time) (*cachedSession, bool) {
-	entry, hit := s.sessions.get(id, now)
+func (s *Service) cachedSession(id digest) (*cachedSession, bool) {
+	entry, hit := s.sessions.GetIfPresent(id)
 	if hit && s.stale(entry) {
-		s.sessions.drop(id)
+		s.sessions.Invalidate(id)
 		return nil, false
 	}
 	return entry, hit
@@ -262,18 +262,14 @@ func (s *Service) selectSessions(ctx context.Context, asked []candidate) ([]cand
 			}
 		}
 		if read[i].entry == nil {
-			s.dead.put(c.id, struct{}{}, s.now().Add(deadDuring), s.now())
+			s.dead.Set(c.id, s.now().Add(deadDuring))
 		}
 	}
 	return read, nil
 }
 
 func (s *Service) remember(id digest, c *cachedSession) *cachedSession {
-	until := c.readTime().Add(recheckAfter + trustDuring)
-	if end := c.expires(); end.Before(until) {
-		until = end
-	}
-	s.sessions.put(id, c, until, s.now())
+	s.sessions.Set(id, c)
 	return c
 }
 
@@ -283,7 +279,7 @@ func (s *Service) recheck(ctx context.Context, old candidate) {
 	defer old.entry.release(rechecking)
 	_, err := s.readSession(ctx, old)
 	if errors.Is(err, ErrNoSession) {
-		s.sessions.drop(old.id)
+		s.sessions.Invalidate(old.id)
 	}
 }
 
@@ -327,20 +323,27 @@ func (s *Service) renew(ctx context.Context, old candidate) (*cachedSession, err
 // it says. It is signed once and handed out again until a third of its life is
 // left.
 func (s *Service) Bearer(_ context.Context, b BrowserSession) (string, Claims, error) {
-	who, _ := b.entry.subject()
 	if have := b.entry.bearer.Load(); have != nil && s.reusable(have) && !s.stale(b.entry) {
-		claims := have.claims(s, who)
-		return joinToken(have.kid, claims, have.signature[:]), claims, nil
+		return have.token, have.claims, nil
 	}
 	k, err := s.signer()
 	if err != nil {
 		return "", Claims{}, err
 	}
+	who, _ := b.entry.subject()
 	claims := s.newClaims(who)
-	token, signature, err := signTokenApart(k, claims)
+	token, err := signToken(k, claims)
 	if err != nil {
 		return "", Claims{}, err
 	}
-	b.entry.bearer.Store(packBearer(k.ID, claims, signature))
+	s.bearers.keep(b.entry, &bearer{token: token, kid: k.ID, claims: claims})
 	return token, claims, nil
+}
+
+// reusable reports whether more than a third of the token's life is left, and
+// its key verifies still.
+func (s *Service) reusable(b *bearer) bool {
+	now := s.now()
+	_, ok := s.keys.Load().verifier(b.kid, now)
+	return ok && now.Before(b.claims.Expires.Add(-s.cfg.AccessTokenTTL/3))
 }

@@ -2,27 +2,36 @@ package authcore
 
 import (
 	"errors"
+	"hash/maphash"
+	"sync/atomic"
 	"testing"
 	"time"
 )
 
+// testClock is a clock that a test moves, while caches read it.
+type testClock struct{ at atomic.Pointer[time.Time] }
+
+func (c *testClock) now() time.Time { return *c.at.Load() }
+
+func (c *testClock) add(d time.Duration) {
+	next := c.now().Add(d)
+	c.at.Store(&next)
+}
+
 // cachedSessionAt is a service with one session in memory, read at a time by a
 // clock that the test moves. There is no database behind it.
-func cachedSessionAt(t *testing.T, cfg Config) (s *Service, clock *time.Time, id digest, e cachedExampleOf) {
+func cachedSessionAt(t *testing.T, cfg Config) (s *Service, clock *testClock, id digest, e cachedExampleOf) {
 	t.Helper()
 	cfg.BaseURL = "https://auth.example.test"
 	e = cachedExample(1)
-	now := e.s.CreatedAt
-	clock = &now
-	s = &Service{
-		cfg: cfg.withDefaults(), now: func() time.Time { return *clock },
-		revoked: newRevocations(), watchers: newWatchers(),
-		tokens: newCache[*verifiedToken](cacheShards), sessions: newCache[*cachedSession](cacheShards), dead: newCache[struct{}](cacheShards),
-	}
+	clock = new(testClock)
+	clock.at.Store(&e.s.CreatedAt)
+	s = &Service{cfg: cfg.withDefaults(), now: clock.now, revoked: newRevocations(), watchers: newWatchers()}
+	s.makeCaches()
 	k := rfcKey(t, newID())
 	s.keys.Store(newKeySet([]key{k}))
 	id = digestOf(e.s.ID)
-	s.remember(id, packSession(e.u, e.s, now))
+	s.remember(id, packSession(e.u, e.s, clock.now()))
 	return s, clock, id, e
 }
 
@@ -32,12 +41,12 @@ func TestRevocationOutlivesTheCache(t *testing.T) {
 	t.Parallel()
 	for _, ttl := range []time.Duration{10 * time.Second, 15 * time.Minute} {
 		s, clock, id, e := cachedSessionAt(t, Config{AccessTokenTTL: ttl})
-		s.apply(revocation{UserID: e.u.ID, SessionID: &e.s.ID, Reason: reasonSignOut, CreatedAt: *clock})
+		s.apply(revocation{UserID: e.u.ID, SessionID: &e.s.ID, Reason: reasonSignOut, CreatedAt: clock.now()})
 		for range 30 {
-			*clock = clock.Add(time.Minute)
-			s.revoked.forget(clock.Add(-memorySpan)) // as sweepLoop does
-			if entry, hit := s.sessions.get(id, *clock); hit && !s.stale(entry) {
-				t.Errorf("token life %v: the session lives again %v after its end", ttl, clock.Sub(e.s.CreatedAt))
+			clock.add(time.Minute)
+			s.revoked.forget(clock.now().Add(-memorySpan)) // as sweepLoop does
+			if entry, hit := s.sessions.GetIfPresent(id); hit && !s.stale(entry) {
+				t.Errorf("token life %v: the session lives again %v after its end", ttl, clock.now().Sub(e.s.CreatedAt))
 				break
 			}
 		}
@@ -49,13 +58,13 @@ func TestRevocationOutlivesTheCache(t *testing.T) {
 func TestBearerOfAnOvertakenSession(t *testing.T) {
 	t.Parallel()
 	s, clock, id, e := cachedSessionAt(t, Config{})
-	entry, hit := s.cachedSession(id, *clock)
+	entry, hit := s.cachedSession(id)
 	if !hit {
 		t.Fatal("the session is not in memory")
 	}
-	*clock = clock.Add(time.Second)
-	s.apply(revocation{UserID: e.u.ID, Epoch: new(e.u.AuthEpoch + 1), Reason: reasonRoleChanged, CreatedAt: *clock})
-	*clock = clock.Add(time.Second)
+	clock.add(time.Second)
+	s.apply(revocation{UserID: e.u.ID, Epoch: new(e.u.AuthEpoch + 1), Reason: reasonRoleChanged, CreatedAt: clock.now()})
+	clock.add(time.Second)
 	token, claims, err := s.Bearer(t.Context(), BrowserSession{entry: entry})
 	if err != nil {
 		t.Fatal(err)
@@ -68,20 +77,40 @@ func TestBearerOfAnOvertakenSession(t *testing.T) {
 	}
 }
 
+// What was verified under the hash of another token says nothing of this one.
+func TestVerifiedTokensOfOneHash(t *testing.T) {
+	t.Parallel()
+	s, _, _, e := cachedSessionAt(t, Config{})
+	entry := packSession(e.u, e.s, s.now())
+	token, _, err := s.Bearer(t.Context(), BrowserSession{entry: entry})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Verify(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	known, _ := s.tokens.GetIfPresent(maphash.String(s.tokenSeed, token))
+	const forged = "e30.e30.e30"
+	s.tokens.Set(maphash.String(s.tokenSeed, forged), known)
+	if claims, err := s.Verify(t.Context(), forged); !errors.Is(err, ErrInvalidToken) {
+		t.Errorf("%+v, %v", claims, err)
+	}
+}
+
 // Whether a cached session is overtaken does not hang on the database's clock.
 func TestCutOffByAnotherClock(t *testing.T) {
 	t.Parallel()
 	for name, skew := range map[string]time.Duration{"right": 0, "behind": -10 * time.Second, "ahead": 10 * time.Second} {
 		s, clock, id, e := cachedSessionAt(t, Config{})
-		*clock = clock.Add(2 * time.Second)
+		clock.add(2 * time.Second)
 		e.u.AuthEpoch++
-		s.apply(revocation{UserID: e.u.ID, Epoch: new(e.u.AuthEpoch), Reason: reasonRoleChanged, CreatedAt: clock.Add(skew)})
-		*clock = clock.Add(2 * time.Second)
-		if _, hit := s.cachedSession(id, *clock); hit {
+		s.apply(revocation{UserID: e.u.ID, Epoch: new(e.u.AuthEpoch), Reason: reasonRoleChanged, CreatedAt: clock.now().Add(skew)})
+		clock.add(2 * time.Second)
+		if _, hit := s.cachedSession(id); hit {
 			t.Errorf("%s: what was read before the change of role is believed", name)
 		}
-		s.remember(id, packSession(e.u, e.s, *clock))
-		entry, hit := s.cachedSession(id, *clock)
+		s.remember(id, packSession(e.u, e.s, clock.now()))
+		entry, hit := s.cachedSession(id)
 		if !hit {
 			t.Errorf("%s: what was read after the change of role is not believed", name)
 			continue

@@ -2,11 +2,10 @@ package authcore
 
 import (
 	"crypto/sha256"
-	"sync"
 	"time"
-)
 
-const cacheShards = 64
+	"github.com/maypok86/otter/v2"
+)
 
 // digest keys a cache by a secret without keeping the secret: the first half
 // of its SHA-256, which leaves 2^128 tries to find another secret of the same.
@@ -18,89 +17,24 @@ func digestOf[T ~string | ~[]byte](secret T) digest {
 	return digest(sum[:])
 }
 
-// cache is a bounded map that forgets entries at their time. A full shard
-// drops what has expired, else an arbitrary entry: losing one costs a
-// verification, never a session.
-type cache[V any] struct {
-	limit  int
-	shards [cacheShards]cacheShard[V]
+// newCache makes a cache of a number of entries that forgets each at its time,
+// by the clock given. Losing an entry before costs a verification or a reading,
+// never a session.
+func newCache[K comparable, V any](limit int, now clock, ends func(V) time.Time) *otter.Cache[K, V] {
+	return otter.Must(&otter.Options[K, V]{
+		MaximumSize: limit,
+		Clock:       now,
+		ExpiryCalculator: otter.ExpiryWritingFunc(func(e otter.Entry[K, V]) time.Duration {
+			return max(1, ends(e.Value).Sub(now()))
+		}),
+	})
 }
 
-type cacheShard[V any] struct {
-	sync.RWMutex
-	m map[digest]cacheEntry[V]
-}
+// clock is a clock in the form that caches take.
+type clock func() time.Time
 
-type cacheEntry[V any] struct {
-	value   V
-	expires int64 // Unix nanoseconds
-}
+// NowNano implements [otter.Clock].
+func (c clock) NowNano() int64 { return c().UnixNano() }
 
-func newCache[V any](limit int) *cache[V] {
-	c := &cache[V]{limit: limit / cacheShards}
-	for i := range c.shards {
-		c.shards[i].m = make(map[digest]cacheEntry[V])
-	}
-	return c
-}
-
-func (c *cache[V]) get(k digest, now time.Time) (V, bool) {
-	sh := &c.shards[k[0]%cacheShards]
-	sh.RLock()
-	e, ok := sh.m[k]
-	sh.RUnlock()
-	if !ok || now.UnixNano() >= e.expires {
-		var zero V
-		return zero, false
-	}
-	return e.value, true
-}
-
-func (c *cache[V]) put(k digest, v V, expires, now time.Time) {
-	sh := &c.shards[k[0]%cacheShards]
-	sh.Lock()
-	defer sh.Unlock()
-	if len(sh.m) >= c.limit {
-		sh.evict(now)
-	}
-	sh.m[k] = cacheEntry[V]{v, expires.UnixNano()}
-}
-
-func (c *cache[V]) drop(k digest) {
-	sh := &c.shards[k[0]%cacheShards]
-	sh.Lock()
-	delete(sh.m, k)
-	sh.Unlock()
-}
-
-func (c *cache[V]) clear() {
-	for i := range c.shards {
-		c.shards[i].Lock()
-		c.shards[i].m = make(map[digest]cacheEntry[V])
-		c.shards[i].Unlock()
-	}
-}
-
-// evict makes room in a full shard. It looks at a sample, so that a flood of
-// new entries does not scan the shard each time.
-func (sh *cacheShard[V]) evict(now time.Time) {
-	const sample = 16
-	seen := 0
-	freed := false
-	for k, e := range sh.m {
-		if now.UnixNano() >= e.expires || (seen == sample-1 && !freed) {
-			delete(sh.m, k)
-			freed = true
-		}
-		if seen++; seen == sample {
-			return
-		}
-	}
-	if freed {
-		return
-	}
-	for k := range sh.m {
-		delete(sh.m, k)
-		return
-	}
-}
+// Tick implements [otter.Clock].
+func (clock) Tick(d time.Duration) <-chan time.Time { return time.Tick(d) }

@@ -1,11 +1,12 @@
 package authcore
 
 import (
-	"crypto/ed25519"
 	"encoding/binary"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unique"
+	"weak"
 )
 
 // cachedSession is a browser session in memory. There may be hundreds of
@@ -21,7 +22,7 @@ type cachedSession struct {
 	readAt, createdAt, updatedAt, expiresAt, lastActivityAt int64
 	userCreatedAt, userUpdatedAt                            int64
 
-	bearer atomic.Pointer[packedBearer]
+	bearer atomic.Pointer[bearer]
 }
 
 // The flags of a cached session.
@@ -63,6 +64,15 @@ func packSession(u User, s Session, readAt time.Time) *cachedSession {
 }
 
 func (c *cachedSession) readTime() time.Time { return time.UnixMicro(c.readAt) }
+
+// end is until when the entry is believed.
+func (c *cachedSession) end() time.Time {
+	end := c.readTime().Add(recheckAfter + trustDuring)
+	if c.expires().Before(end) {
+		return c.expires()
+	}
+	return end
+}
 
 func (c *cachedSession) expires() time.Time { return time.UnixMicro(c.expiresAt) }
 
@@ -156,32 +166,33 @@ func (p *packedTexts) optional() *string {
 	return nil
 }
 
-// packedBearer is what the claims of a session's access token do not share
-// with the session, and the signature. The token is made of both again: it is
-// five times as long.
-type packedBearer struct {
-	kid             string
-	id              [idLength]byte
-	signature       [ed25519.SignatureSize]byte
-	issued, expires int64 // Unix seconds
+// bearer is an access token for a session, with the key that signed it.
+type bearer struct {
+	token  string
+	kid    string
+	claims Claims
 }
 
-func packBearer(kid string, c Claims, signature []byte) *packedBearer {
-	b := &packedBearer{kid: kid, issued: c.IssuedAt.Unix(), expires: c.Expires.Unix()}
-	copy(b.id[:], c.ID)
-	copy(b.signature[:], signature)
-	return b
+// bearerRing bounds how many sessions keep a token, for a token is several
+// times as long as its session: where there are more, the one that got its own
+// longest ago loses it, and is given another when it is used again.
+type bearerRing struct {
+	mu    sync.Mutex
+	slots [8 << 10]weak.Pointer[cachedSession]
+	next  int
 }
 
-// claims are those the token was signed with.
-func (b *packedBearer) claims(s *Service, who subject) Claims {
-	return s.claims(who, string(b.id[:]), time.Unix(b.issued, 0), time.Unix(b.expires, 0))
-}
-
-// reusable reports whether more than a third of the token's life is left, and
-// its key verifies still.
-func (s *Service) reusable(b *packedBearer) bool {
-	now := s.now()
-	_, ok := s.keys.Load().verifier(b.kid, now)
-	return ok && now.Before(time.Unix(b.expires, 0).Add(-s.cfg.AccessTokenTTL/3))
+// keep gives the session a token.
+func (r *bearerRing) keep(c *cachedSession, b *bearer) {
+	had := c.bearer.Swap(b) != nil
+	if had {
+		return // its place is that of the one before
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if old := r.slots[r.next].Value(); old != nil {
+		old.bearer.Store(nil)
+	}
+	r.slots[r.next] = weak.Make(c)
+	r.next = (r.next + 1) % len(r.slots)
 }

@@ -1,9 +1,9 @@
 package authcore
 
 import (
-	"crypto/ed25519"
 	"fmt"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,10 +70,34 @@ func cachedExample(n int) (e cachedExampleOf) {
 	return e
 }
 
+// Of more sessions than the ring has places for, the first loses its token.
+func TestBearersAreBounded(t *testing.T) {
+	t.Parallel()
+	var ring bearerRing
+	sessions := make([]*cachedSession, len(ring.slots)+1)
+	for i := range sessions {
+		sessions[i] = new(cachedSession)
+		ring.keep(sessions[i], &bearer{token: "first"})
+		ring.keep(sessions[i], &bearer{token: "second"}) // in the same place
+	}
+	if sessions[0].bearer.Load() != nil {
+		t.Error("the first session kept its token")
+	}
+	for i, c := range sessions[1:] {
+		if b := c.bearer.Load(); b == nil || b.token != "second" {
+			t.Fatalf("session %d has %v", i+1, b)
+		}
+	}
+	ring.keep(sessions[0], &bearer{token: "third"})
+	if sessions[0].bearer.Load() == nil || sessions[1].bearer.Load() != nil {
+		t.Error("a place was not handed on")
+	}
+}
+
 // A process's resident memory is a bit more than twice what is live in it, so
 // this bound is what 100 000 sessions in 100 MiB take.
 func TestCachedSessionIsSmall(t *testing.T) {
-	const sessions, most = 50_000, 450 // bytes
+	const sessions, most = 100_000, 450 // bytes
 	live := func() uint64 {
 		runtime.GC()
 		runtime.GC()
@@ -82,34 +106,27 @@ func TestCachedSessionIsSmall(t *testing.T) {
 		return m.HeapAlloc
 	}
 	before, now := live(), time.Now()
-	signature := make([]byte, ed25519.SignatureSize)
-	kid := newID()
-	cache := newCache[*cachedSession](1 << 20)
+	k := rfcKey(t, newID())
+	signed, err := signToken(k, testClaims())
+	if err != nil {
+		t.Fatal(err)
+	}
+	svc := &Service{now: func() time.Time { return now }}
+	svc.makeCaches()
 	for n := range sessions {
 		e := cachedExample(n)
+		e.s.ExpiresAt = now.Add(time.Hour)
 		c := packSession(e.u, e.s, now)
-		c.bearer.Store(packBearer(kid, Claims{ID: newID()}, signature))
-		cache.put(digestOf(e.s.ID), c, now.Add(time.Hour), now)
+		claims := testClaims()
+		claims.ID = newID()
+		token := strings.Clone(signed)
+		svc.bearers.keep(c, &bearer{token: token, kid: k.ID, claims: claims})
+		svc.remember(digestOf(e.s.ID), c)
 	}
 	each := (live() - before) / sessions
 	t.Logf("%d bytes a session", each)
 	if each > most {
 		t.Errorf("%d bytes a session, want %d at most", each, most)
 	}
-	runtime.KeepAlive(cache)
-}
-
-func BenchmarkBearerAgain(b *testing.B) {
-	k := rfcKey(b, newID())
-	claims := testClaims()
-	token, signature, err := signTokenApart(k, claims)
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		if joinToken(k.ID, claims, signature) != token {
-			b.Fatal("another token")
-		}
-	}
+	runtime.KeepAlive(svc)
 }

@@ -2,6 +2,7 @@ package authcore
 
 import (
 	"context"
+	"encoding/json"
 	"time"
 )
 
@@ -16,8 +17,15 @@ func SealingKeyID(s Secrets) string { return s.sealing[0].id }
 // SigningJWK is the key that signs now, with its private half.
 func (s *Service) SigningJWK() map[string]string {
 	k, _ := s.keys.Load().signer(time.Now())
-	j := k.jwk()
-	return map[string]string{"kty": j.KTY, "crv": j.CRV, "x": j.X, "d": segments.EncodeToString(k.Private.Seed())}
+	j := make(map[string]string)
+	doc, err := encodeKey(k.Private)
+	if err == nil {
+		err = json.Unmarshal(doc, &j)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return j
 }
 
 // SigningKey is the id of the key that signs now.

@@ -3,11 +3,12 @@ package authcore
 import (
 	"crypto/ed25519"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/lestrrat-go/jwx/v3/jwk"
 )
 
 // key is an Ed25519 signing key (RFC 8037). Private is nil where the secret
@@ -52,39 +53,25 @@ func (k key) state(now time.Time, signing string) KeyState {
 // Format implements [fmt.Formatter]: the private half is never printed.
 func (k key) Format(state fmt.State, _ rune) { fmt.Fprintf(state, "key %s", k.ID) }
 
-// jwk is an Ed25519 key as JSON (RFC 8037, section 2). D is the seed.
-type jwk struct {
-	KTY string `json:"kty"`
-	CRV string `json:"crv"`
-	Alg string `json:"alg,omitempty"`
-	X   string `json:"x"`
-	D   string `json:"d,omitempty"`
-	KID string `json:"kid,omitempty"`
-	Use string `json:"use,omitempty"`
-}
-
-func (k key) jwk() jwk {
-	return jwk{KTY: "OKP", CRV: "Ed25519", X: base64.RawURLEncoding.EncodeToString(k.Public)}
-}
-
-func (j jwk) public() (ed25519.PublicKey, error) {
-	x, err := base64.RawURLEncoding.DecodeString(j.X)
-	if j.KTY != "OKP" || j.CRV != "Ed25519" || err != nil || len(x) != ed25519.PublicKeySize {
-		return nil, errors.New("not an Ed25519 JWK")
+// publicJWK is the public half as it stands in the JWK set (RFC 8037, section
+// 2).
+func (k key) publicJWK() (jwk.Key, error) {
+	j, err := jwk.Import(k.Public)
+	if err != nil {
+		return nil, err
 	}
-	return x, nil
+	return j, errors.Join(
+		j.Set(jwk.KeyIDKey, k.ID), j.Set(jwk.AlgorithmKey, algorithm()), j.Set(jwk.KeyUsageKey, jwk.ForSignature))
 }
 
 // sealKey returns the columns public_key and private_key of auth.jwks: the
 // public JWK, and the sealed private JWK as a JSON string.
 func sealKey(s Secrets, k key) (publicJWK, privateEnc string, err error) {
-	public, err := json.Marshal(k.jwk())
+	public, err := encodeKey(k.Public)
 	if err != nil {
 		return "", "", fmt.Errorf("encode a public key: %w", err)
 	}
-	full := k.jwk()
-	full.D = base64.RawURLEncoding.EncodeToString(k.Private.Seed())
-	private, err := json.Marshal(full)
+	private, err := encodeKey(k.Private)
 	if err != nil {
 		return "", "", fmt.Errorf("encode a private key: %w", err)
 	}
@@ -95,16 +82,33 @@ func sealKey(s Secrets, k key) (publicJWK, privateEnc string, err error) {
 	return string(public), `"` + sealed + `"`, nil
 }
 
+// encodeKey is the bare JWK of half a key.
+func encodeKey(half any) ([]byte, error) {
+	j, err := jwk.Import(half)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(j)
+}
+
+// decodeKey reads half a key, of the type of into, out of a JWK.
+func decodeKey(doc []byte, into any) error {
+	j, err := jwk.ParseKey(doc)
+	if err != nil {
+		return errors.New("not a JWK") // the error may quote a private key
+	}
+	if err := jwk.Export(j, into); err != nil {
+		return errors.New("not an Ed25519 JWK")
+	}
+	return nil
+}
+
 // open takes the key out of a row of auth.jwks, also of one of the replaced
 // service. On an error the key has its public half if at least that could be
 // read. The private half must belong to the public one.
 func (k *key) open(s Secrets, publicJWK, privateEnc string) error {
-	var stored jwk
-	if err := json.Unmarshal([]byte(publicJWK), &stored); err != nil {
-		return errors.New("public key: not JSON")
-	}
-	public, err := stored.public()
-	if err != nil {
+	var public ed25519.PublicKey
+	if err := decodeKey([]byte(publicJWK), &public); err != nil {
 		return fmt.Errorf("public key: %w", err)
 	}
 	k.Public = public
@@ -129,13 +133,9 @@ func openPrivate(s Secrets, privateEnc string) (ed25519.PrivateKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	var full jwk
-	if err := json.Unmarshal(plain, &full); err != nil {
-		return nil, errors.New("sealed content is not a JWK")
+	var private ed25519.PrivateKey
+	if err := decodeKey(plain, &private); err != nil {
+		return nil, fmt.Errorf("sealed content: %w", err)
 	}
-	seed, err := base64.RawURLEncoding.DecodeString(full.D)
-	if _, publicErr := full.public(); err != nil || publicErr != nil || len(seed) != ed25519.SeedSize {
-		return nil, errors.New("sealed content is not an Ed25519 JWK")
-	}
-	return ed25519.NewKeyFromSeed(seed), nil
+	return private, nil
 }

@@ -3,6 +3,7 @@ package authcore
 import (
 	"crypto/ed25519"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -40,7 +41,7 @@ func TestSealKey(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The public JWK of RFC 8037, appendix A.2.
-		if want := `{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`; public != want {
+		if want := `{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`; public != want {
 			t.Errorf("%s: public JWK %s, want %s", name, public, want)
 		}
 		if _, again, err := sealKey(s, k); err != nil || again == private {
@@ -267,7 +268,7 @@ func TestJWKS(t *testing.T) {
 	}
 	var want []map[string]string
 	for _, k := range ks.all()[1:] {
-		want = append(want, map[string]string{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": k.jwk().X, "kid": k.ID, "use": "sig"})
+		want = append(want, map[string]string{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": base64.RawURLEncoding.EncodeToString(k.Public), "kid": k.ID, "use": "sig"})
 	}
 	if diff := cmp.Diff(want, set.Keys); diff != "" {
 		t.Error(diff)

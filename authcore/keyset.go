@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"time"
+
+	"github.com/lestrrat-go/jwx/v3/jwk"
 )
 
 // keySet is a snapshot of the signing keys. It does not change once made, and
@@ -91,20 +93,22 @@ func (ks *keySet) verifier(kid string, now time.Time) (ed25519.PublicKey, bool) 
 
 // jwks is the public JWK set (RFC 7517, section 5) of every key not gone.
 func (ks *keySet) jwks(now time.Time) []byte {
-	set := struct {
-		Keys []jwk `json:"keys"`
-	}{Keys: []jwk{}}
+	set := jwk.NewSet()
 	for _, k := range ks.keys {
 		if k.gone(now) {
 			continue
 		}
-		j := k.jwk()
-		j.Alg, j.KID, j.Use = algorithm, k.ID, "sig"
-		set.Keys = append(set.Keys, j)
+		j, err := k.publicJWK()
+		if err == nil {
+			err = set.AddKey(j)
+		}
+		if err != nil {
+			panic(err) // every Ed25519 key has a JWK
+		}
 	}
 	doc, err := json.Marshal(set)
 	if err != nil {
-		panic(err) // strings only
+		panic(err) // as above
 	}
 	return doc
 }

@@ -3,6 +3,7 @@ package authcore
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/binary"
 	"math"
 	"strings"
@@ -16,6 +17,9 @@ const (
 	generationSize  = 8
 	maxFamilyLength = 64
 )
+
+// segments is strict, so that a token has one spelling.
+var segments = base64.RawURLEncoding.Strict()
 
 // A refresh token is refreshPrefix and base64url of
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"log/slog"
 	"net/url"
 	"sync"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/singleflight"
 
@@ -158,9 +160,11 @@ type Service struct {
 	listening          atomic.Bool
 	unheardUntil       atomic.Int64 // Unix microseconds: changes of accounts before may have been missed
 	watchers           *watchers
-	tokens             *cache[*verifiedToken]
-	sessions           *cache[*cachedSession]
-	dead               *cache[struct{}] // signed cookies without a live session
+	tokenSeed          maphash.Seed
+	tokens             *otter.Cache[uint64, *verifiedToken]
+	sessions           *otter.Cache[digest, *cachedSession]
+	dead               *otter.Cache[digest, time.Time] // until when a signed cookie without a live session is not asked for
+	bearers            bearerRing
 	loads              singleflight.Group
 	background         sync.WaitGroup // short tasks that use the pool or Redis
 }
@@ -193,9 +197,6 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 
 		revoked:  newRevocations(),
 		watchers: newWatchers(),
-		tokens:   newCache[*verifiedToken](256 << 10),
-		sessions: newCache[*cachedSession](256 << 10),
-		dead:     newCache[struct{}](64 << 10),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -203,6 +204,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.makeCaches()
 	s.keys.Store(newKeySet(nil))
 	began := time.Now()
 	s.heardAt.Store(&began)
@@ -220,6 +222,13 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		return nil, fmt.Errorf("read revocations: %w", err)
 	}
 	return s, nil
+}
+
+func (s *Service) makeCaches() {
+	s.tokenSeed = maphash.MakeSeed()
+	s.tokens = newCache[uint64](128<<10, s.now, (*verifiedToken).end)
+	s.sessions = newCache[digest](256<<10, s.now, (*cachedSession).end)
+	s.dead = newCache[digest](64<<10, s.now, func(end time.Time) time.Time { return end })
 }
 
 // Format implements [fmt.Formatter]: a printed service shows none of its keys.

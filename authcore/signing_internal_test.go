@@ -38,7 +38,7 @@ func TestVerifiedTokenDiesWithItsKey(t *testing.T) {
 	other.ID = k.ID
 	gone := k
 	gone.GoneAt = new(issued.Add(time.Minute))
-	v := verifiedToken{verifiedBy(k, testClaims()), k.Public}
+	v := verifiedToken{Claims: verifiedBy(k, testClaims()), public: k.Public}
 	for name, tt := range map[string]struct {
 		keys []key
 		want bool

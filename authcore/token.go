@@ -1,97 +1,110 @@
 package authcore
 
 import (
-	"crypto/ed25519"
-	"encoding/base64"
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"time"
+
+	"github.com/lestrrat-go/jwx/v3/jwa"
+	"github.com/lestrrat-go/jwx/v3/jws"
 )
 
 const (
-	// algorithm is the only one there is (RFC 8037, section 3.1). A token
-	// that names another is refused, whatever its key.
-	algorithm = "EdDSA"
-
 	maxTokenLength = 8 << 10
 
 	// leeway is for iat and nbf, never for exp.
 	leeway = 30 * time.Second
 )
 
-// segments decodes the parts of a compact JWS. Strict, so that a token has
-// one spelling.
-var segments = base64.RawURLEncoding.Strict()
+// algorithm is the only one there is (RFC 8037, section 3.1): that of every
+// key. A token that names another is refused.
+func algorithm() jwa.SignatureAlgorithm { return jwa.EdDSA() }
+
+// signToken makes a compact JWS (RFC 7515) of the claims. Times lose their
+// fraction of a second. The header is alg and kid, nothing else.
+func signToken(k key, c Claims) (string, error) {
+	if k.Private == nil {
+		return "", errors.New("sign a token: no private key")
+	}
+	payload, err := c.payload()
+	if err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
+	}
+	header := jws.NewHeaders()
+	if err := header.Set(jws.KeyIDKey, k.ID); err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
+	}
+	token, err := jws.Sign(payload, jws.WithKey(algorithm(), k.Private, jws.WithProtectedHeaders(header)))
+	if err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
+	}
+	if len(token) > maxTokenLength {
+		return "", errors.New("sign a token: claims too long")
+	}
+	return string(token), nil
+}
 
 // verifyToken checks a compact JWS and its claims (RFC 8725): the key is the
 // one the set has under the token's kid, the algorithm is the key's, issuer
 // and audience are the ones given, and the time is right. Every error is or
 // wraps [ErrInvalidToken].
 func verifyToken(ks *keySet, token, issuer, audience string, now time.Time) (Claims, error) {
-	input, payload, kid, signature, err := splitToken(token)
-	if err != nil {
-		return Claims{}, err
-	}
-	public, ok := ks.verifier(kid, now)
-	if !ok {
-		return Claims{}, errUnknownKey
-	}
-	if !ed25519.Verify(public, []byte(input), signature) {
-		return Claims{}, errSignature
-	}
-	doc, err := segments.DecodeString(payload)
-	if err != nil {
+	if len(token) > maxTokenLength || strings.ContainsFunc(token, notBase64URL) {
 		return Claims{}, errMalformed
 	}
-	claims, err := parseClaims(doc, audience)
+	provider := keyProvider{keys: ks, now: now}
+	payload, err := jws.Verify([]byte(token), jws.WithCompact(), jws.WithCritValidation(true), jws.WithKeyProvider(&provider))
+	switch {
+	case err == nil:
+	case errors.Is(err, errUnknownKey):
+		return Claims{}, errUnknownKey
+	case errors.Is(err, errAlgorithm):
+		return Claims{}, errAlgorithm
+	case errors.Is(err, jws.VerificationError()):
+		return Claims{}, errSignature
+	default:
+		return Claims{}, errMalformed
+	}
+	claims, err := parseClaims(payload, audience)
 	if err != nil {
 		return Claims{}, err
 	}
 	if err := claims.check(issuer, now); err != nil {
 		return Claims{}, err
 	}
-	claims.KeyID = kid
+	claims.KeyID = provider.kid
 	return claims, nil
 }
 
-// splitToken takes a token apart and reads its header. What was signed is
-// input, of which payload is the encoded second part.
-func splitToken(token string) (input, payload, kid string, signature []byte, err error) {
-	if len(token) > maxTokenLength || strings.Count(token, ".") != 2 || strings.ContainsAny(token, "\r\n") {
-		return "", "", "", nil, errMalformed
+// notBase64URL finds what jwx would skip over or read as base64 of another
+// alphabet: a token has one spelling.
+func notBase64URL(r rune) bool {
+	return r != '.' && r != '-' && r != '_' && !('0' <= r && r <= '9' || 'A' <= r && r <= 'Z' || 'a' <= r && r <= 'z')
+}
+
+// keyProvider finds the key of a token by its kid, which it must have, and
+// refuses every algorithm but that of the keys. It implements
+// [jws.KeyProvider].
+type keyProvider struct {
+	keys *keySet
+	now  time.Time
+	kid  string // of the key that was found
+}
+
+// FetchKeys implements [jws.KeyProvider].
+func (p *keyProvider) FetchKeys(_ context.Context, sink jws.KeySink, signature *jws.Signature, _ *jws.Message) error {
+	header := signature.ProtectedHeaders()
+	if alg, ok := header.Algorithm(); !ok || alg != algorithm() {
+		return errAlgorithm
 	}
-	dot := strings.LastIndexByte(token, '.')
-	input = token[:dot]
-	encodedHeader, payload, _ := strings.Cut(input, ".")
-	signature, err = segments.DecodeString(token[dot+1:])
-	if err != nil {
-		return "", "", "", nil, errMalformed
+	kid, _ := header.KeyID()
+	public, ok := p.keys.verifier(kid, p.now)
+	if !ok {
+		return errUnknownKey
 	}
-	doc, err := segments.DecodeString(encodedHeader)
-	if err != nil {
-		return "", "", "", nil, errMalformed
-	}
-	header, err := strictObject(doc)
-	if err != nil {
-		return "", "", "", nil, errMalformed
-	}
-	alg, err := header.text("alg")
-	if err != nil {
-		return "", "", "", nil, errMalformed
-	}
-	if alg != algorithm {
-		return "", "", "", nil, errAlgorithm
-	}
-	// Extensions must be understood to be accepted (RFC 7515, section
-	// 4.1.11), and an unencoded payload is one (RFC 7797).
-	if header.has("crit") || header.has("b64") {
-		return "", "", "", nil, errMalformed
-	}
-	if !header.has("kid") {
-		return "", "", "", nil, errUnknownKey
-	}
-	kid, err = header.text("kid")
-	if err != nil {
-		return "", "", "", nil, errMalformed
-	}
-	return input, payload, kid, signature, nil
+	p.kid = kid
+	sink.Key(algorithm(), public)
+	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"hash/maphash"
 	"time"
 )
 
@@ -13,10 +14,10 @@ import (
 // cost a look into the database, at most one in five seconds.
 func (s *Service) Verify(ctx context.Context, token string) (Claims, error) {
 	now := s.now()
-	id := digestOf(token)
+	id := maphash.String(s.tokenSeed, token)
 	keys := s.keys.Load()
-	known, hit := s.tokens.get(id, now)
-	hit = hit && known.by(keys, now)
+	known, hit := s.tokens.GetIfPresent(id)
+	hit = hit && known.token == token && known.by(keys, now)
 	if s.observe.TokenCache != nil {
 		s.observe.TokenCache(hit)
 	}
@@ -31,12 +32,13 @@ func (s *Service) Verify(ctx context.Context, token string) (Claims, error) {
 		if err != nil {
 			return Claims{}, err
 		}
-		known = &verifiedToken{claims, keys.byID[claims.KeyID].Public}
-		until := now.Add(trustVerified)
-		if claims.Expires.Before(until) {
-			until = claims.Expires
+		known = &verifiedToken{
+			Claims: claims, token: token, public: keys.byID[claims.KeyID].Public, until: now.Add(trustVerified),
 		}
-		s.tokens.put(id, known, until, now)
+		if claims.Expires.Before(known.until) {
+			known.until = claims.Expires
+		}
+		s.tokens.Set(id, known)
 	}
 	if s.revoked.refuses(known.SessionID, known.Subject, known.AuthEpoch) {
 		return Claims{}, errTokenRevoked
@@ -49,10 +51,15 @@ func (s *Service) Verify(ctx context.Context, token string) (Claims, error) {
 const trustVerified = 5 * time.Minute
 
 // verifiedToken is what a token says, and the key that says that it is ours.
+// It stands in memory under a hash that others may share, until its time.
 type verifiedToken struct {
 	Claims
+	token  string
 	public ed25519.PublicKey
+	until  time.Time
 }
+
+func (v *verifiedToken) end() time.Time { return v.until }
 
 // by reports whether the key that verified the token is in the set still: what
 // a verification under way puts into memory after the key is gone counts for

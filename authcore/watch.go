@@ -20,7 +20,7 @@ type Watch struct {
 // request passing the gate enters here.
 type watchers struct {
 	seed   maphash.Seed
-	shards [cacheShards]watchShard
+	shards [64]watchShard
 }
 
 type watchShard struct {
@@ -37,7 +37,7 @@ func newWatchers() *watchers {
 }
 
 func (ws *watchers) shard(userID string) *watchShard {
-	return &ws.shards[maphash.String(ws.seed, userID)%cacheShards]
+	return &ws.shards[maphash.String(ws.seed, userID)%uint64(len(ws.shards))]
 }
 
 // Watch calls w.Revoked once when the session, the whole user or the signing
