@@ -24,7 +24,7 @@ func dbError(err error) error {
 	if errors.As(err, &pgErr) && pgErr.Code == "23505" && pgErr.ConstraintName == "users_email_key" {
 		return ErrEmailTaken
 	}
-	if dbscope.Away(err) {
+	if dbscope.IsUnavailable(err) {
 		return errors.Join(ErrUnavailable, err)
 	}
 	return err

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"strconv"
 )
 
@@ -86,4 +87,30 @@ func (a *Amount) UnmarshalJSON(raw []byte) error {
 		*a = v
 	}
 	return err
+}
+
+// Share is a×part/of to the nearest whole credit, a half up, without overflow
+// and at most [MaxAmount]. All of it is all of it, whole or not. The numbers
+// are not negative.
+func (a Amount) Share(part, of int64) Amount {
+	if part == of {
+		return a
+	}
+	return Amount(share(int64(a), part, of*int64(Credit))) * Credit
+}
+
+// share is a×part/of to the nearest integer, a half up, without overflow. The
+// numbers are not negative; it is at most a×⌈part/of⌉.
+func share(a, part, of int64) int64 {
+	if a <= 0 || part <= 0 || of <= 0 {
+		return 0
+	}
+	hi, lo := bits.Mul64(uint64(a), uint64(part))
+	lo, carry := bits.Add64(lo, uint64(of)/2, 0)
+	hi += carry
+	if hi >= uint64(of) {
+		return int64(MaxAmount)
+	}
+	q, _ := bits.Div64(hi, lo, uint64(of))
+	return int64(min(q, uint64(MaxAmount)))
 }

@@ -37,7 +37,7 @@ func (d *Debit) prepare() ([]byte, error) {
 	if err != nil || d.Key == "" {
 		return nil, err
 	}
-	return fingerprint(string(d.Type), d.Amount, d.Metadata, d.AppID, d.Description, d.Operation), nil
+	return fingerprintOf(string(d.Type), d.Amount, d.Metadata, d.AppID, d.Description, d.Operation), nil
 }
 
 // Debit takes credits: the check, the charge and the ledger row are one
@@ -67,7 +67,7 @@ func (s *Service) Debit(ctx context.Context, d Debit) (Receipt, error) {
 		}
 	}
 	r, err := s.charge(ctx, it)
-	if looked := it.Key == "" && dbscope.Doubtful(it.err); d.InFlight && r.Entry.ID != it.ID && !looked {
+	if looked := it.Key == "" && dbscope.MaybeCommitted(it.err); d.InFlight && r.Entry.ID != it.ID && !looked {
 		s.flights.landed(it.ID, false) // nothing was charged
 	}
 	s.observeDebit(r, err, time.Since(began))

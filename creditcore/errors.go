@@ -47,7 +47,7 @@ func dbError(err error) error {
 	switch {
 	case err == nil, errors.Is(err, pgx.ErrNoRows):
 		return err
-	case dbscope.Away(err):
+	case dbscope.IsUnavailable(err):
 		return errors.Join(ErrUnavailable, err)
 	}
 	var pg *pgconn.PgError

@@ -65,7 +65,7 @@ func (s *Service) GrantTx(ctx context.Context, tx pgx.Tx, g Grant) (Receipt, err
 	}
 	var mark []byte
 	if g.Key != "" {
-		mark = fingerprint("grant "+string(g.Source), g.Amount, g.Metadata, g.AppID, g.Description, g.Reference)
+		mark = fingerprintOf("grant "+string(g.Source), g.Amount, g.Metadata, g.AppID, g.Description, g.Reference)
 	}
 	a, err := s.lockTx(ctx, tx, g.UserID)
 	if err != nil {

@@ -53,7 +53,7 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	}
 	var mark []byte
 	if h.Key != "" {
-		mark = fingerprint("hold", h.Amount, nil, h.Request)
+		mark = fingerprintOf("hold", h.Amount, nil, h.Request)
 	}
 	if h.TTL <= 0 {
 		h.TTL = s.cfg.HoldTTL

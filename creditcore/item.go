@@ -109,7 +109,7 @@ func (s *Service) carryOut(items []*item, wait bool) (locked []*item) {
 		return nil
 	default:
 		for _, it := range items {
-			if it.err = err; it.Kind == debiting && dbscope.Doubtful(err) {
+			if it.err = err; it.Kind == debiting && dbscope.MaybeCommitted(err) {
 				s.doubt(it)
 			}
 		}

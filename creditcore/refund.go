@@ -52,7 +52,7 @@ func (s *Service) RefundTx(ctx context.Context, tx pgx.Tx, f Refund) (Receipt, e
 	}
 	var mark []byte
 	if f.Key != "" {
-		mark = fingerprint("refund", f.Amount, f.Metadata, f.AppID, f.Description, f.EntryID)
+		mark = fingerprintOf("refund", f.Amount, f.Metadata, f.AppID, f.Description, f.EntryID)
 	}
 	a, err := s.lockTx(ctx, tx, f.UserID)
 	if err != nil {

@@ -2,12 +2,13 @@ package creditcore
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"mana.how/edge/internal/fingerprint"
 )
 
 const (
@@ -55,23 +56,14 @@ func storable(raw json.RawMessage) bool {
 	return len(trimmed) > 0 && trimmed[0] == '{' && json.Valid(raw) && utf8.Valid(raw) && !bytes.Contains(raw, []byte(`\u0000`))
 }
 
-// fingerprint marks a request, so that another one under the same key is told
-// apart. Metadata counts by its content, not by its spelling.
-func fingerprint(kind string, amount Amount, metadata json.RawMessage, texts ...string) []byte {
-	h := sha256.New()
-	part := func(b string) {
-		fmt.Fprintf(h, "%d:", len(b))
-		h.Write([]byte(b))
-	}
-	part(kind)
-	part(amount.String())
-	for _, t := range texts {
-		part(t)
-	}
+// fingerprintOf tells a request from another one under the same key. Metadata
+// counts by its content, not by its spelling.
+func fingerprintOf(kind string, amount Amount, metadata json.RawMessage, texts ...string) []byte {
+	parts := append([]string{kind, amount.String()}, texts...)
 	if len(metadata) > 0 {
-		part(string(canonical(metadata)))
+		parts = append(parts, string(canonical(metadata)))
 	}
-	return h.Sum(nil)
+	return fingerprint.Of(parts...)
 }
 
 // canonical spells a JSON value with sorted keys and without blanks.

@@ -116,8 +116,8 @@ func MendsByWaiting(err error) bool {
 	switch {
 	case errors.Is(err, errEmbedded), errors.Is(err, errUnnamedPooler), errors.As(err, &certificate):
 		return false
-	case errors.As(err, &refused) && !dbscope.Away(refused):
+	case errors.As(err, &refused) && !dbscope.IsUnavailable(refused):
 		return false
 	}
-	return dbscope.Away(err)
+	return dbscope.IsUnavailable(err)
 }

@@ -38,14 +38,14 @@ type payment struct {
 // reversed is how much of what was received does not stay, in cents.
 func (p payment) reversed() int64 { return min(p.received, p.refunded+p.disputed) }
 
-// intentPayment asks for an intent. One that Stripe does not know is open.
-func (s *Service) intentPayment(ctx context.Context, id string) (payment, error) {
-	ctx, cancel := asking(ctx)
+// IntentPayment asks for an intent. One that Stripe does not know is open.
+func (s *Client) IntentPayment(ctx context.Context, id string) (payment, error) {
+	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
-	intent, err := s.stripe.V1PaymentIntents.Retrieve(ctx, id, &stripe.PaymentIntentRetrieveParams{
+	intent, err := s.V1PaymentIntents.Retrieve(ctx, id, &stripe.PaymentIntentRetrieveParams{
 		Expand: []*string{stripe.String("latest_charge")},
 	})
-	if missing(err) {
+	if Missing(err) {
 		return payment{}, nil
 	}
 	if err != nil {
@@ -94,13 +94,13 @@ func failure(e *stripe.Error) string {
 	return "payment failed"
 }
 
-// sessionPayment asks for a checkout session and, where it made one, for its
+// SessionPayment asks for a checkout session and, where it made one, for its
 // intent.
-func (s *Service) sessionPayment(ctx context.Context, id string) (payment, error) {
-	bound, cancel := asking(ctx)
+func (s *Client) SessionPayment(ctx context.Context, id string) (payment, error) {
+	bound, cancel := WithTimeout(ctx)
 	defer cancel()
-	session, err := s.stripe.V1CheckoutSessions.Retrieve(bound, id, nil)
-	if missing(err) {
+	session, err := s.V1CheckoutSessions.Retrieve(bound, id, nil)
+	if Missing(err) {
 		return payment{}, nil
 	}
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Service) sessionPayment(ctx context.Context, id string) (payment, error
 	}
 	var p payment
 	if session.PaymentIntent != nil {
-		if p, err = s.intentPayment(ctx, session.PaymentIntent.ID); err != nil {
+		if p, err = s.IntentPayment(ctx, session.PaymentIntent.ID); err != nil {
 			return p, err
 		}
 	}

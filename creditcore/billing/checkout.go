@@ -9,12 +9,9 @@ import (
 	"mana.how/edge/creditcore"
 )
 
-const (
-	currency = "eur"
-	// checkoutLife is how long a payment link is open. Stripe refuses more
-	// than 24 hours by its own clock, so that ours may be ahead by a little.
-	checkoutLife = 24*time.Hour - 30*time.Second
-)
+// checkoutLife is how long a payment link is open. Stripe refuses more than 24
+// hours by its own clock, so that ours may be ahead by a little.
+const checkoutLife = 24*time.Hour - 30*time.Second
 
 // LinkOrder asks for a payment link. The URLs are where the buyer goes on;
 // empty ones are our own pages.
@@ -43,8 +40,8 @@ type PaymentLink struct {
 // PaymentLink begins a purchase on a page of Stripe. It fails as
 // [Service.Buy] does, with [ErrCheckout] for [ErrIntent], and with a
 // [*ReturnURLError].
-func (s *Service) PaymentLink(ctx context.Context, c creditcore.Caller, o LinkOrder) (PaymentLink, error) {
-	if err := s.checkReturnURLs("successUrl", o.SuccessURL, "cancelUrl", o.CancelURL); err != nil {
+func (s *purchaseService) PaymentLink(ctx context.Context, c creditcore.Caller, o LinkOrder) (PaymentLink, error) {
+	if err := s.returns.Check("successUrl", o.SuccessURL, "cancelUrl", o.CancelURL); err != nil {
 		return PaymentLink{}, err
 	}
 	var out PaymentLink
@@ -62,7 +59,7 @@ func (s *Service) PaymentLink(ctx context.Context, c creditcore.Caller, o LinkOr
 		}
 		session, err := s.makeSession(ctx, p, ordered)
 		if err != nil {
-			return refused(err, ErrCheckout)
+			return PublicError(err, ErrCheckout)
 		}
 		out.URL = session.URL
 		made := link{sessionID: session.ID, checkoutURL: session.URL}
@@ -80,17 +77,17 @@ func (s *Service) PaymentLink(ctx context.Context, c creditcore.Caller, o LinkOr
 // makeSession makes the checkout session of a purchase. The purchase's id is
 // in the metadata of the session and of the payment intent it will make, so
 // that an event of either finds it.
-func (s *Service) makeSession(ctx context.Context, p purchaseRow, o sale) (*stripe.CheckoutSession, error) {
-	ctx, cancel := asking(ctx)
+func (s *purchaseService) makeSession(ctx context.Context, p purchaseRow, o sale) (*stripe.CheckoutSession, error) {
+	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	metadata := p.stripeMetadata()
 	metadata["roomId"] = o.roomID
 	successURL, cancelURL := o.successURL, o.cancelURL
 	if successURL == "" {
-		successURL = s.site() + "/credits/success?purchase_id=" + p.ID
+		successURL = s.returns.Site() + "/credits/success?purchase_id=" + p.ID
 	}
 	if cancelURL == "" {
-		cancelURL = s.site() + "/credits/cancelled"
+		cancelURL = s.returns.Site() + "/credits/cancelled"
 	}
 	params := &stripe.CheckoutSessionCreateParams{
 		Mode:               stripe.String("payment"),
@@ -100,7 +97,7 @@ func (s *Service) makeSession(ctx context.Context, p purchaseRow, o sale) (*stri
 		LineItems: []*stripe.CheckoutSessionCreateLineItemParams{{
 			Quantity: stripe.Int64(1),
 			PriceData: &stripe.CheckoutSessionCreateLineItemPriceDataParams{
-				Currency:   stripe.String(currency),
+				Currency:   stripe.String(Currency),
 				UnitAmount: stripe.Int64(p.PriceEuroCents),
 				ProductData: &stripe.CheckoutSessionCreateLineItemPriceDataProductDataParams{
 					Name:        stripe.String(p.PackageName),

@@ -2,7 +2,6 @@ package billing
 
 import (
 	"log/slog"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -31,11 +30,6 @@ type Config struct {
 	// zero: the next invoice is paid some time after it begins.
 	Grace time.Duration
 }
-
-// LiveKey reports whether a secret key of Stripe moves real money.
-func LiveKey(key string) bool { return strings.Contains(key, "_live_") }
-
-func (c Config) live() bool { return LiveKey(c.SecretKey) }
 
 // Deps is what the service works with. Logger and Now have defaults.
 type Deps struct {

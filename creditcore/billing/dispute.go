@@ -9,10 +9,10 @@ import (
 
 // disputed is how much of a payment its buyer's bank holds back or took, in
 // cents.
-func (s *Service) disputed(ctx context.Context, intentID string) (int64, error) {
+func (s *Client) disputed(ctx context.Context, intentID string) (int64, error) {
 	var sum int64
 	params := &stripe.DisputeListParams{PaymentIntent: stripe.String(intentID)}
-	for dispute, err := range s.stripe.V1Disputes.List(ctx, params).All(ctx) {
+	for dispute, err := range s.V1Disputes.List(ctx, params).All(ctx) {
 		if err != nil {
 			return 0, fmt.Errorf("list disputes of %s: %w", intentID, err)
 		}

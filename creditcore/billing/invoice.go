@@ -44,8 +44,8 @@ const (
 
 // Invoices lists the caller's invoices, newest first: limit of them, moved
 // into 1 to 100.
-func (s *Service) Invoices(ctx context.Context, c creditcore.Caller, limit int) ([]Invoice, error) {
-	return dbscope.List[Invoice](ctx, s.db, scopeOf(c), `
+func (s *invoiceService) Invoices(ctx context.Context, c creditcore.Caller, limit int) ([]Invoice, error) {
+	return dbscope.List[Invoice](ctx, s.db, dbscope.User(c.UserID, c.Role), `
 		SELECT `+invoiceColumns+`
 		FROM subscriptions.invoices
 		WHERE user_id = $1

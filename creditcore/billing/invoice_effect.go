@@ -12,33 +12,44 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
-func (s *Service) invoiceEffect(ctx context.Context, event stripe.Event) (effect, error) {
-	o, err := objectOf(event)
+// InvoiceEvent handles what happens to an invoice.
+func (s *invoiceService) InvoiceEvent(ctx context.Context, event stripe.Event) (Effect, error) {
+	o, err := ObjectOf(event)
 	if err != nil || o.ID == "" { // a preview has no id
 		return nil, err
 	}
-	return s.invoiceNow(ctx, o.ID)
+	return s.effect(ctx, o.ID)
 }
 
-// invoiceChargeEffect is that of a refund or dispute of a payment that is no
-// purchase's. It is nil where the payment is none of an invoice of ours.
-func (s *Service) invoiceChargeEffect(ctx context.Context, intentID string) (effect, error) {
+// InvoiceChargeEvent handles what happens to a charge, a refund or a dispute of
+// a payment that is no purchase's.
+func (s *invoiceService) InvoiceChargeEvent(ctx context.Context, event stripe.Event) (Effect, error) {
+	o, err := ObjectOf(event)
+	if err != nil || o.PaymentIntent == "" {
+		return nil, err
+	}
+	return s.chargeEffect(ctx, string(o.PaymentIntent))
+}
+
+// chargeEffect brings the invoice of a payment up to date. It is nil where the
+// payment is none of an invoice of ours.
+func (s *invoiceService) chargeEffect(ctx context.Context, intentID string) (Effect, error) {
 	id, err := s.invoiceOfIntent(ctx, intentID)
 	if err != nil || id == "" {
 		return nil, err
 	}
-	return s.invoiceNow(ctx, id)
+	return s.effect(ctx, id)
 }
 
 // invoiceOfIntent is empty where a payment belongs to no invoice.
-func (s *Service) invoiceOfIntent(ctx context.Context, intentID string) (string, error) {
-	ctx, cancel := asking(ctx)
+func (s *invoiceService) invoiceOfIntent(ctx context.Context, intentID string) (string, error) {
+	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	params := &stripe.InvoicePaymentListParams{Payment: &stripe.InvoicePaymentListPaymentParams{
 		Type: stripe.String("payment_intent"), PaymentIntent: stripe.String(intentID),
 	}}
 	for p, err := range s.stripe.V1InvoicePayments.List(ctx, params).All(ctx) {
-		if missing(err) {
+		if Missing(err) {
 			return "", nil
 		}
 		if err != nil {
@@ -62,20 +73,20 @@ type invoiceRow struct {
 	// none.
 	Revision int64
 
-	prices map[string]planPrice
+	prices map[string]PlanPrice
 	lines  []paidLine
 }
 
-// invoiceNow asks Stripe for an invoice and makes the effect that stores it
+// effect asks Stripe for an invoice and makes the effect that stores it
 // and grants, or takes back, what is due for it. It is nil for one of an
 // unknown customer and for one that Stripe does not know.
-func (s *Service) invoiceNow(ctx context.Context, id string) (effect, error) {
+func (s *invoiceService) effect(ctx context.Context, id string) (Effect, error) {
 	revision, err := s.invoiceRevision(ctx, id)
 	if err != nil {
 		return nil, err
 	}
 	invoice, err := s.fetchInvoice(ctx, id)
-	if missing(err) {
+	if Missing(err) {
 		return nil, nil //nolint:nilnil // a nil effect is a documented answer
 	}
 	if err != nil {
@@ -84,15 +95,15 @@ func (s *Service) invoiceNow(ctx context.Context, id string) (effect, error) {
 	if invoice.Customer == nil {
 		return nil, nil //nolint:nilnil // see above
 	}
-	of, err := s.ownerOf(ctx, invoice.Customer.ID)
-	if errors.Is(err, errUnknownCustomer) {
+	of, err := s.stripe.OwnerOf(ctx, invoice.Customer.ID)
+	if errors.Is(err, ErrUnknownCustomer) {
 		return nil, nil //nolint:nilnil // see above
 	}
 	if err != nil {
 		return nil, err
 	}
-	if invoice.Livemode != s.cfg.live() {
-		return nil, fmt.Errorf("%w: invoice %s has livemode %t", errMismatch, id, invoice.Livemode)
+	if invoice.Livemode != s.stripe.Live() {
+		return nil, fmt.Errorf("%w: invoice %s has livemode %t", ErrMismatch, id, invoice.Livemode)
 	}
 	now, err := rowOfInvoice(invoice, of)
 	if err != nil {
@@ -110,8 +121,8 @@ func (s *Service) invoiceNow(ctx context.Context, id string) (effect, error) {
 	return func(ctx context.Context, tx pgx.Tx) error { return s.storeInvoice(ctx, tx, now) }, nil
 }
 
-func (s *Service) fetchInvoice(ctx context.Context, id string) (*stripe.Invoice, error) {
-	ctx, cancel := asking(ctx)
+func (s *invoiceService) fetchInvoice(ctx context.Context, id string) (*stripe.Invoice, error) {
+	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	invoice, err := s.stripe.V1Invoices.Retrieve(ctx, id, &stripe.InvoiceRetrieveParams{
 		Expand: []*string{stripe.String("payments")},
@@ -122,17 +133,17 @@ func (s *Service) fetchInvoice(ctx context.Context, id string) (*stripe.Invoice,
 	return invoice, nil
 }
 
-func rowOfInvoice(i *stripe.Invoice, of owner) (invoiceRow, error) {
-	metadata, err := metadataOf(i.Metadata)
+func rowOfInvoice(i *stripe.Invoice, of Owner) (invoiceRow, error) {
+	metadata, err := Metadata(i.Metadata)
 	r := invoiceRow{Invoice: Invoice{
 		UserID: of.UserID, StripeInvoiceID: i.ID, StripeCustomerID: &i.Customer.ID, Number: dbscope.NullText(i.Number),
 		Status: string(i.Status), AmountDueEuroCents: i.AmountDue, AmountPaidEuroCents: i.AmountPaid,
 		Currency: string(i.Currency), HostedInvoiceURL: dbscope.NullText(i.HostedInvoiceURL), InvoicePDFURL: dbscope.NullText(i.InvoicePDF),
-		PeriodStart: timeOf(i.PeriodStart), PeriodEnd: timeOf(i.PeriodEnd), DueDate: timeOf(i.DueDate),
+		PeriodStart: Time(i.PeriodStart), PeriodEnd: Time(i.PeriodEnd), DueDate: Time(i.DueDate),
 		Metadata: metadata, CreatedAt: time.Unix(i.Created, 0),
 	}}
 	if i.StatusTransitions != nil {
-		r.PaidAt = timeOf(i.StatusTransitions.PaidAt)
+		r.PaidAt = Time(i.StatusTransitions.PaidAt)
 	}
 	if i.Parent != nil && i.Parent.SubscriptionDetails != nil && i.Parent.SubscriptionDetails.Subscription != nil {
 		r.StripeSubscriptionID = i.Parent.SubscriptionDetails.Subscription.ID
@@ -142,7 +153,7 @@ func rowOfInvoice(i *stripe.Invoice, of owner) (invoiceRow, error) {
 
 // reversedOf is how much of what was paid for an invoice went back, or may, in
 // cents.
-func (s *Service) reversedOf(ctx context.Context, invoice *stripe.Invoice) (int64, error) {
+func (s *invoiceService) reversedOf(ctx context.Context, invoice *stripe.Invoice) (int64, error) {
 	if invoice.Payments == nil || invoice.AmountPaid == 0 {
 		return 0, nil
 	}
@@ -151,7 +162,7 @@ func (s *Service) reversedOf(ctx context.Context, invoice *stripe.Invoice) (int6
 		if p.Payment == nil || p.Payment.PaymentIntent == nil {
 			continue
 		}
-		now, err := s.intentPayment(ctx, p.Payment.PaymentIntent.ID)
+		now, err := s.stripe.IntentPayment(ctx, p.Payment.PaymentIntent.ID)
 		if err != nil {
 			return 0, err
 		}

@@ -13,7 +13,7 @@ import (
 // paidLine is a line of a paid invoice at a price of one of our plans.
 type paidLine struct {
 	id           string
-	price        planPrice
+	price        PlanPrice
 	starts, ends time.Time
 	// credits is what the line is due: zero for one that costs nothing, such
 	// as a trial.
@@ -24,8 +24,8 @@ type paidLine struct {
 
 // readLines reads those lines of a paid invoice that are plans of ours.
 // Nothing is due for an invoice in another currency than ours.
-func (s *Service) readLines(ctx context.Context, invoice *stripe.Invoice, r *invoiceRow) error {
-	if invoice.Currency != currency {
+func (s *invoiceService) readLines(ctx context.Context, invoice *stripe.Invoice, r *invoiceRow) error {
+	if invoice.Currency != Currency {
 		s.log.WarnContext(ctx, "no credits for an invoice in another currency", "invoice", invoice.ID, "currency", invoice.Currency)
 		return nil
 	}
@@ -39,15 +39,15 @@ func (s *Service) readLines(ctx context.Context, invoice *stripe.Invoice, r *inv
 			ids = append(ids, id)
 		}
 	}
-	if r.prices, err = s.planPrices(ctx, ids); err != nil {
+	if r.prices, err = s.catalog.Prices(ctx, ids); err != nil {
 		return err
 	}
-	if err := s.learn(ctx, r.prices); err != nil {
+	if err := s.catalog.FetchTerms(ctx, r.prices); err != nil {
 		return err
 	}
 	for _, l := range lines {
 		price, ok := r.prices[priceOf(l)]
-		if !ok || price.Currency != currency || l.Period == nil || l.Period.End <= l.Period.Start {
+		if !ok || price.Currency != Currency || l.Period == nil || l.Period.End <= l.Period.Start {
 			s.log.WarnContext(ctx, "no credits for an invoice line at a price of no plan", "invoice", invoice.ID, "price", priceOf(l))
 			continue
 		}
@@ -59,7 +59,7 @@ func (s *Service) readLines(ctx context.Context, invoice *stripe.Invoice, r *inv
 			starts: time.Unix(l.Period.Start, 0).UTC(), ends: time.Unix(l.Period.End, 0).UTC(),
 		}
 		if l.Amount > 0 {
-			line.credits = wholeCredits(price.periodCredits(), l.Amount, price.UnitAmount)
+			line.credits = price.PeriodCredits().Share(l.Amount, price.UnitAmount)
 		}
 		r.lines = append(r.lines, line)
 	}
@@ -67,14 +67,14 @@ func (s *Service) readLines(ctx context.Context, invoice *stripe.Invoice, r *inv
 }
 
 // linesOf fetches what did not fit into the invoice.
-func (s *Service) linesOf(ctx context.Context, invoice *stripe.Invoice) ([]*stripe.InvoiceLineItem, error) {
+func (s *invoiceService) linesOf(ctx context.Context, invoice *stripe.Invoice) ([]*stripe.InvoiceLineItem, error) {
 	if invoice.Lines == nil {
 		return nil, nil
 	}
 	if !invoice.Lines.HasMore {
 		return invoice.Lines.Data, nil
 	}
-	ctx, cancel := asking(ctx)
+	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	params := &stripe.InvoiceListLinesParams{Invoice: stripe.String(invoice.ID)}
 	params.Limit = stripe.Int64(100)

@@ -1,7 +1,6 @@
 package billing
 
 import (
-	"math/bits"
 	"time"
 
 	"mana.how/edge/creditcore"
@@ -49,22 +48,6 @@ func addMonths(t time.Time, n int) time.Time {
 	return first.AddDate(0, 0, min(t.Day(), last)-1)
 }
 
-// share is a×part/of to the nearest integer, a half up, without overflow. The
-// numbers are not negative; it is at most a×⌈part/of⌉.
-func share(a, part, of int64) int64 {
-	if a <= 0 || part <= 0 || of <= 0 {
-		return 0
-	}
-	hi, lo := bits.Mul64(uint64(a), uint64(part))
-	lo, carry := bits.Add64(lo, uint64(of)/2, 0)
-	hi += carry
-	if hi >= uint64(of) {
-		return int64(creditcore.MaxAmount)
-	}
-	q, _ := bits.Div64(hi, lo, uint64(of))
-	return int64(min(q, uint64(creditcore.MaxAmount)))
-}
-
 // kept is what a month is due when it is cut at a time: its share of the time
 // before, to the nearest whole credit.
 func (m month) kept(cut *time.Time) creditcore.Amount {
@@ -74,6 +57,6 @@ func (m month) kept(cut *time.Time) creditcore.Amount {
 	case !cut.After(m.starts):
 		return 0
 	}
-	kept := wholeCredits(m.credits, int64(cut.Sub(m.starts)/time.Second), int64(m.ends.Sub(m.starts)/time.Second))
+	kept := m.credits.Share(int64(cut.Sub(m.starts)/time.Second), int64(m.ends.Sub(m.starts)/time.Second))
 	return min(kept, m.credits)
 }

@@ -1,7 +1,6 @@
 package billing
 
 import (
-	"math"
 	"testing"
 	"time"
 
@@ -111,33 +110,5 @@ func TestKept(t *testing.T) {
 	}
 	if got := m.kept(nil); got != m.credits {
 		t.Errorf("not cut: %s", got)
-	}
-}
-
-func TestShare(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct{ a, part, of, want int64 }{
-		{100, 1, 2, 50}, {5, 1, 2, 3}, {100, 0, 2, 0}, {100, 1, 0, 0}, {0, 1, 2, 0}, {-5, 1, 2, 0}, {100, 3, 1, 300},
-		{math.MaxInt64, 1, math.MaxInt64, 1}, {1e12, 1e12, 1e12, 1e12}, {math.MaxInt64, math.MaxInt64, 1, int64(creditcore.MaxAmount)},
-	} {
-		if got := share(c.a, c.part, c.of); got != c.want {
-			t.Errorf("%d × %d/%d: %d, want %d", c.a, c.part, c.of, got, c.want)
-		}
-	}
-}
-
-func TestPeriodCredits(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		period string
-		count  int64
-		want   int64
-	}{
-		{"month", 1, 100}, {"month", 3, 300}, {"year", 1, 1200}, {"week", 1, 23}, {"week", 2, 47}, {"day", 30, 100}, {"day", 1, 3},
-	} {
-		p := planPrice{MonthlyCredits: creditcore.Credits(100), Period: c.period, PeriodCount: c.count}
-		if got := p.periodCredits(); got != creditcore.Credits(c.want) {
-			t.Errorf("%d %s: %s credits", c.count, c.period, got)
-		}
 	}
 }

@@ -11,8 +11,8 @@ import (
 )
 
 // invoiceRevision is zero where there is no row.
-func (s *Service) invoiceRevision(ctx context.Context, stripeID string) (int64, error) {
-	known, err := dbscope.One[struct{ Revision int64 }](ctx, s.db, system(), `
+func (s *invoiceService) invoiceRevision(ctx context.Context, stripeID string) (int64, error) {
+	known, err := dbscope.One[struct{ Revision int64 }](ctx, s.db, dbscope.System(), `
 		SELECT revision
 		FROM subscriptions.invoices
 		WHERE stripe_invoice_id = $1`, stripeID)
@@ -23,9 +23,9 @@ func (s *Service) invoiceRevision(ctx context.Context, stripeID string) (int64, 
 }
 
 // storeInvoice writes an invoice as Stripe had it, unless our row moved since
-// (errStale), and what its lines are due.
-func (s *Service) storeInvoice(ctx context.Context, tx pgx.Tx, r invoiceRow) error {
-	if err := lockSubscriber(ctx, tx, r.UserID); err != nil {
+// (ErrStale), and what its lines are due.
+func (s *invoiceService) storeInvoice(ctx context.Context, tx pgx.Tx, r invoiceRow) error {
+	if err := LockSubscriber(ctx, tx, r.UserID); err != nil {
 		return err
 	}
 	err := tx.QueryRow(ctx, `
@@ -52,12 +52,12 @@ func (s *Service) storeInvoice(ctx context.Context, tx pgx.Tx, r invoiceRow) err
 		r.PeriodStart, r.PeriodEnd, r.DueDate, r.PaidAt, r.Metadata, r.CreatedAt, s.now(),
 		r.ReversedEuroCents, r.Revision).Scan(&r.ID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return errStale
+		return ErrStale
 	}
 	if err != nil {
 		return err
 	}
-	if err := storeTerms(ctx, tx, r.prices); err != nil {
+	if err := StoreTerms(ctx, tx, r.prices); err != nil {
 		return err
 	}
 	if r.StripeSubscriptionID != "" {
@@ -67,7 +67,7 @@ func (s *Service) storeInvoice(ctx context.Context, tx pgx.Tx, r invoiceRow) err
 			}
 		}
 	}
-	return s.allot(ctx, tx, r.UserID)
+	return s.SettlePeriods(ctx, tx, r.UserID)
 }
 
 // storeLine writes what a line of a paid invoice means, once.
@@ -93,4 +93,23 @@ func storeLine(ctx context.Context, tx pgx.Tx, r invoiceRow, l paidLine) error {
 		}
 	}
 	return nil
+}
+
+// LockSubscriber makes everything about a user's subscriptions wait in line.
+// It comes before the lock of their account.
+func LockSubscriber(ctx context.Context, tx pgx.Tx, userID string) error {
+	_, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtextextended('subscriptions:' || $1, 0))`, userID)
+	return err
+}
+
+// Adopt ties invoices that came before their subscription to it.
+func Adopt(ctx context.Context, tx pgx.Tx, stripeID string) error {
+	_, err := tx.Exec(ctx, `
+		UPDATE subscriptions.invoices i
+		SET subscription_id = s.id
+		FROM subscriptions.subscriptions s
+		WHERE s.stripe_subscription_id = $1
+			AND i.stripe_subscription_id = $1
+			AND i.subscription_id IS NULL`, stripeID)
+	return err
 }

@@ -40,17 +40,17 @@ const packageColumns = `id, name, description, credits, price_euro_cents, stripe
 	metadata, created_at, updated_at`
 
 // Packages lists what is for sale, in the seller's order. Anybody may ask.
-func (s *Service) Packages(ctx context.Context) ([]Package, error) {
-	return dbscope.List[Package](ctx, s.db, system(), `
+func (s *Catalog) Packages(ctx context.Context) ([]Package, error) {
+	return dbscope.List[Package](ctx, s.db, dbscope.System(), `
 		SELECT `+packageColumns+`
 		FROM credits.packages
 		WHERE active
 		ORDER BY sort_order, price_euro_cents, id`)
 }
 
-// packageForSale fails with [ErrPackageNotFound].
-func (s *Service) packageForSale(ctx context.Context, id string) (Package, error) {
-	p, err := dbscope.One[Package](ctx, s.db, system(), `
+// PackageForSale is a package that can be bought. It fails with [ErrPackageNotFound].
+func (s *Catalog) PackageForSale(ctx context.Context, id string) (Package, error) {
+	p, err := dbscope.One[Package](ctx, s.db, dbscope.System(), `
 		SELECT `+packageColumns+`
 		FROM credits.packages
 		WHERE id = $1
@@ -66,15 +66,15 @@ func (s *Service) packageForSale(ctx context.Context, id string) (Package, error
 // for sale; those that no configuration wrote are left alone. Where none is
 // configured nothing changes, but that a shop without any gets the default
 // ones.
-func (s *Service) seedPackages(ctx context.Context) error {
-	if len(s.cfg.Packages) == 0 && s.stripe == nil {
+func (s *Catalog) seedPackages(ctx context.Context) error {
+	if len(s.packages) == 0 && s.stripe == nil {
 		return nil
 	}
-	return s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+	return s.db.InTx(ctx, dbscope.System(), func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('credits.packages'))`); err != nil {
 			return err
 		}
-		seeds := s.cfg.Packages
+		seeds := s.packages
 		if len(seeds) == 0 {
 			var any bool
 			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM credits.packages)`).Scan(&any); err != nil || any {

@@ -45,8 +45,8 @@ const planColumns = `id, name, description, monthly_credits, price_monthly_euro_
 
 // Plans lists what can be subscribed to, in the seller's order. Anybody may
 // ask.
-func (s *Service) Plans(ctx context.Context) ([]Plan, error) {
-	return dbscope.List[Plan](ctx, s.db, system(), `
+func (s *Catalog) Plans(ctx context.Context) ([]Plan, error) {
+	return dbscope.List[Plan](ctx, s.db, dbscope.System(), `
 		SELECT `+planColumns+`
 		FROM subscriptions.plans
 		WHERE active
@@ -54,8 +54,8 @@ func (s *Service) Plans(ctx context.Context) ([]Plan, error) {
 }
 
 // Plan is one plan, for sale or not, or [ErrPlanNotFound]. Anybody may ask.
-func (s *Service) Plan(ctx context.Context, id string) (Plan, error) {
-	p, err := dbscope.One[Plan](ctx, s.db, system(), `
+func (s *Catalog) Plan(ctx context.Context, id string) (Plan, error) {
+	p, err := dbscope.One[Plan](ctx, s.db, dbscope.System(), `
 		SELECT `+planColumns+`
 		FROM subscriptions.plans
 		WHERE id = $1`, id)
@@ -65,10 +65,10 @@ func (s *Service) Plan(ctx context.Context, id string) (Plan, error) {
 	return p, err
 }
 
-// defaultPlan is that of users without a subscription, nil where there is
+// DefaultPlan is that of users without a subscription, nil where there is
 // none.
-func (s *Service) defaultPlan(ctx context.Context) (*Plan, error) {
-	found, err := dbscope.List[Plan](ctx, s.db, system(), `
+func (s *Catalog) DefaultPlan(ctx context.Context) (*Plan, error) {
+	found, err := dbscope.List[Plan](ctx, s.db, dbscope.System(), `
 		SELECT `+planColumns+`
 		FROM subscriptions.plans
 		WHERE is_default
@@ -90,9 +90,9 @@ const (
 	Yearly  Interval = "year"
 )
 
-// price is the id of a plan's price. It fails with [ErrNoMonthlyPrice] or
+// Price is the id of a plan's price. It fails with [ErrNoMonthlyPrice] or
 // [ErrNoYearlyPrice].
-func (p Plan) price(every Interval) (string, error) {
+func (p Plan) Price(every Interval) (string, error) {
 	id, missing := p.StripePriceIDMonthly, ErrNoMonthlyPrice
 	if every == Yearly {
 		id, missing = p.StripePriceIDYearly, ErrNoYearlyPrice

@@ -11,25 +11,25 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
-// planPrice is a price of Stripe that one of our plans is, or was, sold at.
-type planPrice struct {
+// PlanPrice is a price of Stripe that one of our plans is, or was, sold at.
+type PlanPrice struct {
 	PriceID        string
 	PlanID         string
 	PlanName       string
 	MonthlyCredits creditcore.Amount
-	// The terms are zero until they are learnt.
+	// The terms are zero until they were fetched.
 	UnitAmount  int64 // cents for one period
 	Currency    string
 	Period      string // day, week, month or year
 	PeriodCount int64
 
-	learnt bool // just now, and not yet stored
+	fetched bool // just now, and not yet stored
 }
 
-// planPrices finds our prices among ids. Those of other products are missing
+// Prices finds our prices among ids. Those of other products are missing
 // in the answer.
-func (s *Service) planPrices(ctx context.Context, ids []string) (map[string]planPrice, error) {
-	found, err := dbscope.List[planPrice](ctx, s.db, system(), `
+func (s *Catalog) Prices(ctx context.Context, ids []string) (map[string]PlanPrice, error) {
+	found, err := dbscope.List[PlanPrice](ctx, s.db, dbscope.System(), `
 		SELECT r.stripe_price_id AS price_id, r.plan_id, p.name AS plan_name, p.monthly_credits,
 			coalesce(r.unit_amount, 0) AS unit_amount, coalesce(r.currency, '') AS currency,
 			coalesce(r.period, '') AS period, coalesce(r.period_count, 0)::bigint AS period_count
@@ -39,20 +39,20 @@ func (s *Service) planPrices(ctx context.Context, ids []string) (map[string]plan
 	if err != nil {
 		return nil, err
 	}
-	prices := make(map[string]planPrice, len(found))
+	prices := make(map[string]PlanPrice, len(found))
 	for _, p := range found {
 		prices[p.PriceID] = p
 	}
 	return prices, nil
 }
 
-// learn asks Stripe for the terms of prices that we have not seen paid yet.
-func (s *Service) learn(ctx context.Context, prices map[string]planPrice) error {
+// FetchTerms asks Stripe for the terms of prices that we have not seen paid yet.
+func (s *Catalog) FetchTerms(ctx context.Context, prices map[string]PlanPrice) error {
 	for id, p := range prices {
 		if p.PeriodCount > 0 {
 			continue
 		}
-		ctx, cancel := asking(ctx)
+		ctx, cancel := WithTimeout(ctx)
 		price, err := s.stripe.V1Prices.Retrieve(ctx, id, nil)
 		cancel()
 		if err != nil {
@@ -62,16 +62,16 @@ func (s *Service) learn(ctx context.Context, prices map[string]planPrice) error 
 		if price.Recurring != nil && price.Recurring.IntervalCount > 0 {
 			p.Period, p.PeriodCount = string(price.Recurring.Interval), price.Recurring.IntervalCount
 		}
-		p.learnt = true
+		p.fetched = true
 		prices[id] = p
 	}
 	return nil
 }
 
-// storeTerms keeps what was learnt.
-func storeTerms(ctx context.Context, tx pgx.Tx, prices map[string]planPrice) error {
+// StoreTerms keeps what [Catalog.FetchTerms] found.
+func StoreTerms(ctx context.Context, tx pgx.Tx, prices map[string]PlanPrice) error {
 	for _, p := range prices {
-		if !p.learnt {
+		if !p.fetched {
 			continue
 		}
 		_, err := tx.Exec(ctx, `
@@ -85,27 +85,18 @@ func storeTerms(ctx context.Context, tx pgx.Tx, prices map[string]planPrice) err
 	return nil
 }
 
-// periodCredits are what one paid period of the price is due: the plan's
+// PeriodCredits are what one paid period of the price is due: the plan's
 // credits for each of its months, and a share of them for days and weeks.
-func (p planPrice) periodCredits() creditcore.Amount {
+func (p PlanPrice) PeriodCredits() creditcore.Amount {
 	const month = 30 // days, for periods that are shorter
 	n := creditcore.Amount(p.PeriodCount)
 	switch stripe.PriceRecurringInterval(p.Period) {
 	case stripe.PriceRecurringIntervalYear:
 		return p.MonthlyCredits * 12 * n
 	case stripe.PriceRecurringIntervalWeek:
-		return wholeCredits(p.MonthlyCredits, 7*int64(n), month)
+		return p.MonthlyCredits.Share(7*int64(n), month)
 	case stripe.PriceRecurringIntervalDay:
-		return wholeCredits(p.MonthlyCredits, int64(n), month)
+		return p.MonthlyCredits.Share(int64(n), month)
 	}
 	return p.MonthlyCredits * n
-}
-
-// wholeCredits is the share part/of of an amount, to the nearest whole credit.
-// All of it is all of it, whole or not.
-func wholeCredits(a creditcore.Amount, part, of int64) creditcore.Amount {
-	if part == of {
-		return a
-	}
-	return creditcore.Amount(share(int64(a), part, of*int64(creditcore.Credit))) * creditcore.Credit
 }

@@ -12,31 +12,31 @@ import (
 // It leads back to returnURL. It fails with [ErrNotConfigured],
 // [ErrUserNotFound], [ErrNoBillingAccount], a [*ReturnURLError], [ErrPortal]
 // or a [*PaymentError].
-func (s *Service) Portal(ctx context.Context, c creditcore.Caller, returnURL string) (string, error) {
+func (s *subscriptionService) Portal(ctx context.Context, c creditcore.Caller, returnURL string) (string, error) {
 	if s.stripe == nil {
 		return "", ErrNotConfigured
 	}
-	if err := s.checkReturnURLs("returnUrl", returnURL); err != nil {
+	if err := s.returns.Check("returnUrl", returnURL); err != nil {
 		return "", err
 	}
-	owner, err := s.customerOwner(ctx, c.UserID)
+	owner, err := s.stripe.CustomerOwner(ctx, c.UserID)
 	if err != nil {
 		return "", err
 	}
 	if owner.CustomerID == "" {
 		return "", ErrNoBillingAccount
 	}
-	ctx, cancel := asking(ctx)
+	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	session, err := s.stripe.V1BillingPortalSessions.Create(ctx, &stripe.BillingPortalSessionCreateParams{
 		Customer:  stripe.String(owner.CustomerID),
 		ReturnURL: stripe.String(returnURL),
 	})
-	if customerGone(err) {
+	if CustomerGone(err) {
 		return "", ErrNoBillingAccount
 	}
 	if err != nil {
-		return "", refused(err, ErrPortal)
+		return "", PublicError(err, ErrPortal)
 	}
 	return session.URL, nil
 }

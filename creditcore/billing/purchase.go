@@ -58,12 +58,12 @@ type Intent struct {
 // with [ErrNotConfigured], [ErrPackageNotFound], [ErrUserNotFound],
 // [ErrCustomer], [ErrIntent], a [*PaymentError], an [*OpenPurchasesError],
 // [creditcore.ErrKeyReused] or [creditcore.ErrInvalid].
-func (s *Service) Buy(ctx context.Context, c creditcore.Caller, o Order) (Intent, error) {
+func (s *purchaseService) Buy(ctx context.Context, c creditcore.Caller, o Order) (Intent, error) {
 	var out Intent
 	err := s.sell(ctx, c, sale{kind: kindIntent, packageID: o.PackageID, key: o.Key}, func(ctx context.Context, p purchaseRow) error {
 		intent, err := s.intentOf(ctx, p)
 		if err != nil {
-			return refused(err, ErrIntent)
+			return PublicError(err, ErrIntent)
 		}
 		out = Intent{
 			PurchaseID: p.ID, ClientSecret: intent.ClientSecret, PriceEuroCents: p.PriceEuroCents,
@@ -78,15 +78,15 @@ func (s *Service) Buy(ctx context.Context, c creditcore.Caller, o Order) (Intent
 }
 
 // intentOf makes the payment intent of a purchase, or fetches the one it has.
-func (s *Service) intentOf(ctx context.Context, p purchaseRow) (*stripe.PaymentIntent, error) {
-	ctx, cancel := asking(ctx)
+func (s *purchaseService) intentOf(ctx context.Context, p purchaseRow) (*stripe.PaymentIntent, error) {
+	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	if p.IntentID != "" {
 		return s.stripe.V1PaymentIntents.Retrieve(ctx, p.IntentID, nil)
 	}
 	params := &stripe.PaymentIntentCreateParams{
 		Amount:                  stripe.Int64(p.PriceEuroCents),
-		Currency:                stripe.String(currency),
+		Currency:                stripe.String(Currency),
 		Customer:                stripe.String(p.CustomerID),
 		Metadata:                p.stripeMetadata(),
 		AutomaticPaymentMethods: &stripe.PaymentIntentCreateAutomaticPaymentMethodsParams{Enabled: stripe.Bool(true)},
@@ -100,8 +100,8 @@ const mostPurchases = 1000
 
 // Purchases lists what the caller bought or began to, newest first, a thousand
 // at most.
-func (s *Service) Purchases(ctx context.Context, c creditcore.Caller) ([]Purchase, error) {
-	return dbscope.List[Purchase](ctx, s.db, scopeOf(c), `
+func (s *purchaseService) Purchases(ctx context.Context, c creditcore.Caller) ([]Purchase, error) {
+	return dbscope.List[Purchase](ctx, s.db, dbscope.User(c.UserID, c.Role), `
 		SELECT `+purchaseColumns+`
 		FROM credits.purchases
 		WHERE user_id = $1
@@ -110,8 +110,8 @@ func (s *Service) Purchases(ctx context.Context, c creditcore.Caller) ([]Purchas
 }
 
 // Purchase is one of the caller's, or [ErrPurchaseNotFound].
-func (s *Service) Purchase(ctx context.Context, c creditcore.Caller, id string) (Purchase, error) {
-	p, err := dbscope.One[Purchase](ctx, s.db, scopeOf(c), `
+func (s *purchaseService) Purchase(ctx context.Context, c creditcore.Caller, id string) (Purchase, error) {
+	p, err := dbscope.One[Purchase](ctx, s.db, dbscope.User(c.UserID, c.Role), `
 		SELECT `+purchaseColumns+`
 		FROM credits.purchases
 		WHERE id = $1

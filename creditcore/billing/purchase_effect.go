@@ -8,12 +8,12 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// purchaseEffect finds the purchase of a trail, asks Stripe how its payment
+// effect finds the purchase of a payment reference, asks Stripe how its payment
 // stands and makes the effect that moves the purchase and the ledger there. It
-// is nil where the trail leads to no purchase of ours. A payment that is not
-// the one we asked for is errMismatch: nothing is ever granted for it.
-func (s *Service) purchaseEffect(ctx context.Context, t trail) (effect, error) {
-	p, now, err := s.purchaseNow(ctx, t)
+// is nil where the reference leads to no purchase of ours. A payment that is not
+// the one we asked for is ErrMismatch: nothing is ever granted for it.
+func (s *purchaseService) effect(ctx context.Context, ref paymentReference) (Effect, error) {
+	p, now, err := s.purchaseNow(ctx, ref)
 	if errors.Is(err, ErrPurchaseNotFound) {
 		return nil, nil
 	}
@@ -25,62 +25,62 @@ func (s *Service) purchaseEffect(ctx context.Context, t trail) (effect, error) {
 
 // purchaseNow is a purchase as we have it and then, as of later, its payment
 // as Stripe has it.
-func (s *Service) purchaseNow(ctx context.Context, t trail) (purchaseRow, payment, error) {
-	p, err := s.purchaseOnTrail(ctx, t)
+func (s *purchaseService) purchaseNow(ctx context.Context, ref paymentReference) (purchaseRow, payment, error) {
+	p, err := s.referencedPurchase(ctx, ref)
 	if err != nil {
 		return p, payment{}, err
 	}
-	now, err := s.paymentOf(ctx, p, t)
+	now, err := s.paymentOf(ctx, p, ref)
 	if err == nil {
-		err = s.checkPayment(p, now, t)
+		err = s.checkPayment(p, now, ref)
 	}
 	return p, now, err
 }
 
-// purchaseOnTrail reads the row before Stripe is asked, so that its revision
+// referencedPurchase reads the row before Stripe is asked, so that its revision
 // guards what follows.
-func (s *Service) purchaseOnTrail(ctx context.Context, t trail) (purchaseRow, error) {
-	p, err := s.findPurchase(ctx, t)
-	if !errors.Is(err, ErrPurchaseNotFound) || !t.blind || t.purchaseID != "" {
+func (s *purchaseService) referencedPurchase(ctx context.Context, ref paymentReference) (purchaseRow, error) {
+	p, err := s.findPurchase(ctx, ref)
+	if !errors.Is(err, ErrPurchaseNotFound) || !ref.bare || ref.purchaseID != "" {
 		return p, err
 	}
-	intent, err := s.intentPayment(ctx, t.intentID)
+	intent, err := s.stripe.IntentPayment(ctx, ref.intentID)
 	if err != nil {
 		return p, err
 	}
 	if intent.purchaseID == "" {
 		return p, ErrPurchaseNotFound
 	}
-	t.purchaseID = intent.purchaseID
-	return s.findPurchase(ctx, t)
+	ref.purchaseID = intent.purchaseID
+	return s.findPurchase(ctx, ref)
 }
 
 // paymentOf asks for the intent where there is one, else for the session.
-func (s *Service) paymentOf(ctx context.Context, p purchaseRow, t trail) (payment, error) {
+func (s *purchaseService) paymentOf(ctx context.Context, p purchaseRow, ref paymentReference) (payment, error) {
 	intentID, sessionID := p.IntentID, p.SessionID
 	if intentID == "" {
-		intentID = t.intentID
+		intentID = ref.intentID
 	}
 	if sessionID == "" {
-		sessionID = t.sessionID
+		sessionID = ref.sessionID
 	}
-	if sessionID != "" && (intentID == "" || t.sessionID != "") {
-		return s.sessionPayment(ctx, sessionID)
+	if sessionID != "" && (intentID == "" || ref.sessionID != "") {
+		return s.stripe.SessionPayment(ctx, sessionID)
 	}
 	if intentID == "" {
 		return payment{}, nil
 	}
-	return s.intentPayment(ctx, intentID)
+	return s.stripe.IntentPayment(ctx, intentID)
 }
 
 // checkPayment compares a payment with our own row.
-func (s *Service) checkPayment(p purchaseRow, now payment, t trail) error {
+func (s *purchaseService) checkPayment(p purchaseRow, now payment, ref paymentReference) error {
 	wrong := func(what string, got, want any) error {
-		return fmt.Errorf("%w: purchase %s has %s %v, the payment %s has %v", errMismatch, p.ID, what, want, now.intentID, got)
+		return fmt.Errorf("%w: purchase %s has %s %v, the payment %s has %v", ErrMismatch, p.ID, what, want, now.intentID, got)
 	}
 	switch {
-	case p.IntentID != "" && t.intentID != "" && t.intentID != p.IntentID:
-		return fmt.Errorf("%w: purchase %s is paid by %s, not by %s", errMismatch, p.ID, p.IntentID, t.intentID)
+	case p.IntentID != "" && ref.intentID != "" && ref.intentID != p.IntentID:
+		return fmt.Errorf("%w: purchase %s is paid by %s, not by %s", ErrMismatch, p.ID, p.IntentID, ref.intentID)
 	case p.IntentID != "" && now.intentID != "" && now.intentID != p.IntentID:
 		return wrong("payment", now.intentID, p.IntentID)
 	case p.IntentID == "" && now.intentID != "" && now.purchaseID != p.ID,
@@ -88,10 +88,10 @@ func (s *Service) checkPayment(p purchaseRow, now payment, t trail) error {
 		return wrong("id", now.purchaseID, p.ID)
 	case now.progress != paid || p.Status == Completed:
 		return nil
-	case now.livemode != s.cfg.live():
-		return wrong("livemode", now.livemode, s.cfg.live())
-	case now.currency != currency:
-		return wrong("currency", now.currency, currency)
+	case now.livemode != s.stripe.Live():
+		return wrong("livemode", now.livemode, s.stripe.Live())
+	case now.currency != Currency:
+		return wrong("currency", now.currency, Currency)
 	case now.amount != p.PriceEuroCents:
 		return wrong("price", now.amount, p.PriceEuroCents)
 	case now.received != p.PriceEuroCents:

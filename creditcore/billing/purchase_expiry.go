@@ -23,7 +23,7 @@ const (
 // how many. Each is looked up at Stripe: what was paid after all completes,
 // and what a bank still works on stays. A buyer who pays after the end gets
 // his credits none the less.
-func (s *Service) ExpireAbandoned(ctx context.Context) (int, error) {
+func (s *purchaseService) ExpireAbandoned(ctx context.Context) (int, error) {
 	if s.stripe == nil {
 		return 0, nil
 	}
@@ -32,26 +32,26 @@ func (s *Service) ExpireAbandoned(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	expired := 0
-	var faults []error
+	var failed []error
 	for _, p := range old {
 		ended, err := s.expire(ctx, p.ID)
 		switch {
-		case permanent(err):
+		case Permanent(err):
 			s.log.WarnContext(ctx, "a pending purchase needs a human", "purchase", p.ID, "error", err)
 		case err != nil:
-			faults = append(faults, fmt.Errorf("expire purchase %s: %w", p.ID, err))
+			failed = append(failed, fmt.Errorf("expire purchase %s: %w", p.ID, err))
 		}
 		if ended {
 			expired++
-			s.sawPurchase("expired")
+			s.observed("expired")
 		}
 	}
-	return expired, errors.Join(faults...)
+	return expired, errors.Join(failed...)
 }
 
 // abandonedPurchases are the next to look at. They go to the end of the line.
-func (s *Service) abandonedPurchases(ctx context.Context) ([]struct{ ID string }, error) {
-	return dbscope.List[struct{ ID string }](ctx, s.db, system(), `
+func (s *purchaseService) abandonedPurchases(ctx context.Context) ([]struct{ ID string }, error) {
+	return dbscope.List[struct{ ID string }](ctx, s.db, dbscope.System(), `
 		WITH next AS (
 			SELECT id
 			FROM credits.purchases
@@ -69,8 +69,8 @@ func (s *Service) abandonedPurchases(ctx context.Context) ([]struct{ ID string }
 }
 
 // expire brings one purchase up to date and fails it where nothing goes on.
-func (s *Service) expire(ctx context.Context, id string) (ended bool, err error) {
-	_, err = s.refresh(ctx, trail{purchaseID: id}, func(p purchaseRow, now payment) payment {
+func (s *purchaseService) expire(ctx context.Context, id string) (ended bool, err error) {
+	_, err = s.refresh(ctx, paymentReference{purchaseID: id}, func(p purchaseRow, now payment) payment {
 		ended = p.Status == Pending && now.progress == open
 		if ended {
 			now.progress, now.reason = over, "expired"
@@ -80,21 +80,17 @@ func (s *Service) expire(ctx context.Context, id string) (ended bool, err error)
 	return ended && err == nil, err
 }
 
-// refresh brings the purchase of a trail up to date without an event. See
+// refresh brings the purchase that a payment reference leads to up to date without an event. Adjust
 // changes what Stripe says before it is applied; nil leaves it.
-func (s *Service) refresh(ctx context.Context, t trail, see func(purchaseRow, payment) payment) (payment, error) {
-	for range attempts {
-		p, now, err := s.purchaseNow(ctx, t)
+func (s *purchaseService) refresh(ctx context.Context, ref paymentReference, adjust func(purchaseRow, payment) payment) (payment, error) {
+	return RetryStale(ctx, func() (payment, error) {
+		p, now, err := s.purchaseNow(ctx, ref)
 		if err != nil {
 			return now, err
 		}
-		if see != nil {
-			now = see(p, now)
+		if adjust != nil {
+			now = adjust(p, now)
 		}
-		err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error { return s.settle(ctx, tx, p, now) })
-		if !errors.Is(err, errStale) {
-			return now, err
-		}
-	}
-	return payment{}, errStale
+		return now, InTx(ctx, s.db, func(ctx context.Context, tx pgx.Tx) error { return s.settle(ctx, tx, p, now) })
+	})
 }

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 	"unicode/utf8"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/fingerprint"
 )
 
 const (
@@ -29,14 +29,14 @@ type sale struct {
 }
 
 func (o sale) fingerprint() []byte {
-	return fingerprint(o.kind, o.packageID, o.successURL, o.cancelURL, o.roomID)
+	return fingerprint.Of(o.kind, o.packageID, o.successURL, o.cancelURL, o.roomID)
 }
 
 // sell writes a purchase and has ask arrange the payment with Stripe. Under a
 // key that was used before it goes on with the purchase of then: concurrent
 // twins ask Stripe under the same key and so for the same object. A purchase
 // whose payment could not be arranged has failed, and frees the key.
-func (s *Service) sell(ctx context.Context, c creditcore.Caller, o sale, ask func(context.Context, purchaseRow) error) error {
+func (s *purchaseService) sell(ctx context.Context, c creditcore.Caller, o sale, ask func(context.Context, purchaseRow) error) error {
 	if s.stripe == nil {
 		return ErrNotConfigured
 	}
@@ -48,8 +48,8 @@ func (s *Service) sell(ctx context.Context, c creditcore.Caller, o sale, ask fun
 		return err
 	}
 	err = ask(ctx, p)
-	if customerGone(err) && p.IntentID == "" && p.SessionID == "" {
-		if p.CustomerID, err = s.replaceCustomer(ctx, c, p.CustomerID); err == nil {
+	if CustomerGone(err) && p.IntentID == "" && p.SessionID == "" {
+		if p.CustomerID, err = s.stripe.ReplaceCustomer(ctx, c, p.CustomerID); err == nil {
 			err = ask(ctx, p)
 		}
 	}
@@ -60,17 +60,17 @@ func (s *Service) sell(ctx context.Context, c creditcore.Caller, o sale, ask fun
 }
 
 // begin finds the purchase of the key or writes a new one.
-func (s *Service) begin(ctx context.Context, c creditcore.Caller, o sale) (purchaseRow, error) {
+func (s *purchaseService) begin(ctx context.Context, c creditcore.Caller, o sale) (purchaseRow, error) {
 	if o.key != "" {
 		if p, err := s.purchaseUnderKey(ctx, c.UserID, o); !errors.Is(err, ErrPurchaseNotFound) {
 			return p, err
 		}
 	}
-	pack, err := s.packageForSale(ctx, o.packageID)
+	pack, err := s.catalog.PackageForSale(ctx, o.packageID)
 	if err != nil {
 		return purchaseRow{}, err
 	}
-	customerID, err := s.customer(ctx, c)
+	customerID, err := s.stripe.Customer(ctx, c)
 	if err != nil {
 		return purchaseRow{}, err
 	}
@@ -79,14 +79,14 @@ func (s *Service) begin(ctx context.Context, c creditcore.Caller, o sale) (purch
 		return s.purchaseUnderKey(ctx, c.UserID, o)
 	}
 	if err == nil {
-		s.sawPurchase("begun")
+		s.observed("begun")
 	}
 	return p, err
 }
 
 // purchaseUnderKey fails with [ErrPurchaseNotFound] where the key is new and
 // with [creditcore.ErrKeyReused] where it stands for something else.
-func (s *Service) purchaseUnderKey(ctx context.Context, userID string, o sale) (purchaseRow, error) {
+func (s *purchaseService) purchaseUnderKey(ctx context.Context, userID string, o sale) (purchaseRow, error) {
 	p, err := s.purchaseByKey(ctx, userID, o.key)
 	if err != nil {
 		return p, err
@@ -99,7 +99,7 @@ func (s *Service) purchaseUnderKey(ctx context.Context, userID string, o sale) (
 }
 
 // giveUp marks a purchase whose payment could not be arranged as failed.
-func (s *Service) giveUp(ctx context.Context, p purchaseRow, cause error) {
+func (s *purchaseService) giveUp(ctx context.Context, p purchaseRow, cause error) {
 	s.log.WarnContext(ctx, "payment could not be arranged", "purchase", p.ID, "error", cause)
 	gave, err := s.abandonPurchase(ctx, p.ID, "payment could not be arranged", s.now())
 	if err != nil {
@@ -107,9 +107,6 @@ func (s *Service) giveUp(ctx context.Context, p purchaseRow, cause error) {
 		return
 	}
 	if gave {
-		s.sawPurchase("failed")
+		s.observed("failed")
 	}
 }
-
-// moment is a time as metadata holds it: ISO 8601, UTC, with milliseconds.
-func moment(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

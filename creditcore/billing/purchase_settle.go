@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,7 +13,7 @@ import (
 
 // settle moves a purchase, under its lock, to where its payment stands:
 // credits if paid, less what of them was refunded or is disputed.
-func (s *Service) settle(ctx context.Context, tx pgx.Tx, p purchaseRow, now payment) error {
+func (s *purchaseService) settle(ctx context.Context, tx pgx.Tx, p purchaseRow, now payment) error {
 	if err := lockPurchase(ctx, tx, p); err != nil {
 		return err
 	}
@@ -50,7 +49,7 @@ func (s *Service) settle(ctx context.Context, tx pgx.Tx, p purchaseRow, now paym
 		return nil
 	}
 	if next.Status != p.Status && next.Status != Pending {
-		onCommit(ctx, func() { s.sawPurchase(string(next.Status)) })
+		OnCommit(ctx, func() { s.observed(string(next.Status)) })
 	}
 	return storePurchase(ctx, tx, next, reason, s.now())
 }
@@ -62,7 +61,7 @@ func changed(p, next purchaseRow) bool {
 }
 
 // grant gives the credits, once for the purchase.
-func (s *Service) grant(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
+func (s *purchaseService) grant(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
 	metadata, err := json.Marshal(map[string]any{
 		"purchaseId": p.ID, "packageId": dbscope.NullText(p.PackageID),
 		"stripePaymentIntentId": p.IntentID, "priceEuroCents": p.PriceEuroCents,
@@ -72,9 +71,9 @@ func (s *Service) grant(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
 	}
 	_, err = s.ledger.GrantTx(ctx, tx, creditcore.Grant{
 		UserID: p.UserID, Amount: p.Credits,
-		Type: creditcore.Purchase, Source: creditcore.SourcePurchase, AppID: appID,
+		Type: creditcore.Purchase, Source: creditcore.SourcePurchase, AppID: AppID,
 		Description: "Credit purchase: " + p.Credits.String() + " credits",
-		Metadata:    metadata, InternalKey: p.reference(), Reference: p.reference(),
+		Metadata:    metadata, InternalKey: p.lotReference(), Reference: p.lotReference(),
 	})
 	if err != nil {
 		return fmt.Errorf("grant the credits of purchase %s: %w", p.ID, err)
@@ -82,34 +81,15 @@ func (s *Service) grant(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
 	return nil
 }
 
-const appID = "stripe"
-
-// reversedCredits is what of the credits goes with the money: whole credits,
-// rounded in the buyer's favour, and all of them with all of it.
-func reversedCredits(credits creditcore.Amount, reversed, received int64) creditcore.Amount {
-	if reversed >= received {
-		return credits
-	}
-	share := int64(credits) / 1000 * reversed / received
-	return creditcore.Credits(share)
-}
-
-// followFor is how long redeemed gifts are taken back from those who have
-// them, after the money for their credits came.
-const followFor = 30 * 24 * time.Hour
-
-// follow reports whether gifts of what was paid for then are followed.
-func (s *Service) follow(paid time.Time) bool { return s.now().Before(paid.Add(followFor)) }
-
 // reverse takes back, or gives back, what changed since the last time. What of
 // it is gone is a debt.
-func (s *Service) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now payment) error {
+func (s *purchaseService) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now payment) error {
 	if now.received <= 0 {
 		return nil
 	}
 	was := p.ReversedCredits
 	p.ReversedEuroCents = now.reversed()
-	p.ReversedCredits = reversedCredits(p.Credits, now.reversed(), now.received)
+	p.ReversedCredits = ReversedCredits(p.Credits, now.reversed(), now.received)
 	metadata, err := json.Marshal(map[string]any{
 		"purchaseId": p.ID, "stripePaymentIntentId": p.IntentID, "priceEuroCents": p.PriceEuroCents,
 		"refundedEuroCents": now.refunded, "disputedEuroCents": now.disputed,
@@ -120,9 +100,9 @@ func (s *Service) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now pa
 	// The revision makes the key unique: it rises with every change, under
 	// the row's lock.
 	move := creditcore.Clawback{
-		UserID: p.UserID, Reference: p.reference(), AppID: appID, Metadata: metadata,
-		InternalKey: fmt.Sprintf("%s:reversal:%d", p.reference(), p.Revision),
-		Follow:      s.follow(p.PaidAt),
+		UserID: p.UserID, Reference: p.lotReference(), AppID: AppID, Metadata: metadata,
+		InternalKey: fmt.Sprintf("%s:reversal:%d", p.lotReference(), p.Revision),
+		Follow:      FollowsGifts(p.PaidAt, s.now()),
 	}
 	switch {
 	case p.ReversedCredits > was:
@@ -136,22 +116,22 @@ func (s *Service) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now pa
 			return fmt.Errorf("reinstate credits of purchase %s: %w", p.ID, err)
 		}
 		p.ClawedBack = p.ReversedCredits
-		onCommit(ctx, func() { s.sawPurchase("reinstated") })
+		OnCommit(ctx, func() { s.observed("reinstated") })
 	}
 	return nil
 }
 
 // clawBack takes back what can be found; the rest is owed.
-func (s *Service) clawBack(ctx context.Context, tx pgx.Tx, p *purchaseRow, move creditcore.Clawback) error {
+func (s *purchaseService) clawBack(ctx context.Context, tx pgx.Tx, p *purchaseRow, move creditcore.Clawback) error {
 	r, err := s.ledger.ClawbackTx(ctx, tx, move)
 	if err != nil {
 		return fmt.Errorf("take back credits of purchase %s: %w", p.ID, err)
 	}
 	p.ClawedBack += r.Taken + r.Owed
-	onCommit(ctx, func() {
-		s.sawPurchase("reversed")
+	OnCommit(ctx, func() {
+		s.observed("reversed")
 		if r.Owed > 0 {
-			s.sawPurchase("shortfall")
+			s.observed("shortfall")
 			s.log.WarnContext(ctx, "credits of a reversed purchase were gone and are owed", "purchase", p.ID, "user", p.UserID, "debt", r.Owed.String())
 		}
 	})

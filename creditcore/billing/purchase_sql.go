@@ -64,12 +64,12 @@ func (p purchaseRow) stripeMetadata() map[string]string {
 	return map[string]string{"userId": p.UserID, "packageId": p.PackageID, "purchaseId": p.ID}
 }
 
-// reference names the purchase's lot in the ledger.
-func (p purchaseRow) reference() string { return "purchase:" + p.ID }
+// lotReference names the purchase's lot in the ledger.
+func (p purchaseRow) lotReference() string { return "purchase:" + p.ID }
 
 // addPurchase writes a pending purchase, or fails with [ErrPurchaseNotFound]
 // where the key is taken, or with an [*OpenPurchasesError].
-func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pack Package, o sale) (p purchaseRow, err error) {
+func (s *purchaseService) addPurchase(ctx context.Context, userID, customerID string, pack Package, o sale) (p purchaseRow, err error) {
 	now := s.now().UTC().Truncate(time.Millisecond)
 	metadata := map[string]string{}
 	if o.roomID != "" {
@@ -80,7 +80,7 @@ func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pa
 		at := now.Add(checkoutLife).Truncate(time.Second)
 		expires = &at
 	}
-	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+	err = s.db.InTx(ctx, dbscope.System(), func(ctx context.Context, tx pgx.Tx) error {
 		if err := lockBuyer(ctx, tx, userID); err != nil {
 			return err
 		}
@@ -100,8 +100,8 @@ func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pa
 	return p, purchaseError(err)
 }
 
-func (s *Service) purchaseByKey(ctx context.Context, userID, key string) (purchaseRow, error) {
-	p, err := dbscope.One[purchaseRow](ctx, s.db, system(), `
+func (s *purchaseService) purchaseByKey(ctx context.Context, userID, key string) (purchaseRow, error) {
+	p, err := dbscope.One[purchaseRow](ctx, s.db, dbscope.System(), `
 		SELECT `+rowColumns+`
 		FROM credits.purchases p
 		WHERE p.user_id = $1
@@ -118,11 +118,11 @@ type link struct {
 
 // linkPurchase stores the ids that Stripe gave. A purchase that a twin's
 // failure marked as failed is pending again.
-func (s *Service) linkPurchase(ctx context.Context, p purchaseRow, l link) error {
+func (s *purchaseService) linkPurchase(ctx context.Context, p purchaseRow, l link) error {
 	if (l.intentID == "" || p.IntentID == l.intentID) && (l.sessionID == "" || p.SessionID == l.sessionID) {
 		return nil
 	}
-	_, err := s.db.Exec(context.WithoutCancel(ctx), system(), `
+	_, err := s.db.Exec(context.WithoutCancel(ctx), dbscope.System(), `
 		UPDATE credits.purchases
 		SET stripe_payment_intent_id = coalesce(stripe_payment_intent_id, nullif($2, '')),
 			stripe_session_id = coalesce(stripe_session_id, nullif($3, '')),
@@ -142,33 +142,42 @@ func (s *Service) linkPurchase(ctx context.Context, p purchaseRow, l link) error
 
 // abandonPurchase marks a purchase that Stripe has nothing of as failed. Its
 // key may be used again: a refusal stores nothing.
-func (s *Service) abandonPurchase(ctx context.Context, id, reason string, now time.Time) (bool, error) {
-	n, err := s.db.Exec(ctx, system(), `
+func (s *purchaseService) abandonPurchase(ctx context.Context, id, reason string, now time.Time) (bool, error) {
+	n, err := s.db.Exec(ctx, dbscope.System(), `
 		UPDATE credits.purchases
 		SET status = 'failed', idempotency_key = NULL, revision = revision + 1, updated_at = $4,
 			metadata = coalesce(metadata, '{}') || jsonb_build_object('failureReason', $2::text, 'failedAt', $3::text)
 		WHERE id = $1
 			AND status = 'pending'
 			AND stripe_payment_intent_id IS NULL
-			AND stripe_session_id IS NULL`, id, reason, moment(now), now)
+			AND stripe_session_id IS NULL`, id, reason, Timestamp(now), now)
 	return n == 1, err
 }
 
-// findPurchase looks for the purchase of a trail: by its payment, by its id,
+// findPurchase looks for the purchase that a payment reference leads to: by its payment, by its id,
 // by its session.
-func (s *Service) findPurchase(ctx context.Context, t trail) (purchaseRow, error) {
-	p, err := dbscope.One[purchaseRow](ctx, s.db, system(), `
+func (s *purchaseService) findPurchase(ctx context.Context, ref paymentReference) (purchaseRow, error) {
+	p, err := dbscope.One[purchaseRow](ctx, s.db, dbscope.System(), `
 		SELECT `+rowColumns+`
 		FROM credits.purchases p
 		WHERE p.stripe_payment_intent_id = nullif($1, '')
 			OR p.id = nullif($2, '')
 			OR p.stripe_session_id = nullif($3, '')
 		ORDER BY p.stripe_payment_intent_id = $1 DESC NULLS LAST, p.id = $2 DESC
-		LIMIT 1`, t.intentID, t.purchaseID, t.sessionID)
+		LIMIT 1`, ref.intentID, ref.purchaseID, ref.sessionID)
 	return p, purchaseError(err)
 }
 
-// lockPurchase fails with errStale if the row is not as it was read.
+// Purchased reports whether a payment intent is that of a purchase.
+func (s *purchaseService) Purchased(ctx context.Context, intentID string) (bool, error) {
+	_, err := s.findPurchase(ctx, paymentReference{intentID: intentID})
+	if errors.Is(err, ErrPurchaseNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// lockPurchase fails with ErrStale if the row is not as it was read.
 func lockPurchase(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
 	var revision int64
 	err := tx.QueryRow(ctx, `
@@ -180,7 +189,7 @@ func lockPurchase(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
 		return err
 	}
 	if revision != p.Revision {
-		return errStale
+		return ErrStale
 	}
 	return nil
 }
@@ -203,6 +212,6 @@ func storePurchase(ctx context.Context, tx pgx.Tx, p purchaseRow, reason string,
 			updated_at = $9
 		WHERE id = $1`,
 		p.ID, p.Status, p.IntentID, p.SessionID, p.ReversedEuroCents, int64(p.ReversedCredits), int64(p.ClawedBack),
-		reason, now, moment(now))
+		reason, now, Timestamp(now))
 	return err
 }

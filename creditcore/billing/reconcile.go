@@ -11,16 +11,6 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
-const (
-	// reconcileWindow is how far back Stripe and we are compared.
-	reconcileWindow = 7 * 24 * time.Hour
-	// settling is how long events are given to arrive before a difference
-	// counts.
-	settling = 5 * time.Minute
-	// reconcileWait bounds one reconciliation.
-	reconcileWait = 10 * time.Minute
-)
-
 // Drift counts the purchases that were found to differ from Stripe.
 type Drift struct {
 	// Uncredited were paid but not credited. They are now.
@@ -46,40 +36,40 @@ func (d Drift) kinds() map[string]int {
 // Reconcile compares the last days of Stripe with our purchases, both ways.
 // What is missing on our side is made up in the same way as by an event; the
 // rest is only reported, since it needs a human.
-func (s *Service) Reconcile(ctx context.Context) (Drift, error) {
+func (s *purchaseService) Reconcile(ctx context.Context) (Drift, error) {
 	var d Drift
 	if s.stripe == nil {
 		return d, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, reconcileWait)
+	ctx, cancel := context.WithTimeout(ctx, ReconcileTimeout)
 	defer cancel()
-	suspects, err := s.suspects(ctx, s.now().Add(-reconcileWindow))
+	suspects, err := s.suspects(ctx, s.now().Add(-ReconcileWindow))
 	if err != nil {
 		return d, err
 	}
-	var faults []error
-	for _, t := range suspects {
-		if err := s.repair(ctx, t, &d); err != nil {
-			faults = append(faults, err)
+	var failed []error
+	for _, ref := range suspects {
+		if err := s.repair(ctx, ref, &d); err != nil {
+			failed = append(failed, err)
 		}
 	}
 	for kind, n := range d.kinds() {
 		if n > 0 {
 			s.log.WarnContext(ctx, "purchases differ from Stripe", "kind", kind, "purchases", n)
 		}
-		if s.observe.Drift != nil {
-			s.observe.Drift(kind, n)
+		if s.drift != nil {
+			s.drift(kind, n)
 		}
 	}
-	return d, errors.Join(faults...)
+	return d, errors.Join(failed...)
 }
 
 // repair brings one purchase up to date and counts what was wrong.
-func (s *Service) repair(ctx context.Context, t trail, d *Drift) error {
-	before, err := s.purchaseOnTrail(ctx, t)
+func (s *purchaseService) repair(ctx context.Context, ref paymentReference, d *Drift) error {
+	before, err := s.referencedPurchase(ctx, ref)
 	if errors.Is(err, ErrPurchaseNotFound) {
-		if t.purchaseID != "" {
-			s.log.WarnContext(ctx, "a payment names a purchase that is unknown", "payment", t.intentID, "purchase", t.purchaseID)
+		if ref.purchaseID != "" {
+			s.log.WarnContext(ctx, "a payment names a purchase that is unknown", "payment", ref.intentID, "purchase", ref.purchaseID)
 			d.Unknown++
 		}
 		return nil
@@ -87,9 +77,9 @@ func (s *Service) repair(ctx context.Context, t trail, d *Drift) error {
 	if err != nil {
 		return err
 	}
-	now, err := s.refresh(ctx, t, nil)
+	now, err := s.refresh(ctx, ref, nil)
 	switch {
-	case errors.Is(err, errMismatch):
+	case errors.Is(err, ErrMismatch):
 		s.log.WarnContext(ctx, "a payment does not fit its purchase", "purchase", before.ID, "error", err)
 		d.Mismatched++
 		return nil
@@ -100,7 +90,7 @@ func (s *Service) repair(ctx context.Context, t trail, d *Drift) error {
 		d.Unpaid++
 		return nil
 	}
-	after, err := s.findPurchase(ctx, trail{purchaseID: before.ID})
+	after, err := s.findPurchase(ctx, paymentReference{purchaseID: before.ID})
 	switch {
 	case err != nil:
 		return err
@@ -113,19 +103,19 @@ func (s *Service) repair(ctx context.Context, t trail, d *Drift) error {
 }
 
 // suspects are the purchases and payments that may differ, each once.
-func (s *Service) suspects(ctx context.Context, since time.Time) ([]trail, error) {
+func (s *purchaseService) suspects(ctx context.Context, since time.Time) ([]paymentReference, error) {
 	found, listed, err := s.suspectIntents(ctx, since)
 	if err != nil {
 		return nil, err
 	}
-	returned, err := s.returnedIntents(ctx, since)
+	returned, err := s.stripe.ReversedIntents(ctx, since)
 	if err != nil {
 		return nil, err
 	}
 	for _, id := range returned {
 		if !listed[id] {
 			listed[id] = true
-			found = append(found, trail{intentID: id, blind: true})
+			found = append(found, paymentReference{intentID: id, bare: true})
 		}
 	}
 	ours, err := s.completedSince(ctx, since)
@@ -134,7 +124,7 @@ func (s *Service) suspects(ctx context.Context, since time.Time) ([]trail, error
 	}
 	for _, p := range ours {
 		if !listed[p.IntentID] {
-			found = append(found, trail{purchaseID: p.ID})
+			found = append(found, paymentReference{purchaseID: p.ID})
 		}
 	}
 	return found, nil
@@ -142,7 +132,7 @@ func (s *Service) suspects(ctx context.Context, since time.Time) ([]trail, error
 
 // suspectIntents lists Stripe's payments and returns those that a glance
 // cannot clear.
-func (s *Service) suspectIntents(ctx context.Context, since time.Time) (found []trail, listed map[string]bool, err error) {
+func (s *purchaseService) suspectIntents(ctx context.Context, since time.Time) (found []paymentReference, listed map[string]bool, err error) {
 	params := &stripe.PaymentIntentListParams{
 		CreatedRange: &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()},
 		Expand:       []*string{stripe.String("data.latest_charge")},
@@ -154,22 +144,22 @@ func (s *Service) suspectIntents(ctx context.Context, since time.Time) (found []
 			return nil, nil, fmt.Errorf("list payment intents: %w", err)
 		}
 		listed[intent.ID] = true
-		t := trail{intentID: intent.ID, purchaseID: intent.Metadata["purchaseId"]}
-		suspect, err := s.suspicious(ctx, t, intent)
+		ref := paymentReference{intentID: intent.ID, purchaseID: intent.Metadata["purchaseId"]}
+		suspect, err := s.suspicious(ctx, ref, intent)
 		if err != nil {
 			return nil, nil, err
 		}
 		if suspect {
-			found = append(found, t)
+			found = append(found, ref)
 		}
 	}
 	return found, listed, nil
 }
 
-func (s *Service) suspicious(ctx context.Context, t trail, intent *stripe.PaymentIntent) (bool, error) {
-	p, err := s.findPurchase(ctx, t)
+func (s *purchaseService) suspicious(ctx context.Context, ref paymentReference, intent *stripe.PaymentIntent) (bool, error) {
+	p, err := s.findPurchase(ctx, ref)
 	if errors.Is(err, ErrPurchaseNotFound) {
-		return t.purchaseID != "", nil
+		return ref.purchaseID != "", nil
 	}
 	if err != nil {
 		return false, err
@@ -180,42 +170,14 @@ func (s *Service) suspicious(ctx context.Context, t trail, intent *stripe.Paymen
 	}
 	charge := intent.LatestCharge
 	if p.Status != Completed {
-		return s.now().Sub(time.Unix(charge.Created, 0)) > settling, nil
+		return s.now().Sub(time.Unix(charge.Created, 0)) > EventDelay, nil
 	}
 	return charge.Disputed || charge.AmountRefunded != p.ReversedEuroCents || p.IntentID != intent.ID, nil
 }
 
-// returnedIntents are the payments that were refunded or disputed lately,
-// however old they are.
-func (s *Service) returnedIntents(ctx context.Context, since time.Time) ([]string, error) {
-	var ids []string
-	created := &stripe.RangeQueryParams{GreaterThanOrEqual: since.Unix()}
-	refunds := &stripe.RefundListParams{CreatedRange: created}
-	refunds.Limit = stripe.Int64(100)
-	for refund, err := range s.stripe.V1Refunds.List(ctx, refunds).All(ctx) {
-		if err != nil {
-			return nil, fmt.Errorf("list refunds: %w", err)
-		}
-		if refund.PaymentIntent != nil {
-			ids = append(ids, refund.PaymentIntent.ID)
-		}
-	}
-	disputes := &stripe.DisputeListParams{CreatedRange: created}
-	disputes.Limit = stripe.Int64(100)
-	for dispute, err := range s.stripe.V1Disputes.List(ctx, disputes).All(ctx) {
-		if err != nil {
-			return nil, fmt.Errorf("list disputes: %w", err)
-		}
-		if dispute.PaymentIntent != nil {
-			ids = append(ids, dispute.PaymentIntent.ID)
-		}
-	}
-	return ids, nil
-}
-
 // completedSince are the purchases that were credited lately.
-func (s *Service) completedSince(ctx context.Context, since time.Time) ([]purchaseRow, error) {
-	return dbscope.List[purchaseRow](ctx, s.db, system(), `
+func (s *purchaseService) completedSince(ctx context.Context, since time.Time) ([]purchaseRow, error) {
+	return dbscope.List[purchaseRow](ctx, s.db, dbscope.System(), `
 		SELECT `+rowColumns+`
 		FROM credits.purchases p
 		WHERE p.completed_at >= $1`, since)

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/dbscope"
 )
 
 // PlanSeed names what Stripe has of a plan. Empty ids leave those of the
@@ -64,8 +65,8 @@ func PlanNames() []string {
 // Stripe that the configuration names. What an admin changed of a plan stays:
 // its terms, its texts, and whether it is for sale. It fails for a configured
 // plan that does not exist.
-func (s *Service) seedPlans(ctx context.Context) error {
-	return s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+func (s *Catalog) seedPlans(ctx context.Context) error {
+	return s.db.InTx(ctx, dbscope.System(), func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `SELECT pg_advisory_xact_lock(hashtext('subscriptions.plans'))`); err != nil {
 			return err
 		}
@@ -74,7 +75,7 @@ func (s *Service) seedPlans(ctx context.Context) error {
 				return fmt.Errorf("plan %q: %w", o.name, err)
 			}
 		}
-		for _, p := range s.cfg.Plans {
+		for _, p := range s.plans {
 			if err := seedPrices(ctx, tx, p); err != nil {
 				return fmt.Errorf("plan %q: %w", p.Name, err)
 			}

@@ -5,35 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"time"
 
-	"github.com/stripe/stripe-go/v85"
-	"golang.org/x/sync/singleflight"
+	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
 )
 
-const (
-	// stripeWait bounds one question to Stripe, its retries included.
-	stripeWait = 20 * time.Second
-	// stripeTry bounds one try of it.
-	stripeTry = 10 * time.Second
+// The parts of a service, by the names they have in it.
+type (
+	purchases     = purchaseService
+	invoices      = invoiceService
+	subscriptions = subscriptionService
 )
 
 // Service sells credits. It is safe for concurrent use.
 type Service struct {
-	cfg     Config
+	*Catalog
+	*purchases
+	*invoices
+	*subscriptions
+
+	events  *Events
+	returns ReturnURLs
+	secrets []string
 	db      dbscope.DB
-	ledger  *creditcore.Service
 	log     *slog.Logger
 	now     func() time.Time
-	observe Observer
+	observe func(eventType, outcome string)
 	// stripe is nil without a key.
-	stripe *stripe.Client
-	// customers lets one request of a user make his customer.
-	customers singleflight.Group
+	stripe *Client
 }
 
 // New connects nothing. [Service.Run] must be running for abandoned purchases
@@ -43,8 +45,9 @@ func New(cfg Config, deps Deps) *Service {
 		cfg.Grace = 72 * time.Hour
 	}
 	s := &Service{
-		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, ledger: deps.Ledger,
-		log: deps.Logger, now: deps.Now, observe: deps.Observer,
+		db:      dbscope.DB{Pool: deps.Pool, Error: dbError},
+		returns: ReturnURLs{BaseURL: cfg.BaseURL, Allowed: cfg.ReturnURL},
+		secrets: cfg.WebhookSecrets, log: deps.Logger, now: deps.Now, observe: deps.Observer.Webhook,
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -53,52 +56,47 @@ func New(cfg Config, deps Deps) *Service {
 		s.now = time.Now
 	}
 	if cfg.SecretKey != "" {
-		s.stripe = stripe.NewClient(cfg.SecretKey, stripe.WithBackends(backends(cfg.APIURL)))
+		s.stripe = NewClient(cfg.SecretKey, cfg.APIURL, s.db, s.now)
 	}
+	s.Catalog = NewCatalog(s.db, s.stripe, cfg.Plans, cfg.Packages)
+	s.purchases = newPurchaseService(purchaseDeps{
+		DB: s.db, Stripe: s.stripe, Catalog: s.Catalog, Ledger: deps.Ledger, Returns: s.returns, Logger: s.log, Now: s.now,
+		Observe: deps.Observer.Purchase, Drift: deps.Observer.Drift,
+	})
+	s.invoices = newInvoiceService(invoiceDeps{
+		DB: s.db, Stripe: s.stripe, Catalog: s.Catalog, Ledger: deps.Ledger, Logger: s.log, Now: s.now,
+		Grace: cfg.Grace, Purchased: s.purchases.Purchased,
+	})
+	s.subscriptions = newSubscriptionService(subscriptionDeps{
+		DB: s.db, Stripe: s.stripe, Catalog: s.Catalog, Invoices: s.invoices, Returns: s.returns, Logger: s.log, Now: s.now,
+	})
+	s.events = NewEvents(s.db, s.log, func() {
+		if deps.Observer.Purchase != nil {
+			deps.Observer.Purchase("mismatch")
+		}
+	})
 	return s
 }
 
-// backends are quiet, since their errors come back, and bounded in time.
-func backends(url string) *stripe.Backends {
-	config := &stripe.BackendConfig{
-		EnableTelemetry:   stripe.Bool(false),
-		HTTPClient:        &http.Client{Timeout: stripeTry},
-		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
-		MaxNetworkRetries: stripe.Int64(2),
+// dbError turns the database being away into [creditcore.ErrUnavailable].
+// Everything else passes through.
+func dbError(err error) error {
+	if dbscope.IsUnavailable(err) && !errors.Is(err, creditcore.ErrUnavailable) {
+		return errors.Join(creditcore.ErrUnavailable, err)
 	}
-	if url != "" {
-		config.URL = stripe.String(url)
-	}
-	return stripe.NewBackendsWithConfig(config)
+	return err
 }
 
 // Format implements [fmt.Formatter]: a printed service shows none of its keys.
 func (s *Service) Format(state fmt.State, _ rune) {
-	_, _ = fmt.Fprintf(state, "billing of %s", s.cfg.BaseURL)
+	_, _ = fmt.Fprintf(state, "billing of %s", s.returns.BaseURL)
 }
 
-// Seed writes the configured packages and plans.
-func (s *Service) Seed(ctx context.Context) error {
-	return errors.Join(s.seedPackages(ctx), s.seedPlans(ctx))
-}
+// AllowsReturn reports whether buyers may be sent to an address.
+func (s *Service) AllowsReturn(raw string) bool { return s.returns.Allows(raw) }
 
-// asking bounds a question to Stripe.
-func asking(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, stripeWait)
-}
-
-// keyHour is a part of idempotency keys of what may be made twice at worst.
-// Stripe remembers under a key that it failed, too (for 24 hours).
-func (s *Service) keyHour() string { return s.now().UTC().Format("2006-01-02T15") }
-
-func (s *Service) sawPurchase(outcome string) {
-	if s.observe.Purchase != nil {
-		s.observe.Purchase(outcome)
-	}
-}
-
-func (s *Service) sawWebhook(eventType, outcome string) {
-	if s.observe.Webhook != nil {
-		s.observe.Webhook(eventType, outcome)
-	}
+// EraseTx forgets the address of a customer who leaves. Stripe's id of them
+// stays, to end what they subscribed to.
+func (s *Service) EraseTx(ctx context.Context, tx pgx.Tx, userID string) error {
+	return EraseTx(ctx, tx, userID)
 }

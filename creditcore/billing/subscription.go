@@ -84,7 +84,7 @@ type Current struct {
 
 // Current is what the caller has: the plan of his subscription, else the
 // default one.
-func (s *Service) Current(ctx context.Context, c creditcore.Caller) (Current, error) {
+func (s *subscriptionService) Current(ctx context.Context, c creditcore.Caller) (Current, error) {
 	current := Current{Free: true}
 	sub, err := s.liveSubscription(ctx, c)
 	switch {
@@ -95,17 +95,17 @@ func (s *Service) Current(ctx context.Context, c creditcore.Caller) (Current, er
 		return Current{}, err
 	}
 	if current.Free {
-		current.Plan, err = s.defaultPlan(ctx)
+		current.Plan, err = s.catalog.DefaultPlan(ctx)
 		return current, err
 	}
-	plan, err := s.Plan(ctx, sub.PlanID)
+	plan, err := s.catalog.Plan(ctx, sub.PlanID)
 	current.Plan = &plan
 	return current, err
 }
 
 // liveSubscription is the one that counts, or [ErrNoSubscription].
-func (s *Service) liveSubscription(ctx context.Context, c creditcore.Caller) (Subscription, error) {
-	sub, err := dbscope.One[Subscription](ctx, s.db, scopeOf(c), `
+func (s *subscriptionService) liveSubscription(ctx context.Context, c creditcore.Caller) (Subscription, error) {
+	sub, err := dbscope.One[Subscription](ctx, s.db, dbscope.User(c.UserID, c.Role), `
 		SELECT `+subscriptionColumns+`
 		FROM subscriptions.subscriptions
 		WHERE user_id = $1

@@ -13,7 +13,7 @@ import (
 // Cancel ends the caller's subscription with the period that is paid. It may
 // be repeated. It fails with [ErrNotConfigured], [ErrNoSubscription],
 // [ErrSubscriptionChange] or a [*PaymentError].
-func (s *Service) Cancel(ctx context.Context, c creditcore.Caller) error {
+func (s *subscriptionService) Cancel(ctx context.Context, c creditcore.Caller) error {
 	if s.stripe == nil {
 		return ErrNotConfigured
 	}
@@ -32,7 +32,7 @@ func (s *Service) Cancel(ctx context.Context, c creditcore.Caller) error {
 // Reactivate takes back the cancellation of a subscription that has not ended.
 // It fails as [Service.Cancel] does, with [ErrNotCanceled] for
 // [ErrNoSubscription].
-func (s *Service) Reactivate(ctx context.Context, c creditcore.Caller) error {
+func (s *subscriptionService) Reactivate(ctx context.Context, c creditcore.Caller) error {
 	if s.stripe == nil {
 		return ErrNotConfigured
 	}
@@ -45,7 +45,7 @@ func (s *Service) Reactivate(ctx context.Context, c creditcore.Caller) error {
 	}
 	id := *sub.StripeSubscriptionID
 	return s.change(ctx, id, ErrNotCanceled, func(ctx context.Context) (*stripe.SubscriptionUpdateParams, error) {
-		now, err := s.fetchSubscription(ctx, id)
+		now, err := s.fetch(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -63,15 +63,15 @@ func (s *Service) Reactivate(ctx context.Context, c creditcore.Caller) error {
 // Once Stripe has agreed the change is made: if it cannot be stored now, an
 // event will follow. Where Stripe has no such subscription, or one that has
 // ended, ours is brought up to date and the error is ended.
-func (s *Service) change(ctx context.Context, id string, ended error, params func(context.Context) (*stripe.SubscriptionUpdateParams, error)) error {
-	asked, cancel := asking(ctx)
+func (s *subscriptionService) change(ctx context.Context, id string, ended error, params func(context.Context) (*stripe.SubscriptionUpdateParams, error)) error {
+	asked, cancel := WithTimeout(ctx)
 	defer cancel()
 	wanted, err := params(asked)
 	if err == nil {
 		_, err = s.stripe.V1Subscriptions.Update(asked, id, wanted)
 	}
 	refresh := func() error {
-		return s.bring(context.WithoutCancel(ctx), func(ctx context.Context) (effect, error) { return s.subscriptionNow(ctx, id) })
+		return s.refresh(context.WithoutCancel(ctx), id)
 	}
 	if err == nil {
 		if err := refresh(); err != nil {
@@ -82,23 +82,28 @@ func (s *Service) change(ctx context.Context, id string, ended error, params fun
 	if over, fetchErr := s.isOver(ctx, id); fetchErr == nil && over {
 		return errors.Join(ended, refresh())
 	}
-	return refused(err, ErrSubscriptionChange)
+	return PublicError(err, ErrSubscriptionChange)
+}
+
+// refresh stores a subscription as Stripe has it now.
+func (s *subscriptionService) refresh(ctx context.Context, id string) error {
+	return ApplyWithRetry(ctx, s.db, func(ctx context.Context) (Effect, error) { return s.effect(ctx, id) })
 }
 
 // isOver reports whether a subscription has ended, or never was.
-func (s *Service) isOver(ctx context.Context, id string) (bool, error) {
-	sub, err := s.fetchSubscription(ctx, id)
-	if missing(err) {
+func (s *subscriptionService) isOver(ctx context.Context, id string) (bool, error) {
+	sub, err := s.fetch(ctx, id)
+	if Missing(err) {
 		return true, nil
 	}
 	return err == nil && (sub.Status == stripe.SubscriptionStatusCanceled || sub.Status == stripe.SubscriptionStatusIncompleteExpired), err
 }
 
-// CancelForUser ends everything a user would go on paying for, at once: his
-// subscriptions, also those that we have not heard of, and his open checkout.
+// CancelForUser ends everything a user would go on paying for, at once: their
+// subscriptions, also those that we have not heard of, and their open checkout.
 // It is for accounts that are closed, and may be repeated; [Service.Run] does
 // so for users who are gone. Nothing is refunded.
-func (s *Service) CancelForUser(ctx context.Context, userID string) error {
+func (s *subscriptionService) CancelForUser(ctx context.Context, userID string) error {
 	if s.stripe == nil {
 		return nil
 	}
@@ -106,17 +111,17 @@ func (s *Service) CancelForUser(ctx context.Context, userID string) error {
 	if err != nil {
 		return err
 	}
-	var faults []error
+	var failed []error
 	for _, id := range ids {
 		if err := s.end(ctx, id); err != nil {
-			faults = append(faults, fmt.Errorf("end subscription %s: %w", id, err))
+			failed = append(failed, fmt.Errorf("end subscription %s: %w", id, err))
 		}
 	}
-	return errors.Join(append(faults, s.closeCheckout(ctx, userID))...)
+	return errors.Join(append(failed, s.closeCheckout(ctx, userID))...)
 }
 
 // endings are the subscriptions of a user that are alive, here or at Stripe.
-func (s *Service) endings(ctx context.Context, userID string) ([]string, error) {
+func (s *subscriptionService) endings(ctx context.Context, userID string) ([]string, error) {
 	ours, err := s.liveIDs(ctx, userID)
 	if err != nil {
 		return nil, err
@@ -125,16 +130,16 @@ func (s *Service) endings(ctx context.Context, userID string) ([]string, error) 
 	for _, id := range ours {
 		known[id] = true
 	}
-	customerID, err := s.customerOf(ctx, userID)
+	customerID, err := s.stripe.CustomerOf(ctx, userID)
 	if err != nil || customerID == "" {
 		return ours, err
 	}
-	bound, cancel := asking(ctx)
+	bound, cancel := WithTimeout(ctx)
 	defer cancel()
 	params := &stripe.SubscriptionListParams{Customer: stripe.String(customerID)} // those that are not canceled
 	params.Limit = stripe.Int64(100)
 	for sub, err := range s.stripe.V1Subscriptions.List(bound, params).All(bound) {
-		if missing(err) || customerGone(err) {
+		if Missing(err) || CustomerGone(err) {
 			break
 		}
 		if err != nil {
@@ -148,8 +153,8 @@ func (s *Service) endings(ctx context.Context, userID string) ([]string, error) 
 }
 
 // end cancels a subscription at once.
-func (s *Service) end(ctx context.Context, id string) error {
-	bound, cancel := asking(ctx)
+func (s *subscriptionService) end(ctx context.Context, id string) error {
+	bound, cancel := WithTimeout(ctx)
 	defer cancel()
 	_, err := s.stripe.V1Subscriptions.Cancel(bound, id, nil)
 	if err != nil {
@@ -157,20 +162,20 @@ func (s *Service) end(ctx context.Context, id string) error {
 			return errors.Join(err, fetchErr)
 		}
 	}
-	return s.bring(ctx, func(ctx context.Context) (effect, error) { return s.subscriptionNow(ctx, id) })
+	return s.refresh(ctx, id)
 }
 
 // closeCheckout ends an open checkout. One that was paid in between becomes a
 // subscription, which [Service.Run] ends.
-func (s *Service) closeCheckout(ctx context.Context, userID string) error {
+func (s *subscriptionService) closeCheckout(ctx context.Context, userID string) error {
 	known, err := s.checkoutOf(ctx, userID)
 	if err != nil || known.SessionID == "" || !known.ExpiresAt.After(s.now()) {
 		return err
 	}
-	bound, cancel := asking(ctx)
+	bound, cancel := WithTimeout(ctx)
 	defer cancel()
 	_, err = s.stripe.V1CheckoutSessions.Expire(bound, known.SessionID, nil)
-	if err != nil && !decided(err) { // else it is no longer open
+	if err != nil && !Decided(err) { // else it is no longer open
 		return fmt.Errorf("close checkout %s: %w", known.SessionID, err)
 	}
 	return s.dropCheckout(ctx, userID, known.SessionID)

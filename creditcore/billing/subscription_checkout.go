@@ -2,7 +2,6 @@ package billing
 
 import (
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"github.com/stripe/stripe-go/v85"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/fingerprint"
 )
 
 // SubscriptionOrder asks for a checkout of a plan.
@@ -33,34 +33,34 @@ type Checkout struct {
 // [ErrPlanNotFound], also for a plan that is not for sale, [ErrNoMonthlyPrice],
 // [ErrNoYearlyPrice], [ErrSubscribed], [ErrUserNotFound], [ErrCustomer],
 // [ErrCheckout], a [*ReturnURLError] or a [*PaymentError].
-func (s *Service) Subscribe(ctx context.Context, c creditcore.Caller, o SubscriptionOrder) (Checkout, error) {
+func (s *subscriptionService) Subscribe(ctx context.Context, c creditcore.Caller, o SubscriptionOrder) (Checkout, error) {
 	if s.stripe == nil {
 		return Checkout{}, ErrNotConfigured
 	}
 	if o.Interval == "" {
 		o.Interval = Monthly
 	}
-	if err := s.checkReturnURLs("successUrl", o.SuccessURL, "cancelUrl", o.CancelURL); err != nil {
+	if err := s.returns.Check("successUrl", o.SuccessURL, "cancelUrl", o.CancelURL); err != nil {
 		return Checkout{}, err
 	}
-	plan, err := s.Plan(ctx, o.PlanID)
+	plan, err := s.catalog.Plan(ctx, o.PlanID)
 	if err != nil {
 		return Checkout{}, err
 	}
 	if !plan.Active {
 		return Checkout{}, ErrPlanNotFound
 	}
-	price, err := plan.price(o.Interval)
+	price, err := plan.Price(o.Interval)
 	if err != nil {
 		return Checkout{}, err
 	}
-	for range attempts {
-		out, err := s.subscribe(ctx, c, planOrder{SubscriptionOrder: o, priceID: price})
-		if !errors.Is(err, errStale) {
-			return out, err
-		}
+	out, err := RetryStale(ctx, func() (Checkout, error) {
+		return s.subscribe(ctx, c, planOrder{SubscriptionOrder: o, priceID: price})
+	})
+	if errors.Is(err, ErrStale) {
+		err = fmt.Errorf("%w: other checkouts of the user came in between", ErrCheckout)
 	}
-	return Checkout{}, fmt.Errorf("%w: other checkouts of the user came in between", ErrCheckout)
+	return out, err
 }
 
 // planOrder is an order with the price it comes to.
@@ -70,11 +70,11 @@ type planOrder struct {
 }
 
 func (o planOrder) fingerprint() []byte {
-	return fingerprint(o.PlanID, o.priceID, string(o.Interval), o.SuccessURL, o.CancelURL)
+	return fingerprint.Of(o.PlanID, o.priceID, string(o.Interval), o.SuccessURL, o.CancelURL)
 }
 
-// subscribe fails with errStale where another request came in between.
-func (s *Service) subscribe(ctx context.Context, c creditcore.Caller, o planOrder) (Checkout, error) {
+// subscribe fails with ErrStale where another request came in between.
+func (s *subscriptionService) subscribe(ctx context.Context, c creditcore.Caller, o planOrder) (Checkout, error) {
 	known, err := s.checkoutOf(ctx, c.UserID)
 	if err != nil {
 		return Checkout{}, err
@@ -89,7 +89,7 @@ func (s *Service) subscribe(ctx context.Context, c creditcore.Caller, o planOrde
 		}
 	}
 	var made *stripe.CheckoutSession
-	err = s.withCustomer(ctx, c, func(customerID string) (err error) {
+	err = s.stripe.WithCustomer(ctx, c, func(customerID string) (err error) {
 		made, err = s.makePlanSession(ctx, c.UserID, customerID, known.Revision, o)
 		return err
 	})
@@ -97,7 +97,7 @@ func (s *Service) subscribe(ctx context.Context, c creditcore.Caller, o planOrde
 		return Checkout{}, err
 	}
 	if err != nil {
-		return Checkout{}, refused(err, ErrCheckout)
+		return Checkout{}, PublicError(err, ErrCheckout)
 	}
 	return Checkout{SessionID: made.ID, URL: made.URL}, s.keepCheckout(ctx, c.UserID, made, known.Revision, o)
 }
@@ -105,24 +105,24 @@ func (s *Service) subscribe(ctx context.Context, c creditcore.Caller, o planOrde
 // resume returns the known checkout if it is open and for the same order.
 // Otherwise it sees to it that nobody can pay there any more and returns an
 // empty one. It fails with [ErrSubscribed] where it was paid.
-func (s *Service) resume(ctx context.Context, userID string, known checkoutRow, o planOrder) (Checkout, error) {
-	bound, cancel := asking(ctx)
+func (s *subscriptionService) resume(ctx context.Context, userID string, known checkoutRow, o planOrder) (Checkout, error) {
+	bound, cancel := WithTimeout(ctx)
 	defer cancel()
 	session, err := s.stripe.V1CheckoutSessions.Retrieve(bound, known.SessionID, nil)
 	switch {
-	case missing(err):
+	case Missing(err):
 		return Checkout{}, nil
 	case err != nil:
-		return Checkout{}, refused(err, ErrCheckout)
+		return Checkout{}, PublicError(err, ErrCheckout)
 	case session.Status == stripe.CheckoutSessionStatusOpen && string(known.Fingerprint) == string(o.fingerprint()):
 		return Checkout{SessionID: session.ID, URL: session.URL}, nil
 	case session.Status == stripe.CheckoutSessionStatusOpen:
 		if _, err := s.stripe.V1CheckoutSessions.Expire(bound, session.ID, nil); err != nil {
-			if !decided(err) {
-				return Checkout{}, refused(err, ErrCheckout)
+			if !Decided(err) {
+				return Checkout{}, PublicError(err, ErrCheckout)
 			}
 			s.log.InfoContext(ctx, "a checkout could not be closed", "session", session.ID, "error", err)
-			return Checkout{}, errStale // paid in this moment, or closed by a twin
+			return Checkout{}, ErrStale // paid in this moment, or closed by a twin
 		}
 	case session.Status == stripe.CheckoutSessionStatusComplete:
 		return Checkout{}, s.checkPaid(ctx, userID, session)
@@ -132,11 +132,11 @@ func (s *Service) resume(ctx context.Context, userID string, known checkoutRow, 
 
 // checkPaid fails with [ErrSubscribed] where the subscription of a completed
 // checkout is alive, even if Stripe's event is not here yet.
-func (s *Service) checkPaid(ctx context.Context, userID string, session *stripe.CheckoutSession) error {
+func (s *subscriptionService) checkPaid(ctx context.Context, userID string, session *stripe.CheckoutSession) error {
 	if session.Subscription == nil {
 		return nil
 	}
-	err := s.bring(ctx, func(ctx context.Context) (effect, error) { return s.subscriptionNow(ctx, session.Subscription.ID) })
+	err := s.refresh(ctx, session.Subscription.ID)
 	if err != nil {
 		return err
 	}
@@ -149,8 +149,8 @@ func (s *Service) checkPaid(ctx context.Context, userID string, session *stripe.
 
 // makePlanSession makes the checkout session of an order. Twins of the same
 // order get the same one.
-func (s *Service) makePlanSession(ctx context.Context, userID, customerID string, revision int64, o planOrder) (*stripe.CheckoutSession, error) {
-	ctx, cancel := asking(ctx)
+func (s *subscriptionService) makePlanSession(ctx context.Context, userID, customerID string, revision int64, o planOrder) (*stripe.CheckoutSession, error) {
+	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	params := &stripe.CheckoutSessionCreateParams{
 		Mode:               stripe.String("subscription"),
@@ -168,13 +168,13 @@ func (s *Service) makePlanSession(ctx context.Context, userID, customerID string
 		CancelURL:  stripe.String(o.CancelURL),
 	}
 	params.SetIdempotencyKey(fmt.Sprintf("subscription:%s:%d:%s:%s",
-		userID, revision, s.keyHour(), hex.EncodeToString(fingerprint(customerID, string(o.fingerprint())))))
+		userID, revision, s.stripe.KeyHour(), hex.EncodeToString(fingerprint.Of(customerID, string(o.fingerprint())))))
 	return s.stripe.V1CheckoutSessions.Create(ctx, params)
 }
 
 // keepCheckout remembers an open checkout. Where another request was faster
-// it closes this one, unless it is the same, and fails with errStale.
-func (s *Service) keepCheckout(ctx context.Context, userID string, made *stripe.CheckoutSession, revision int64, o planOrder) error {
+// it closes this one, unless it is the same, and fails with ErrStale.
+func (s *subscriptionService) keepCheckout(ctx context.Context, userID string, made *stripe.CheckoutSession, revision int64, o planOrder) error {
 	ctx = context.WithoutCancel(ctx)
 	kept, err := s.storeCheckout(ctx, checkoutRow{
 		SessionID: made.ID, URL: made.URL, Fingerprint: o.fingerprint(), ExpiresAt: s.checkoutEnd(made), Revision: revision,
@@ -186,26 +186,17 @@ func (s *Service) keepCheckout(ctx context.Context, userID string, made *stripe.
 	if err != nil || known.SessionID == made.ID {
 		return err
 	}
-	ctx, cancel := asking(ctx)
+	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	if _, err := s.stripe.V1CheckoutSessions.Expire(ctx, made.ID, nil); err != nil {
 		s.log.WarnContext(ctx, "a surplus checkout could not be closed", "session", made.ID, "error", err)
 	}
-	return errStale
+	return ErrStale
 }
 
-func (s *Service) checkoutEnd(made *stripe.CheckoutSession) time.Time {
+func (s *subscriptionService) checkoutEnd(made *stripe.CheckoutSession) time.Time {
 	if made.ExpiresAt == 0 {
 		return s.now().Add(checkoutLife)
 	}
 	return time.Unix(made.ExpiresAt, 0)
-}
-
-// fingerprint is a hash of fields, none of which can run into the next.
-func fingerprint(fields ...string) []byte {
-	h := sha256.New()
-	for _, field := range fields {
-		_, _ = fmt.Fprintf(h, "%d:%s", len(field), field)
-	}
-	return h.Sum(nil)
 }

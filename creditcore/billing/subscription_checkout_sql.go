@@ -19,8 +19,8 @@ type checkoutRow struct {
 	Revision    int64
 }
 
-func (s *Service) checkoutOf(ctx context.Context, userID string) (checkoutRow, error) {
-	return dbscope.One[checkoutRow](ctx, s.db, system(), `
+func (s *subscriptionService) checkoutOf(ctx context.Context, userID string) (checkoutRow, error) {
+	return dbscope.One[checkoutRow](ctx, s.db, dbscope.System(), `
 		SELECT EXISTS (SELECT FROM subscriptions.subscriptions WHERE user_id = $1 AND live) AS subscribed,
 			coalesce(k.stripe_session_id, '') AS session_id,
 			coalesce(k.url, '') AS url,
@@ -32,8 +32,8 @@ func (s *Service) checkoutOf(ctx context.Context, userID string) (checkoutRow, e
 }
 
 // storeCheckout reports whether the row was still as r.Revision says.
-func (s *Service) storeCheckout(ctx context.Context, r checkoutRow, userID string) (bool, error) {
-	n, err := s.db.Exec(ctx, system(), `
+func (s *subscriptionService) storeCheckout(ctx context.Context, r checkoutRow, userID string) (bool, error) {
+	n, err := s.db.Exec(ctx, dbscope.System(), `
 		INSERT INTO subscriptions.checkouts AS k (user_id, stripe_session_id, url, fingerprint, expires_at, revision, created_at)
 		SELECT $1, $2, $3, $4, $5, $6 + 1, $7
 		WHERE $6 = coalesce((SELECT revision FROM subscriptions.checkouts WHERE user_id = $1), 0)
@@ -46,8 +46,8 @@ func (s *Service) storeCheckout(ctx context.Context, r checkoutRow, userID strin
 }
 
 // dropCheckout forgets a checkout that was closed. The revision goes on.
-func (s *Service) dropCheckout(ctx context.Context, userID, sessionID string) error {
-	_, err := s.db.Exec(ctx, system(), `
+func (s *subscriptionService) dropCheckout(ctx context.Context, userID, sessionID string) error {
+	_, err := s.db.Exec(ctx, dbscope.System(), `
 		UPDATE subscriptions.checkouts
 		SET expires_at = least(expires_at, $3), revision = revision + 1
 		WHERE user_id = $1

@@ -2,7 +2,6 @@ package billing
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -11,12 +10,13 @@ import (
 	"github.com/stripe/stripe-go/v85"
 )
 
-func (s *Service) subscriptionEffect(ctx context.Context, event stripe.Event) (effect, error) {
-	o, err := objectOf(event)
+// SubscriptionEvent handles what happens to a subscription.
+func (s *subscriptionService) SubscriptionEvent(ctx context.Context, event stripe.Event) (Effect, error) {
+	o, err := ObjectOf(event)
 	if err != nil {
 		return nil, err
 	}
-	return s.subscriptionNow(ctx, o.ID)
+	return s.effect(ctx, o.ID)
 }
 
 // subscriptionRow is what is stored of a subscription of Stripe.
@@ -27,21 +27,21 @@ type subscriptionRow struct {
 	Revision int64
 }
 
-// subscriptionNow asks Stripe for a subscription and makes the effect that
+// effect asks Stripe for a subscription and makes the effect that
 // stores it; one of ours that Stripe does not know has ended. It is nil for one
 // of an unknown customer, for one that neither knows, and for one at a price
 // that is none of our plans': such are of other products of the same account,
 // or a plan lacks its price id.
-func (s *Service) subscriptionNow(ctx context.Context, id string) (effect, error) {
+func (s *subscriptionService) effect(ctx context.Context, id string) (Effect, error) {
 	known, err := s.subscriptionRevision(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	sub, err := s.fetchSubscription(ctx, id)
-	if missing(err) && known.Revision > 0 {
+	sub, err := s.fetch(ctx, id)
+	if Missing(err) && known.Revision > 0 {
 		return func(ctx context.Context, tx pgx.Tx) error { return s.endMissing(ctx, tx, id, known) }, nil
 	}
-	if missing(err) {
+	if Missing(err) {
 		return nil, nil //nolint:nilnil // a nil effect is a documented answer
 	}
 	if err != nil {
@@ -50,8 +50,8 @@ func (s *Service) subscriptionNow(ctx context.Context, id string) (effect, error
 	if sub.Customer == nil {
 		return nil, nil //nolint:nilnil // see above
 	}
-	of, err := s.ownerOf(ctx, sub.Customer.ID)
-	if errors.Is(err, errUnknownCustomer) {
+	of, err := s.stripe.OwnerOf(ctx, sub.Customer.ID)
+	if errors.Is(err, ErrUnknownCustomer) {
 		return nil, nil //nolint:nilnil // see above
 	}
 	if err != nil {
@@ -71,8 +71,8 @@ func (s *Service) subscriptionNow(ctx context.Context, id string) (effect, error
 	return func(ctx context.Context, tx pgx.Tx) error { return s.storeSubscription(ctx, tx, now) }, nil
 }
 
-func (s *Service) fetchSubscription(ctx context.Context, id string) (*stripe.Subscription, error) {
-	ctx, cancel := asking(ctx)
+func (s *subscriptionService) fetch(ctx context.Context, id string) (*stripe.Subscription, error) {
+	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	sub, err := s.stripe.V1Subscriptions.Retrieve(ctx, id, nil)
 	if err != nil {
@@ -83,12 +83,12 @@ func (s *Service) fetchSubscription(ctx context.Context, id string) (*stripe.Sub
 
 // rowOfSubscription finds the plan by the price of an item: by the first that
 // is one of ours. PlanID is empty where none is.
-func (s *Service) rowOfSubscription(ctx context.Context, sub *stripe.Subscription, of owner) (subscriptionRow, error) {
+func (s *subscriptionService) rowOfSubscription(ctx context.Context, sub *stripe.Subscription, of Owner) (subscriptionRow, error) {
 	item, plan, err := s.planItem(ctx, sub)
 	if err != nil {
 		return subscriptionRow{}, err
 	}
-	metadata, err := metadataOf(sub.Metadata)
+	metadata, err := Metadata(sub.Metadata)
 	if err != nil {
 		return subscriptionRow{}, err
 	}
@@ -96,10 +96,10 @@ func (s *Service) rowOfSubscription(ctx context.Context, sub *stripe.Subscriptio
 		UserID: of.UserID, PlanID: plan.PlanID,
 		StripeSubscriptionID: &sub.ID, StripeCustomerID: &sub.Customer.ID, StripePriceID: new(string),
 		Status: statusOf(sub.Status), BillingInterval: Monthly,
-		CurrentPeriodStart: timeOf(item.CurrentPeriodStart), CurrentPeriodEnd: timeOf(item.CurrentPeriodEnd),
+		CurrentPeriodStart: Time(item.CurrentPeriodStart), CurrentPeriodEnd: Time(item.CurrentPeriodEnd),
 		CancelAtPeriodEnd: endsWithPeriod(sub, item),
-		CanceledAt:        timeOf(sub.CanceledAt), EndedAt: timeOf(sub.EndedAt),
-		TrialStart: timeOf(sub.TrialStart), TrialEnd: timeOf(sub.TrialEnd),
+		CanceledAt:        Time(sub.CanceledAt), EndedAt: Time(sub.EndedAt),
+		TrialStart: Time(sub.TrialStart), TrialEnd: Time(sub.TrialEnd),
 		Metadata: metadata, CreatedAt: time.Unix(sub.Created, 0),
 	}}
 	if item.Price != nil {
@@ -113,7 +113,7 @@ func (s *Service) rowOfSubscription(ctx context.Context, sub *stripe.Subscriptio
 
 // planItem is the item that is a plan of ours, else the first, which is empty
 // where there is none.
-func (s *Service) planItem(ctx context.Context, sub *stripe.Subscription) (stripe.SubscriptionItem, planPrice, error) {
+func (s *subscriptionService) planItem(ctx context.Context, sub *stripe.Subscription) (stripe.SubscriptionItem, PlanPrice, error) {
 	var items []*stripe.SubscriptionItem
 	if sub.Items != nil {
 		items = sub.Items.Data
@@ -124,9 +124,9 @@ func (s *Service) planItem(ctx context.Context, sub *stripe.Subscription) (strip
 			ids = append(ids, item.Price.ID)
 		}
 	}
-	prices, err := s.planPrices(ctx, ids)
+	prices, err := s.catalog.Prices(ctx, ids)
 	if err != nil {
-		return stripe.SubscriptionItem{}, planPrice{}, err
+		return stripe.SubscriptionItem{}, PlanPrice{}, err
 	}
 	for _, item := range items {
 		if item.Price == nil {
@@ -137,30 +137,13 @@ func (s *Service) planItem(ctx context.Context, sub *stripe.Subscription) (strip
 		}
 	}
 	if len(items) > 0 {
-		return *items[0], planPrice{}, nil
+		return *items[0], PlanPrice{}, nil
 	}
-	return stripe.SubscriptionItem{}, planPrice{}, nil
+	return stripe.SubscriptionItem{}, PlanPrice{}, nil
 }
 
 // endsWithPeriod reports whether a subscription is not renewed. The portal may
 // say so by a date.
 func endsWithPeriod(sub *stripe.Subscription, item stripe.SubscriptionItem) bool {
 	return sub.CancelAtPeriodEnd || sub.CancelAt != 0 && sub.CancelAt <= item.CurrentPeriodEnd
-}
-
-// timeOf reads a time of Stripe's, nil where there is none.
-func timeOf(unix int64) *time.Time {
-	if unix == 0 {
-		return nil
-	}
-	t := time.Unix(unix, 0).UTC()
-	return &t
-}
-
-// metadataOf is nil where there is none.
-func metadataOf(m map[string]string) (json.RawMessage, error) {
-	if len(m) == 0 {
-		return nil, nil
-	}
-	return json.Marshal(m)
 }

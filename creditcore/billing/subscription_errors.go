@@ -2,12 +2,9 @@ package billing
 
 import "errors"
 
-// Errors of plans and subscriptions. The texts are part of the wire contract;
-// test with [errors.Is], never by text.
+// Errors of subscriptions. The texts are part of the wire contract; test with
+// [errors.Is], never by text.
 var (
-	ErrPlanNotFound       = errors.New("Plan not found")
-	ErrNoMonthlyPrice     = errors.New("No Stripe price configured for month billing")
-	ErrNoYearlyPrice      = errors.New("No Stripe price configured for year billing")
 	ErrNoBillingAccount   = errors.New("No billing account found. Please subscribe to a plan first.") //nolint:revive // of the contract
 	ErrNoSubscription     = errors.New("No active subscription found")
 	ErrNotCanceled        = errors.New("No canceled subscription found")

@@ -16,8 +16,8 @@ type knownSubscription struct {
 }
 
 // subscriptionRevision is zero where there is no row.
-func (s *Service) subscriptionRevision(ctx context.Context, stripeID string) (knownSubscription, error) {
-	k, err := dbscope.One[knownSubscription](ctx, s.db, system(), `
+func (s *subscriptionService) subscriptionRevision(ctx context.Context, stripeID string) (knownSubscription, error) {
+	k, err := dbscope.One[knownSubscription](ctx, s.db, dbscope.System(), `
 		SELECT revision, plan_id, user_id
 		FROM subscriptions.subscriptions
 		WHERE stripe_subscription_id = $1`, stripeID)
@@ -28,9 +28,9 @@ func (s *Service) subscriptionRevision(ctx context.Context, stripeID string) (kn
 }
 
 // storeSubscription writes a subscription as Stripe had it, unless our row
-// moved since (errStale). What ended stays ended.
-func (s *Service) storeSubscription(ctx context.Context, tx pgx.Tx, r subscriptionRow) error {
-	if err := lockSubscriber(ctx, tx, r.UserID); err != nil {
+// moved since (ErrStale). What ended stays ended.
+func (s *subscriptionService) storeSubscription(ctx context.Context, tx pgx.Tx, r subscriptionRow) error {
+	if err := LockSubscriber(ctx, tx, r.UserID); err != nil {
 		return err
 	}
 	tag, err := tx.Exec(ctx, `
@@ -55,22 +55,22 @@ func (s *Service) storeSubscription(ctx context.Context, tx pgx.Tx, r subscripti
 		return err
 	}
 	if tag.RowsAffected() == 0 {
-		return errStale
+		return ErrStale
 	}
 	if err := s.elect(ctx, tx, r.UserID); err != nil {
 		return err
 	}
-	if err := adoptInvoices(ctx, tx, *r.StripeSubscriptionID); err != nil {
+	if err := Adopt(ctx, tx, *r.StripeSubscriptionID); err != nil {
 		return err
 	}
-	return s.allot(ctx, tx, r.UserID)
+	return s.invoices.SettlePeriods(ctx, tx, r.UserID)
 }
 
 // endMissing ends a subscription that Stripe does not know any more, unless
-// our row moved since (errStale). What a live key made goes on under a test
+// our row moved since (ErrStale). What a live key made goes on under a test
 // key, which cannot know of it.
-func (s *Service) endMissing(ctx context.Context, tx pgx.Tx, stripeID string, known knownSubscription) error {
-	if err := lockSubscriber(ctx, tx, known.UserID); err != nil {
+func (s *subscriptionService) endMissing(ctx context.Context, tx pgx.Tx, stripeID string, known knownSubscription) error {
+	if err := LockSubscriber(ctx, tx, known.UserID); err != nil {
 		return err
 	}
 	var ended bool
@@ -88,25 +88,25 @@ func (s *Service) endMissing(ctx context.Context, tx pgx.Tx, stripeID string, kn
 					AND c.livemode) AS gone) g
 		WHERE s.stripe_subscription_id = $1
 			AND s.revision = $2
-		RETURNING g.gone`, stripeID, known.Revision, s.now(), s.cfg.live()).Scan(&ended)
+		RETURNING g.gone`, stripeID, known.Revision, s.now(), s.stripe.Live()).Scan(&ended)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return errStale
+		return ErrStale
 	}
 	if err != nil || !ended {
 		return err
 	}
-	onCommit(ctx, func() {
+	OnCommit(ctx, func() {
 		s.log.WarnContext(ctx, "a subscription that Stripe does not know has ended", "subscription", stripeID, "user", known.UserID)
 	})
 	if err := s.elect(ctx, tx, known.UserID); err != nil {
 		return err
 	}
-	return s.allot(ctx, tx, known.UserID)
+	return s.invoices.SettlePeriods(ctx, tx, known.UserID)
 }
 
 // elect makes the oldest live subscription of a user the one that counts. Any
 // other is surplus: he pays twice, and somebody has to look at it.
-func (s *Service) elect(ctx context.Context, tx pgx.Tx, userID string) error {
+func (s *subscriptionService) elect(ctx context.Context, tx pgx.Tx, userID string) error {
 	const elected = `(
 		SELECT o.id
 		FROM subscriptions.subscriptions o
@@ -124,7 +124,7 @@ func (s *Service) elect(ctx context.Context, tx pgx.Tx, userID string) error {
 		return err
 	}
 	if n := tag.RowsAffected(); n > 0 {
-		onCommit(ctx, func() { s.log.WarnContext(ctx, "a user pays more than one subscription", "user", userID, "surplus", n) })
+		OnCommit(ctx, func() { s.log.WarnContext(ctx, "a user pays more than one subscription", "user", userID, "surplus", n) })
 	}
 	_, err = tx.Exec(ctx, `
 		UPDATE subscriptions.subscriptions
@@ -132,17 +132,5 @@ func (s *Service) elect(ctx context.Context, tx pgx.Tx, userID string) error {
 		WHERE user_id = $1
 			AND surplus
 			AND (NOT live OR id = `+elected+`)`, userID)
-	return err
-}
-
-// adoptInvoices ties invoices that came before their subscription to it.
-func adoptInvoices(ctx context.Context, tx pgx.Tx, stripeID string) error {
-	_, err := tx.Exec(ctx, `
-		UPDATE subscriptions.invoices i
-		SET subscription_id = s.id
-		FROM subscriptions.subscriptions s
-		WHERE s.stripe_subscription_id = $1
-			AND i.stripe_subscription_id = $1
-			AND i.subscription_id IS NULL`, stripeID)
 	return err
 }

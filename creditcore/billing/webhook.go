@@ -2,76 +2,61 @@ package billing
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/stripe/stripe-go/v85"
-
-	"mana.how/edge/creditcore"
 )
 
-// attempts is how often an effect is made anew when rows move under it.
-const attempts = 8
-
-// What became of an event.
+// What became of a delivery that no handler has seen; the other outcomes are
+// those of package settle.
 const (
-	outcomeApplied   = "applied"
-	outcomeDuplicate = "duplicate"
-	outcomeForeign   = "foreign" // of no purchase, customer or plan of ours
 	outcomeIgnored   = "ignored" // a type we do not act on
-	outcomeRefused   = "refused" // it can never be applied, see the log
 	outcomeSignature = "invalid_signature"
 	outcomeLivemode  = "wrong_livemode"
 	outcomeError     = "error" // Stripe will send it again
 )
 
-// maker makes the effect of an event. It may ask Stripe. A nil effect means
-// that the event concerns nothing of ours.
-type maker func(context.Context, stripe.Event) (effect, error)
+// handlers is the table of the events we act on.
+func (s *Service) handlers() map[stripe.EventType]Handler {
+	return map[stripe.EventType]Handler{
+		"checkout.session.completed":               s.SessionEvent,
+		"checkout.session.async_payment_succeeded": s.SessionEvent,
+		"checkout.session.async_payment_failed":    s.SessionEvent,
+		"checkout.session.expired":                 s.SessionEvent,
 
-// makers is the table of the events we act on.
-func (s *Service) makers() map[stripe.EventType]maker {
-	return map[stripe.EventType]maker{
-		"checkout.session.completed":               s.sessionEffect,
-		"checkout.session.async_payment_succeeded": s.sessionEffect,
-		"checkout.session.async_payment_failed":    s.sessionEffect,
-		"checkout.session.expired":                 s.sessionEffect,
+		"payment_intent.processing":     s.IntentEvent,
+		"payment_intent.succeeded":      s.IntentEvent,
+		"payment_intent.payment_failed": s.IntentEvent,
+		"payment_intent.canceled":       s.IntentEvent,
 
-		"payment_intent.processing":     s.intentEffect,
-		"payment_intent.succeeded":      s.intentEffect,
-		"payment_intent.payment_failed": s.intentEffect,
-		"payment_intent.canceled":       s.intentEffect,
+		"charge.refunded":       s.chargeEvent,
+		"charge.refund.updated": s.chargeEvent,
+		"refund.created":        s.chargeEvent,
+		"refund.updated":        s.chargeEvent,
+		"refund.failed":         s.chargeEvent,
 
-		"charge.refunded":       s.chargeEffect,
-		"charge.refund.updated": s.chargeEffect,
-		"refund.created":        s.chargeEffect,
-		"refund.updated":        s.chargeEffect,
-		"refund.failed":         s.chargeEffect,
+		"charge.dispute.created":          s.chargeEvent,
+		"charge.dispute.updated":          s.chargeEvent,
+		"charge.dispute.funds_withdrawn":  s.chargeEvent,
+		"charge.dispute.funds_reinstated": s.chargeEvent,
+		"charge.dispute.closed":           s.chargeEvent,
 
-		"charge.dispute.created":          s.chargeEffect,
-		"charge.dispute.updated":          s.chargeEffect,
-		"charge.dispute.funds_withdrawn":  s.chargeEffect,
-		"charge.dispute.funds_reinstated": s.chargeEffect,
-		"charge.dispute.closed":           s.chargeEffect,
+		"customer.subscription.created":                s.SubscriptionEvent,
+		"customer.subscription.updated":                s.SubscriptionEvent,
+		"customer.subscription.deleted":                s.SubscriptionEvent,
+		"customer.subscription.paused":                 s.SubscriptionEvent,
+		"customer.subscription.resumed":                s.SubscriptionEvent,
+		"customer.subscription.pending_update_applied": s.SubscriptionEvent,
 
-		"customer.subscription.created":                s.subscriptionEffect,
-		"customer.subscription.updated":                s.subscriptionEffect,
-		"customer.subscription.deleted":                s.subscriptionEffect,
-		"customer.subscription.paused":                 s.subscriptionEffect,
-		"customer.subscription.resumed":                s.subscriptionEffect,
-		"customer.subscription.pending_update_applied": s.subscriptionEffect,
-
-		"invoice.created":              s.invoiceEffect,
-		"invoice.updated":              s.invoiceEffect,
-		"invoice.finalized":            s.invoiceEffect,
-		"invoice.paid":                 s.invoiceEffect,
-		"invoice.payment_succeeded":    s.invoiceEffect,
-		"invoice.payment_failed":       s.invoiceEffect,
-		"invoice.voided":               s.invoiceEffect,
-		"invoice.marked_uncollectible": s.invoiceEffect,
+		"invoice.created":              s.InvoiceEvent,
+		"invoice.updated":              s.InvoiceEvent,
+		"invoice.finalized":            s.InvoiceEvent,
+		"invoice.paid":                 s.InvoiceEvent,
+		"invoice.payment_succeeded":    s.InvoiceEvent,
+		"invoice.payment_failed":       s.InvoiceEvent,
+		"invoice.voided":               s.InvoiceEvent,
+		"invoice.marked_uncollectible": s.InvoiceEvent,
 	}
 }
 
@@ -79,11 +64,21 @@ func (s *Service) makers() map[stripe.EventType]maker {
 // subscribe to.
 func EventTypes() []string {
 	var types []string
-	for t := range (*Service)(nil).makers() {
+	for t := range new(Service).handlers() {
 		types = append(types, string(t))
 	}
 	slices.Sort(types)
 	return types
+}
+
+// chargeEvent handles what happens to a charge, a refund or a dispute: of a
+// purchase or of an invoice.
+func (s *Service) chargeEvent(ctx context.Context, event stripe.Event) (Effect, error) {
+	apply, err := s.ChargeEvent(ctx, event)
+	if err != nil || apply != nil {
+		return apply, err
+	}
+	return s.InvoiceChargeEvent(ctx, event)
 }
 
 // Webhook takes one delivery of Stripe: the raw body and the Stripe-Signature
@@ -94,96 +89,46 @@ func EventTypes() []string {
 func (s *Service) Webhook(ctx context.Context, payload []byte, signature string) error {
 	event, err := s.open(payload, signature)
 	if err != nil {
-		s.sawWebhook("other", outcomeSignature)
+		s.observeWebhook("other", outcomeSignature)
 		return err
 	}
 	label := "other"
-	makes, known := s.makers()[event.Type]
+	handle, known := s.handlers()[event.Type]
 	if known {
 		label = string(event.Type)
 	}
-	if event.Livemode != s.cfg.live() {
+	if event.Livemode != s.stripe.Live() {
 		s.log.WarnContext(ctx, "Stripe event of the other mode", "event", event.ID, "type", label, "livemode", event.Livemode)
-		s.sawWebhook(label, outcomeLivemode)
+		s.observeWebhook(label, outcomeLivemode)
 		return ErrLivemode
 	}
-	outcome, err := s.take(ctx, event, makes)
+	if !known {
+		s.observeWebhook(label, outcomeIgnored)
+		return nil
+	}
+	outcome, err := s.events.Apply(ctx, event, handle)
 	if err != nil {
 		s.log.ErrorContext(ctx, "Stripe event failed", "event", event.ID, "type", label, "error", err)
 		outcome = outcomeError
 	}
-	s.sawWebhook(label, outcome)
+	s.observeWebhook(label, string(outcome))
 	return err
 }
 
 // open verifies and reads an event.
 func (s *Service) open(payload []byte, signature string) (stripe.Event, error) {
-	var event stripe.Event
-	if s.stripe == nil || !verified(payload, signature, s.cfg.WebhookSecrets, s.now()) {
-		return event, ErrSignature
+	if s.stripe == nil {
+		return stripe.Event{}, ErrSignature
 	}
-	if err := json.Unmarshal(payload, &event); err != nil {
-		return event, fmt.Errorf("%w: %w", ErrSignature, err)
+	event, err := verified(payload, signature, s.secrets, s.now())
+	if err == nil && (event.ID == "" || !Storable(event.ID) || event.Data == nil) {
+		err = fmt.Errorf("%w: not an event", ErrSignature)
 	}
-	if event.Object != "event" || event.ID == "" || !storable(event.ID) || event.Data == nil {
-		return event, fmt.Errorf("%w: not an event", ErrSignature)
-	}
-	return event, nil
+	return event, err
 }
 
-// take applies an event once.
-func (s *Service) take(ctx context.Context, event stripe.Event, makes maker) (string, error) {
-	if makes == nil {
-		return outcomeIgnored, nil
+func (s *Service) observeWebhook(eventType, outcome string) {
+	if s.observe != nil {
+		s.observe(eventType, outcome)
 	}
-	if known, err := s.eventKnown(ctx, event.ID); err != nil || known {
-		return outcomeDuplicate, err
-	}
-	for range attempts {
-		outcome, err := s.try(ctx, event, makes)
-		switch {
-		case errors.Is(err, errStale):
-			continue
-		case errors.Is(err, creditcore.ErrUnavailable):
-			return "", err
-		case permanent(err):
-			s.log.ErrorContext(ctx, "Stripe event can never be applied", "event", event.ID, "type", event.Type, "error", err)
-			if errors.Is(err, errMismatch) {
-				s.sawPurchase("mismatch")
-			}
-			return outcomeRefused, s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-				_, err := recordEvent(ctx, tx, event, outcomeRefused)
-				return err
-			})
-		}
-		return outcome, err
-	}
-	return "", fmt.Errorf("%w, %d times over", errStale, attempts)
-}
-
-// try makes the effect of an event and applies it together with the event's id.
-func (s *Service) try(ctx context.Context, event stripe.Event, makes maker) (string, error) {
-	apply, err := makes(ctx, event)
-	if err != nil {
-		return "", err
-	}
-	outcome := outcomeApplied
-	if apply == nil {
-		outcome = outcomeForeign
-	}
-	err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		fresh, err := recordEvent(ctx, tx, event, outcome)
-		if err != nil {
-			return err
-		}
-		if !fresh {
-			outcome = outcomeDuplicate
-			return nil
-		}
-		if apply == nil {
-			return nil
-		}
-		return apply(ctx, tx)
-	})
-	return outcome, err
 }

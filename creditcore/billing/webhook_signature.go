@@ -1,62 +1,54 @@
 package billing
 
 import (
-	"crypto/hmac"
-	"encoding/hex"
+	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/stripe/stripe-go/v85"
 	"github.com/stripe/stripe-go/v85/webhook"
 )
 
 // tolerance is how far the time of a signature may lie from ours, before or
 // after.
-const tolerance = 300 * time.Second
+const tolerance = webhook.DefaultTolerance
 
-// verified checks a Stripe-Signature header, "t=<unix>,v1=<hex>,…", over the
-// raw body: one v1 signature must be the HMAC-SHA256 of "t.body" under one of
-// the secrets.
-func verified(payload []byte, header string, secrets []string, now time.Time) bool {
-	at, signatures, ok := parseSignature(header)
-	if !ok {
-		return false
+// verified reads an event that one of the secrets signed. It fails with
+// [ErrSignature].
+func verified(payload []byte, header string, secrets []string, now time.Time) (stripe.Event, error) {
+	// Stripe's library bounds the age alone, and by the clock of the machine.
+	if age := now.Sub(signedAt(header)); age > tolerance || age < -tolerance {
+		return stripe.Event{}, fmt.Errorf("%w: signed at another time", ErrSignature)
 	}
-	if age := now.Sub(at); age > tolerance || age < -tolerance {
-		return false
-	}
-	found := false
+	err := errors.New("no secret is configured")
 	for _, secret := range secrets {
 		if secret == "" {
 			continue
 		}
-		want := webhook.ComputeSignature(at, payload, secret)
-		for _, signature := range signatures {
-			found = hmac.Equal(want, signature) || found
+		var event stripe.Event
+		event, err = webhook.ConstructEventWithOptions(payload, header, secret, webhook.ConstructEventOptions{
+			IgnoreTolerance: true,
+			// Of an event no more is used than which object changed.
+			IgnoreAPIVersionMismatch: true,
+		})
+		if err == nil {
+			return event, nil
 		}
 	}
-	return found
+	return stripe.Event{}, fmt.Errorf("%w: %w", ErrSignature, err)
 }
 
-// parseSignature reads the one time and the v1 signatures; other schemes are
-// skipped.
-func parseSignature(header string) (at time.Time, signatures [][]byte, ok bool) {
-	times := 0
+// signedAt is the time that a signature header claims: the last one, which is
+// what the library takes the signature to cover.
+func signedAt(header string) time.Time {
+	var at time.Time
 	for pair := range strings.SplitSeq(header, ",") {
-		name, value, _ := strings.Cut(strings.TrimSpace(pair), "=")
-		switch name {
-		case "t":
-			unix, err := strconv.ParseInt(value, 10, 64)
-			if err != nil || unix < 0 || unix > 1<<40 {
-				return at, nil, false
-			}
+		if value, ok := strings.CutPrefix(pair, "t="); ok {
+			unix, _ := strconv.ParseInt(value, 10, 64)
 			at = time.Unix(unix, 0)
-			times++
-		case "v1":
-			if signature, err := hex.DecodeString(value); err == nil {
-				signatures = append(signatures, signature)
-			}
 		}
 	}
-	return at, signatures, times == 1 && len(signatures) > 0
+	return at
 }

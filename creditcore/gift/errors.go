@@ -67,7 +67,7 @@ func dbError(err error) error {
 			return AlreadyClaimed
 		}
 	}
-	if dbscope.Away(err) && !errors.Is(err, creditcore.ErrUnavailable) {
+	if dbscope.IsUnavailable(err) && !errors.Is(err, creditcore.ErrUnavailable) {
 		return errors.Join(creditcore.ErrUnavailable, err)
 	}
 	return err

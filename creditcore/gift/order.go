@@ -1,13 +1,13 @@
 package gift
 
 import (
-	"crypto/sha256"
 	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/fingerprint"
 	"mana.how/edge/internal/usertext"
 )
 
@@ -126,16 +126,8 @@ func (o *Order) fingerprint() []byte {
 	if o.ExpiresAt != nil {
 		expires = o.ExpiresAt.UTC().Format(time.RFC3339Nano)
 	}
-	return fingerprint("create", o.Credits.String(), string(o.Type), fmt.Sprint(o.Portions), o.TargetEmail, o.TargetMatrixID,
+	return fingerprint.Of("create", o.Credits.String(), string(o.Type), fmt.Sprint(o.Portions), o.TargetEmail, o.TargetMatrixID,
 		o.RiddleQuestion, o.Message, expires, o.SourceApp)
-}
-
-func fingerprint(parts ...string) []byte {
-	h := sha256.New()
-	for _, p := range parts {
-		fmt.Fprintf(h, "%d:%s", len(p), p)
-	}
-	return h.Sum(nil)
 }
 
 // appOf is what the ledger names as the app.

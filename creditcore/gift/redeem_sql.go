@@ -11,6 +11,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/fingerprint"
 )
 
 // claimTx takes a portion of a locked gift and gives it to the redeemer.
@@ -94,5 +95,5 @@ func (a *attempt) fingerprint(g stored) []byte {
 	if g.RiddleAnswerHash != nil {
 		answer = ""
 	}
-	return fingerprint("redeem", g.ID, answer, a.SourceApp)
+	return fingerprint.Of("redeem", g.ID, answer, a.SourceApp)
 }

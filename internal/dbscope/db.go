@@ -34,6 +34,16 @@ func List[T any](ctx context.Context, db DB, s Scope, sql string, args ...any) (
 	return list, db.Error(err)
 }
 
+// Texts reads one column, named text, of a DB.
+func Texts(ctx context.Context, db DB, s Scope, sql string, args ...any) ([]string, error) {
+	found, err := List[struct{ Text string }](ctx, db, s, sql, args...)
+	list := make([]string, len(found))
+	for i, f := range found {
+		list[i] = f.Text
+	}
+	return list, err
+}
+
 // One is [Row] of a DB.
 func One[T any](ctx context.Context, db DB, s Scope, sql string, args ...any) (T, error) {
 	ctx, cancel := Bounded(ctx)

@@ -11,7 +11,7 @@ import (
 // own, and returns its rows. T is a struct; its fields take the columns of
 // their name ([pgx.RowToStructByName]). No rows is an empty slice. The
 // statement is committed if the error is nil or says that a row did not fit T,
-// and perhaps if it is [Doubtful].
+// and perhaps if it is [MaybeCommitted].
 func Rows[T any](ctx context.Context, pool *pgxpool.Pool, s Scope, sql string, args ...any) ([]T, error) {
 	var out []T
 	err := run(ctx, pool, s, sql, args, func(br pgx.BatchResults) error {

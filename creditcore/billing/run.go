@@ -2,13 +2,16 @@ package billing
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
 
 const (
-	tick     = time.Minute
-	retryJob = 5 * time.Minute
+	// tick is how often a job looks whether it is due.
+	tick = time.Minute
+	// jobRetry is how soon a job that failed is tried again, at the latest.
+	jobRetry = 5 * time.Minute
 )
 
 // job is work that comes round.
@@ -33,8 +36,8 @@ func (s *Service) Run(ctx context.Context) error {
 			_, err := s.Reconcile(ctx)
 			return err
 		}},
-		{name: "grant months", every: tick, run: s.grantDue},
-		{name: "end subscriptions of users who are gone", every: tick, run: s.endOrphans},
+		{name: "grant months", every: tick, run: s.GrantDue},
+		{name: "end subscriptions of users who are gone", every: tick, run: s.EndOrphans},
 		{name: "reconcile subscriptions", every: time.Hour, run: s.reconcileSubscriptions},
 		{name: "forget", every: time.Hour, run: s.forget},
 	}
@@ -66,7 +69,29 @@ func (s *Service) runDue(ctx context.Context, j *job) {
 	wait := j.every
 	if err := j.run(ctx); err != nil && ctx.Err() == nil {
 		s.log.ErrorContext(ctx, "a billing job failed", "job", j.name, "error", err)
-		wait = min(wait, retryJob)
+		wait = min(wait, jobRetry)
 	}
 	j.next = s.now().Add(wait)
+}
+
+// Reconcile compares the last days of Stripe with our purchases, see
+// [purchase.Service.Reconcile].
+func (s *Service) Reconcile(ctx context.Context) (Drift, error) { return s.purchases.Reconcile(ctx) }
+
+// reconcileSubscriptions makes up for events that never came.
+func (s *Service) reconcileSubscriptions(ctx context.Context) error {
+	if s.stripe == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, ReconcileTimeout)
+	defer cancel()
+	since := s.now().Add(-ReconcileWindow)
+	return errors.Join(s.subscriptions.Reconcile(ctx, since), s.invoices.Reconcile(ctx, since))
+}
+
+// forget drops old events, and the addresses of customers who closed their
+// accounts.
+func (s *Service) forget(ctx context.Context) error {
+	now := s.now()
+	return errors.Join(s.events.Forget(ctx, now), EraseClosed(ctx, s.db, now))
 }

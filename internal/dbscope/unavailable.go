@@ -11,21 +11,22 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// Doubtful reports whether a statement that failed may have been carried out:
+// MaybeCommitted reports whether a statement that failed may have been carried out:
 // it may have been sent, and nothing says that it was rolled back.
-func Doubtful(err error) bool {
+func MaybeCommitted(err error) bool {
 	var pgErr *pgconn.PgError
 	if errors.As(err, &pgErr) {
 		return strings.HasPrefix(pgErr.Code, "08") || strings.HasPrefix(pgErr.Code, "57P")
 	}
 	var connectErr *pgconn.ConnectError
-	return Away(err) && !errors.As(err, &connectErr) && !pgconn.SafeToRetry(err)
+	return IsUnavailable(err) && !errors.As(err, &connectErr) && !pgconn.SafeToRetry(err)
 }
 
-// Away reports whether an error means that the database cannot serve at the
+// IsUnavailable reports whether an error means that the database cannot serve at the
 // moment: it cannot be reached, is starting or stopping, out of resources, a
-// standby, did not answer in time, or others were in the way of the work for all of it. The same work may succeed later.
-func Away(err error) bool {
+// standby, did not answer in time, or others were in the way of the work for
+// all of its time. The same work may succeed later.
+func IsUnavailable(err error) bool {
 	if err == nil || errors.Is(err, pgx.ErrNoRows) {
 		return false
 	}

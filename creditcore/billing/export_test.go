@@ -7,7 +7,7 @@ import (
 
 // RunSubscriptions is one round of the jobs that are due every minute.
 func (s *Service) RunSubscriptions(ctx context.Context) error {
-	return errors.Join(s.grantDue(ctx), s.endOrphans(ctx))
+	return errors.Join(s.GrantDue(ctx), s.EndOrphans(ctx))
 }
 
 // ReconcileSubscriptions is one round of the job.

@@ -10,8 +10,8 @@ import (
 	"mana.how/edge/creditcore"
 )
 
-// allotment is what one month of a paid line is due, and what came of it.
-type allotment struct {
+// creditPeriod is what one month of a paid line is due, and what came of it.
+type creditPeriod struct {
 	ID                   string
 	UserID               string
 	StripeSubscriptionID string
@@ -26,7 +26,7 @@ type allotment struct {
 	ReversedCredits, ReversedTaken creditcore.Amount
 	// ClawedBack is what the lot lost to either.
 	ClawedBack creditcore.Amount
-	// Withheld was kept for the shortfall of other allotments.
+	// Withheld was kept for the shortfall of other credit periods.
 	Withheld creditcore.Amount
 	// Granted is nil until it is due.
 	Granted   *creditcore.Amount
@@ -45,11 +45,11 @@ type allotment struct {
 	UserRemoved       bool
 }
 
-// allotments are all of a user's, in the order they fall due. A cut concerns
+// creditPeriods are all of a user's, in the order they fall due. A cut concerns
 // what was bought before it. Those of one second say nothing of their order:
 // each cut takes one line, the one that ran before if there is one, and lines of
 // the same price and second are alike, so that their number is what counts.
-func allotments(ctx context.Context, tx pgx.Tx, userID string) ([]allotment, error) {
+func creditPeriods(ctx context.Context, tx pgx.Tx, userID string) ([]creditPeriod, error) {
 	found, err := tx.Query(ctx, `
 		WITH lines AS (
 			SELECT a.line_id AS id, a.stripe_subscription_id AS subscription, a.stripe_price_id AS price,
@@ -116,10 +116,10 @@ func allotments(ctx context.Context, tx pgx.Tx, userID string) ([]allotment, err
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(found, pgx.RowToStructByName[allotment])
+	return pgx.CollectRows(found, pgx.RowToStructByName[creditPeriod])
 }
 
-func storeAllotment(ctx context.Context, tx pgx.Tx, a allotment) error {
+func storePeriod(ctx context.Context, tx pgx.Tx, a creditPeriod) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE subscriptions.allotments
 		SET cut_credits = $2, shortfall = $3, reversed_credits = $4, reversed_taken = $5, clawed_back = $6,

@@ -1,0 +1,46 @@
+package billing
+
+import (
+	"context"
+
+	"github.com/stripe/stripe-go/v85"
+)
+
+// paymentReference is what an event tells of the purchase it is about: where to
+// look, not what happened.
+type paymentReference struct {
+	purchaseID string
+	intentID   string
+	sessionID  string
+	// bare is set where the event's object carries no metadata of the intent.
+	bare bool
+}
+
+// SessionEvent handles what happens to a checkout session.
+func (s *purchaseService) SessionEvent(ctx context.Context, event stripe.Event) (Effect, error) {
+	o, err := ObjectOf(event)
+	if err != nil {
+		return nil, err
+	}
+	return s.effect(ctx, paymentReference{purchaseID: o.Metadata.PurchaseID, intentID: string(o.PaymentIntent), sessionID: o.ID})
+}
+
+// IntentEvent handles what happens to a payment intent.
+func (s *purchaseService) IntentEvent(ctx context.Context, event stripe.Event) (Effect, error) {
+	o, err := ObjectOf(event)
+	if err != nil {
+		return nil, err
+	}
+	return s.effect(ctx, paymentReference{purchaseID: o.Metadata.PurchaseID, intentID: o.ID})
+}
+
+// ChargeEvent handles what happens to a charge, a refund or a dispute.
+func (s *purchaseService) ChargeEvent(ctx context.Context, event stripe.Event) (Effect, error) {
+	o, err := ObjectOf(event)
+	if err != nil || o.PaymentIntent == "" {
+		return nil, err
+	}
+	return s.effect(ctx, paymentReference{
+		purchaseID: o.Metadata.PurchaseID, intentID: string(o.PaymentIntent), bare: o.Object != "charge",
+	})
+}
