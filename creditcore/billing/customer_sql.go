@@ -38,13 +38,15 @@ func (s *Client) CustomerOwner(ctx context.Context, userID string) (CustomerOwne
 func (s *Client) storeCustomer(ctx context.Context, userID, customerID, email, gone string) (string, error) {
 	stored, err := dbscope.One[struct{ CustomerID string }](ctx, s.db, dbscope.System(), `
 		INSERT INTO credits.stripe_customers AS c (user_id, stripe_customer_id, email, livemode)
-		VALUES ($1, $2, $3, $4)
+		VALUES (@user_id, @customer_id, @email, @live)
 		ON CONFLICT (user_id) DO UPDATE
 		SET email = excluded.email, livemode = excluded.livemode, updated_at = now(),
 			stripe_customer_id = CASE
-				WHEN c.stripe_customer_id = $5 OR c.livemode <> $4 THEN excluded.stripe_customer_id
+				WHEN c.stripe_customer_id = @gone OR c.livemode <> @live THEN excluded.stripe_customer_id
 				ELSE c.stripe_customer_id END
-		RETURNING c.stripe_customer_id AS customer_id`, userID, customerID, email, s.live, gone)
+		RETURNING c.stripe_customer_id AS customer_id`, pgx.StrictNamedArgs{
+		"user_id": userID, "customer_id": customerID, "email": email, "live": s.live, "gone": gone,
+	})
 	return stored.CustomerID, err
 }
 

@@ -10,7 +10,8 @@ import (
 	"mana.how/edge/creditcore"
 )
 
-// creditPeriod is what one month of a paid line is due, and what came of it.
+// creditPeriod is what one month of a paid line is due, and what came of it: a
+// row of the table subscriptions.allotments, which keeps its older name.
 type creditPeriod struct {
 	ID                   string
 	UserID               string
@@ -119,14 +120,16 @@ func creditPeriods(ctx context.Context, tx pgx.Tx, userID string) ([]creditPerio
 	return pgx.CollectRows(found, pgx.RowToStructByName[creditPeriod])
 }
 
-func storePeriod(ctx context.Context, tx pgx.Tx, a creditPeriod) error {
+func storePeriod(ctx context.Context, tx pgx.Tx, p creditPeriod) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE subscriptions.allotments
-		SET cut_credits = $2, shortfall = $3, reversed_credits = $4, reversed_taken = $5, clawed_back = $6,
-			withheld = $7, granted = $8, granted_at = $9, revision = revision + 1
-		WHERE id = $1`,
-		a.ID, int64(a.CutCredits), int64(a.Shortfall), int64(a.ReversedCredits), int64(a.ReversedTaken), int64(a.ClawedBack),
-		int64(a.Withheld), a.Granted, a.GrantedAt)
+		SET cut_credits = @cut_credits, shortfall = @shortfall, reversed_credits = @reversed_credits, reversed_taken = @reversed_taken, clawed_back = @clawed_back,
+			withheld = @withheld, granted = @granted, granted_at = @granted_at, revision = revision + 1
+		WHERE id = @id`, pgx.StrictNamedArgs{
+		"id": p.ID, "cut_credits": int64(p.CutCredits), "shortfall": int64(p.Shortfall),
+		"reversed_credits": int64(p.ReversedCredits), "reversed_taken": int64(p.ReversedTaken),
+		"clawed_back": int64(p.ClawedBack), "withheld": int64(p.Withheld), "granted": p.Granted, "granted_at": p.GrantedAt,
+	})
 	return err
 }
 

@@ -33,9 +33,9 @@ func (s *invoiceService) storeInvoice(ctx context.Context, tx pgx.Tx, r invoiceR
 			status, amount_due_euro_cents, amount_paid_euro_cents, currency, hosted_invoice_url, invoice_pdf_url,
 			period_start, period_end, due_date, paid_at, metadata, created_at, updated_at, stripe_subscription_id,
 			reversed_euro_cents, revision)
-		SELECT $1, (SELECT id FROM subscriptions.subscriptions WHERE stripe_subscription_id = $2), $3, $4, $5,
-			$6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, nullif($2, ''), $19, 1
-		WHERE $20 = coalesce((SELECT revision FROM subscriptions.invoices WHERE stripe_invoice_id = $3), 0)
+		SELECT @user_id, (SELECT id FROM subscriptions.subscriptions WHERE stripe_subscription_id = @stripe_subscription_id), @stripe_invoice_id, @stripe_customer_id, @number,
+			@status, @amount_due, @amount_paid, @currency, @hosted_url, @pdf_url, @period_start, @period_end, @due_date, @paid_at, @metadata, @created_at, @now, nullif(@stripe_subscription_id, ''), @reversed, 1
+		WHERE @revision = coalesce((SELECT revision FROM subscriptions.invoices WHERE stripe_invoice_id = @stripe_invoice_id), 0)
 		ON CONFLICT (stripe_invoice_id) DO UPDATE
 		SET subscription_id = coalesce(excluded.subscription_id, i.subscription_id),
 			stripe_customer_id = excluded.stripe_customer_id, number = excluded.number, status = excluded.status,
@@ -46,11 +46,15 @@ func (s *invoiceService) storeInvoice(ctx context.Context, tx pgx.Tx, r invoiceR
 			metadata = excluded.metadata, updated_at = excluded.updated_at,
 			stripe_subscription_id = coalesce(excluded.stripe_subscription_id, i.stripe_subscription_id),
 			reversed_euro_cents = excluded.reversed_euro_cents, revision = i.revision + 1
-		RETURNING i.id`,
-		r.UserID, r.StripeSubscriptionID, r.StripeInvoiceID, r.StripeCustomerID, r.Number,
-		r.Status, r.AmountDueEuroCents, r.AmountPaidEuroCents, r.Currency, r.HostedInvoiceURL, r.InvoicePDFURL,
-		r.PeriodStart, r.PeriodEnd, r.DueDate, r.PaidAt, r.Metadata, r.CreatedAt, s.now(),
-		r.ReversedEuroCents, r.Revision).Scan(&r.ID)
+		RETURNING i.id`, pgx.StrictNamedArgs{
+		"user_id": r.UserID, "stripe_subscription_id": r.StripeSubscriptionID, "stripe_invoice_id": r.StripeInvoiceID,
+		"stripe_customer_id": r.StripeCustomerID, "number": r.Number, "status": r.Status,
+		"amount_due": r.AmountDueEuroCents, "amount_paid": r.AmountPaidEuroCents, "currency": r.Currency,
+		"hosted_url": r.HostedInvoiceURL, "pdf_url": r.InvoicePDFURL,
+		"period_start": r.PeriodStart, "period_end": r.PeriodEnd, "due_date": r.DueDate, "paid_at": r.PaidAt,
+		"metadata": r.Metadata, "created_at": r.CreatedAt, "now": s.now(),
+		"reversed": r.ReversedEuroCents, "revision": r.Revision,
+	}).Scan(&r.ID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrStale
 	}
@@ -75,19 +79,24 @@ func storeLine(ctx context.Context, tx pgx.Tx, r invoiceRow, l paidLine) error {
 	if l.cut {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO subscriptions.cuts (id, user_id, invoice_id, stripe_subscription_id, stripe_price_id, starts_at, ends_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7)
-			ON CONFLICT (id) DO NOTHING`,
-			l.id, r.UserID, r.ID, r.StripeSubscriptionID, l.price.PriceID, l.starts, l.ends)
+			VALUES (@id, @user_id, @invoice_id, @subscription_id, @price_id, @starts_at, @ends_at)
+			ON CONFLICT (id) DO NOTHING`, pgx.StrictNamedArgs{
+			"id": l.id, "user_id": r.UserID, "invoice_id": r.ID, "subscription_id": r.StripeSubscriptionID,
+			"price_id": l.price.PriceID, "starts_at": l.starts, "ends_at": l.ends,
+		})
 		return err
 	}
 	for k, part := range spread(l.credits, l.starts, l.ends) {
 		_, err := tx.Exec(ctx, `
 			INSERT INTO subscriptions.allotments (id, user_id, invoice_id, stripe_subscription_id, stripe_price_id, plan_id,
 				line_id, line_starts_at, starts_at, ends_at, credits)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
-			ON CONFLICT (id) DO NOTHING`,
-			fmt.Sprintf("%s:%d", l.id, k), r.UserID, r.ID, r.StripeSubscriptionID, l.price.PriceID, l.price.PlanID,
-			l.id, l.starts, part.starts, part.ends, int64(part.credits))
+			VALUES (@id, @user_id, @invoice_id, @subscription_id, @price_id, @plan_id, @line_id, @line_starts_at, @starts_at, @ends_at, @credits)
+			ON CONFLICT (id) DO NOTHING`, pgx.StrictNamedArgs{
+			"id": fmt.Sprintf("%s:%d", l.id, k), "user_id": r.UserID, "invoice_id": r.ID,
+			"subscription_id": r.StripeSubscriptionID, "price_id": l.price.PriceID, "plan_id": l.price.PlanID,
+			"line_id": l.id, "line_starts_at": l.starts, "starts_at": part.starts, "ends_at": part.ends,
+			"credits": int64(part.credits),
+		})
 		if err != nil {
 			return err
 		}

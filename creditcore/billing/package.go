@@ -101,15 +101,17 @@ func seedPackage(ctx context.Context, tx pgx.Tx, p PackageSeed, order int) error
 	_, err := tx.Exec(ctx, `
 		WITH known AS (
 			UPDATE credits.packages
-			SET description = nullif($2, ''), credits = $3, price_euro_cents = $4, sort_order = $5,
+			SET description = nullif(@description, ''), credits = @credits, price_euro_cents = @price, sort_order = @order,
 				active = true, seeded = true,
 				updated_at = CASE WHEN (description, credits, price_euro_cents, sort_order, active)
-					IS NOT DISTINCT FROM (nullif($2, ''), $3::bigint, $4::bigint, $5::int, true) THEN updated_at ELSE now() END
-			WHERE name = $1
+					IS NOT DISTINCT FROM (nullif(@description, ''), @credits::bigint, @price::bigint, @order::int, true) THEN updated_at ELSE now() END
+			WHERE name = @name
 			RETURNING id
 		)
 		INSERT INTO credits.packages (name, description, credits, price_euro_cents, sort_order, seeded)
-		SELECT $1, nullif($2, ''), $3, $4, $5, true
-		WHERE NOT EXISTS (SELECT FROM known)`, p.Name, p.Description, p.Credits, p.PriceEuroCents, order)
+		SELECT @name, nullif(@description, ''), @credits, @price, @order, true
+		WHERE NOT EXISTS (SELECT FROM known)`, pgx.StrictNamedArgs{
+		"name": p.Name, "description": p.Description, "credits": p.Credits, "price": p.PriceEuroCents, "order": order,
+	})
 	return err
 }

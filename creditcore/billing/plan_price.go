@@ -76,8 +76,11 @@ func StoreTerms(ctx context.Context, tx pgx.Tx, prices map[string]PlanPrice) err
 		}
 		_, err := tx.Exec(ctx, `
 			UPDATE subscriptions.prices
-			SET unit_amount = $2, currency = $3, period = $4, period_count = $5
-			WHERE stripe_price_id = $1`, p.PriceID, p.UnitAmount, p.Currency, p.Period, p.PeriodCount)
+			SET unit_amount = @unit_amount, currency = @currency, period = @period, period_count = @period_count
+			WHERE stripe_price_id = @id`, pgx.StrictNamedArgs{
+			"id": p.PriceID, "unit_amount": p.UnitAmount, "currency": p.Currency, "period": p.Period,
+			"period_count": p.PeriodCount,
+		})
 		if err != nil {
 			return err
 		}

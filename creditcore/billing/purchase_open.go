@@ -40,17 +40,19 @@ func checkOpen(ctx context.Context, tx pgx.Tx, userID, key string, now time.Time
 	bound, err := dbscope.TxRow[oldest](ctx, tx, `
 		SELECT p.created_at
 		FROM credits.purchases p
-		WHERE p.user_id = $1
+		WHERE p.user_id = @user_id
 			AND p.status = 'pending'
-			AND p.created_at > $2
+			AND p.created_at > @since
 			AND NOT EXISTS (
 				SELECT
 				FROM credits.purchases k
-				WHERE k.user_id = $1
-					AND k.idempotency_key = nullif($3, ''))
+				WHERE k.user_id = @user_id
+					AND k.idempotency_key = nullif(@key, ''))
 		ORDER BY p.created_at DESC
-		OFFSET $4
-		LIMIT 1`, userID, now.Add(-openWindow), key, mostOpen-1)
+		OFFSET @offset
+		LIMIT 1`, pgx.StrictNamedArgs{
+		"user_id": userID, "since": now.Add(-openWindow), "key": key, "offset": mostOpen - 1,
+	})
 	if errors.Is(err, pgx.ErrNoRows) {
 		return nil
 	}

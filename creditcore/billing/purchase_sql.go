@@ -90,11 +90,13 @@ func (s *purchaseService) addPurchase(ctx context.Context, userID, customerID st
 		p, err = dbscope.TxRow[purchaseRow](ctx, tx, `
 			INSERT INTO credits.purchases AS p (user_id, package_id, credits, price_euro_cents, stripe_customer_id,
 				metadata, kind, idempotency_key, request_hash, created_at, updated_at, expires_at)
-			VALUES ($1, $2, $3, $4, $5, nullif($6::jsonb, '{}'), $7, nullif($8, ''), $9, $10, $10, $11)
+			VALUES (@user_id, @package_id, @credits, @price, @customer_id, nullif(@metadata::jsonb, '{}'), @kind, nullif(@key, ''), @request_hash, @now, @now, @expires_at)
 			ON CONFLICT (user_id, idempotency_key) DO NOTHING
-			RETURNING `+rowColumns,
-			userID, pack.ID, int64(pack.Credits), pack.PriceEuroCents, customerID,
-			metadata, o.kind, o.key, o.fingerprint(), now, expires)
+			RETURNING `+rowColumns, pgx.StrictNamedArgs{
+			"user_id": userID, "package_id": pack.ID, "credits": int64(pack.Credits), "price": pack.PriceEuroCents,
+			"customer_id": customerID, "metadata": metadata, "kind": o.kind, "key": o.key,
+			"request_hash": o.fingerprint(), "now": now, "expires_at": expires,
+		})
 		return err
 	})
 	return p, purchaseError(err)
@@ -124,16 +126,19 @@ func (s *purchaseService) linkPurchase(ctx context.Context, p purchaseRow, l lin
 	}
 	_, err := s.db.Exec(context.WithoutCancel(ctx), dbscope.System(), `
 		UPDATE credits.purchases
-		SET stripe_payment_intent_id = coalesce(stripe_payment_intent_id, nullif($2, '')),
-			stripe_session_id = coalesce(stripe_session_id, nullif($3, '')),
-			checkout_url = coalesce(checkout_url, nullif($4, '')),
-			stripe_customer_id = $5,
-			metadata = CASE WHEN $3 = '' THEN metadata
-				ELSE coalesce(metadata, '{}') || jsonb_build_object('stripeSessionId', $3::text) END,
+		SET stripe_payment_intent_id = coalesce(stripe_payment_intent_id, nullif(@intent_id, '')),
+			stripe_session_id = coalesce(stripe_session_id, nullif(@session_id, '')),
+			checkout_url = coalesce(checkout_url, nullif(@checkout_url, '')),
+			stripe_customer_id = @customer_id,
+			metadata = CASE WHEN @session_id = '' THEN metadata
+				ELSE coalesce(metadata, '{}') || jsonb_build_object('stripeSessionId', @session_id::text) END,
 			status = CASE WHEN status = 'failed' AND stripe_payment_intent_id IS NULL AND stripe_session_id IS NULL
 				THEN 'pending' ELSE status END,
-			revision = revision + 1, updated_at = $6
-		WHERE id = $1`, p.ID, l.intentID, l.sessionID, l.checkoutURL, p.CustomerID, s.now())
+			revision = revision + 1, updated_at = @now
+		WHERE id = @id`, pgx.StrictNamedArgs{
+		"id": p.ID, "intent_id": l.intentID, "session_id": l.sessionID, "checkout_url": l.checkoutURL,
+		"customer_id": p.CustomerID, "now": s.now(),
+	})
 	if err != nil {
 		return fmt.Errorf("store the ids of purchase %s: %w", p.ID, err)
 	}
@@ -145,12 +150,14 @@ func (s *purchaseService) linkPurchase(ctx context.Context, p purchaseRow, l lin
 func (s *purchaseService) abandonPurchase(ctx context.Context, id, reason string, now time.Time) (bool, error) {
 	n, err := s.db.Exec(ctx, dbscope.System(), `
 		UPDATE credits.purchases
-		SET status = 'failed', idempotency_key = NULL, revision = revision + 1, updated_at = $4,
-			metadata = coalesce(metadata, '{}') || jsonb_build_object('failureReason', $2::text, 'failedAt', $3::text)
-		WHERE id = $1
+		SET status = 'failed', idempotency_key = NULL, revision = revision + 1, updated_at = @now,
+			metadata = coalesce(metadata, '{}') || jsonb_build_object('failureReason', @reason::text, 'failedAt', @failed_at::text)
+		WHERE id = @id
 			AND status = 'pending'
 			AND stripe_payment_intent_id IS NULL
-			AND stripe_session_id IS NULL`, id, reason, Timestamp(now), now)
+			AND stripe_session_id IS NULL`, pgx.StrictNamedArgs{
+		"id": id, "reason": reason, "failed_at": Timestamp(now), "now": now,
+	})
 	return n == 1, err
 }
 
@@ -198,20 +205,22 @@ func lockPurchase(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
 func storePurchase(ctx context.Context, tx pgx.Tx, p purchaseRow, reason string, now time.Time) error {
 	_, err := tx.Exec(ctx, `
 		UPDATE credits.purchases
-		SET status = $2,
-			completed_at = CASE WHEN $2 = 'completed' THEN coalesce(completed_at, $9) END,
-			stripe_payment_intent_id = nullif($3, ''),
-			stripe_session_id = nullif($4, ''),
-			reversed_euro_cents = $5,
-			reversed_credits = $6,
-			clawed_back = $7,
-			shortfall = $6::bigint - $7::bigint,
-			metadata = CASE WHEN $8 = '' THEN metadata ELSE coalesce(metadata, '{}')
-				|| jsonb_build_object('failureReason', $8::text, 'failedAt', $10::text) END,
+		SET status = @status,
+			completed_at = CASE WHEN @status = 'completed' THEN coalesce(completed_at, @now) END,
+			stripe_payment_intent_id = nullif(@intent_id, ''),
+			stripe_session_id = nullif(@session_id, ''),
+			reversed_euro_cents = @reversed_cents,
+			reversed_credits = @reversed_credits,
+			clawed_back = @clawed_back,
+			shortfall = @reversed_credits::bigint - @clawed_back::bigint,
+			metadata = CASE WHEN @reason = '' THEN metadata ELSE coalesce(metadata, '{}')
+				|| jsonb_build_object('failureReason', @reason::text, 'failedAt', @failed_at::text) END,
 			revision = revision + 1,
-			updated_at = $9
-		WHERE id = $1`,
-		p.ID, p.Status, p.IntentID, p.SessionID, p.ReversedEuroCents, int64(p.ReversedCredits), int64(p.ClawedBack),
-		reason, now, Timestamp(now))
+			updated_at = @now
+		WHERE id = @id`, pgx.StrictNamedArgs{
+		"id": p.ID, "status": p.Status, "intent_id": p.IntentID, "session_id": p.SessionID,
+		"reversed_cents": p.ReversedEuroCents, "reversed_credits": int64(p.ReversedCredits),
+		"clawed_back": int64(p.ClawedBack), "reason": reason, "now": now, "failed_at": Timestamp(now),
+	})
 	return err
 }

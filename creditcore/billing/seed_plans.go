@@ -88,24 +88,28 @@ func seedOffer(ctx context.Context, tx pgx.Tx, o offer, order int) error {
 	_, err := tx.Exec(ctx, `
 		INSERT INTO subscriptions.plans (name, monthly_credits, price_monthly_euro_cents, price_yearly_euro_cents,
 			features, max_team_members, max_organizations, is_default, is_enterprise, sort_order)
-		SELECT $1, $2, $3, $4, $5, $6, $7,
-			$8 AND NOT EXISTS (SELECT FROM subscriptions.plans WHERE is_default), $9, $10
-		WHERE NOT EXISTS (SELECT FROM subscriptions.plans WHERE lower(name) = lower($1))`,
-		o.name, int64(creditcore.Credits(o.credits)), o.monthly, o.yearly,
-		o.features, o.members, o.orgs, o.isDefault, o.isCompany, order)
+		SELECT @name, @credits, @monthly, @yearly, @features, @members, @organizations,
+			@is_default AND NOT EXISTS (SELECT FROM subscriptions.plans WHERE is_default), @is_enterprise, @order
+		WHERE NOT EXISTS (SELECT FROM subscriptions.plans WHERE lower(name) = lower(@name))`, pgx.StrictNamedArgs{
+		"name": o.name, "credits": int64(creditcore.Credits(o.credits)), "monthly": o.monthly, "yearly": o.yearly,
+		"features": o.features, "members": o.members, "organizations": o.orgs, "is_default": o.isDefault,
+		"is_enterprise": o.isCompany, "order": order,
+	})
 	return err
 }
 
 func seedPrices(ctx context.Context, tx pgx.Tx, p PlanSeed) error {
 	tag, err := tx.Exec(ctx, `
 		UPDATE subscriptions.plans
-		SET stripe_product_id = coalesce(nullif($2, ''), stripe_product_id),
-			stripe_price_id_monthly = coalesce(nullif($3, ''), stripe_price_id_monthly),
-			stripe_price_id_yearly = coalesce(nullif($4, ''), stripe_price_id_yearly),
+		SET stripe_product_id = coalesce(nullif(@product_id, ''), stripe_product_id),
+			stripe_price_id_monthly = coalesce(nullif(@monthly, ''), stripe_price_id_monthly),
+			stripe_price_id_yearly = coalesce(nullif(@yearly, ''), stripe_price_id_yearly),
 			updated_at = CASE
-				WHEN $2 IN ('', stripe_product_id) AND $3 IN ('', stripe_price_id_monthly) AND $4 IN ('', stripe_price_id_yearly)
+				WHEN @product_id IN ('', stripe_product_id) AND @monthly IN ('', stripe_price_id_monthly) AND @yearly IN ('', stripe_price_id_yearly)
 				THEN updated_at ELSE now() END
-		WHERE lower(name) = lower($1)`, p.Name, p.ProductID, p.PriceMonthly, p.PriceYearly)
+		WHERE lower(name) = lower(@name)`, pgx.StrictNamedArgs{
+		"name": p.Name, "product_id": p.ProductID, "monthly": p.PriceMonthly, "yearly": p.PriceYearly,
+	})
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrPlanNotFound
 	}

@@ -33,7 +33,7 @@ func record(ctx context.Context, tx pgx.Tx, event stripe.Event, outcome Outcome)
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO credits.stripe_events (id, type, object_id, livemode, outcome, created_at)
 		VALUES (@id, @type, nullif(@object_id, ''), @livemode, @outcome, @created_at)
-		ON CONFLICT (id) DO NOTHING`, pgx.NamedArgs{
+		ON CONFLICT (id) DO NOTHING`, pgx.StrictNamedArgs{
 		"id": event.ID, "type": string(event.Type), "object_id": object.ID, "livemode": event.Livemode,
 		"outcome": outcome, "created_at": time.Unix(event.Created, 0),
 	})

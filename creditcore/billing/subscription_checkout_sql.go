@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -35,13 +37,15 @@ func (s *subscriptionService) checkoutOf(ctx context.Context, userID string) (ch
 func (s *subscriptionService) storeCheckout(ctx context.Context, r checkoutRow, userID string) (bool, error) {
 	n, err := s.db.Exec(ctx, dbscope.System(), `
 		INSERT INTO subscriptions.checkouts AS k (user_id, stripe_session_id, url, fingerprint, expires_at, revision, created_at)
-		SELECT $1, $2, $3, $4, $5, $6 + 1, $7
-		WHERE $6 = coalesce((SELECT revision FROM subscriptions.checkouts WHERE user_id = $1), 0)
+		SELECT @user_id, @session_id, @url, @fingerprint, @expires_at, @revision + 1, @now
+		WHERE @revision = coalesce((SELECT revision FROM subscriptions.checkouts WHERE user_id = @user_id), 0)
 		ON CONFLICT (user_id) DO UPDATE
 		SET stripe_session_id = excluded.stripe_session_id, url = excluded.url, fingerprint = excluded.fingerprint,
 			expires_at = excluded.expires_at, revision = excluded.revision, created_at = excluded.created_at
-		WHERE k.revision = $6`,
-		userID, r.SessionID, r.URL, r.Fingerprint, r.ExpiresAt, r.Revision, s.now())
+		WHERE k.revision = @revision`, pgx.StrictNamedArgs{
+		"user_id": userID, "session_id": r.SessionID, "url": r.URL, "fingerprint": r.Fingerprint,
+		"expires_at": r.ExpiresAt, "revision": r.Revision, "now": s.now(),
+	})
 	return n == 1, err
 }
 

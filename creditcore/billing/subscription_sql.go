@@ -37,8 +37,8 @@ func (s *subscriptionService) storeSubscription(ctx context.Context, tx pgx.Tx, 
 		INSERT INTO subscriptions.subscriptions AS s (user_id, plan_id, stripe_subscription_id, stripe_customer_id,
 			stripe_price_id, status, billing_interval, current_period_start, current_period_end, cancel_at_period_end,
 			canceled_at, ended_at, trial_start, trial_end, metadata, created_at, updated_at, surplus, revision)
-		SELECT $1, $2, $3, $4, nullif($5, ''), $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, true, 1
-		WHERE $18 = coalesce((SELECT revision FROM subscriptions.subscriptions WHERE stripe_subscription_id = $3), 0)
+		SELECT @user_id, @plan_id, @stripe_subscription_id, @stripe_customer_id, nullif(@stripe_price_id, ''), @status, @billing_interval, @period_start, @period_end, @cancel_at_period_end, @canceled_at, @ended_at, @trial_start, @trial_end, @metadata, @created_at, @now, true, 1
+		WHERE @revision = coalesce((SELECT revision FROM subscriptions.subscriptions WHERE stripe_subscription_id = @stripe_subscription_id), 0)
 		ON CONFLICT (stripe_subscription_id) DO UPDATE
 		SET plan_id = excluded.plan_id, stripe_customer_id = excluded.stripe_customer_id,
 			stripe_price_id = excluded.stripe_price_id,
@@ -47,10 +47,14 @@ func (s *subscriptionService) storeSubscription(ctx context.Context, tx pgx.Tx, 
 			current_period_end = excluded.current_period_end, cancel_at_period_end = excluded.cancel_at_period_end,
 			canceled_at = excluded.canceled_at, ended_at = coalesce(excluded.ended_at, s.ended_at),
 			trial_start = excluded.trial_start, trial_end = excluded.trial_end, metadata = excluded.metadata,
-			updated_at = excluded.updated_at, surplus = s.surplus OR NOT s.live, revision = s.revision + 1`,
-		r.UserID, r.PlanID, r.StripeSubscriptionID, r.StripeCustomerID, r.StripePriceID, r.Status, r.BillingInterval,
-		r.CurrentPeriodStart, r.CurrentPeriodEnd, r.CancelAtPeriodEnd, r.CanceledAt, r.EndedAt, r.TrialStart, r.TrialEnd,
-		r.Metadata, r.CreatedAt, s.now(), r.Revision)
+			updated_at = excluded.updated_at, surplus = s.surplus OR NOT s.live, revision = s.revision + 1`, pgx.StrictNamedArgs{
+		"user_id": r.UserID, "plan_id": r.PlanID, "stripe_subscription_id": r.StripeSubscriptionID,
+		"stripe_customer_id": r.StripeCustomerID, "stripe_price_id": r.StripePriceID, "status": r.Status,
+		"billing_interval": r.BillingInterval, "period_start": r.CurrentPeriodStart, "period_end": r.CurrentPeriodEnd,
+		"cancel_at_period_end": r.CancelAtPeriodEnd, "canceled_at": r.CanceledAt, "ended_at": r.EndedAt,
+		"trial_start": r.TrialStart, "trial_end": r.TrialEnd, "metadata": r.Metadata, "created_at": r.CreatedAt,
+		"now": s.now(), "revision": r.Revision,
+	})
 	if err != nil {
 		return err
 	}
@@ -77,18 +81,20 @@ func (s *subscriptionService) endMissing(ctx context.Context, tx pgx.Tx, stripeI
 	err := tx.QueryRow(ctx, `
 		UPDATE subscriptions.subscriptions s
 		SET status = CASE WHEN g.gone AND s.live THEN 'canceled' ELSE s.status END,
-			ended_at = CASE WHEN g.gone AND s.live THEN $3 ELSE s.ended_at END,
-			updated_at = $3, revision = revision + 1
+			ended_at = CASE WHEN g.gone AND s.live THEN @now ELSE s.ended_at END,
+			updated_at = @now, revision = revision + 1
 		FROM (
-			SELECT $4 OR NOT EXISTS (
+			SELECT @live OR NOT EXISTS (
 				SELECT
 				FROM subscriptions.subscriptions o
 				JOIN credits.stripe_customers c USING (stripe_customer_id)
-				WHERE o.stripe_subscription_id = $1
+				WHERE o.stripe_subscription_id = @stripe_id
 					AND c.livemode) AS gone) g
-		WHERE s.stripe_subscription_id = $1
-			AND s.revision = $2
-		RETURNING g.gone`, stripeID, known.Revision, s.now(), s.stripe.Live()).Scan(&ended)
+		WHERE s.stripe_subscription_id = @stripe_id
+			AND s.revision = @revision
+		RETURNING g.gone`, pgx.StrictNamedArgs{
+		"stripe_id": stripeID, "revision": known.Revision, "now": s.now(), "live": s.stripe.Live(),
+	}).Scan(&ended)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return ErrStale
 	}
