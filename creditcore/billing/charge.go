@@ -7,80 +7,81 @@ import (
 	"github.com/stripe/stripe-go/v85"
 )
 
-// progress is how far a payment came.
-type progress int
+// Progress is how far a payment came.
+type Progress int
 
+// How far a payment came.
 const (
-	open       progress = iota // nothing happened that counts
-	processing                 // a bank is asked, for days where SEPA
-	declined                   // the last try failed, another may follow
-	over                       // canceled or expired
-	paid
+	Open       Progress = iota // nothing happened that counts
+	Processing                 // a bank is asked, for days where SEPA
+	Declined                   // the last try failed, another may follow
+	Over                       // canceled or expired
+	Paid
 )
 
-// payment is what Stripe says of a purchase's payment now.
-type payment struct {
-	progress progress
-	// reason tells why the payment failed.
-	reason string
-	// intentID and sessionID are empty where Stripe has none.
-	intentID, sessionID string
-	// purchaseID is what the intent, or the session that made it, says it is for.
-	purchaseID string
+// Payment is what Stripe says of a purchase's payment now.
+type Payment struct {
+	Progress Progress
+	// Reason tells why the payment failed.
+	Reason string
+	// IntentID and SessionID are empty where Stripe has none.
+	IntentID, SessionID string
+	// PurchaseID is what the intent, or the session that made it, says it is for.
+	PurchaseID string
 
-	amount, received int64 // cents
-	currency         string
-	livemode         bool
-	// refunded and disputed are cents that went back, or may.
-	refunded, disputed int64
+	Amount, Received int64 // cents
+	Currency         string
+	Livemode         bool
+	// Refunded and Disputed are cents that went back, or may.
+	Refunded, Disputed int64
 }
 
-// reversed is how much of what was received does not stay, in cents.
-func (p payment) reversed() int64 { return min(p.received, p.refunded+p.disputed) }
+// Reversed is how much of what was received does not stay, in cents.
+func (p Payment) Reversed() int64 { return min(p.Received, p.Refunded+p.Disputed) }
 
 // IntentPayment asks for an intent. One that Stripe does not know is open.
-func (s *Client) IntentPayment(ctx context.Context, id string) (payment, error) {
+func (s *Client) IntentPayment(ctx context.Context, id string) (Payment, error) {
 	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	intent, err := s.V1PaymentIntents.Retrieve(ctx, id, &stripe.PaymentIntentRetrieveParams{
 		Expand: []*string{stripe.String("latest_charge")},
 	})
 	if Missing(err) {
-		return payment{}, nil
+		return Payment{}, nil
 	}
 	if err != nil {
-		return payment{}, fmt.Errorf("fetch payment intent %s: %w", id, err)
+		return Payment{}, fmt.Errorf("fetch payment intent %s: %w", id, err)
 	}
-	p := payment{
-		intentID: intent.ID, purchaseID: intent.Metadata["purchaseId"],
-		amount: intent.Amount, received: intent.AmountReceived,
-		currency: string(intent.Currency), livemode: intent.Livemode,
+	p := Payment{
+		IntentID: intent.ID, PurchaseID: intent.Metadata["purchaseId"],
+		Amount: intent.Amount, Received: intent.AmountReceived,
+		Currency: string(intent.Currency), Livemode: intent.Livemode,
 	}
-	p.progress, p.reason = intentProgress(intent)
-	if p.progress != paid {
+	p.Progress, p.Reason = intentProgress(intent)
+	if p.Progress != Paid {
 		return p, nil
 	}
 	if intent.LatestCharge != nil {
-		p.refunded = intent.LatestCharge.AmountRefunded
+		p.Refunded = intent.LatestCharge.AmountRefunded
 	}
-	p.disputed, err = s.disputed(ctx, id)
+	p.Disputed, err = s.disputed(ctx, id)
 	return p, err
 }
 
-func intentProgress(intent *stripe.PaymentIntent) (progress, string) {
+func intentProgress(intent *stripe.PaymentIntent) (Progress, string) {
 	switch intent.Status {
 	case stripe.PaymentIntentStatusSucceeded:
-		return paid, ""
+		return Paid, ""
 	case stripe.PaymentIntentStatusProcessing:
-		return processing, ""
+		return Processing, ""
 	case stripe.PaymentIntentStatusCanceled:
-		return over, "canceled"
+		return Over, "canceled"
 	case stripe.PaymentIntentStatusRequiresPaymentMethod:
 		if intent.LastPaymentError != nil {
-			return declined, failure(intent.LastPaymentError)
+			return Declined, failure(intent.LastPaymentError)
 		}
 	}
-	return open, ""
+	return Open, ""
 }
 
 // failure is why a payment was refused, as it is kept with the purchase.
@@ -96,28 +97,28 @@ func failure(e *stripe.Error) string {
 
 // SessionPayment asks for a checkout session and, where it made one, for its
 // intent.
-func (s *Client) SessionPayment(ctx context.Context, id string) (payment, error) {
+func (s *Client) SessionPayment(ctx context.Context, id string) (Payment, error) {
 	bound, cancel := WithTimeout(ctx)
 	defer cancel()
 	session, err := s.V1CheckoutSessions.Retrieve(bound, id, nil)
 	if Missing(err) {
-		return payment{}, nil
+		return Payment{}, nil
 	}
 	if err != nil {
-		return payment{}, fmt.Errorf("fetch checkout session %s: %w", id, err)
+		return Payment{}, fmt.Errorf("fetch checkout session %s: %w", id, err)
 	}
-	var p payment
+	var p Payment
 	if session.PaymentIntent != nil {
 		if p, err = s.IntentPayment(ctx, session.PaymentIntent.ID); err != nil {
 			return p, err
 		}
 	}
-	p.sessionID = session.ID
-	if p.purchaseID == "" {
-		p.purchaseID = session.Metadata["purchaseId"]
+	p.SessionID = session.ID
+	if p.PurchaseID == "" {
+		p.PurchaseID = session.Metadata["purchaseId"]
 	}
-	if session.Status == stripe.CheckoutSessionStatusExpired && (p.progress == open || p.progress == declined) {
-		p.progress, p.reason = over, "expired"
+	if session.Status == stripe.CheckoutSessionStatusExpired && (p.Progress == Open || p.Progress == Declined) {
+		p.Progress, p.Reason = Over, "expired"
 	}
 	return p, nil
 }

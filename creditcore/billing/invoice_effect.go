@@ -166,7 +166,7 @@ func (s *invoiceService) reversedOf(ctx context.Context, invoice *stripe.Invoice
 		if err != nil {
 			return 0, err
 		}
-		reversed += now.reversed()
+		reversed += now.Reversed()
 	}
 	return min(reversed, invoice.AmountPaid), nil
 }

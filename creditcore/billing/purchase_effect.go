@@ -25,10 +25,10 @@ func (s *purchaseService) effect(ctx context.Context, ref paymentReference) (Eff
 
 // purchaseNow is a purchase as we have it and then, as of later, its payment
 // as Stripe has it.
-func (s *purchaseService) purchaseNow(ctx context.Context, ref paymentReference) (purchaseRow, payment, error) {
+func (s *purchaseService) purchaseNow(ctx context.Context, ref paymentReference) (purchaseRow, Payment, error) {
 	p, err := s.referencedPurchase(ctx, ref)
 	if err != nil {
-		return p, payment{}, err
+		return p, Payment{}, err
 	}
 	now, err := s.paymentOf(ctx, p, ref)
 	if err == nil {
@@ -48,15 +48,15 @@ func (s *purchaseService) referencedPurchase(ctx context.Context, ref paymentRef
 	if err != nil {
 		return p, err
 	}
-	if intent.purchaseID == "" {
+	if intent.PurchaseID == "" {
 		return p, ErrPurchaseNotFound
 	}
-	ref.purchaseID = intent.purchaseID
+	ref.purchaseID = intent.PurchaseID
 	return s.findPurchase(ctx, ref)
 }
 
 // paymentOf asks for the intent where there is one, else for the session.
-func (s *purchaseService) paymentOf(ctx context.Context, p purchaseRow, ref paymentReference) (payment, error) {
+func (s *purchaseService) paymentOf(ctx context.Context, p purchaseRow, ref paymentReference) (Payment, error) {
 	intentID, sessionID := p.IntentID, p.SessionID
 	if intentID == "" {
 		intentID = ref.intentID
@@ -68,34 +68,34 @@ func (s *purchaseService) paymentOf(ctx context.Context, p purchaseRow, ref paym
 		return s.stripe.SessionPayment(ctx, sessionID)
 	}
 	if intentID == "" {
-		return payment{}, nil
+		return Payment{}, nil
 	}
 	return s.stripe.IntentPayment(ctx, intentID)
 }
 
 // checkPayment compares a payment with our own row.
-func (s *purchaseService) checkPayment(p purchaseRow, now payment, ref paymentReference) error {
+func (s *purchaseService) checkPayment(p purchaseRow, now Payment, ref paymentReference) error {
 	wrong := func(what string, got, want any) error {
-		return fmt.Errorf("%w: purchase %s has %s %v, the payment %s has %v", ErrMismatch, p.ID, what, want, now.intentID, got)
+		return fmt.Errorf("%w: purchase %s has %s %v, the payment %s has %v", ErrMismatch, p.ID, what, want, now.IntentID, got)
 	}
 	switch {
 	case p.IntentID != "" && ref.intentID != "" && ref.intentID != p.IntentID:
 		return fmt.Errorf("%w: purchase %s is paid by %s, not by %s", ErrMismatch, p.ID, p.IntentID, ref.intentID)
-	case p.IntentID != "" && now.intentID != "" && now.intentID != p.IntentID:
-		return wrong("payment", now.intentID, p.IntentID)
-	case p.IntentID == "" && now.intentID != "" && now.purchaseID != p.ID,
-		p.SessionID == "" && now.sessionID != "" && now.purchaseID != p.ID:
-		return wrong("id", now.purchaseID, p.ID)
-	case now.progress != paid || p.Status == Completed:
+	case p.IntentID != "" && now.IntentID != "" && now.IntentID != p.IntentID:
+		return wrong("payment", now.IntentID, p.IntentID)
+	case p.IntentID == "" && now.IntentID != "" && now.PurchaseID != p.ID,
+		p.SessionID == "" && now.SessionID != "" && now.PurchaseID != p.ID:
+		return wrong("id", now.PurchaseID, p.ID)
+	case now.Progress != Paid || p.Status == Completed:
 		return nil
-	case now.livemode != s.stripe.Live():
-		return wrong("livemode", now.livemode, s.stripe.Live())
-	case now.currency != Currency:
-		return wrong("currency", now.currency, Currency)
-	case now.amount != p.PriceEuroCents:
-		return wrong("price", now.amount, p.PriceEuroCents)
-	case now.received != p.PriceEuroCents:
-		return wrong("price", now.received, p.PriceEuroCents)
+	case now.Livemode != s.stripe.Live():
+		return wrong("livemode", now.Livemode, s.stripe.Live())
+	case now.Currency != Currency:
+		return wrong("currency", now.Currency, Currency)
+	case now.Amount != p.PriceEuroCents:
+		return wrong("price", now.Amount, p.PriceEuroCents)
+	case now.Received != p.PriceEuroCents:
+		return wrong("price", now.Received, p.PriceEuroCents)
 	}
 	return nil
 }

@@ -70,10 +70,10 @@ func (s *purchaseService) abandonedPurchases(ctx context.Context) ([]struct{ ID 
 
 // expire brings one purchase up to date and fails it where nothing goes on.
 func (s *purchaseService) expire(ctx context.Context, id string) (ended bool, err error) {
-	_, err = s.refresh(ctx, paymentReference{purchaseID: id}, func(p purchaseRow, now payment) payment {
-		ended = p.Status == Pending && now.progress == open
+	_, err = s.refresh(ctx, paymentReference{purchaseID: id}, func(p purchaseRow, now Payment) Payment {
+		ended = p.Status == Pending && now.Progress == Open
 		if ended {
-			now.progress, now.reason = over, "expired"
+			now.Progress, now.Reason = Over, "expired"
 		}
 		return now
 	})
@@ -82,8 +82,8 @@ func (s *purchaseService) expire(ctx context.Context, id string) (ended bool, er
 
 // refresh brings the purchase that a payment reference leads to up to date without an event. Adjust
 // changes what Stripe says before it is applied; nil leaves it.
-func (s *purchaseService) refresh(ctx context.Context, ref paymentReference, adjust func(purchaseRow, payment) payment) (payment, error) {
-	return RetryStale(ctx, func() (payment, error) {
+func (s *purchaseService) refresh(ctx context.Context, ref paymentReference, adjust func(purchaseRow, Payment) Payment) (Payment, error) {
+	return RetryStale(ctx, func() (Payment, error) {
 		p, now, err := s.purchaseNow(ctx, ref)
 		if err != nil {
 			return now, err

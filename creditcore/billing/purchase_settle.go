@@ -13,20 +13,20 @@ import (
 
 // settle moves a purchase, under its lock, to where its payment stands:
 // credits if paid, less what of them was refunded or is disputed.
-func (s *purchaseService) settle(ctx context.Context, tx pgx.Tx, p purchaseRow, now payment) error {
+func (s *purchaseService) settle(ctx context.Context, tx pgx.Tx, p purchaseRow, now Payment) error {
 	if err := lockPurchase(ctx, tx, p); err != nil {
 		return err
 	}
 	next := p
 	if next.IntentID == "" {
-		next.IntentID = now.intentID
+		next.IntentID = now.IntentID
 	}
 	if next.SessionID == "" {
-		next.SessionID = now.sessionID
+		next.SessionID = now.SessionID
 	}
 	reason := ""
-	switch now.progress {
-	case paid:
+	switch now.Progress {
+	case Paid:
 		if p.Status != Completed {
 			if err := s.grant(ctx, tx, next); err != nil {
 				return err
@@ -36,13 +36,13 @@ func (s *purchaseService) settle(ctx context.Context, tx pgx.Tx, p purchaseRow, 
 		if err := s.reverse(ctx, tx, &next, now); err != nil {
 			return err
 		}
-	case processing:
+	case Processing:
 		if p.Status == Failed {
 			next.Status = Pending
 		}
-	case declined, over:
+	case Declined, Over:
 		if p.Status == Pending {
-			next.Status, reason = Failed, now.reason
+			next.Status, reason = Failed, now.Reason
 		}
 	}
 	if !changed(p, next) {
@@ -83,16 +83,16 @@ func (s *purchaseService) grant(ctx context.Context, tx pgx.Tx, p purchaseRow) e
 
 // reverse takes back, or gives back, what changed since the last time. What of
 // it is gone is a debt.
-func (s *purchaseService) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now payment) error {
-	if now.received <= 0 {
+func (s *purchaseService) reverse(ctx context.Context, tx pgx.Tx, p *purchaseRow, now Payment) error {
+	if now.Received <= 0 {
 		return nil
 	}
 	was := p.ReversedCredits
-	p.ReversedEuroCents = now.reversed()
-	p.ReversedCredits = ReversedCredits(p.Credits, now.reversed(), now.received)
+	p.ReversedEuroCents = now.Reversed()
+	p.ReversedCredits = ReversedCredits(p.Credits, now.Reversed(), now.Received)
 	metadata, err := json.Marshal(map[string]any{
 		"purchaseId": p.ID, "stripePaymentIntentId": p.IntentID, "priceEuroCents": p.PriceEuroCents,
-		"refundedEuroCents": now.refunded, "disputedEuroCents": now.disputed,
+		"refundedEuroCents": now.Refunded, "disputedEuroCents": now.Disputed,
 	})
 	if err != nil {
 		return err

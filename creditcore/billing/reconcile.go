@@ -85,7 +85,7 @@ func (s *purchaseService) repair(ctx context.Context, ref paymentReference, d *D
 		return nil
 	case err != nil:
 		return fmt.Errorf("repair purchase %s: %w", before.ID, err)
-	case before.Status == Completed && now.progress != paid:
+	case before.Status == Completed && now.Progress != Paid:
 		s.log.WarnContext(ctx, "a credited purchase is not paid", "purchase", before.ID)
 		d.Unpaid++
 		return nil

@@ -194,9 +194,12 @@ func (s *subscriptionService) keepCheckout(ctx context.Context, userID string, m
 	return ErrStale
 }
 
+// checkoutLifetime is how long Stripe keeps a checkout open.
+const checkoutLifetime = 24*time.Hour - 30*time.Second
+
 func (s *subscriptionService) checkoutEnd(made *stripe.CheckoutSession) time.Time {
 	if made.ExpiresAt == 0 {
-		return s.now().Add(checkoutLife)
+		return s.now().Add(checkoutLifetime)
 	}
 	return time.Unix(made.ExpiresAt, 0)
 }
