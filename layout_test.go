@@ -109,6 +109,27 @@ func TestLayout(t *testing.T) {
 		}
 	})
 
+	t.Run("in creditcore each package imports only what stands before it", func(t *testing.T) {
+		order := []string{
+			"creditcore", "creditcore/gift", "creditcore/billing/stripeapi", "creditcore/billing/settle", "creditcore/billing/catalog",
+			"creditcore/billing/purchase", "creditcore/billing/invoice", "creditcore/billing/subscription", "creditcore/billing",
+		}
+		place := func(path string) int { return slices.Index(order, strings.TrimPrefix(path, module+"/")) }
+		for path, p := range packages {
+			if !within(path, "creditcore") {
+				continue
+			}
+			if place(path) < 0 {
+				t.Errorf("%s has no place in the order", path)
+			}
+			for _, imported := range p.Imports {
+				if within(imported, "creditcore") && place(imported) >= place(path) {
+					t.Errorf("%s imports %s, which stands behind it", path, imported)
+				}
+			}
+		}
+	})
+
 	t.Run("2 the cores know neither each other nor Caddy nor zap nor HTTP answers", func(t *testing.T) {
 		for path, p := range packages {
 			if !within(path, "authcore", "creditcore") {

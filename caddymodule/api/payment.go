@@ -8,7 +8,9 @@ import (
 	"time"
 
 	"mana.how/edge/creditcore"
-	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
+	purchasing "mana.how/edge/creditcore/billing/purchase"
+	"mana.how/edge/creditcore/billing/stripeapi"
 )
 
 // paymentRoutes are those of packages and purchases.
@@ -31,20 +33,20 @@ func paymentRoutes() []*route {
 
 // paymentFaults word what billing refuses.
 var paymentFaults = []fault{
-	{billing.ErrPackageNotFound, &problem{status: 404, code: "PACKAGE_NOT_FOUND", text: "Package not found or inactive"}},
-	{billing.ErrPurchaseNotFound, &problem{status: 404, code: "PURCHASE_NOT_FOUND", text: "Purchase not found"}},
-	{billing.ErrUserNotFound, &problem{status: 404, code: "USER_NOT_FOUND", text: "User not found"}},
-	{billing.ErrNotConfigured, &problem{status: 503, code: "STRIPE_NOT_CONFIGURED", text: "Stripe is not configured"}},
-	{billing.ErrCustomer, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create payment customer"}},
-	{billing.ErrIntent, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create payment intent"}},
-	{billing.ErrCheckout, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create checkout session"}},
+	{catalog.ErrPackageNotFound, &problem{status: 404, code: "PACKAGE_NOT_FOUND", text: "Package not found or inactive"}},
+	{purchasing.ErrNotFound, &problem{status: 404, code: "PURCHASE_NOT_FOUND", text: "Purchase not found"}},
+	{stripeapi.ErrUserNotFound, &problem{status: 404, code: "USER_NOT_FOUND", text: "User not found"}},
+	{stripeapi.ErrNotConfigured, &problem{status: 503, code: "STRIPE_NOT_CONFIGURED", text: "Stripe is not configured"}},
+	{stripeapi.ErrCustomer, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create payment customer"}},
+	{purchasing.ErrIntent, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create payment intent"}},
+	{stripeapi.ErrCheckout, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create checkout session"}},
 }
 
 // paymentProblem words the refusals that carry a text of their own.
 func paymentProblem(err error, urls map[string]*string) error {
-	var refused *billing.PaymentError
-	var address *billing.ReturnURLError
-	var open *billing.OpenPurchasesError
+	var refused *stripeapi.PaymentError
+	var address *stripeapi.ReturnURLError
+	var open *purchasing.OpenPurchasesError
 	switch {
 	case errors.As(err, &open):
 		return tooManyOpen(open.RetryAfter)
@@ -64,7 +66,7 @@ func tooManyOpen(wait time.Duration) *problem {
 
 // refusedReturn tells what is no web address at all from one that is not
 // trusted.
-func refusedReturn(err *billing.ReturnURLError, sent *string) *problem {
+func refusedReturn(err *stripeapi.ReturnURLError, sent *string) *problem {
 	text := err.Error()
 	if sent == nil || !isURL(*sent, true) {
 		text = err.Field + " must be a URL address"
@@ -112,7 +114,7 @@ type sold struct {
 	PriceEuroCents        int64             `json:"priceEuroCents"`
 	StripePaymentIntentID *string           `json:"stripePaymentIntentId"`
 	StripeCustomerID      *string           `json:"stripeCustomerId"`
-	Status                billing.Status    `json:"status"`
+	Status                purchasing.Status `json:"status"`
 	Metadata              json.RawMessage   `json:"metadata"`
 	CreatedAt             instant           `json:"createdAt"`
 	CompletedAt           *instant          `json:"completedAt"`
@@ -140,7 +142,7 @@ type purchaseRequest struct {
 
 type purchaseResponse struct {
 	ID             string            `json:"id"`
-	Status         billing.Status    `json:"status"`
+	Status         purchasing.Status `json:"status"`
 	Credits        creditcore.Amount `json:"credits"`
 	PriceEuroCents int64             `json:"priceEuroCents"`
 	CreatedAt      instant           `json:"createdAt"`

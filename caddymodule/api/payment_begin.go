@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 
 	"mana.how/edge/creditcore"
-	"mana.how/edge/creditcore/billing"
+	purchasing "mana.how/edge/creditcore/billing/purchase"
+	"mana.how/edge/creditcore/billing/stripeapi"
 )
 
 type buyRequest struct {
@@ -26,7 +27,7 @@ func buy(ctx context.Context, c *call, req buyRequest) (buyResponse, error) {
 	if err != nil {
 		return buyResponse{}, err
 	}
-	begun, err := c.credits.Billing.Buy(ctx, c.payer(), billing.Order{PackageID: req.PackageID, Key: key})
+	begun, err := c.credits.Billing.Buy(ctx, c.payer(), purchasing.Order{PackageID: req.PackageID, Key: key})
 	if err != nil {
 		return buyResponse{}, paymentProblem(err, nil)
 	}
@@ -65,7 +66,7 @@ func paymentLink(ctx context.Context, c *call, req paymentLinkRequest) (paymentL
 	var faults []bodyFault
 	for _, field := range []string{"successUrl", "cancelUrl"} {
 		if raw := urls[field]; raw != nil && !c.credits.Billing.AllowsReturn(*raw) {
-			faults = append(faults, bodyFault{field, "url", refusedReturn(&billing.ReturnURLError{Field: field}, raw).Error()})
+			faults = append(faults, bodyFault{field, "url", refusedReturn(&stripeapi.ReturnURLError{Field: field}, raw).Error()})
 		}
 	}
 	if len(faults) > 0 {
@@ -75,7 +76,7 @@ func paymentLink(ctx context.Context, c *call, req paymentLinkRequest) (paymentL
 	if err != nil {
 		return paymentLinkResponse{}, err
 	}
-	link, err := c.credits.Billing.PaymentLink(ctx, c.payer(), billing.LinkOrder{
+	link, err := c.credits.Billing.PaymentLink(ctx, c.payer(), purchasing.LinkOrder{
 		PackageID: req.PackageID, SuccessURL: textOf(req.SuccessURL), CancelURL: textOf(req.CancelURL),
 		RoomID: textOf(req.RoomID), Key: key,
 	})

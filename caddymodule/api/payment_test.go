@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/stripetest"
 )
@@ -35,7 +36,7 @@ func storefront(t *testing.T) (s *site, bank *stripetest.Server, packageID strin
 		ReturnURL: func(raw string) bool {
 			return strings.HasPrefix(raw, app+"/") || strings.HasPrefix(raw, "http://localhost:5173")
 		},
-		Packages: []billing.PackageSeed{{Name: "Large", Description: "A lot", Credits: creditcore.Credits(1000), PriceEuroCents: 999}},
+		Packages: []catalog.PackageSeed{{Name: "Large", Description: "A lot", Credits: creditcore.Credits(1000), PriceEuroCents: 999}},
 	})
 	if err := s.Billing.Seed(t.Context()); err != nil {
 		t.Fatal(err)

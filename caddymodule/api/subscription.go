@@ -6,7 +6,9 @@ import (
 	"net/http"
 
 	"mana.how/edge/creditcore"
-	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
+	"mana.how/edge/creditcore/billing/stripeapi"
+	subscribing "mana.how/edge/creditcore/billing/subscription"
 )
 
 // subscriptionRoutes are those of plans, subscriptions and invoices.
@@ -30,21 +32,21 @@ func subscriptionRoutes() []*route {
 // subscriptionFaults word what billing refuses. Without Stripe these routes
 // answer 400, unlike those of purchases.
 var subscriptionFaults = []fault{
-	{billing.ErrNotConfigured, &problem{status: 400, code: "STRIPE_NOT_CONFIGURED", text: "Stripe is not configured"}},
-	{billing.ErrPlanNotFound, &problem{status: 404, code: "PLAN_NOT_FOUND", text: "Plan not found"}},
-	{billing.ErrNoMonthlyPrice, &problem{status: 400, code: "NO_PRICE", text: "No Stripe price configured for month billing"}},
-	{billing.ErrNoYearlyPrice, &problem{status: 400, code: "NO_PRICE", text: "No Stripe price configured for year billing"}},
-	{billing.ErrUserNotFound, &problem{status: 404, code: "USER_NOT_FOUND", text: "User not found"}},
-	{billing.ErrNoBillingAccount, &problem{status: 400, code: "NO_BILLING_ACCOUNT",
+	{stripeapi.ErrNotConfigured, &problem{status: 400, code: "STRIPE_NOT_CONFIGURED", text: "Stripe is not configured"}},
+	{catalog.ErrPlanNotFound, &problem{status: 404, code: "PLAN_NOT_FOUND", text: "Plan not found"}},
+	{catalog.ErrNoMonthlyPrice, &problem{status: 400, code: "NO_PRICE", text: "No Stripe price configured for month billing"}},
+	{catalog.ErrNoYearlyPrice, &problem{status: 400, code: "NO_PRICE", text: "No Stripe price configured for year billing"}},
+	{stripeapi.ErrUserNotFound, &problem{status: 404, code: "USER_NOT_FOUND", text: "User not found"}},
+	{subscribing.ErrNoBillingAccount, &problem{status: 400, code: "NO_BILLING_ACCOUNT",
 		text: "No billing account found. Please subscribe to a plan first."}},
-	{billing.ErrNoSubscription, &problem{status: 404, code: "SUBSCRIPTION_NOT_FOUND", text: "No active subscription found"}},
-	{billing.ErrNotCanceled, &problem{status: 404, code: "SUBSCRIPTION_NOT_FOUND", text: "No canceled subscription found"}},
-	{billing.ErrSubscribed, &problem{status: 409, code: "ALREADY_SUBSCRIBED",
+	{subscribing.ErrNoSubscription, &problem{status: 404, code: "SUBSCRIPTION_NOT_FOUND", text: "No active subscription found"}},
+	{subscribing.ErrNotCanceled, &problem{status: 404, code: "SUBSCRIPTION_NOT_FOUND", text: "No canceled subscription found"}},
+	{subscribing.ErrSubscribed, &problem{status: 409, code: "ALREADY_SUBSCRIBED",
 		text: "You already have a subscription. Manage it in the billing portal."}},
-	{billing.ErrCustomer, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create payment customer"}},
-	{billing.ErrCheckout, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create checkout session"}},
-	{billing.ErrPortal, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create portal session"}},
-	{billing.ErrSubscriptionChange, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to update subscription"}},
+	{stripeapi.ErrCustomer, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create payment customer"}},
+	{stripeapi.ErrCheckout, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create checkout session"}},
+	{subscribing.ErrPortal, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to create portal session"}},
+	{subscribing.ErrSubscriptionChange, &problem{status: 503, code: "PAYMENT_SERVICE_ERROR", text: "Failed to update subscription"}},
 }
 
 // subscriptionPlan is a plan on the wire.
@@ -70,7 +72,7 @@ type subscriptionPlan struct {
 	UpdatedAt             instant           `json:"updatedAt"`
 }
 
-func planOf(p billing.Plan) subscriptionPlan {
+func planOf(p catalog.Plan) subscriptionPlan {
 	return subscriptionPlan{
 		ID: p.ID, Name: p.Name, Description: p.Description, MonthlyCredits: p.MonthlyCredits,
 		PriceMonthlyEuroCents: p.PriceMonthlyEuroCents, PriceYearlyEuroCents: p.PriceYearlyEuroCents,
@@ -107,24 +109,24 @@ func planByID(ctx context.Context, c *call, req planRequest) (subscriptionPlan, 
 
 // subscription is a user's subscription on the wire.
 type subscription struct {
-	ID                   string                     `json:"id"`
-	UserID               string                     `json:"userId"`
-	PlanID               string                     `json:"planId"`
-	StripeSubscriptionID *string                    `json:"stripeSubscriptionId"`
-	StripeCustomerID     *string                    `json:"stripeCustomerId"`
-	StripePriceID        *string                    `json:"stripePriceId"`
-	Status               billing.SubscriptionStatus `json:"status"`
-	BillingInterval      billing.Interval           `json:"billingInterval"`
-	CurrentPeriodStart   *instant                   `json:"currentPeriodStart"`
-	CurrentPeriodEnd     *instant                   `json:"currentPeriodEnd"`
-	CancelAtPeriodEnd    bool                       `json:"cancelAtPeriodEnd"`
-	CanceledAt           *instant                   `json:"canceledAt"`
-	EndedAt              *instant                   `json:"endedAt"`
-	TrialStart           *instant                   `json:"trialStart"`
-	TrialEnd             *instant                   `json:"trialEnd"`
-	Metadata             json.RawMessage            `json:"metadata"`
-	CreatedAt            instant                    `json:"createdAt"`
-	UpdatedAt            instant                    `json:"updatedAt"`
+	ID                   string             `json:"id"`
+	UserID               string             `json:"userId"`
+	PlanID               string             `json:"planId"`
+	StripeSubscriptionID *string            `json:"stripeSubscriptionId"`
+	StripeCustomerID     *string            `json:"stripeCustomerId"`
+	StripePriceID        *string            `json:"stripePriceId"`
+	Status               subscribing.Status `json:"status"`
+	BillingInterval      catalog.Interval   `json:"billingInterval"`
+	CurrentPeriodStart   *instant           `json:"currentPeriodStart"`
+	CurrentPeriodEnd     *instant           `json:"currentPeriodEnd"`
+	CancelAtPeriodEnd    bool               `json:"cancelAtPeriodEnd"`
+	CanceledAt           *instant           `json:"canceledAt"`
+	EndedAt              *instant           `json:"endedAt"`
+	TrialStart           *instant           `json:"trialStart"`
+	TrialEnd             *instant           `json:"trialEnd"`
+	Metadata             json.RawMessage    `json:"metadata"`
+	CreatedAt            instant            `json:"createdAt"`
+	UpdatedAt            instant            `json:"updatedAt"`
 }
 
 type currentResponse struct {

@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 
-	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
+	"mana.how/edge/creditcore/billing/stripeapi"
+	subscribing "mana.how/edge/creditcore/billing/subscription"
 )
 
 // subscriptionProblem words the refusals that carry a text of their own. A
 // refusal by Stripe is a 500 here.
 func subscriptionProblem(err error, urls map[string]*string) error {
-	var refused *billing.PaymentError
+	var refused *stripeapi.PaymentError
 	if errors.As(err, &refused) {
 		return &problem{status: 500, code: "PAYMENT_SERVICE_ERROR", text: refused.Error()}
 	}
@@ -22,7 +24,7 @@ func (c *call) untrusted(fields []string, urls map[string]*string) error {
 	var faults []bodyFault
 	for _, field := range fields {
 		if !c.credits.Billing.AllowsReturn(*urls[field]) {
-			faults = append(faults, bodyFault{field, "url", refusedReturn(&billing.ReturnURLError{Field: field}, urls[field]).Error()})
+			faults = append(faults, bodyFault{field, "url", refusedReturn(&stripeapi.ReturnURLError{Field: field}, urls[field]).Error()})
 		}
 	}
 	if len(faults) > 0 {
@@ -48,8 +50,8 @@ func checkout(ctx context.Context, c *call, req checkoutRequest) (checkoutRespon
 	if err := c.untrusted([]string{"successUrl", "cancelUrl"}, urls); err != nil {
 		return checkoutResponse{}, err
 	}
-	opened, err := c.credits.Billing.Subscribe(ctx, c.payer(), billing.SubscriptionOrder{
-		PlanID: req.PlanID, Interval: billing.Interval(textOf(req.BillingInterval)),
+	opened, err := c.credits.Billing.Subscribe(ctx, c.payer(), subscribing.Order{
+		PlanID: req.PlanID, Interval: catalog.Interval(textOf(req.BillingInterval)),
 		SuccessURL: req.SuccessURL, CancelURL: req.CancelURL,
 	})
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
-	"mana.how/edge/creditcore/billing"
+	invoicing "mana.how/edge/creditcore/billing/invoice"
 )
 
 // invoice is a bill on the wire.
@@ -36,7 +36,7 @@ type invoicesRequest struct {
 // invoices lists bills. A limit out of range is moved into it; one that is no
 // number is refused.
 func invoices(ctx context.Context, c *call, req invoicesRequest) ([]invoice, error) {
-	limit := billing.DefaultInvoices
+	limit := invoicing.DefaultInvoices
 	if req.Limit != nil {
 		limit = *req.Limit
 	}

@@ -12,6 +12,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
 	"mana.how/edge/internal/stripetest"
 )
 
@@ -33,7 +34,7 @@ func subscriptionShop(t *testing.T) (s *site, bank *stripetest.Server) {
 	s = newShop(t, billing.Config{
 		SecretKey: bank.Key, APIURL: bank.URL, WebhookSecrets: []string{bank.WebhookSecret}, BaseURL: base,
 		ReturnURL: func(raw string) bool { return strings.HasPrefix(raw, app+"/") },
-		Plans:     []billing.PlanSeed{{Name: "Plus", ProductID: "prod_plus", PriceMonthly: "price_plus"}},
+		Plans:     []catalog.PlanSeed{{Name: "Plus", ProductID: "prod_plus", PriceMonthly: "price_plus"}},
 	})
 	if err := s.Billing.Seed(t.Context()); err != nil {
 		t.Fatal(err)
@@ -41,7 +42,7 @@ func subscriptionShop(t *testing.T) (s *site, bank *stripetest.Server) {
 	return s, bank
 }
 
-func (s *site) plan(name string) billing.Plan {
+func (s *site) plan(name string) catalog.Plan {
 	s.Helper()
 	list, err := s.Billing.Plans(s.Context())
 	if err != nil {
@@ -53,7 +54,7 @@ func (s *site) plan(name string) billing.Plan {
 		}
 	}
 	s.Fatalf("no plan %s", name)
-	return billing.Plan{}
+	return catalog.Plan{}
 }
 
 func wire(at time.Time) string { return at.UTC().Format("2006-01-02T15:04:05.000Z") }

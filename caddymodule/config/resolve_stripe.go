@@ -13,6 +13,8 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
+	"mana.how/edge/creditcore/billing/stripeapi"
 )
 
 // Stripe is the account that takes payments, and what is for sale.
@@ -22,12 +24,12 @@ type Stripe struct {
 	APIURL         string // empty: Stripe's own
 	returns        returnURLs
 	grace          time.Duration // zero: billing's default
-	plans          []billing.PlanSeed
-	packages       []billing.PackageSeed
+	plans          []catalog.PlanSeed
+	packages       []catalog.PackageSeed
 }
 
 // Live tells that the key moves real money.
-func (s Stripe) Live() bool { return billing.LiveKey(s.SecretKey.Reveal()) }
+func (s Stripe) Live() bool { return stripeapi.LiveKey(s.SecretKey.Reveal()) }
 
 // Config is the configuration of the billing core.
 func (s Stripe) Config(baseURL *url.URL) billing.Config {
@@ -127,9 +129,9 @@ func (r *resolver) stripeURL(raw string) string {
 }
 
 // plans are those of the block and, for the rest, those of the environment.
-func (r *resolver) plans(raw []PlanConfig) []billing.PlanSeed {
+func (r *resolver) plans(raw []PlanConfig) []catalog.PlanSeed {
 	var names []string
-	var seeds []billing.PlanSeed
+	var seeds []catalog.PlanSeed
 	for _, c := range raw {
 		name := r.expand("stripe plan", c.Name)
 		if !isPlanName(name) {
@@ -143,18 +145,18 @@ func (r *resolver) plans(raw []PlanConfig) []billing.PlanSeed {
 		names = append(names, strings.ToUpper(name))
 		seeds = append(seeds, r.plan(name, c))
 	}
-	for _, name := range billing.PlanNames() {
+	for _, name := range catalog.PlanNames() {
 		if slices.Contains(names, strings.ToUpper(name)) {
 			continue
 		}
-		if seed := r.plan(name, PlanConfig{}); seed != (billing.PlanSeed{Name: name}) {
+		if seed := r.plan(name, PlanConfig{}); seed != (catalog.PlanSeed{Name: name}) {
 			seeds = append(seeds, seed)
 		}
 	}
 	return seeds
 }
 
-func (r *resolver) plan(name string, c PlanConfig) billing.PlanSeed {
+func (r *resolver) plan(name string, c PlanConfig) catalog.PlanSeed {
 	id := func(directive, raw, variable string) string {
 		v := r.value("stripe plan "+name+" "+directive, raw, "STRIPE_"+strings.ToUpper(name)+variable)
 		switch {
@@ -165,7 +167,7 @@ func (r *resolver) plan(name string, c PlanConfig) billing.PlanSeed {
 		}
 		return v.text
 	}
-	return billing.PlanSeed{
+	return catalog.PlanSeed{
 		Name:         name,
 		ProductID:    id("product", c.Product, "_PRODUCT_ID"),
 		PriceMonthly: id("monthly", c.Monthly, "_PRICE_MONTHLY"),
@@ -176,10 +178,10 @@ func (r *resolver) plan(name string, c PlanConfig) billing.PlanSeed {
 // maxCents is the greatest price Stripe takes.
 const maxCents = 99_999_999
 
-func (r *resolver) packages(raw []PackageConfig) []billing.PackageSeed {
-	var seeds []billing.PackageSeed
+func (r *resolver) packages(raw []PackageConfig) []catalog.PackageSeed {
+	var seeds []catalog.PackageSeed
 	for _, c := range raw {
-		seed := billing.PackageSeed{Name: r.expand("stripe package", c.Name)}
+		seed := catalog.PackageSeed{Name: r.expand("stripe package", c.Name)}
 		var err error
 		credits, cents := r.expand("stripe package", c.Credits), r.expand("stripe package", c.Cents)
 		if seed.Credits, err = creditcore.ParseAmount(credits); err != nil || seed.Credits <= 0 {
@@ -191,7 +193,7 @@ func (r *resolver) packages(raw []PackageConfig) []billing.PackageSeed {
 		switch {
 		case seed.Name == "":
 			r.fault("stripe", "a package has no name")
-		case slices.ContainsFunc(seeds, func(s billing.PackageSeed) bool { return s.Name == seed.Name }):
+		case slices.ContainsFunc(seeds, func(s catalog.PackageSeed) bool { return s.Name == seed.Name }):
 			r.fault("stripe", "package %q is named twice", seed.Name)
 		}
 		seeds = append(seeds, seed)

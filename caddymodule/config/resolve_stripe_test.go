@@ -10,6 +10,7 @@ import (
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
 	"mana.how/edge/internal/edgetest"
 )
 
@@ -34,13 +35,13 @@ func TestStripeBlock(t *testing.T) {
 	want := billing.Config{
 		SecretKey: "sk_test_1", WebhookSecrets: []string{"whsec_new", "whsec_old"}, APIURL: "http://localhost:12111",
 		BaseURL: "https://auth.example.com", Grace: 48 * time.Hour,
-		Plans: []billing.PlanSeed{
+		Plans: []catalog.PlanSeed{
 			{Name: "plus", ProductID: "prod_own", PriceMonthly: "price_m", PriceYearly: "price_y"},
 			{Name: "Team", PriceYearly: "price_t"},
 			{Name: "Free", ProductID: "prod_free"},
 			{Name: "Pro", PriceMonthly: "price_pro"},
 		},
-		Packages: []billing.PackageSeed{
+		Packages: []catalog.PackageSeed{
 			{Name: "Small", Credits: creditcore.Credits(100), PriceEuroCents: 100}, {Name: "Odd", Credits: 12_500, PriceEuroCents: 99},
 		},
 	}

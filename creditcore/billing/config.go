@@ -7,10 +7,11 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing/catalog"
 )
 
 // Config is what an admin decides. Without a SecretKey whatever needs Stripe
-// fails with [ErrNotConfigured].
+// fails with [stripeapi.ErrNotConfigured].
 type Config struct {
 	SecretKey string
 	// WebhookSecrets sign events: one, or two while it is rotated.
@@ -24,8 +25,8 @@ type Config struct {
 	// allows the site of BaseURL alone.
 	ReturnURL func(raw string) bool
 	// Plans and Packages are written to the database by [Service.Seed].
-	Plans    []PlanSeed
-	Packages []PackageSeed
+	Plans    []catalog.PlanSeed
+	Packages []catalog.PackageSeed
 	// Grace is how long monthly credits outlive their period, 72 hours where
 	// zero: the next invoice is paid some time after it begins.
 	Grace time.Duration

@@ -10,6 +10,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/purchase"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 	"mana.how/edge/internal/stripetest"
@@ -148,7 +149,7 @@ func (s *till) wantBalance(id string, credits int64) {
 // buy begins a purchase and returns its id and that of its payment.
 func (s *till) buy(c creditcore.Caller) (purchaseID, intentID string) {
 	s.t.Helper()
-	begun, err := s.Buy(s.t.Context(), c, billing.Order{PackageID: packageID})
+	begun, err := s.Buy(s.t.Context(), c, purchase.Order{PackageID: packageID})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -158,7 +159,7 @@ func (s *till) buy(c creditcore.Caller) (purchaseID, intentID string) {
 // link begins a purchase by link and returns its id and that of its session.
 func (s *till) link(c creditcore.Caller) (purchaseID, sessionID string) {
 	s.t.Helper()
-	made, err := s.PaymentLink(s.t.Context(), c, billing.LinkOrder{PackageID: packageID})
+	made, err := s.PaymentLink(s.t.Context(), c, purchase.LinkOrder{PackageID: packageID})
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -180,12 +181,12 @@ func (s *till) deliver(events ...stripetest.Event) {
 	}
 }
 
-func (s *till) status(purchaseID string) billing.Status {
+func (s *till) status(purchaseID string) purchase.Status {
 	s.t.Helper()
-	return billing.Status(s.text(`SELECT status FROM credits.purchases WHERE id = $1`, purchaseID))
+	return purchase.Status(s.text(`SELECT status FROM credits.purchases WHERE id = $1`, purchaseID))
 }
 
-func (s *till) wantStatus(purchaseID string, want billing.Status) {
+func (s *till) wantStatus(purchaseID string, want purchase.Status) {
 	s.t.Helper()
 	if got := s.status(purchaseID); got != want {
 		s.t.Errorf("purchase is %s, want %s", got, want)

@@ -7,6 +7,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
@@ -44,7 +45,7 @@ func shelf(t *testing.T, s *billing.Service) []shown {
 func TestSeedPackages(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	seeded := func(seeds ...billing.PackageSeed) *billing.Service {
+	seeded := func(seeds ...catalog.PackageSeed) *billing.Service {
 		s := billing.New(billing.Config{Packages: seeds}, billing.Deps{Pool: db.Pool})
 		for range 2 {
 			if err := s.Seed(t.Context()); err != nil {
@@ -62,8 +63,8 @@ func TestSeedPackages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := billing.PackageSeed{Name: "small", Credits: creditcore.Credits(100), PriceEuroCents: 100}
-	large := billing.PackageSeed{Name: "large", Description: "the large one", Credits: creditcore.Credits(1000), PriceEuroCents: 900}
+	small := catalog.PackageSeed{Name: "small", Credits: creditcore.Credits(100), PriceEuroCents: 100}
+	large := catalog.PackageSeed{Name: "large", Description: "the large one", Credits: creditcore.Credits(1000), PriceEuroCents: 900}
 	byHand := shown{Name: "by hand", Credits: 1500, Cents: 2, Order: 9}
 	want := []shown{
 		{Name: "small", Credits: creditcore.Credits(100), Cents: 100},

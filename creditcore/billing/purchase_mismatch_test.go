@@ -6,7 +6,7 @@ import (
 	"github.com/stripe/stripe-go/v85"
 
 	"mana.how/edge/creditcore"
-	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/purchase"
 	"mana.how/edge/internal/stripetest"
 )
 
@@ -44,7 +44,7 @@ func TestForeignPayments(t *testing.T) {
 			t.Errorf("%s: observed %v", name, s.seen)
 		}
 	}
-	s.wantStatus(purchaseID, billing.Pending)
+	s.wantStatus(purchaseID, purchase.Pending)
 	s.wantBalance("alice", 0)
 }
 
@@ -65,14 +65,14 @@ func TestMismatch(t *testing.T) {
 			events := relevant(s.stripe.Pay(intentID))
 			spoil(s, intentID)
 			s.deliver(events...)
-			s.wantStatus(purchaseID, billing.Pending)
+			s.wantStatus(purchaseID, purchase.Pending)
 			s.wantBalance("alice", 0)
 			if s.told("webhook payment_intent.succeeded refused") != 1 || s.told("purchase mismatch") != len(events) {
 				t.Errorf("observed %v", s.seen)
 			}
 			s.stripe.Advance(reconcileAfter)
 			drift, err := s.Reconcile(t.Context())
-			if err != nil || drift != (billing.Drift{Mismatched: 1}) || s.told("drift mismatched") != 1 {
+			if err != nil || drift != (purchase.Drift{Mismatched: 1}) || s.told("drift mismatched") != 1 {
 				t.Errorf("drift %+v, %v", drift, err)
 			}
 			s.wantBalance("alice", 0)
@@ -108,7 +108,7 @@ func TestLinkWithoutSessionEvent(t *testing.T) {
 			s.deliver(e)
 		}
 	}
-	s.wantStatus(purchaseID, billing.Completed)
+	s.wantStatus(purchaseID, purchase.Completed)
 	s.wantBalance("alice", packCredits)
 }
 
@@ -132,7 +132,7 @@ func TestLinkOfTheReplacedService(t *testing.T) {
 			s.deliver(e)
 		}
 	}
-	s.wantStatus(purchaseID, billing.Completed)
+	s.wantStatus(purchaseID, purchase.Completed)
 	s.wantBalance("alice", packCredits)
 }
 
@@ -165,15 +165,15 @@ func TestFullAccount(t *testing.T) {
 	s.wantBalance("alice", 0)
 	s.exec(`UPDATE credits.balances SET balance = 9223372036854775000, total_earned = 9223372036854775000 WHERE user_id = 'alice'`)
 	s.deliver(s.stripe.Pay(intentID)...)
-	s.wantStatus(purchaseID, billing.Pending)
+	s.wantStatus(purchaseID, purchase.Pending)
 	if s.told("webhook payment_intent.succeeded refused") != 1 {
 		t.Errorf("observed %v", s.seen)
 	}
 	s.exec(`UPDATE credits.balances SET balance = 0, total_earned = 0 WHERE user_id = 'alice'`)
 	s.stripe.Advance(reconcileAfter)
-	if drift, err := s.Reconcile(t.Context()); err != nil || drift != (billing.Drift{Uncredited: 1}) {
+	if drift, err := s.Reconcile(t.Context()); err != nil || drift != (purchase.Drift{Uncredited: 1}) {
 		t.Errorf("drift %+v, %v", drift, err)
 	}
-	s.wantStatus(purchaseID, billing.Completed)
+	s.wantStatus(purchaseID, purchase.Completed)
 	s.wantBalance("alice", packCredits)
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"mana.how/edge/creditcore"
-	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/purchase"
 )
 
 // A user has ten purchases open, of either kind, however many are begun at
@@ -20,9 +20,9 @@ func TestOpenPurchasesAreBounded(t *testing.T) {
 	alice, bob := s.user("alice"), s.user("bob")
 	begin := func(c creditcore.Caller, i int, key string) (err error) {
 		if i%2 == 0 {
-			_, err = s.Buy(t.Context(), c, billing.Order{PackageID: packageID, Key: key})
+			_, err = s.Buy(t.Context(), c, purchase.Order{PackageID: packageID, Key: key})
 		} else {
-			_, err = s.PaymentLink(t.Context(), c, billing.LinkOrder{PackageID: packageID, Key: key})
+			_, err = s.PaymentLink(t.Context(), c, purchase.LinkOrder{PackageID: packageID, Key: key})
 		}
 		return err
 	}
@@ -37,7 +37,7 @@ func TestOpenPurchasesAreBounded(t *testing.T) {
 			if i%3 == 0 {
 				key = fmt.Sprint("key-", i)
 			}
-			var open *billing.OpenPurchasesError
+			var open *purchase.OpenPurchasesError
 			switch err := begin(alice, i, key); {
 			case err == nil:
 				begun.Add(1)
@@ -52,7 +52,7 @@ func TestOpenPurchasesAreBounded(t *testing.T) {
 	if begun.Load() != 9 || refused.Load() != 15 || s.count(`SELECT count(*) FROM credits.purchases WHERE user_id = 'alice'`) != 10 {
 		t.Errorf("%d more were begun, %d refused", begun.Load(), refused.Load())
 	}
-	if made, err := s.Buy(t.Context(), alice, billing.Order{PackageID: packageID, Key: "first"}); err != nil || !made.Replayed {
+	if made, err := s.Buy(t.Context(), alice, purchase.Order{PackageID: packageID, Key: "first"}); err != nil || !made.Replayed {
 		t.Errorf("a repetition opens nothing: %+v, %v", made, err)
 	}
 	if err := begin(bob, 0, ""); err != nil {

@@ -10,7 +10,8 @@ import (
 
 	"github.com/stripe/stripe-go/v85"
 
-	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/purchase"
+	"mana.how/edge/creditcore/billing/stripeapi"
 	"mana.how/edge/internal/stripetest"
 )
 
@@ -34,7 +35,7 @@ func TestStripeRefuses(t *testing.T) {
 			alice := s.user("alice")
 			check := func(err, sentinel error) {
 				t.Helper()
-				var refused *billing.PaymentError
+				var refused *stripeapi.PaymentError
 				switch {
 				case c.text == "" && !errors.Is(err, sentinel):
 					t.Errorf("%v, want %v", err, sentinel)
@@ -42,14 +43,14 @@ func TestStripeRefuses(t *testing.T) {
 					t.Errorf("%v, want %s", err, c.text)
 				}
 			}
-			order := billing.Order{PackageID: packageID, Key: "buy"}
+			order := purchase.Order{PackageID: packageID, Key: "buy"}
 			c.trouble(s.stripe, "/v1/payment_intents")
 			_, err := s.Buy(t.Context(), alice, order)
-			check(err, billing.ErrIntent)
-			linkOrder := billing.LinkOrder{PackageID: packageID, Key: "link"}
+			check(err, purchase.ErrIntent)
+			linkOrder := purchase.LinkOrder{PackageID: packageID, Key: "link"}
 			c.trouble(s.stripe, "/v1/checkout/sessions")
 			_, err = s.PaymentLink(t.Context(), alice, linkOrder)
-			check(err, billing.ErrCheckout)
+			check(err, stripeapi.ErrCheckout)
 			if n := s.count(`SELECT count(*) FROM credits.purchases WHERE status = 'failed' AND idempotency_key IS NULL
 				AND metadata ? 'failureReason' AND metadata ? 'failedAt'`); n != 2 {
 				t.Errorf("%d failed purchases", n)
@@ -69,7 +70,7 @@ func TestCustomerCannotBeMade(t *testing.T) {
 	s := newTill(t)
 	alice := s.user("alice")
 	s.stripe.FailNext("POST", "/v1/customers", 500, 1)
-	if _, err := s.Buy(t.Context(), alice, billing.Order{PackageID: packageID}); !errors.Is(err, billing.ErrCustomer) || strings.Contains(err.Error(), s.stripe.Key) {
+	if _, err := s.Buy(t.Context(), alice, purchase.Order{PackageID: packageID}); !errors.Is(err, stripeapi.ErrCustomer) || strings.Contains(err.Error(), s.stripe.Key) {
 		t.Errorf("%v", err)
 	}
 	if n := s.count(`SELECT count(*) FROM credits.purchases`); n != 0 {
@@ -90,7 +91,7 @@ func TestLostAnswers(t *testing.T) {
 		t.Error("a twin was made")
 	}
 	s.deliver(s.stripe.Pay(intentID)...)
-	s.wantStatus(purchaseID, billing.Completed)
+	s.wantStatus(purchaseID, purchase.Completed)
 }
 
 // The customer was made under another address, and nobody heard of it.
@@ -99,7 +100,7 @@ func TestAddressChangedMeanwhile(t *testing.T) {
 	s := newTill(t)
 	alice := s.user("alice")
 	s.stripe.LoseNext("POST", "/v1/customers", 3)
-	if _, err := s.Buy(t.Context(), alice, billing.Order{PackageID: packageID}); !errors.Is(err, billing.ErrCustomer) {
+	if _, err := s.Buy(t.Context(), alice, purchase.Order{PackageID: packageID}); !errors.Is(err, stripeapi.ErrCustomer) {
 		t.Errorf("%v", err)
 	}
 	s.exec(`UPDATE auth.users SET email = 'new@example.com' WHERE id = 'alice'`)
@@ -130,7 +131,7 @@ func TestCustomerDeletedAtStripe(t *testing.T) {
 			}
 		}
 		s.deliver(s.stripe.Pay(sessionID)...)
-		s.wantStatus(linkID, billing.Completed)
+		s.wantStatus(linkID, purchase.Completed)
 	}
 	if n := s.count(`SELECT count(DISTINCT stripe_customer_id) FROM credits.purchases`); n != 2 {
 		t.Errorf("%d customers", n)
@@ -158,7 +159,7 @@ func TestClientLeaves(t *testing.T) {
 	s.stripe.HangNext("POST", "/v1/payment_intents", 1)
 	ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 	defer cancel()
-	if _, err := s.Buy(ctx, alice, billing.Order{PackageID: packageID}); !errors.Is(err, billing.ErrIntent) {
+	if _, err := s.Buy(ctx, alice, purchase.Order{PackageID: packageID}); !errors.Is(err, purchase.ErrIntent) {
 		t.Errorf("%v", err)
 	}
 	if n := s.count(`SELECT count(*) FROM credits.purchases WHERE status = 'failed'`); n != 1 {
@@ -178,7 +179,7 @@ func TestStaleEffect(t *testing.T) {
 		// The slow one has its copy of the payment and asks for disputes.
 		if r.Path == "/v1/disputes" && once.CompareAndSwap(false, true) {
 			s.deliver(s.stripe.Refund(intentID, 0)...)
-			s.wantStatus(purchaseID, billing.Completed)
+			s.wantStatus(purchaseID, purchase.Completed)
 			s.wantBalance("alice", 0)
 		}
 	})

@@ -13,6 +13,9 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
+	"mana.how/edge/creditcore/billing/purchase"
+	"mana.how/edge/creditcore/billing/stripeapi"
 	"mana.how/edge/internal/stripetest"
 )
 
@@ -21,7 +24,7 @@ func TestBuy(t *testing.T) {
 	t.Parallel()
 	s := newTill(t)
 	alice := s.user("alice")
-	begun, err := s.Buy(t.Context(), alice, billing.Order{PackageID: packageID})
+	begun, err := s.Buy(t.Context(), alice, purchase.Order{PackageID: packageID})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +48,7 @@ func TestBuy(t *testing.T) {
 	s.wantBalance("alice", 0)
 
 	s.deliver(s.stripe.Pay(intent.ID)...)
-	s.wantStatus(begun.PurchaseID, billing.Completed)
+	s.wantStatus(begun.PurchaseID, purchase.Completed)
 	s.wantBalance("alice", packCredits)
 	entries, err := s.ledger.History(t.Context(), alice, 10, 0)
 	if err != nil || len(entries) != 1 {
@@ -65,7 +68,7 @@ func TestBuy(t *testing.T) {
 		t.Errorf("entry: %+v", e)
 	}
 	list, err := s.Purchases(t.Context(), alice)
-	if err != nil || len(list) != 1 || list[0].CompletedAt == nil || list[0].Status != billing.Completed || *list[0].PackageID != packageID {
+	if err != nil || len(list) != 1 || list[0].CompletedAt == nil || list[0].Status != purchase.Completed || *list[0].PackageID != packageID {
 		t.Errorf("%+v, %v", list, err)
 	}
 	if s.told("purchase completed") != 1 || s.told("webhook payment_intent.succeeded applied") != 1 {
@@ -78,7 +81,7 @@ func TestPaymentLink(t *testing.T) {
 	t.Parallel()
 	s := newTill(t)
 	alice := s.user("alice")
-	made, err := s.PaymentLink(t.Context(), alice, billing.LinkOrder{
+	made, err := s.PaymentLink(t.Context(), alice, purchase.LinkOrder{
 		PackageID: packageID, SuccessURL: "https://chat.mana.how/paid", RoomID: "!room",
 	})
 	if err != nil {
@@ -102,7 +105,7 @@ func TestPaymentLink(t *testing.T) {
 		t.Errorf("metadata: %s", got)
 	}
 	s.deliver(s.stripe.Pay(sessionID)...)
-	s.wantStatus(made.PurchaseID, billing.Completed)
+	s.wantStatus(made.PurchaseID, purchase.Completed)
 	s.wantBalance("alice", packCredits)
 	if s.text(`SELECT stripe_payment_intent_id FROM credits.purchases WHERE id = $1`, made.PurchaseID) == "" {
 		t.Error("the payment is not stored")
@@ -131,12 +134,12 @@ func TestReturnURLs(t *testing.T) {
 	t.Parallel()
 	s := newTill(t)
 	alice := s.user("alice")
-	for field, o := range map[string]billing.LinkOrder{
+	for field, o := range map[string]purchase.LinkOrder{
 		"successUrl": {PackageID: packageID, SuccessURL: "https://evil.example/"},
 		"cancelUrl":  {PackageID: packageID, SuccessURL: "https://chat.mana.how/a", CancelURL: "https://evil.example/"},
 	} {
 		_, err := s.PaymentLink(t.Context(), alice, o)
-		var refused *billing.ReturnURLError
+		var refused *stripeapi.ReturnURLError
 		if !errors.As(err, &refused) || refused.Field != field || err.Error() != field+" is not a trusted origin" {
 			t.Errorf("%s: %v", field, err)
 		}
@@ -165,39 +168,39 @@ func TestRefusals(t *testing.T) {
 	nobody := creditcore.Caller{UserID: "nobody"}
 	for name, c := range map[string]struct {
 		caller creditcore.Caller
-		order  billing.Order
+		order  purchase.Order
 		want   error
 	}{
-		"unknown package":  {alice, billing.Order{PackageID: "none"}, billing.ErrPackageNotFound},
-		"inactive package": {alice, billing.Order{PackageID: "off"}, billing.ErrPackageNotFound},
-		"closed account":   {gone, billing.Order{PackageID: packageID}, billing.ErrUserNotFound},
-		"no account":       {nobody, billing.Order{PackageID: packageID}, billing.ErrUserNotFound},
-		"long key":         {alice, billing.Order{PackageID: packageID, Key: strings.Repeat("ü", 256)}, creditcore.ErrInvalid},
+		"unknown package":  {alice, purchase.Order{PackageID: "none"}, catalog.ErrPackageNotFound},
+		"inactive package": {alice, purchase.Order{PackageID: "off"}, catalog.ErrPackageNotFound},
+		"closed account":   {gone, purchase.Order{PackageID: packageID}, stripeapi.ErrUserNotFound},
+		"no account":       {nobody, purchase.Order{PackageID: packageID}, stripeapi.ErrUserNotFound},
+		"long key":         {alice, purchase.Order{PackageID: packageID, Key: strings.Repeat("ü", 256)}, creditcore.ErrInvalid},
 	} {
 		if _, err := s.Buy(t.Context(), c.caller, c.order); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := s.PaymentLink(t.Context(), c.caller, billing.LinkOrder{PackageID: c.order.PackageID, Key: c.order.Key}); !errors.Is(err, c.want) {
+		if _, err := s.PaymentLink(t.Context(), c.caller, purchase.LinkOrder{PackageID: c.order.PackageID, Key: c.order.Key}); !errors.Is(err, c.want) {
 			t.Errorf("link, %s: %v", name, err)
 		}
 	}
 	id, _ := s.buy(alice)
 	for _, c := range []creditcore.Caller{s.user("bob"), {UserID: "root", Role: "admin"}} {
-		if _, err := s.Purchase(t.Context(), c, id); !errors.Is(err, billing.ErrPurchaseNotFound) {
+		if _, err := s.Purchase(t.Context(), c, id); !errors.Is(err, purchase.ErrNotFound) {
 			t.Errorf("purchase of another: %v", err)
 		}
 		if list, err := s.Purchases(t.Context(), c); len(list) != 0 || err != nil {
 			t.Errorf("purchases of another: %v, %v", list, err)
 		}
 	}
-	if _, err := s.Purchase(t.Context(), alice, "no-uuid"); !errors.Is(err, billing.ErrPurchaseNotFound) {
+	if _, err := s.Purchase(t.Context(), alice, "no-uuid"); !errors.Is(err, purchase.ErrNotFound) {
 		t.Errorf("unknown purchase: %v", err)
 	}
 	bare := billing.New(billing.Config{}, billing.Deps{Pool: s.db.Pool, Ledger: s.ledger})
-	if _, err := bare.Buy(t.Context(), alice, billing.Order{PackageID: packageID}); !errors.Is(err, billing.ErrNotConfigured) {
+	if _, err := bare.Buy(t.Context(), alice, purchase.Order{PackageID: packageID}); !errors.Is(err, stripeapi.ErrNotConfigured) {
 		t.Errorf("without Stripe: %v", err)
 	}
-	if _, err := bare.PaymentLink(t.Context(), alice, billing.LinkOrder{PackageID: packageID}); !errors.Is(err, billing.ErrNotConfigured) {
+	if _, err := bare.PaymentLink(t.Context(), alice, purchase.LinkOrder{PackageID: packageID}); !errors.Is(err, stripeapi.ErrNotConfigured) {
 		t.Errorf("without Stripe: %v", err)
 	}
 }
@@ -208,7 +211,7 @@ func TestIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	s := newTill(t)
 	alice, bob := s.user("alice"), s.user("bob")
-	order := billing.Order{PackageID: packageID, Key: "k1"}
+	order := purchase.Order{PackageID: packageID, Key: "k1"}
 	first, err := s.Buy(t.Context(), alice, order)
 	if err != nil {
 		t.Fatal(err)
@@ -222,10 +225,10 @@ func TestIdempotencyKey(t *testing.T) {
 		t.Error(diff)
 	}
 	s.exec(`INSERT INTO credits.packages (id, name, credits, price_euro_cents) VALUES ('other', 'Other', 1000, 50)`)
-	if _, err := s.Buy(t.Context(), alice, billing.Order{PackageID: "other", Key: "k1"}); !errors.Is(err, creditcore.ErrKeyReused) {
+	if _, err := s.Buy(t.Context(), alice, purchase.Order{PackageID: "other", Key: "k1"}); !errors.Is(err, creditcore.ErrKeyReused) {
 		t.Errorf("another package: %v", err)
 	}
-	if _, err := s.PaymentLink(t.Context(), alice, billing.LinkOrder{PackageID: packageID, Key: "k1"}); !errors.Is(err, creditcore.ErrKeyReused) {
+	if _, err := s.PaymentLink(t.Context(), alice, purchase.LinkOrder{PackageID: packageID, Key: "k1"}); !errors.Is(err, creditcore.ErrKeyReused) {
 		t.Errorf("a link: %v", err)
 	}
 	if his, err := s.Buy(t.Context(), bob, order); err != nil || his.PurchaseID == first.PurchaseID {
@@ -238,7 +241,7 @@ func TestIdempotencyKey(t *testing.T) {
 	}
 	s.exec(`UPDATE credits.packages SET active = true`)
 
-	linkOrder := billing.LinkOrder{PackageID: packageID, SuccessURL: "https://chat.mana.how/a", Key: "k2"}
+	linkOrder := purchase.LinkOrder{PackageID: packageID, SuccessURL: "https://chat.mana.how/a", Key: "k2"}
 	link, err := s.PaymentLink(t.Context(), alice, linkOrder)
 	if err != nil {
 		t.Fatal(err)
@@ -263,15 +266,15 @@ func TestConcurrentTwins(t *testing.T) {
 	t.Parallel()
 	s := newTill(t)
 	alice := s.user("alice")
-	intents, links := make([]billing.Intent, 8), make([]billing.PaymentLink, 8)
+	intents, links := make([]purchase.Intent, 8), make([]purchase.PaymentLink, 8)
 	var all sync.WaitGroup
 	for i := range intents {
 		all.Go(func() {
 			var err error
-			if intents[i], err = s.Buy(t.Context(), alice, billing.Order{PackageID: packageID, Key: "buy"}); err != nil {
+			if intents[i], err = s.Buy(t.Context(), alice, purchase.Order{PackageID: packageID, Key: "buy"}); err != nil {
 				t.Error(err)
 			}
-			if links[i], err = s.PaymentLink(t.Context(), alice, billing.LinkOrder{PackageID: packageID, Key: "link"}); err != nil {
+			if links[i], err = s.PaymentLink(t.Context(), alice, purchase.LinkOrder{PackageID: packageID, Key: "link"}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -305,7 +308,7 @@ func TestParallelFirstPurchases(t *testing.T) {
 			service = other
 		}
 		all.Go(func() {
-			if _, err := service.Buy(t.Context(), alice, billing.Order{PackageID: packageID}); err != nil {
+			if _, err := service.Buy(t.Context(), alice, purchase.Order{PackageID: packageID}); err != nil {
 				t.Error(err)
 			}
 		})

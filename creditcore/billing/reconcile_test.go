@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/purchase"
 )
 
 // reconcileAfter is longer than events are given to arrive.
 const reconcileAfter = 10 * time.Minute
 
-func (s *till) wantDrift(want billing.Drift) {
+func (s *till) wantDrift(want purchase.Drift) {
 	s.t.Helper()
 	got, err := s.Reconcile(s.t.Context())
 	if err != nil || got != want {
@@ -35,15 +36,15 @@ func TestReconcile(t *testing.T) {
 	}
 	s.stripe.Refund(refunded, 333)
 	s.stripe.FailCard(failed)
-	s.wantDrift(billing.Drift{Unreversed: 0}) // the events may still be on their way
+	s.wantDrift(purchase.Drift{Unreversed: 0}) // the events may still be on their way
 	s.stripe.Advance(reconcileAfter)
-	s.wantDrift(billing.Drift{Uncredited: 5})
-	s.wantDrift(billing.Drift{})
+	s.wantDrift(purchase.Drift{Uncredited: 5})
+	s.wantDrift(purchase.Drift{})
 	for _, id := range []string{paidID, linkedID} {
-		s.wantStatus(id, billing.Completed)
+		s.wantStatus(id, purchase.Completed)
 	}
 	for _, id := range []string{failedID, openID} {
-		s.wantStatus(id, billing.Pending)
+		s.wantStatus(id, purchase.Pending)
 	}
 	s.wantBalance("paid", 1000)
 	s.wantBalance("linked", 1000)
@@ -52,10 +53,10 @@ func TestReconcile(t *testing.T) {
 	s.stripe.Refund(refunded, 0)
 	s.stripe.Dispute(disputed, 0)
 	s.stripe.Dispute(won, 0)
-	s.wantDrift(billing.Drift{Unreversed: 3})
+	s.wantDrift(purchase.Drift{Unreversed: 3})
 	s.stripe.WinDispute(won)
-	s.wantDrift(billing.Drift{Unreversed: 1})
-	s.wantDrift(billing.Drift{})
+	s.wantDrift(purchase.Drift{Unreversed: 1})
+	s.wantDrift(purchase.Drift{})
 	s.wantBalance("refunded", 0)
 	s.wantBalance("disputed", 0)
 	s.wantBalance("won", 1000)
@@ -71,9 +72,9 @@ func TestReconcileOldPayments(t *testing.T) {
 	_, intentID := s.buy(s.user("alice"))
 	s.deliver(s.stripe.Pay(intentID)...)
 	s.stripe.Advance(60 * 24 * time.Hour)
-	s.wantDrift(billing.Drift{})
+	s.wantDrift(purchase.Drift{})
 	s.stripe.Refund(intentID, 0)
-	s.wantDrift(billing.Drift{Unreversed: 1})
+	s.wantDrift(purchase.Drift{Unreversed: 1})
 	s.wantBalance("alice", 0)
 }
 
@@ -86,7 +87,7 @@ func TestReconcileReports(t *testing.T) {
 	s.intent(packCents, "eur", nil)
 	s.exec(`INSERT INTO credits.purchases (id, user_id, credits, price_euro_cents, status, completed_at, stripe_payment_intent_id)
 		VALUES ('forged', 'alice', 1000, 1, 'completed', $1, 'pi_unknown')`, s.stripe.Now())
-	s.wantDrift(billing.Drift{Unknown: 1, Unpaid: 1})
+	s.wantDrift(purchase.Drift{Unknown: 1, Unpaid: 1})
 	s.wantBalance("alice", 0)
 	if s.told("drift unpaid") != 1 || s.told("drift unknown") != 1 || s.told("drift mismatched") != 0 {
 		t.Errorf("observed %v", s.seen)
@@ -114,23 +115,23 @@ func TestExpireAbandoned(t *testing.T) {
 	}
 	s.stripe.Advance(23 * time.Hour)
 	want(0)
-	s.wantStatus(paidID, billing.Pending)
+	s.wantStatus(paidID, purchase.Pending)
 	s.stripe.Advance(3 * time.Hour)
 	want(2)
 	want(0)
-	s.wantStatus(openID, billing.Failed)
-	s.wantStatus(linkedID, billing.Failed)
-	s.wantStatus("crashed", billing.Failed)
-	s.wantStatus(paidID, billing.Completed)
-	s.wantStatus(bankID, billing.Pending)
+	s.wantStatus(openID, purchase.Failed)
+	s.wantStatus(linkedID, purchase.Failed)
+	s.wantStatus("crashed", purchase.Failed)
+	s.wantStatus(paidID, purchase.Completed)
+	s.wantStatus(bankID, purchase.Pending)
 	s.wantBalance("paid", 1000)
 	s.stripe.AsyncSucceed(bank)
 	want(0)
-	s.wantStatus(bankID, billing.Completed)
+	s.wantStatus(bankID, purchase.Completed)
 
 	// Paid after its end, it is credited none the less.
 	s.deliver(s.stripe.Pay(open)...)
-	s.wantStatus(openID, billing.Completed)
+	s.wantStatus(openID, purchase.Completed)
 	s.wantBalance("open", 1000)
 	if s.told("purchase expired") != 2 {
 		t.Errorf("observed %v", s.seen)
@@ -153,7 +154,7 @@ func TestRun(t *testing.T) {
 	defer cancel()
 	done := make(chan error)
 	go func() { done <- s.Run(ctx) }()
-	for (s.status(purchaseID) != billing.Completed || s.count(`SELECT count(email) FROM credits.stripe_customers`) > 1) && ctx.Err() == nil {
+	for (s.status(purchaseID) != purchase.Completed || s.count(`SELECT count(email) FROM credits.stripe_customers`) > 1) && ctx.Err() == nil {
 		time.Sleep(10 * time.Millisecond)
 	}
 	cancel()
@@ -177,7 +178,7 @@ func TestJobsWithoutStripe(t *testing.T) {
 	if n, err := bare.ExpireAbandoned(t.Context()); n != 0 || err != nil {
 		t.Errorf("%d, %v", n, err)
 	}
-	if d, err := bare.Reconcile(t.Context()); d != (billing.Drift{}) || err != nil {
+	if d, err := bare.Reconcile(t.Context()); d != (purchase.Drift{}) || err != nil {
 		t.Errorf("%+v, %v", d, err)
 	}
 }

@@ -5,6 +5,10 @@ import (
 	"errors"
 	"sync"
 	"time"
+
+	"mana.how/edge/creditcore/billing/purchase"
+	"mana.how/edge/creditcore/billing/settle"
+	"mana.how/edge/creditcore/billing/stripeapi"
 )
 
 const (
@@ -76,16 +80,18 @@ func (s *Service) runDue(ctx context.Context, j *job) {
 
 // Reconcile compares the last days of Stripe with our purchases, see
 // [purchase.Service.Reconcile].
-func (s *Service) Reconcile(ctx context.Context) (Drift, error) { return s.purchases.Reconcile(ctx) }
+func (s *Service) Reconcile(ctx context.Context) (purchase.Drift, error) {
+	return s.purchases.Reconcile(ctx)
+}
 
 // reconcileSubscriptions makes up for events that never came.
 func (s *Service) reconcileSubscriptions(ctx context.Context) error {
 	if s.stripe == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, ReconcileTimeout)
+	ctx, cancel := context.WithTimeout(ctx, settle.ReconcileTimeout)
 	defer cancel()
-	since := s.now().Add(-ReconcileWindow)
+	since := s.now().Add(-settle.ReconcileWindow)
 	return errors.Join(s.subscriptions.Reconcile(ctx, since), s.invoices.Reconcile(ctx, since))
 }
 
@@ -93,5 +99,5 @@ func (s *Service) reconcileSubscriptions(ctx context.Context) error {
 // accounts.
 func (s *Service) forget(ctx context.Context) error {
 	now := s.now()
-	return errors.Join(s.events.Forget(ctx, now), EraseClosed(ctx, s.db, now))
+	return errors.Join(s.events.Forget(ctx, now), stripeapi.EraseClosed(ctx, s.db, now))
 }

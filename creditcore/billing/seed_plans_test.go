@@ -8,11 +8,12 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
 
-func seed(t *testing.T, db *pgtest.Database, plans ...billing.PlanSeed) *billing.Service {
+func seed(t *testing.T, db *pgtest.Database, plans ...catalog.PlanSeed) *billing.Service {
 	t.Helper()
 	s := billing.New(billing.Config{Plans: plans}, billing.Deps{Pool: db.Pool})
 	for range 2 {
@@ -35,7 +36,7 @@ func TestSeedPlans(t *testing.T) {
 		Monthly        string
 	}
 	db := pgtest.New(t)
-	s := seed(t, db, billing.PlanSeed{Name: "PLUS", ProductID: "prod_1", PriceMonthly: "price_m", PriceYearly: "price_y"})
+	s := seed(t, db, catalog.PlanSeed{Name: "PLUS", ProductID: "prod_1", PriceMonthly: "price_m", PriceYearly: "price_y"})
 	plans, err := s.Plans(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -64,7 +65,7 @@ func TestSeedPlans(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{"Free", "Plus", "Pro", "Ultra"}, billing.PlanNames()); diff != "" {
+	if diff := cmp.Diff([]string{"Free", "Plus", "Pro", "Ultra"}, catalog.PlanNames()); diff != "" {
 		t.Errorf("names:\n%s", diff)
 	}
 }
@@ -73,8 +74,8 @@ func TestSeedPlans(t *testing.T) {
 func TestSeedKeepsOldPrices(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	seed(t, db, billing.PlanSeed{Name: "Plus", PriceMonthly: "price_old"})
-	seed(t, db, billing.PlanSeed{Name: "Plus", PriceMonthly: "price_new"})
+	seed(t, db, catalog.PlanSeed{Name: "Plus", PriceMonthly: "price_old"})
+	seed(t, db, catalog.PlanSeed{Name: "Plus", PriceMonthly: "price_new"})
 	type price struct{ ID, Plan string }
 	found, err := dbscope.Rows[price](t.Context(), db.Pool, dbscope.System(), `
 		SELECT r.stripe_price_id AS id, p.name AS plan
@@ -84,7 +85,7 @@ func TestSeedKeepsOldPrices(t *testing.T) {
 	if diff := cmp.Diff([]price{{"price_new", "Plus"}, {"price_old", "Plus"}}, found); diff != "" || err != nil {
 		t.Errorf("%v\n%s", err, diff)
 	}
-	seed(t, db, billing.PlanSeed{Name: "Pro", PriceMonthly: "price_old"})
+	seed(t, db, catalog.PlanSeed{Name: "Pro", PriceMonthly: "price_old"})
 	found, err = dbscope.Rows[price](t.Context(), db.Pool, dbscope.System(), `
 		SELECT r.stripe_price_id AS id, p.name AS plan
 		FROM subscriptions.prices r
@@ -108,24 +109,24 @@ func TestSeedKeepsAdminsChanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := planNamed(t, db, s, "Plus")
-	seed(t, db, billing.PlanSeed{Name: "Pro", PriceMonthly: "price_pro"})
+	seed(t, db, catalog.PlanSeed{Name: "Pro", PriceMonthly: "price_pro"})
 	if diff := cmp.Diff(before, planNamed(t, db, s, "Plus")); diff != "" {
 		t.Errorf("Plus (-before +after):\n%s", diff)
 	}
 	if before.Active || before.MonthlyCredits != creditcore.Credits(150) {
 		t.Errorf("Plus: %+v", before)
 	}
-	seed(t, db, billing.PlanSeed{Name: "plus", PriceMonthly: "price_plus"})
+	seed(t, db, catalog.PlanSeed{Name: "plus", PriceMonthly: "price_plus"})
 	if p := planNamed(t, db, s, "Plus"); p.Active || p.StripePriceIDMonthly == nil || *p.StripePriceIDMonthly != "price_plus" {
 		t.Errorf("Plus with a price: %+v", p)
 	}
-	unknown := billing.New(billing.Config{Plans: []billing.PlanSeed{{Name: "Team"}}}, billing.Deps{Pool: db.Pool})
-	if err := unknown.Seed(t.Context()); !errors.Is(err, billing.ErrPlanNotFound) {
+	unknown := billing.New(billing.Config{Plans: []catalog.PlanSeed{{Name: "Team"}}}, billing.Deps{Pool: db.Pool})
+	if err := unknown.Seed(t.Context()); !errors.Is(err, catalog.ErrPlanNotFound) {
 		t.Errorf("a plan that nobody knows: %v", err)
 	}
 }
 
-func planNamed(t *testing.T, db *pgtest.Database, s *billing.Service, name string) billing.Plan {
+func planNamed(t *testing.T, db *pgtest.Database, s *billing.Service, name string) catalog.Plan {
 	t.Helper()
 	found, err := dbscope.Row[struct{ ID string }](t.Context(), db.Pool, dbscope.System(),
 		`SELECT id FROM subscriptions.plans WHERE name = $1`, name)

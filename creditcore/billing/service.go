@@ -10,32 +10,38 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing/catalog"
+	"mana.how/edge/creditcore/billing/invoice"
+	"mana.how/edge/creditcore/billing/purchase"
+	"mana.how/edge/creditcore/billing/settle"
+	"mana.how/edge/creditcore/billing/stripeapi"
+	"mana.how/edge/creditcore/billing/subscription"
 	"mana.how/edge/internal/dbscope"
 )
 
 // The parts of a service, by the names they have in it.
 type (
-	purchases     = purchaseService
-	invoices      = invoiceService
-	subscriptions = subscriptionService
+	purchases     = purchase.Service
+	invoices      = invoice.Service
+	subscriptions = subscription.Service
 )
 
 // Service sells credits. It is safe for concurrent use.
 type Service struct {
-	*Catalog
+	*catalog.Catalog
 	*purchases
 	*invoices
 	*subscriptions
 
-	events  *Events
-	returns ReturnURLs
+	events  *settle.Events
+	returns stripeapi.ReturnURLs
 	secrets []string
 	db      dbscope.DB
 	log     *slog.Logger
 	now     func() time.Time
 	observe func(eventType, outcome string)
 	// stripe is nil without a key.
-	stripe *Client
+	stripe *stripeapi.Client
 }
 
 // New connects nothing. [Service.Run] must be running for abandoned purchases
@@ -46,7 +52,7 @@ func New(cfg Config, deps Deps) *Service {
 	}
 	s := &Service{
 		db:      dbscope.DB{Pool: deps.Pool, Error: dbError},
-		returns: ReturnURLs{BaseURL: cfg.BaseURL, Allowed: cfg.ReturnURL},
+		returns: stripeapi.ReturnURLs{BaseURL: cfg.BaseURL, Allowed: cfg.ReturnURL},
 		secrets: cfg.WebhookSecrets, log: deps.Logger, now: deps.Now, observe: deps.Observer.Webhook,
 	}
 	if s.log == nil {
@@ -56,21 +62,21 @@ func New(cfg Config, deps Deps) *Service {
 		s.now = time.Now
 	}
 	if cfg.SecretKey != "" {
-		s.stripe = NewClient(cfg.SecretKey, cfg.APIURL, s.db, s.now)
+		s.stripe = stripeapi.New(cfg.SecretKey, cfg.APIURL, s.db, s.now)
 	}
-	s.Catalog = NewCatalog(s.db, s.stripe, cfg.Plans, cfg.Packages)
-	s.purchases = newPurchaseService(purchaseDeps{
+	s.Catalog = catalog.New(s.db, s.stripe, cfg.Plans, cfg.Packages)
+	s.purchases = purchase.New(purchase.Deps{
 		DB: s.db, Stripe: s.stripe, Catalog: s.Catalog, Ledger: deps.Ledger, Returns: s.returns, Logger: s.log, Now: s.now,
 		Observe: deps.Observer.Purchase, Drift: deps.Observer.Drift,
 	})
-	s.invoices = newInvoiceService(invoiceDeps{
+	s.invoices = invoice.New(invoice.Deps{
 		DB: s.db, Stripe: s.stripe, Catalog: s.Catalog, Ledger: deps.Ledger, Logger: s.log, Now: s.now,
 		Grace: cfg.Grace, Purchased: s.purchases.Purchased,
 	})
-	s.subscriptions = newSubscriptionService(subscriptionDeps{
+	s.subscriptions = subscription.New(subscription.Deps{
 		DB: s.db, Stripe: s.stripe, Catalog: s.Catalog, Invoices: s.invoices, Returns: s.returns, Logger: s.log, Now: s.now,
 	})
-	s.events = NewEvents(s.db, s.log, func() {
+	s.events = settle.NewEvents(s.db, s.log, func() {
 		if deps.Observer.Purchase != nil {
 			deps.Observer.Purchase("mismatch")
 		}
@@ -98,5 +104,5 @@ func (s *Service) AllowsReturn(raw string) bool { return s.returns.Allows(raw) }
 // EraseTx forgets the address of a customer who leaves. Stripe's id of them
 // stays, to end what they subscribed to.
 func (s *Service) EraseTx(ctx context.Context, tx pgx.Tx, userID string) error {
-	return EraseTx(ctx, tx, userID)
+	return stripeapi.EraseTx(ctx, tx, userID)
 }

@@ -15,6 +15,8 @@ import (
 	stripemock "github.com/stripe/stripe-mock/server"
 
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/purchase"
+	"mana.how/edge/creditcore/billing/subscription"
 )
 
 // published is Stripe's own mock: it knows the shape of every request from the
@@ -91,7 +93,7 @@ func TestRequestsHaveThePublishedShape(t *testing.T) {
 			c.APIURL = shown.URL
 		})
 		alice := s.user("alice")
-		begun, err := s.Buy(t.Context(), alice, billing.Order{PackageID: packageID})
+		begun, err := s.Buy(t.Context(), alice, purchase.Order{PackageID: packageID})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +144,7 @@ func TestRequestsHaveThePublishedShape(t *testing.T) {
 			if plan.Name != "Plus" {
 				continue
 			}
-			if _, err := p.Subscribe(t.Context(), p.alice, billing.SubscriptionOrder{
+			if _, err := p.Subscribe(t.Context(), p.alice, subscription.Order{
 				PlanID: plan.ID, SuccessURL: "https://mana.how/yes", CancelURL: "https://mana.how/no",
 			}); err != nil {
 				t.Error(err)

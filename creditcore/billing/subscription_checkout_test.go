@@ -9,11 +9,13 @@ import (
 	"github.com/stripe/stripe-go/v85"
 
 	"mana.how/edge/creditcore"
-	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
+	"mana.how/edge/creditcore/billing/stripeapi"
+	"mana.how/edge/creditcore/billing/subscription"
 	"mana.how/edge/internal/stripetest"
 )
 
-func (p *newsstand) subscribe(o billing.SubscriptionOrder) billing.Checkout {
+func (p *newsstand) subscribe(o subscription.Order) subscription.Checkout {
 	p.t.Helper()
 	k, err := p.Subscribe(p.t.Context(), p.alice, o)
 	if err != nil || k.SessionID == "" || k.URL == "" {
@@ -26,7 +28,7 @@ func TestSubscribe(t *testing.T) {
 	t.Parallel()
 	srv := priced(t)
 	p := newNewsstand(t, srv)
-	first := p.subscribe(p.order("Plus", billing.Monthly))
+	first := p.subscribe(p.order("Plus", catalog.Monthly))
 	if again := p.subscribe(p.order("Plus", "")); again != first {
 		t.Errorf("the same order again: %+v, then %+v", first, again)
 	}
@@ -34,7 +36,7 @@ func TestSubscribe(t *testing.T) {
 	if session.Metadata["userId"] != "alice" || session.Metadata["planId"] != p.planID("Plus") || session.Metadata["billingInterval"] != "month" {
 		t.Errorf("metadata: %v", session.Metadata)
 	}
-	second := p.subscribe(p.order("Plus", billing.Yearly))
+	second := p.subscribe(p.order("Plus", catalog.Yearly))
 	if first == second {
 		t.Fatal("another order led to the same page")
 	}
@@ -43,17 +45,17 @@ func TestSubscribe(t *testing.T) {
 	}
 	// Paid, and the event is late: nobody can pay twice.
 	paid := srv.Pay(second.SessionID)
-	if _, err := p.Subscribe(t.Context(), p.alice, p.order("Plus", billing.Yearly)); !errors.Is(err, billing.ErrSubscribed) {
+	if _, err := p.Subscribe(t.Context(), p.alice, p.order("Plus", catalog.Yearly)); !errors.Is(err, subscription.ErrSubscribed) {
 		t.Errorf("paid, before the events: %v", err)
 	}
 	p.deliver(paid...)
-	if _, err := p.Subscribe(t.Context(), p.alice, p.order("Pro", billing.Monthly)); !errors.Is(err, billing.ErrSubscribed) {
+	if _, err := p.Subscribe(t.Context(), p.alice, p.order("Pro", catalog.Monthly)); !errors.Is(err, subscription.ErrSubscribed) {
 		t.Errorf("paid: %v", err)
 	}
 	p.wantBalance("the first month of a year", "100")
 	// Ended: another one may begin.
 	p.deliver(srv.EndSubscription(paid.Object("subscription"))...)
-	if third := p.subscribe(p.order("Plus", billing.Yearly)); third == second {
+	if third := p.subscribe(p.order("Plus", catalog.Yearly)); third == second {
 		t.Error("the page of a subscription that has ended")
 	}
 }
@@ -64,34 +66,34 @@ func TestSubscribeRefusals(t *testing.T) {
 	p := newNewsstand(t, srv)
 	p.exec(`UPDATE subscriptions.plans SET active = false WHERE name = 'Pro'`)
 	pro := p.planID("Pro")
-	order := func(change func(*billing.SubscriptionOrder)) billing.SubscriptionOrder {
-		o := p.order("Plus", billing.Monthly)
+	order := func(change func(*subscription.Order)) subscription.Order {
+		o := p.order("Plus", catalog.Monthly)
 		change(&o)
 		return o
 	}
 	for what, c := range map[string]struct {
-		order billing.SubscriptionOrder
+		order subscription.Order
 		want  error
 	}{
-		"unknown plan":     {order(func(o *billing.SubscriptionOrder) { o.PlanID = "x" }), billing.ErrPlanNotFound},
-		"inactive plan":    {order(func(o *billing.SubscriptionOrder) { o.PlanID = pro }), billing.ErrPlanNotFound},
-		"no yearly price":  {p.order("Ultra", billing.Yearly), billing.ErrNoYearlyPrice},
-		"no monthly price": {p.order("Free", billing.Monthly), billing.ErrNoMonthlyPrice},
+		"unknown plan":     {order(func(o *subscription.Order) { o.PlanID = "x" }), catalog.ErrPlanNotFound},
+		"inactive plan":    {order(func(o *subscription.Order) { o.PlanID = pro }), catalog.ErrPlanNotFound},
+		"no yearly price":  {p.order("Ultra", catalog.Yearly), catalog.ErrNoYearlyPrice},
+		"no monthly price": {p.order("Free", catalog.Monthly), catalog.ErrNoMonthlyPrice},
 	} {
 		if _, err := p.Subscribe(t.Context(), p.alice, c.order); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if _, err := p.Subscribe(t.Context(), creditcore.Caller{UserID: "nobody"}, p.order("Plus", "")); !errors.Is(err, billing.ErrUserNotFound) {
+	if _, err := p.Subscribe(t.Context(), creditcore.Caller{UserID: "nobody"}, p.order("Plus", "")); !errors.Is(err, stripeapi.ErrUserNotFound) {
 		t.Errorf("nobody: %v", err)
 	}
-	var address *billing.ReturnURLError
-	away := order(func(o *billing.SubscriptionOrder) { o.CancelURL = "https://evil.example/" })
+	var address *stripeapi.ReturnURLError
+	away := order(func(o *subscription.Order) { o.CancelURL = "https://evil.example/" })
 	if _, err := p.Subscribe(t.Context(), p.alice, away); !errors.As(err, &address) || address.Field != "cancelUrl" {
 		t.Errorf("another site: %v", err)
 	}
 	srv.FailNext(http.MethodPost, "/v1/checkout/sessions", 402, 1)
-	var refused *billing.PaymentError
+	var refused *stripeapi.PaymentError
 	if _, err := p.Subscribe(t.Context(), p.alice, p.order("Plus", "")); !errors.As(err, &refused) {
 		t.Errorf("refused by Stripe: %v", err)
 	}
@@ -104,13 +106,13 @@ func TestParallelCheckouts(t *testing.T) {
 	t.Parallel()
 	srv := priced(t)
 	p := newNewsstand(t, srv)
-	orders := []billing.SubscriptionOrder{p.order("Plus", billing.Monthly), p.order("Pro", billing.Monthly)}
+	orders := []subscription.Order{p.order("Plus", catalog.Monthly), p.order("Pro", catalog.Monthly)}
 	for name, n := range map[string]int{"of the same order": 1, "of two orders": 2} {
 		var wg sync.WaitGroup
 		for i := range 8 {
 			wg.Go(func() {
 				_, err := p.Subscribe(t.Context(), p.alice, orders[i%n])
-				if err != nil && (n == 1 || !errors.Is(err, billing.ErrCheckout)) {
+				if err != nil && (n == 1 || !errors.Is(err, stripeapi.ErrCheckout)) {
 					t.Errorf("%s: %v", name, err)
 				}
 			})
@@ -140,7 +142,7 @@ func TestLostCheckout(t *testing.T) {
 	p := newNewsstand(t, srv)
 	srv.LoseNext(http.MethodPost, "/v1/checkout/sessions", 3)
 	// The client may have found it by trying again.
-	if _, err := p.Subscribe(t.Context(), p.alice, p.order("Plus", "")); err != nil && !errors.Is(err, billing.ErrCheckout) {
+	if _, err := p.Subscribe(t.Context(), p.alice, p.order("Plus", "")); err != nil && !errors.Is(err, stripeapi.ErrCheckout) {
 		t.Fatalf("lost: %v", err)
 	}
 	p.subscribe(p.order("Plus", ""))

@@ -9,6 +9,8 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
+	"mana.how/edge/creditcore/billing/subscription"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 	"mana.how/edge/internal/stripetest"
@@ -63,7 +65,7 @@ func (p *newsstand) at(srv *stripetest.Server) *billing.Service {
 	return billing.New(billing.Config{
 		SecretKey: srv.Key, APIURL: srv.URL, WebhookSecrets: []string{srv.WebhookSecret}, BaseURL: "https://mana.how",
 		ReturnURL: func(raw string) bool { return strings.HasPrefix(raw, "https://mana.how/") },
-		Plans: []billing.PlanSeed{
+		Plans: []catalog.PlanSeed{
 			{Name: "Plus", PriceMonthly: plusMonthly, PriceYearly: plusYearly},
 			{Name: "Pro", PriceMonthly: proMonthly, PriceYearly: proWeekly},
 			{Name: "Ultra", PriceMonthly: ultraMonth},
@@ -161,9 +163,9 @@ func (p *newsstand) planID(name string) string {
 }
 
 // order asks for a plan by its name.
-func (p *newsstand) order(plan string, every billing.Interval) billing.SubscriptionOrder {
+func (p *newsstand) order(plan string, every catalog.Interval) subscription.Order {
 	p.t.Helper()
-	return billing.SubscriptionOrder{
+	return subscription.Order{
 		PlanID: p.planID(plan), Interval: every,
 		SuccessURL: "https://mana.how/ok", CancelURL: "https://mana.how/no",
 	}
@@ -171,7 +173,7 @@ func (p *newsstand) order(plan string, every billing.Interval) billing.Subscript
 
 // current is the caller's plan, its subscription's status and whether he is
 // free of charge.
-func (p *newsstand) current() (plan string, status billing.SubscriptionStatus, free bool) {
+func (p *newsstand) current() (plan string, status subscription.Status, free bool) {
 	p.t.Helper()
 	now, err := p.Current(p.t.Context(), p.alice)
 	if err != nil {
@@ -186,7 +188,7 @@ func (p *newsstand) current() (plan string, status billing.SubscriptionStatus, f
 	return plan, status, now.Free
 }
 
-func (p *newsstand) wantCurrent(what, plan string, status billing.SubscriptionStatus, free bool) {
+func (p *newsstand) wantCurrent(what, plan string, status subscription.Status, free bool) {
 	p.t.Helper()
 	if gotPlan, gotStatus, gotFree := p.current(); gotPlan != plan || gotStatus != status || gotFree != free {
 		p.t.Errorf("%s: %s, %q, free %t; want %s, %q, free %t", what, gotPlan, gotStatus, gotFree, plan, status, free)

@@ -10,6 +10,9 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/catalog"
+	"mana.how/edge/creditcore/billing/stripeapi"
+	"mana.how/edge/creditcore/billing/subscription"
 	"mana.how/edge/internal/pgtest"
 	"mana.how/edge/internal/stripetest"
 )
@@ -119,17 +122,17 @@ func TestSubscriptionUnknownToStripe(t *testing.T) {
 	p.Service = p.at(elsewhere)
 
 	p.exec(`UPDATE credits.stripe_customers SET livemode = true`)
-	if err := p.Cancel(t.Context(), p.alice); !errors.Is(err, billing.ErrNoSubscription) {
+	if err := p.Cancel(t.Context(), p.alice); !errors.Is(err, subscription.ErrNoSubscription) {
 		t.Errorf("cancel: %v", err)
 	}
 	p.wantCurrent("of the live mode", "Plus", "active", false)
 
 	p.exec(`UPDATE credits.stripe_customers SET livemode = false`)
-	if err := p.Cancel(t.Context(), p.alice); !errors.Is(err, billing.ErrNoSubscription) {
+	if err := p.Cancel(t.Context(), p.alice); !errors.Is(err, subscription.ErrNoSubscription) {
 		t.Errorf("cancel: %v", err)
 	}
 	p.wantCurrent("gone", "Free", "", true)
-	p.subscribe(p.order("Plus", billing.Monthly))
+	p.subscribe(p.order("Plus", catalog.Monthly))
 	p.audited()
 }
 
@@ -175,7 +178,7 @@ func TestCancelForUser(t *testing.T) {
 	p.wantCurrent("after", "Free", "", true)
 
 	q := newNewsstand(t, srv)
-	open, err := q.Subscribe(t.Context(), q.alice, q.order("Plus", billing.Monthly))
+	open, err := q.Subscribe(t.Context(), q.alice, q.order("Plus", catalog.Monthly))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +195,7 @@ func TestCancelForUser(t *testing.T) {
 	}
 }
 
-func mustCurrent(p *newsstand) billing.Current {
+func mustCurrent(p *newsstand) subscription.Current {
 	p.t.Helper()
 	now, err := p.Current(p.t.Context(), p.alice)
 	if err != nil || now.Subscription == nil {
@@ -211,7 +214,7 @@ func TestStatuses(t *testing.T) {
 	sub := p.subscribed(plusMonthly)
 	for status, want := range map[string]struct {
 		plan   string
-		status billing.SubscriptionStatus
+		status subscription.Status
 		free   bool
 	}{
 		"trialing": {"Plus", "trialing", false}, "past_due": {"Plus", "past_due", false}, "unpaid": {"Free", "unpaid", true},
@@ -245,14 +248,14 @@ func TestCancelAndReactivate(t *testing.T) {
 			t.Errorf("%s: %v, want %v", what, err, want)
 		}
 	}
-	wrong("cancel nothing", p.Cancel(t.Context(), p.alice), billing.ErrNoSubscription)
-	wrong("reactivate nothing", p.Reactivate(t.Context(), p.alice), billing.ErrNotCanceled)
+	wrong("cancel nothing", p.Cancel(t.Context(), p.alice), subscription.ErrNoSubscription)
+	wrong("reactivate nothing", p.Reactivate(t.Context(), p.alice), subscription.ErrNotCanceled)
 	sub := p.subscribed(plusMonthly)
-	wrong("reactivate what runs", p.Reactivate(t.Context(), p.alice), billing.ErrNotCanceled)
+	wrong("reactivate what runs", p.Reactivate(t.Context(), p.alice), subscription.ErrNotCanceled)
 
 	// Stripe refuses: nothing changes on our side.
 	srv.FailNext(http.MethodPost, "/v1/subscriptions/", 402, 1)
-	var refused *billing.PaymentError
+	var refused *stripeapi.PaymentError
 	if err := p.Cancel(t.Context(), p.alice); !errors.As(err, &refused) {
 		t.Errorf("refused: %v", err)
 	}
@@ -279,7 +282,7 @@ func TestCancelAndReactivate(t *testing.T) {
 	}
 	// It ended without our hearing.
 	srv.EndSubscription(sub)
-	wrong("cancel what has ended", p.Cancel(t.Context(), p.alice), billing.ErrNoSubscription)
+	wrong("cancel what has ended", p.Cancel(t.Context(), p.alice), subscription.ErrNoSubscription)
 	p.wantCurrent("ended", "Free", "", true)
 }
 
@@ -306,10 +309,10 @@ func TestPortal(t *testing.T) {
 	t.Parallel()
 	srv := priced(t)
 	p := newNewsstand(t, srv)
-	if _, err := p.Portal(t.Context(), p.alice, "https://mana.how/account"); !errors.Is(err, billing.ErrNoBillingAccount) {
+	if _, err := p.Portal(t.Context(), p.alice, "https://mana.how/account"); !errors.Is(err, subscription.ErrNoBillingAccount) {
 		t.Errorf("without an account: %v", err)
 	}
-	var address *billing.ReturnURLError
+	var address *stripeapi.ReturnURLError
 	if _, err := p.Portal(t.Context(), p.alice, "https://evil.example/"); !errors.As(err, &address) || address.Field != "returnUrl" {
 		t.Errorf("to another site: %v", err)
 	}
@@ -320,10 +323,10 @@ func TestPortal(t *testing.T) {
 	if _, err := srv.Client().V1Customers.Delete(t.Context(), customer, nil); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := p.Portal(t.Context(), p.alice, "https://mana.how/account"); !errors.Is(err, billing.ErrNoBillingAccount) {
+	if _, err := p.Portal(t.Context(), p.alice, "https://mana.how/account"); !errors.Is(err, subscription.ErrNoBillingAccount) {
 		t.Errorf("of a customer who is gone: %v", err)
 	}
-	if _, err := p.Portal(t.Context(), creditcore.Caller{UserID: "nobody"}, "https://mana.how/"); !errors.Is(err, billing.ErrUserNotFound) {
+	if _, err := p.Portal(t.Context(), creditcore.Caller{UserID: "nobody"}, "https://mana.how/"); !errors.Is(err, stripeapi.ErrUserNotFound) {
 		t.Errorf("of nobody: %v", err)
 	}
 }
@@ -336,12 +339,12 @@ func TestWithoutStripe(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := creditcore.Caller{UserID: "alice"}
-	_, subscribe := s.Subscribe(t.Context(), c, billing.SubscriptionOrder{})
+	_, subscribe := s.Subscribe(t.Context(), c, subscription.Order{})
 	_, portal := s.Portal(t.Context(), c, "")
 	for what, err := range map[string]error{
 		"subscribe": subscribe, "portal": portal, "cancel": s.Cancel(t.Context(), c), "reactivate": s.Reactivate(t.Context(), c),
 	} {
-		if !errors.Is(err, billing.ErrNotConfigured) {
+		if !errors.Is(err, stripeapi.ErrNotConfigured) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"github.com/stripe/stripe-go/v85"
+
+	"mana.how/edge/creditcore/billing/settle"
 )
 
 // What became of a delivery that no handler has seen; the other outcomes are
@@ -18,8 +20,8 @@ const (
 )
 
 // handlers is the table of the events we act on.
-func (s *Service) handlers() map[stripe.EventType]Handler {
-	return map[stripe.EventType]Handler{
+func (s *Service) handlers() map[stripe.EventType]settle.Handler {
+	return map[stripe.EventType]settle.Handler{
 		"checkout.session.completed":               s.SessionEvent,
 		"checkout.session.async_payment_succeeded": s.SessionEvent,
 		"checkout.session.async_payment_failed":    s.SessionEvent,
@@ -73,7 +75,7 @@ func EventTypes() []string {
 
 // chargeEvent handles what happens to a charge, a refund or a dispute: of a
 // purchase or of an invoice.
-func (s *Service) chargeEvent(ctx context.Context, event stripe.Event) (Effect, error) {
+func (s *Service) chargeEvent(ctx context.Context, event stripe.Event) (settle.Effect, error) {
 	apply, err := s.ChargeEvent(ctx, event)
 	if err != nil || apply != nil {
 		return apply, err
@@ -121,7 +123,7 @@ func (s *Service) open(payload []byte, signature string) (stripe.Event, error) {
 		return stripe.Event{}, ErrSignature
 	}
 	event, err := verified(payload, signature, s.secrets, s.now())
-	if err == nil && (event.ID == "" || !Storable(event.ID) || event.Data == nil) {
+	if err == nil && (event.ID == "" || !settle.Storable(event.ID) || event.Data == nil) {
 		err = fmt.Errorf("%w: not an event", ErrSignature)
 	}
 	return event, err

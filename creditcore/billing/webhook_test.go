@@ -9,6 +9,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/billing/purchase"
 	"mana.how/edge/internal/stripetest"
 )
 
@@ -110,7 +111,7 @@ func TestOrderOfPurchaseEvents(t *testing.T) {
 							s.deliver(events[at])
 						}
 					}
-					s.wantStatus(purchaseID, billing.Completed)
+					s.wantStatus(purchaseID, purchase.Completed)
 					s.wantBalance(user, l.left)
 				})
 			})
@@ -156,7 +157,7 @@ func TestEventsInterleaved(t *testing.T) {
 				waiting = slices.Delete(waiting, i, i+1)
 			}
 		}
-		s.wantStatus(purchaseID, billing.Completed)
+		s.wantStatus(purchaseID, purchase.Completed)
 		s.wantBalance(user, left)
 	}
 }
@@ -184,7 +185,7 @@ func TestParallelDeliveries(t *testing.T) {
 			}
 		}
 		all.Wait()
-		s.wantStatus(purchaseID, billing.Completed)
+		s.wantStatus(purchaseID, purchase.Completed)
 		s.wantBalance(user, []int64{1000, 667}[round%2])
 	}
 }
@@ -248,15 +249,15 @@ func TestAsyncPayment(t *testing.T) {
 	s := newTill(t)
 	for user, c := range map[string]struct {
 		settle func(string) stripetest.Events
-		status billing.Status
+		status purchase.Status
 		left   int64
 	}{
-		"alice": {s.stripe.AsyncSucceed, billing.Completed, 1000},
-		"bob":   {s.stripe.AsyncFail, billing.Failed, 0},
+		"alice": {s.stripe.AsyncSucceed, purchase.Completed, 1000},
+		"bob":   {s.stripe.AsyncFail, purchase.Failed, 0},
 	} {
 		purchaseID, sessionID := s.link(s.user(user))
 		s.deliver(s.stripe.PayAsync(sessionID)...)
-		s.wantStatus(purchaseID, billing.Pending)
+		s.wantStatus(purchaseID, purchase.Pending)
 		s.wantBalance(user, 0)
 		s.deliver(c.settle(sessionID)...)
 		s.wantStatus(purchaseID, c.status)
@@ -270,7 +271,7 @@ func TestExpiredSession(t *testing.T) {
 	s := newTill(t)
 	purchaseID, sessionID := s.link(s.user("alice"))
 	s.deliver(s.stripe.ExpireSession(sessionID)...)
-	s.wantStatus(purchaseID, billing.Failed)
+	s.wantStatus(purchaseID, purchase.Failed)
 	if got := s.text(`SELECT metadata ->> 'failureReason' FROM credits.purchases WHERE id = $1`, purchaseID); got != "expired" {
 		t.Errorf("reason %q", got)
 	}
@@ -283,13 +284,13 @@ func TestFailedThenPaid(t *testing.T) {
 	s := newTill(t)
 	purchaseID, intentID := s.buy(s.user("alice"))
 	s.deliver(s.stripe.FailCard(intentID)...)
-	s.wantStatus(purchaseID, billing.Failed)
+	s.wantStatus(purchaseID, purchase.Failed)
 	if s.text(`SELECT metadata ->> 'failureReason' FROM credits.purchases WHERE id = $1`, purchaseID) == "" ||
 		s.text(`SELECT metadata ->> 'failedAt' FROM credits.purchases WHERE id = $1`, purchaseID) == "" {
 		t.Error("no reason")
 	}
 	s.deliver(s.stripe.Pay(intentID)...)
-	s.wantStatus(purchaseID, billing.Completed)
+	s.wantStatus(purchaseID, purchase.Completed)
 	s.wantBalance("alice", 1000)
 }
 
@@ -308,7 +309,7 @@ func TestEventWhileStripeIsAway(t *testing.T) {
 			t.Errorf("%s was taken", e.Type)
 		}
 	}
-	s.wantStatus(purchaseID, billing.Pending)
+	s.wantStatus(purchaseID, purchase.Pending)
 	s.deliver(events...)
 	s.wantBalance("alice", 1000)
 }

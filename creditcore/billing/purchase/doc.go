@@ -1,0 +1,9 @@
+// Package purchase sells packages of credits, paid once: by a payment that the
+// client confirms, or on a page of Stripe.
+//
+// A purchase is a row at the terms of its moment. Its payment is always compared
+// with that row (amount, currency, mode, id), never with an event; one that
+// differs grants nothing. What is refunded or disputed is taken back from the
+// ledger, and what of it is gone is a debt of the account. [Service.Reconcile]
+// finds what no event told.
+package purchase

@@ -1,0 +1,93 @@
+package stripeapi
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/stripe/stripe-go/v85"
+
+	"mana.how/edge/creditcore"
+)
+
+// Customer returns the caller's Stripe customer, made where he has none. Any
+// number of first requests at once make one: requests of this process wait for
+// each other, Stripe's idempotency key holds the processes together, and the
+// row written first counts. The e-mail address is that of the account, never
+// the token's. It fails with [ErrUserNotFound] or [ErrCustomer].
+func (s *Client) Customer(ctx context.Context, c creditcore.Caller) (string, error) {
+	owner, err := s.CustomerOwner(ctx, c.UserID)
+	if err != nil || owner.CustomerID != "" {
+		return owner.CustomerID, err
+	}
+	return s.makeCustomer(ctx, c.UserID, owner.Email, "")
+}
+
+// ReplaceCustomer makes another customer for one that Stripe has no more.
+func (s *Client) ReplaceCustomer(ctx context.Context, c creditcore.Caller, gone string) (string, error) {
+	owner, err := s.CustomerOwner(ctx, c.UserID)
+	if err != nil || owner.CustomerID != "" && owner.CustomerID != gone {
+		return owner.CustomerID, err
+	}
+	return s.makeCustomer(ctx, c.UserID, owner.Email, gone)
+}
+
+// WithCustomer calls fn with the caller's customer, and once more with a new
+// one if Stripe answers that it knows no such customer: it was deleted there.
+func (s *Client) WithCustomer(ctx context.Context, c creditcore.Caller, fn func(customerID string) error) error {
+	id, err := s.Customer(ctx, c)
+	if err != nil {
+		return err
+	}
+	err = fn(id)
+	if !CustomerGone(err) {
+		return err
+	}
+	if id, err = s.ReplaceCustomer(ctx, c, id); err != nil {
+		return err
+	}
+	return fn(id)
+}
+
+func CustomerGone(err error) bool {
+	var refused *stripe.Error
+	return errors.As(err, &refused) && refused.Code == stripe.ErrorCodeResourceMissing && refused.Param == "customer"
+}
+
+// makeCustomer makes a customer at Stripe and remembers it in place of gone.
+func (s *Client) makeCustomer(ctx context.Context, userID, email, gone string) (string, error) {
+	id, err, _ := s.customers.Do(userID+"\x00"+gone, func() (any, error) {
+		// The others who wait must not fail because this one left.
+		ctx, cancel := WithTimeout(context.WithoutCancel(ctx))
+		defer cancel()
+		params := &stripe.CustomerCreateParams{
+			Email:    stripe.String(email),
+			Metadata: map[string]string{"userId": userID},
+		}
+		key := "customer:" + userID + ":" + s.KeyHour()
+		if gone != "" {
+			key += ":after:" + gone
+		}
+		params.SetIdempotencyKey(key)
+		made, err := s.V1Customers.Create(ctx, params)
+		if reusedKey(err) { // the address changed since the key was first used
+			params.SetIdempotencyKey(key + ":" + email)
+			made, err = s.V1Customers.Create(ctx, params)
+		}
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", ErrCustomer, err)
+		}
+		return s.storeCustomer(ctx, userID, made.ID, email, gone)
+	})
+	if err != nil {
+		return "", err
+	}
+	return id.(string), nil
+}
+
+// reusedKey reports whether Stripe has seen the idempotency key with other
+// parameters.
+func reusedKey(err error) bool {
+	var refused *stripe.Error
+	return errors.As(err, &refused) && refused.Type == stripe.ErrorTypeIdempotency
+}

@@ -1,0 +1,124 @@
+package stripeapi
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stripe/stripe-go/v85"
+)
+
+// Progress is how far a payment came.
+type Progress int
+
+// How far a payment came.
+const (
+	Open       Progress = iota // nothing happened that counts
+	Processing                 // a bank is asked, for days where SEPA
+	Declined                   // the last try failed, another may follow
+	Over                       // canceled or expired
+	Paid
+)
+
+// Payment is what Stripe says of a purchase's payment now.
+type Payment struct {
+	Progress Progress
+	// Reason tells why the payment failed.
+	Reason string
+	// IntentID and SessionID are empty where Stripe has none.
+	IntentID, SessionID string
+	// PurchaseID is what the intent, or the session that made it, says it is for.
+	PurchaseID string
+
+	Amount, Received int64 // cents
+	Currency         string
+	Livemode         bool
+	// Refunded and Disputed are cents that went back, or may.
+	Refunded, Disputed int64
+}
+
+// Reversed is how much of what was received does not stay, in cents.
+func (p Payment) Reversed() int64 { return min(p.Received, p.Refunded+p.Disputed) }
+
+// IntentPayment asks for an intent. One that Stripe does not know is open.
+func (s *Client) IntentPayment(ctx context.Context, id string) (Payment, error) {
+	ctx, cancel := WithTimeout(ctx)
+	defer cancel()
+	intent, err := s.V1PaymentIntents.Retrieve(ctx, id, &stripe.PaymentIntentRetrieveParams{
+		Expand: []*string{stripe.String("latest_charge")},
+	})
+	if Missing(err) {
+		return Payment{}, nil
+	}
+	if err != nil {
+		return Payment{}, fmt.Errorf("fetch payment intent %s: %w", id, err)
+	}
+	p := Payment{
+		IntentID: intent.ID, PurchaseID: intent.Metadata["purchaseId"],
+		Amount: intent.Amount, Received: intent.AmountReceived,
+		Currency: string(intent.Currency), Livemode: intent.Livemode,
+	}
+	p.Progress, p.Reason = intentProgress(intent)
+	if p.Progress != Paid {
+		return p, nil
+	}
+	if intent.LatestCharge != nil {
+		p.Refunded = intent.LatestCharge.AmountRefunded
+	}
+	p.Disputed, err = s.disputed(ctx, id)
+	return p, err
+}
+
+func intentProgress(intent *stripe.PaymentIntent) (Progress, string) {
+	switch intent.Status {
+	case stripe.PaymentIntentStatusSucceeded:
+		return Paid, ""
+	case stripe.PaymentIntentStatusProcessing:
+		return Processing, ""
+	case stripe.PaymentIntentStatusCanceled:
+		return Over, "canceled"
+	case stripe.PaymentIntentStatusRequiresPaymentMethod:
+		if intent.LastPaymentError != nil {
+			return Declined, failure(intent.LastPaymentError)
+		}
+	}
+	return Open, ""
+}
+
+// failure is why a payment was refused, as it is kept with the purchase.
+func failure(e *stripe.Error) string {
+	switch {
+	case e.Msg != "":
+		return secrets.ReplaceAllString(e.Msg, "…")
+	case e.Code != "":
+		return string(e.Code)
+	}
+	return "payment failed"
+}
+
+// SessionPayment asks for a checkout session and, where it made one, for its
+// intent.
+func (s *Client) SessionPayment(ctx context.Context, id string) (Payment, error) {
+	bound, cancel := WithTimeout(ctx)
+	defer cancel()
+	session, err := s.V1CheckoutSessions.Retrieve(bound, id, nil)
+	if Missing(err) {
+		return Payment{}, nil
+	}
+	if err != nil {
+		return Payment{}, fmt.Errorf("fetch checkout session %s: %w", id, err)
+	}
+	var p Payment
+	if session.PaymentIntent != nil {
+		if p, err = s.IntentPayment(ctx, session.PaymentIntent.ID); err != nil {
+			return p, err
+		}
+	}
+	p.SessionID = session.ID
+	if p.PurchaseID == "" {
+		p.PurchaseID = session.Metadata["purchaseId"]
+	}
+	if session.Status == stripe.CheckoutSessionStatusExpired && (p.Progress == Open || p.Progress == Declined) {
+		p.Progress, p.Reason = Over, "expired"
+	}
+	return p, nil
+}
