@@ -26,6 +26,16 @@ func AllowReading(h http.Header, r *http.Request, origins authcore.Origins) (tru
 	return true
 }
 
+// AllowSending lets the pages of a trusted origin send requests with these
+// methods and headers, which are lists (Fetch, section 3.3).
+func AllowSending(h http.Header, methods, headers string) {
+	h.Set("Access-Control-Allow-Methods", methods)
+	if headers != "" {
+		h.Set("Access-Control-Allow-Headers", headers)
+	}
+	h.Set("Access-Control-Max-Age", preflightMaxAge)
+}
+
 // Preflight tells the pages of a trusted origin that they may send the request
 // they ask for (Fetch, section 4.8); everybody else is refused as a guest. A
 // preflight carries no credentials, and anyone can send one, so none reaches an
@@ -37,11 +47,7 @@ func Preflight(w http.ResponseWriter, r *http.Request, origins authcore.Origins)
 		return NoToken.Write(w, r)
 	}
 	h["Vary"] = append(h["Vary"], "Access-Control-Request-Method, Access-Control-Request-Headers")
-	h.Set("Access-Control-Allow-Methods", r.Header.Get("Access-Control-Request-Method"))
-	if names := r.Header["Access-Control-Request-Headers"]; len(names) > 0 {
-		h.Set("Access-Control-Allow-Headers", strings.Join(names, ","))
-	}
-	h.Set("Access-Control-Max-Age", preflightMaxAge)
+	AllowSending(h, r.Header.Get("Access-Control-Request-Method"), strings.Join(r.Header["Access-Control-Request-Headers"], ","))
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }

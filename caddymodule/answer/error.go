@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"mana.how/edge/caddymodule/request"
@@ -12,7 +13,7 @@ import (
 // Messages is one text or, of a validation, a list of them.
 type Messages any
 
-// Body is the error body of the wire contract. Older clients read message and
+// Body is the one error body of the edge. Older clients read message and
 // code, later ones error, which is the code in capitals.
 type Body struct {
 	StatusCode    int      `json:"statusCode"`
@@ -42,16 +43,41 @@ type Problem struct {
 	Detail string `json:"detail"`
 }
 
-// Error is an answer in place of the upstream's. Its texts steer real clients:
+// Error is an answer other than the one asked for. Its texts steer real clients:
 // "Invalid token" makes them refresh and try again, so no other answer may
 // contain it. What is empty is left out.
 type Error struct {
-	Status     int
-	Code       string
-	Message    string
+	Status  int
+	Code    string
+	Message string
+	// Messages are those of a validation, instead of Message.
+	Messages   []string
 	RetryAfter time.Duration
 	Details    any
 	Problem    *Problem
+}
+
+func (e Error) Error() string {
+	if len(e.Messages) > 0 {
+		return strings.Join(e.Messages, ", ")
+	}
+	return e.Message
+}
+
+// Body is the error as clients read it. The path is one without a query, which
+// may hold secrets.
+func (e Error) Body(path string, at time.Time) Body {
+	body := Body{
+		StatusCode: e.Status, Message: e.Message, Error: ErrorOf(e.Code), Code: e.Code, Details: e.Details,
+		Timestamp: Time(at), Path: path,
+	}
+	if len(e.Messages) > 0 {
+		body.Message = e.Messages
+	}
+	if e.RetryAfter > 0 {
+		body.RetryAfterSec = Seconds(e.RetryAfter)
+	}
+	return body
 }
 
 // The answers that several handlers give.
@@ -66,19 +92,14 @@ var (
 	Internal = Error{Status: http.StatusInternalServerError, Code: "INTERNAL", Message: "Internal server error"}
 )
 
-// Write sends the error. The path in the body is the client's own, without the
-// query, which may hold secrets.
+// Write sends the error. The path in the body is the client's own.
 func (e Error) Write(w http.ResponseWriter, r *http.Request) error {
 	body := struct {
 		Body
 		*Problem
-	}{Body{
-		StatusCode: e.Status, Message: e.Message, Error: ErrorOf(e.Code), Code: e.Code, Details: e.Details,
-		Timestamp: Time(time.Now()), Path: request.Original(r).URL.EscapedPath(),
-	}, e.Problem}
+	}{e.Body(request.Original(r).URL.EscapedPath(), time.Now()), e.Problem}
 	h := w.Header()
 	if e.RetryAfter > 0 {
-		body.RetryAfterSec = Seconds(e.RetryAfter)
 		h.Set("Retry-After", strconv.FormatInt(body.RetryAfterSec, 10))
 	}
 	out, err := json.Marshal(body)

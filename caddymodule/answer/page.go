@@ -14,9 +14,8 @@ var hosted = sync.OnceValues(pages.New)
 
 // Page answers a navigation on an app's own site with one of the hosted pages,
 // which leads home to base and needs nothing from the site. A wait above zero
-// is told as Retry-After.
-// No site may frame it, and it keeps no hold on the window that opened it: a
-// click on it is the user's own.
+// is told as Retry-After. It keeps no hold on the window that opened it: a click
+// on it is the user's own.
 func Page(w http.ResponseWriter, r *http.Request, base *url.URL, status int, wait time.Duration, view pages.View) error {
 	rendered, err := hosted()
 	if err != nil {
@@ -32,11 +31,8 @@ func Page(w http.ResponseWriter, r *http.Request, base *url.URL, status int, wai
 	}
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(len(out)))
-	h.Set("Content-Security-Policy", "default-src 'none'; img-src data:; style-src 'nonce-"+nonce+"'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
+	SecurePage(h, nonce, "data:", "'none'")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Accept-Language")
 	w.WriteHeader(status)

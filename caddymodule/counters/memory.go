@@ -3,7 +3,6 @@ package counters
 import (
 	"context"
 	"hash/maphash"
-	"net/http"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -11,8 +10,6 @@ import (
 
 	"github.com/ulule/limiter/v3"
 	"github.com/ulule/limiter/v3/drivers/store/common"
-
-	"mana.how/edge/caddymodule/request"
 )
 
 const (
@@ -175,20 +172,7 @@ func clientNetwork(ip netip.Addr, bits int) string {
 	return network.String()
 }
 
-// networker is a store that says what one client holds.
-type networker interface{ ClientNetwork(netip.Addr) string }
-
-// NetworkIn is what counts as the client of the request in a store.
-func NetworkIn(store limiter.Store, r *http.Request) string {
-	if wide, ok := store.(networker); ok {
-		return wide.ClientNetwork(request.ClientIP(r))
-	}
-	return request.Network(r)
-}
-
 // Interface guards
 var (
 	_ limiter.Store = (*memoryLimits)(nil)
-	_ networker     = (*memoryLimits)(nil)
-	_ networker     = (*redisLimits)(nil)
 )

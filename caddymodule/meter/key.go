@@ -6,16 +6,10 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
 
 	"mana.how/edge/caddymodule/request"
-)
-
-const (
-	headerKey  = "Idempotency-Key"
-	longestKey = 255 // characters
 )
 
 // keyError is an Idempotency-Key that is none. Its text goes to the client.
@@ -27,19 +21,14 @@ func (e keyError) Error() string { return string(e) }
 // a keyError. A tunnel takes no key: what goes through it is no request that
 // could be told from another one.
 func idempotencyKey(r *http.Request) (string, error) {
-	values, ok := r.Header[headerKey]
-	switch {
-	case !ok:
+	values, ok := r.Header[request.IdempotencyKeyHeader]
+	if !ok {
 		return "", nil
-	case len(values) > 1:
-		return "", keyError(headerKey + " must not be repeated")
-	case values[0] == "":
-		return "", keyError(headerKey + " should not be empty")
-	case !utf8.ValidString(values[0]):
-		return "", keyError(headerKey + " must be valid UTF-8")
-	case utf8.RuneCountInString(values[0]) > longestKey:
-		return "", keyError(headerKey + " must be shorter than or equal to " + strconv.Itoa(longestKey) + " characters")
-	case opensTunnel(r):
+	}
+	if err := request.CheckIdempotencyKey(values...); err != nil {
+		return "", keyError(request.IdempotencyKeyHeader + " " + err.Error())
+	}
+	if opensTunnel(r) {
 		return "", nil
 	}
 	return values[0], nil

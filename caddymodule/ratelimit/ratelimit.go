@@ -20,7 +20,6 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/app"
-	"mana.how/edge/caddymodule/counters"
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
@@ -253,7 +252,7 @@ func (l *RateLimit) key(w http.ResponseWriter, r *http.Request, auth *authcore.S
 			return "h:" + base64.RawURLEncoding.EncodeToString(sum[:16])
 		}
 	}
-	return "ip:" + counters.NetworkIn(store, r)
+	return "ip:" + request.NetworkIn(store, request.ClientIP(r))
 }
 
 // verifiedUser is the user a later mana_auth will find, out of the same

@@ -22,10 +22,12 @@ func ClientIP(r *http.Request) netip.Addr {
 	return addr
 }
 
-// Network is the client's address as limits count it: an IPv6 client is its
-// /64, because it may pick any address in there.
-func Network(r *http.Request) string {
-	addr := ClientIP(r)
+// Network is the client's address as limits count it, see [NetworkOf].
+func Network(r *http.Request) string { return NetworkOf(ClientIP(r)) }
+
+// NetworkOf is an address as limits count it: an IPv6 client is its /64,
+// because it may pick any address in there.
+func NetworkOf(addr netip.Addr) string {
 	if !addr.IsValid() {
 		return "unknown"
 	}
@@ -34,4 +36,13 @@ func Network(r *http.Request) string {
 		return addr.String()
 	}
 	return netip.PrefixFrom(addr, 64).Masked().String()
+}
+
+// NetworkIn is an address as a store of counters counts it: what the store says,
+// where it takes wider networks to save room, else as of [NetworkOf].
+func NetworkIn(store any, addr netip.Addr) string {
+	if wide, ok := store.(interface{ ClientNetwork(netip.Addr) string }); ok {
+		return wide.ClientNetwork(addr)
+	}
+	return NetworkOf(addr)
 }
