@@ -87,7 +87,10 @@ func TestLayout(t *testing.T) {
 	t.Run("in caddymodule each package imports only what stands before it", func(t *testing.T) {
 		order := []string{
 			"caddymodule/request", "caddymodule/pages", "caddymodule/answer", "caddymodule/guard",
-			"caddymodule/api", "caddymodule/config", "caddymodule/logging", "caddymodule/counters", "caddymodule/metrics", "caddymodule/services", "caddymodule/app",
+			"caddymodule/api/endpoint/decode", "caddymodule/api/endpoint/validate", "caddymodule/api/endpoint", "caddymodule/api/endpoint/openapi",
+			"caddymodule/api/sso", "caddymodule/api/auth", "caddymodule/api/page", "caddymodule/api/health",
+			"caddymodule/api/credit", "caddymodule/api/gift", "caddymodule/api/billing", "caddymodule/api/docs", "caddymodule/api",
+			"caddymodule/config", "caddymodule/logging", "caddymodule/counters", "caddymodule/metrics", "caddymodule/services", "caddymodule/app",
 			"caddymodule/site", "caddymodule/gate", "caddymodule/ratelimit", "caddymodule/meter", "caddymodule/handler",
 			"caddymodule/command/invoke", "caddymodule/command/doctor", "caddymodule/command", "caddymodule",
 		}
@@ -125,6 +128,20 @@ func TestLayout(t *testing.T) {
 			for _, imported := range p.Imports {
 				if within(imported, "creditcore") && place(imported) >= place(path) {
 					t.Errorf("%s imports %s, which stands behind it", path, imported)
+				}
+			}
+		}
+	})
+
+	t.Run("no resource of the API imports another", func(t *testing.T) {
+		shared := []string{"caddymodule/api/endpoint", "caddymodule/api/sso"}
+		for path, p := range packages {
+			if path == module+"/caddymodule/api" || !within(path, "caddymodule/api") || within(path, shared...) {
+				continue
+			}
+			for _, imported := range p.Imports {
+				if within(imported, "caddymodule/api") && !within(imported, shared...) {
+					t.Errorf("%s imports %s", path, imported)
 				}
 			}
 		}

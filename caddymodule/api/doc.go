@@ -1,17 +1,11 @@
 // Package api is the HTTP surface of Mana Edge: the JSON API and the handlers
-// of the hosted pages. [routes] is its index; a path that is not in it is
+// of the hosted pages. It composes the routes of one package a resource (auth,
+// credit, gift, billing, page, health, docs) into one handler; how a request
+// goes through a route is package endpoint's. A path that no route has is
 // answered with 404 and the text "Cannot <METHOD> <path>".
 //
-// # One request
-//
-//	security headers → CORS → route → limit by client address →
-//	Bearer token or service key → body → handler → answer, or the one table of errors
-//
-// A handler is a function from a decoded request to an answer or an error; it
-// cannot skip a phase. Decoding bounds the body and lists every fault of its
-// fields at once. One table (see faults) turns errors of the cores into status,
-// code and text; what it does not know is a 500 with a fixed text and an id,
-// under which the log has the error.
+// To change a route, open the package of its resource; to add a resource, add
+// its Routes to the table.
 //
 // # Threat model
 //

@@ -123,7 +123,7 @@ func TestGiftLifeOnTheWire(t *testing.T) {
 }
 
 // A reservation comes back by the gift alone: a back end that refunds it as if
-// it were a charge would leave the creator his credits and the code its own.
+// it were a charge would leave the creator their credits and the code its own.
 func TestGiftReservationIsNoChargeToRefund(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -21,6 +21,7 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
@@ -109,24 +110,29 @@ func settings(auth *authcore.Service, credits *api.Credits) (api.Config, api.Dep
 	if err != nil {
 		panic(err)
 	}
-	origins, faults := authcore.ParseOrigins(base, []string{"https://*.example.test"})
-	if len(faults) > 0 {
-		panic(faults[0])
+	origins, errs := authcore.ParseOrigins(base, []string{"https://*.example.test"})
+	if len(errs) > 0 {
+		panic(errs[0])
 	}
-	return api.Config{BaseURL: baseURL, Origins: origins, Version: "v1.2.3", ServiceKey: serviceKey}, api.Deps{
-		Auth: func(context.Context) (*authcore.Service, error) {
-			if auth == nil {
-				return nil, errors.New("not started")
-			}
-			return auth, nil
-		},
-		Credits:  func(context.Context) (*api.Credits, error) { return credits, nil },
-		SameSite: func(r *http.Request) error { return sameSite(r, origins) },
-		ClientIP: func(r *http.Request) netip.Addr {
-			ip, _ := netip.ParseAddr(r.Header.Get("Test-Client"))
-			return ip
-		},
-	}
+	return api.Config{
+			Config:  endpoint.Config{BaseURL: baseURL, Origins: origins, ServiceKey: serviceKey},
+			Version: "v1.2.3",
+		}, api.Deps{
+			Credits: func(context.Context) (*api.Credits, error) { return credits, nil },
+			Deps: endpoint.Deps{
+				Auth: func(context.Context) (*authcore.Service, error) {
+					if auth == nil {
+						return nil, errors.New("not started")
+					}
+					return auth, nil
+				},
+				SameSite: func(r *http.Request) error { return sameSite(r, origins) },
+				ClientIP: func(r *http.Request) netip.Addr {
+					ip, _ := netip.ParseAddr(r.Header.Get("Test-Client"))
+					return ip
+				},
+			},
+		}
 }
 
 // bare is the API without a core: as before the app has started.
@@ -310,7 +316,7 @@ func (s *site) login(email string) (access, refresh string) {
 	return a.text("accessToken"), a.text("refreshToken")
 }
 
-// member registers a user and returns his id and an access token.
+// member registers a user and returns their id and an access token.
 func (s *site) member(email string) (id string, token header) {
 	s.Helper()
 	s.register(email)

@@ -1,7 +1,6 @@
 package api_test
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -70,7 +69,7 @@ func TestCoercionAndForms(t *testing.T) {
 }
 
 // TestBadInputsOnEveryRoute sends each bad input to each route with a body: a
-// clear refusal or, where the contract says so, 200; never a 5xx.
+// clear refusal or, where a lenient route says so in its body, 200; never a 5xx.
 func TestBadInputsOnEveryRoute(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
@@ -171,62 +170,4 @@ func TestBadCookies(t *testing.T) {
 		s.send("POST", "/api/v1/auth/session-to-token", nil, cookie, with("Origin", app)).status(401).message("No session cookie found")
 		s.send("GET", "/account", nil, cookie).status(303)
 	}
-}
-
-func TestFormats(t *testing.T) {
-	t.Parallel()
-	for address, want := range map[string]bool{
-		"a@b.co": true, "a.b+c@example.test": true, "ü@example.test": true, "o'neil@sub.example.test": true,
-		"": false, "a": false, "@b.co": false, "a@": false, "a@localhost": false, "a b@c.de": false, "a..b@c.de": false,
-		".a@c.de": false, "a@c..de": false, "a@-c.de": false, "a@c.1": false, `"a"@b.co": false`: false, "a@[1.2.3.4]": false,
-		"a@b.co\n": true, " a@b.co ": true, "a\r@b.co": false, "a<b@c.de": false, strings.Repeat("a", 65) + "@b.co": false,
-		"a@" + strings.Repeat("b", 64) + ".co": false, "A <a@b.co>": false,
-	} {
-		if got := api.IsEmail(address); got != want {
-			t.Errorf("IsEmail(%q) = %v", address, got)
-		}
-	}
-	for address, want := range map[string][2]bool{ // without, with a TLD
-		"https://example.test/a?b#c": {true, true}, "example.test": {true, true}, "ftp://example.test": {true, true},
-		"http://localhost:3000": {true, false}, "http://127.0.0.1:8080/a": {true, true}, "http://[::1]/": {true, true},
-		"": {false, false}, "javascript:alert(1)": {false, false}, "javascript://example.test/": {false, false},
-		"data:text/html,x": {false, false}, "https://": {false, false}, "https://u:p@example.test": {false, false},
-		"https://exa mple.test": {false, false}, "https://example.test/<b>": {false, false}, "//example.test": {false, false},
-		"https://example.test/\x00": {false, false}, "http://example.test:port": {false, false},
-	} {
-		if got := [2]bool{api.IsURL(address, false), api.IsURL(address, true)}; got != want {
-			t.Errorf("IsURL(%q) = %v, want %v", address, got, want)
-		}
-	}
-}
-
-func FuzzDecode(f *testing.F) {
-	for _, seed := range []string{
-		`{}`, `{"a":"b"}`, `{"a":1e400,"a":true}`, `{"a":"\ud83d\ude00"}`, `{"a":"\ud83d"}`, `{"a":[{"b":null}]}`, `[]`, "{\"a\":\"\xff\"}",
-		`a=b&c=%20`, `a=%`, `{"\u0000":"\\u0000"}`,
-	} {
-		f.Add([]byte(seed))
-	}
-	f.Fuzz(func(t *testing.T, raw []byte) {
-		for name, decode := range map[string]func() (api.Decoded, error){
-			"json": func() (api.Decoded, error) { return api.DecodeJSON(raw) },
-			"form": func() (api.Decoded, error) { return api.DecodeForm(string(raw)) },
-		} {
-			d, err := decode()
-			if err != nil {
-				if !strings.HasPrefix(err.Error(), "Malformed body: ") {
-					t.Errorf("%s: %v", name, err)
-				}
-				continue
-			}
-			for field, text := range d.Texts {
-				if strings.ContainsRune(text, 0) || strings.ToValidUTF8(text, "") != text {
-					t.Errorf("%s: %q is %q", name, field, text)
-				}
-			}
-			if fmt.Sprint(decode()) != fmt.Sprint(d, nil) {
-				t.Errorf("%s: decoding %q twice differs", name, raw)
-			}
-		}
-	})
 }

@@ -64,9 +64,9 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 			t.Errorf("%s %s: %v", row.method, row.path, got)
 		}
 	}
-	native := s.send("POST", "/api/auth/sign-up/email", nil).status(404).object()
-	if native["message"] != "Cannot POST /api/auth/sign-up/email" || native["statusCode"] != nil {
-		t.Errorf("native 404: %v", native)
+	betterAuth := s.send("POST", "/api/auth/sign-up/email", nil).status(404).object()
+	if betterAuth["message"] != "Cannot POST /api/auth/sign-up/email" || betterAuth["statusCode"] != nil {
+		t.Errorf("404 of Better Auth: %v", betterAuth)
 	}
 	long := s.send("GET", "/"+strings.Repeat("a", 100_000), nil).status(404)
 	if len(long.body) > 2000 {

@@ -13,6 +13,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/metrics"
@@ -63,16 +64,31 @@ func (h *API) Provision(ctx caddy.Context) error {
 	runtime := app.NewLookup(mana, 0, func(rt *services.Runtime) *services.Runtime { return rt })
 	h.handler, err = api.New(
 		api.Config{
-			BaseURL: settings.BaseURL, Origins: settings.Origins, Version: metrics.Version(),
-			ServiceKey: settings.ServiceKey.Reveal(), RegistrationClosed: settings.RegistrationClosed,
+			Config: endpoint.Config{
+				BaseURL: settings.BaseURL, Origins: settings.Origins, ServiceKey: settings.ServiceKey.Reveal(),
+			},
+			Version: metrics.Version(), RegistrationClosed: settings.RegistrationClosed,
 		},
 		api.Deps{
-			Auth: func(ctx context.Context) (*authcore.Service, error) {
-				rt, err := runtime.Get(ctx)
-				if err != nil {
-					return nil, err
-				}
-				return rt.Auth, nil
+			Deps: endpoint.Deps{
+				Auth: func(ctx context.Context) (*authcore.Service, error) {
+					rt, err := runtime.Get(ctx)
+					if err != nil {
+						return nil, err
+					}
+					return rt.Auth, nil
+				},
+				Limits: func(ctx context.Context) (limiter.Store, error) {
+					rt, err := mana.Runtime(ctx)
+					if err != nil {
+						return nil, err
+					}
+					return rt.Limits, nil
+				},
+				SameSite: func(r *http.Request) error { return request.SameSite(r, settings.Origins) },
+				ClientIP: request.ClientIP,
+				Logger:   ctx.Slogger(),
+				Metrics:  metrics.Process.API(),
 			},
 			Credits: func(ctx context.Context) (*api.Credits, error) {
 				rt, err := runtime.Get(ctx)
@@ -81,13 +97,6 @@ func (h *API) Provision(ctx caddy.Context) error {
 				}
 				return &api.Credits{Ledger: rt.Credits, Gifts: rt.Gifts, Billing: rt.Billing}, nil
 			},
-			Limits: func(ctx context.Context) (limiter.Store, error) {
-				rt, err := mana.Runtime(ctx)
-				if err != nil {
-					return nil, err
-				}
-				return rt.Limits, nil
-			},
 			Database: func(ctx context.Context) error {
 				rt, err := mana.Runtime(ctx)
 				if err != nil {
@@ -95,11 +104,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 				}
 				return rt.Ready(ctx)
 			},
-			Redis:    redisProbe(mana),
-			SameSite: func(r *http.Request) error { return request.SameSite(r, settings.Origins) },
-			ClientIP: request.ClientIP,
-			Logger:   ctx.Slogger(),
-			Metrics:  metrics.Process.API(),
+			Redis: redisProbe(mana),
 		})
 	return err
 }

@@ -9,7 +9,7 @@ import (
 	promcollectors "github.com/prometheus/client_golang/prometheus/collectors"
 
 	"mana.how/edge/authcore"
-	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/caddymodule/api/endpoint"
 )
 
 // Process are the measurements of this process. They are made once: a
@@ -107,8 +107,8 @@ func (m *Set) RegisterAt(registry *prometheus.Registry) error {
 }
 
 // API is what the JSON API reports to.
-func (m *Set) API() api.Metrics {
-	return api.Metrics{
+func (m *Set) API() endpoint.Metrics {
+	return endpoint.Metrics{
 		Request: func(method, route string, status int, took time.Duration) {
 			labels := []string{method, route, strconv.Itoa(status)}
 			m.requests.WithLabelValues(labels...).Inc()

@@ -1,0 +1,73 @@
+// Package auth has the routes of accounts, sign-in, tokens and sessions, and of
+// the browser session under /api/auth as the Better Auth library answers there.
+package auth
+
+import (
+	"net/http"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/api/endpoint"
+)
+
+// Config is what an admin decides of these routes.
+type Config struct {
+	// RegistrationClosed refuses everybody an account.
+	RegistrationClosed bool
+}
+
+// Routes are those of identity.
+func Routes(cfg Config) []endpoint.Route {
+	var closed *endpoint.Error
+	if cfg.RegistrationClosed {
+		closed = endpoint.ErrRegistrationClosed
+	}
+	const v1 = "/api/v1/auth"
+	return []endpoint.Route{
+		endpoint.Post(v1+"/register", endpoint.Handle(register), endpoint.Rule{Summary: "Make an account",
+			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(5), Closed: closed,
+			Mappings: []endpoint.Mapping{{Err: authcore.ErrInvalidInput, Answer: endpoint.Invalid("email must be an email")}},
+			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken), endpoint.ErrRegistrationClosed)}),
+		endpoint.Get(v1+"/signup-status", endpoint.Handle(signUpStatus(cfg.RegistrationClosed)), endpoint.Rule{Summary: "Whether an account can be made", Limit: endpoint.BackEndLimit}),
+		endpoint.Post(v1+"/login", endpoint.Handle(login), endpoint.Rule{Summary: "Sign in an app", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
+			Errors: endpoint.AnswersTo(authcore.ErrInvalidCredentials)}),
+		endpoint.Post(v1+"/logout", endpoint.Handle(logout), endpoint.Rule{Summary: "End the session of an access token, refresh token or cookie",
+			Access: endpoint.Anyone, Body: endpoint.Lenient, Limit: endpoint.UserLimit}),
+		endpoint.Post(v1+"/refresh", endpoint.Handle(refresh), endpoint.Rule{Summary: "Exchange a refresh token for its successor",
+			Access: endpoint.Anyone, Limit: endpoint.UserLimit, Recoverable: true,
+			Errors:   endpoint.AnswersTo(authcore.ErrInvalidRefreshToken, authcore.ErrRefreshExpired),
+			Mappings: []endpoint.Mapping{{Err: authcore.ErrUserNotFound, Answer: &endpoint.Error{Status: 401, Code: "USER_NOT_FOUND", Message: "User not found"}}}}),
+		endpoint.Get(v1+"/session", endpoint.Handle(session), endpoint.Rule{Summary: "The caller's account and session",
+			Access: endpoint.User, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrSessionNotFound)}),
+		endpoint.Post(v1+"/validate", endpoint.Handle(validateToken), endpoint.Rule{Summary: "Verify an access token for a back end",
+			Access: endpoint.Anyone, Body: endpoint.Lenient, Limit: endpoint.BackEndLimit}),
+		endpoint.Post(v1+"/session-to-token", endpoint.Handle(exchange), endpoint.Rule{Summary: "Tokens for an app out of the SSO cookie",
+			Access: endpoint.Cookie, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(authcore.ErrNoSession), errNoCookie)}),
+
+		endpoint.Get(v1+"/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, Limit: endpoint.BackEndLimit}),
+		endpoint.Get("/api/auth/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, Format: endpoint.BetterAuth, Limit: endpoint.BackEndLimit}),
+		endpoint.Get("/api/oidc/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, Limit: endpoint.BackEndLimit}),
+
+		endpoint.Get(v1+"/profile", endpoint.Handle(profile), endpoint.Rule{Summary: "The caller's profile", Access: endpoint.User, Limit: endpoint.UserLimit,
+			Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
+		endpoint.Post(v1+"/profile", endpoint.Handle(updateProfile), endpoint.Rule{Summary: "Change name or picture", Access: endpoint.User, Limit: endpoint.UserLimit,
+			Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
+		endpoint.Post(v1+"/change-password", endpoint.Handle(changePassword), endpoint.Rule{Summary: "Change the password and end all other sessions",
+			Access: endpoint.User, Limit: endpoint.PerMinute(5), Errors: endpoint.AnswersTo(authcore.ErrNoPassword, authcore.ErrBusy),
+			Mappings: []endpoint.Mapping{{Err: authcore.ErrWrongPassword, Answer: &endpoint.Error{Status: 401, Code: "WRONG_PASSWORD", Message: "Current password is incorrect"}}}}),
+		endpoint.Delete(v1+"/account", endpoint.Handle(deleteAccount), endpoint.Rule{Summary: "Delete the account", Access: endpoint.User, Limit: endpoint.PerMinute(3),
+			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrBusy)}),
+
+		endpoint.Get(v1+"/sessions", endpoint.Handle(sessions), endpoint.Rule{Summary: "The caller's devices", Access: endpoint.User, Limit: endpoint.UserLimit}),
+		endpoint.Delete(v1+"/sessions", endpoint.Handle(revokeOtherSessions), endpoint.Rule{Summary: "End all other sessions", Access: endpoint.User, Limit: endpoint.UserLimit}),
+		endpoint.Delete(v1+"/sessions/{id}", endpoint.Handle(revokeSession), endpoint.Rule{Summary: "End a session", Access: endpoint.User, Limit: endpoint.UserLimit,
+			Errors: endpoint.AnswersTo(authcore.ErrSessionNotFound)}),
+
+		endpoint.Get("/api/auth/get-session", endpoint.Handle(getSession), endpoint.Rule{Summary: "The SSO session, or null",
+			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
+		endpoint.Post("/api/auth/sign-in/email", endpoint.Handle(signInEmail), endpoint.Rule{Summary: "Sign in and set the SSO cookie",
+			Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: signInLimit,
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrBusy), errOrigin, errNoOrigin, errEmailForm, errCallback)}),
+		endpoint.Post("/api/auth/sign-out", endpoint.Handle(signOut), endpoint.Rule{Summary: "End the SSO session and clear its cookie",
+			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
+	}
+}

@@ -1,0 +1,88 @@
+package billing
+
+import (
+	"context"
+	"encoding/json"
+
+	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing"
+	purchasing "mana.how/edge/creditcore/billing/purchase"
+)
+
+type buyRequest struct {
+	PackageID      string          `json:"packageId" rule:"uuid"`
+	IdempotencyKey *string         `json:"idempotencyKey" rule:"optional,key"`
+	Metadata       json.RawMessage `json:"metadata" rule:"optional,object"` // taken and not kept
+}
+
+type buyResponse struct {
+	PurchaseID   string            `json:"purchaseId"`
+	ClientSecret string            `json:"clientSecret"`
+	Amount       int64             `json:"amount"` // cents
+	Credits      creditcore.Amount `json:"credits"`
+}
+
+func buy(ctx context.Context, c *endpoint.Call, payments *billing.Service, req buyRequest) (buyResponse, error) {
+	key, err := c.IdempotencyKey(req.IdempotencyKey)
+	if err != nil {
+		return buyResponse{}, err
+	}
+	begun, err := payments.Buy(ctx, c.Payer(), purchasing.Order{PackageID: req.PackageID, Key: key})
+	if err != nil {
+		return buyResponse{}, paymentError(err, nil)
+	}
+	if begun.Replayed {
+		c.Replayed()
+	}
+	return buyResponse{
+		PurchaseID: begun.PurchaseID, ClientSecret: begun.ClientSecret,
+		Amount: begun.PriceEuroCents, Credits: begun.Credits,
+	}, nil
+}
+
+type paymentLinkRequest struct {
+	PackageID      string  `json:"packageId" rule:"uuid"`
+	SuccessURL     *string `json:"successUrl" rule:"optional,string,max=2000"`
+	CancelURL      *string `json:"cancelUrl" rule:"optional,string,max=2000"`
+	RoomID         *string `json:"roomId" rule:"optional,string,max=255"`
+	IdempotencyKey *string `json:"idempotencyKey" rule:"optional,key"`
+}
+
+type paymentLinkResponse struct {
+	URL        string        `json:"url"`
+	PurchaseID string        `json:"purchaseId"`
+	ExpiresAt  endpoint.Time `json:"expiresAt"`
+	Package    linkedPackage `json:"package"`
+}
+
+type linkedPackage struct {
+	Name           string            `json:"name"`
+	Credits        creditcore.Amount `json:"credits"`
+	PriceEuroCents int64             `json:"priceEuroCents"`
+}
+
+func paymentLink(ctx context.Context, c *endpoint.Call, payments *billing.Service, req paymentLinkRequest) (paymentLinkResponse, error) {
+	urls := map[string]*string{"successUrl": req.SuccessURL, "cancelUrl": req.CancelURL}
+	if err := untrusted(payments, []string{"successUrl", "cancelUrl"}, urls); err != nil {
+		return paymentLinkResponse{}, err
+	}
+	key, err := c.IdempotencyKey(req.IdempotencyKey)
+	if err != nil {
+		return paymentLinkResponse{}, err
+	}
+	link, err := payments.PaymentLink(ctx, c.Payer(), purchasing.LinkOrder{
+		PackageID: req.PackageID, SuccessURL: endpoint.TextOf(req.SuccessURL), CancelURL: endpoint.TextOf(req.CancelURL),
+		RoomID: endpoint.TextOf(req.RoomID), Key: key,
+	})
+	if err != nil {
+		return paymentLinkResponse{}, paymentError(err, urls)
+	}
+	if link.Replayed {
+		c.Replayed()
+	}
+	return paymentLinkResponse{
+		URL: link.URL, PurchaseID: link.PurchaseID, ExpiresAt: endpoint.Time(link.ExpiresAt),
+		Package: linkedPackage{Name: link.PackageName, Credits: link.Credits, PriceEuroCents: link.PriceEuroCents},
+	}, nil
+}

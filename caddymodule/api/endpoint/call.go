@@ -1,0 +1,200 @@
+package endpoint
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"reflect"
+	"time"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/api/endpoint/decode"
+	"mana.how/edge/caddymodule/api/endpoint/validate"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/creditcore"
+)
+
+// Call is one request on its way through a route: who acts, and what a handler
+// may need beside the decoded body.
+type Call struct {
+	// Caller is filled on routes with access User, or UserOrService without a
+	// key; elsewhere only its Client.
+	authcore.Caller
+	// Service says that the request brought the service key.
+	Service bool
+	// Auth is the identity core, nil on Open routes.
+	Auth *authcore.Service
+	// Request is the one of the client. Its body is read.
+	Request *http.Request
+	// Header is that of the answer.
+	Header http.Header
+	// Raw is the body of a route that takes it raw.
+	Raw []byte
+	// FieldErrors are what a lenient route was spared: what is wrong with the
+	// fields, and BodyErr what is wrong with the whole body.
+	FieldErrors []validate.FieldError
+	BodyErr     error
+
+	server *server
+	route  *Route
+	params []string
+	body   decode.Body
+}
+
+// prepare checks who calls and reads the body.
+func (c *Call) prepare(w http.ResponseWriter) error {
+	c.Client = authcore.Client{IP: c.server.ClientIP(c.Request), UserAgent: request.Printable(c.Request.UserAgent(), 512)}
+	if c.route.Closed != nil {
+		return c.route.Closed
+	}
+	if c.route.Access != Open {
+		auth, err := c.server.Auth(c.Request.Context())
+		if err != nil {
+			return errors.Join(authcore.ErrUnavailable, err)
+		}
+		c.Auth = auth
+	}
+	if err := c.admit(); err != nil {
+		return err
+	}
+	if !c.route.ReadsBody() {
+		return nil
+	}
+	if c.route.Body == Raw {
+		content, err := readAll(w, c.Request, MaxRaw)
+		c.Raw = content
+		return err
+	}
+	body, err := readBody(w, c.Request)
+	if err != nil {
+		if c.route.Body == Strict {
+			return err
+		}
+		c.BodyErr = err
+	}
+	c.body = body
+	return nil
+}
+
+// admit refuses who does not bring what the route asks for.
+func (c *Call) admit() error {
+	keys := c.Request.Header[ServiceKeyHeader]
+	switch access := c.route.Access; {
+	case access == User, access == UserOrService && len(keys) == 0:
+		return c.Authenticate()
+	case access == Service, access == UserOrService:
+		if len(keys) == 0 {
+			return ErrNoServiceKey
+		}
+		byService, err := c.ByService()
+		c.Service = byService
+		return err
+	}
+	return nil
+}
+
+// Authenticate verifies the Bearer token and names the caller. Routes with
+// access User have done so already.
+func (c *Call) Authenticate() error {
+	token, ok := request.Bearer(c.Request.Header)
+	if !ok {
+		return request.ErrNoToken
+	}
+	claims, err := c.Auth.Verify(c.Request.Context(), token)
+	if err != nil {
+		return err
+	}
+	c.UserID, c.Email, c.Role, c.SessionID = claims.Subject, claims.Email, claims.Role, claims.SessionID
+	return nil
+}
+
+// ServiceKeyHeader carries the secret of the family's back ends.
+const ServiceKeyHeader = "X-Service-Key"
+
+// ByService reports whether the request brought the service key, also on a
+// route that needs none. A wrong one is a refusal, not a request without.
+func (c *Call) ByService() (bool, error) {
+	switch keys := c.Request.Header[ServiceKeyHeader]; {
+	case len(keys) == 0:
+		return false, nil
+	case len(keys) == 1 && c.server.isServiceKey(keys[0]):
+		return true, nil
+	}
+	return false, ErrWrongServiceKey
+}
+
+// isServiceKey compares in constant time, the length included. Without a key
+// in the configuration nothing is one.
+func (s *server) isServiceKey(key string) bool {
+	want, got := sha256.Sum256([]byte(s.ServiceKey)), sha256.Sum256([]byte(key))
+	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && s.ServiceKey != ""
+}
+
+// Payer is the caller as the ledger knows them.
+func (c *Call) Payer() creditcore.Caller {
+	return creditcore.Caller{UserID: c.UserID, Email: c.Email, Role: string(c.Role)}
+}
+
+// SameSite refuses a request that another site may have made the browser send
+// with the user's cookie.
+func (c *Call) SameSite() error {
+	if c.server.SameSite(c.Request) != nil {
+		return ErrCrossSite
+	}
+	return nil
+}
+
+// Logger is where what concerns admins goes.
+func (c *Call) Logger() *slog.Logger { return c.server.Logger }
+
+// Now is the time of the answer.
+func (c *Call) Now() time.Time { return c.server.Now() }
+
+// BaseURL is the address users and clients know: scheme and host.
+func (c *Call) BaseURL() *url.URL { return c.server.BaseURL }
+
+// Origins may call with credentials and be redirected to.
+func (c *Call) Origins() authcore.Origins { return c.server.Origins }
+
+// SetCookie adds a Set-Cookie header to the answer.
+func (c *Call) SetCookie(value string) { c.Header.Add("Set-Cookie", value) }
+
+// Known is the answer to an error that the route or the common table knows,
+// nil where neither does.
+func (c *Call) Known(err error) *Error { return known(c.route, err) }
+
+// fill decodes the body and the parameters of path and query into a request.
+func (c *Call) fill(p *validate.Plan, into reflect.Value) error {
+	in := validate.Input{Params: c.params, Body: c.body, Service: c.Service}
+	if p.ReadsQuery {
+		query, err := decode.Form(c.Request.URL.RawQuery)
+		if err != nil {
+			return ErrMalformedQuery
+		}
+		in.Query = query
+	}
+	errs := p.Fill(into, in, c.route.Body == Strict)
+	if len(errs) == 0 {
+		return nil
+	}
+	if c.route.Body == Lenient {
+		c.FieldErrors = errs
+		return nil
+	}
+	texts := make([]string, len(errs))
+	for i, e := range errs {
+		texts[i] = e.Text
+	}
+	return Invalid(texts...)
+}
+
+// TextOf is an optional text, empty where it was not sent.
+func TextOf(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}

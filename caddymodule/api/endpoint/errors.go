@@ -1,0 +1,216 @@
+package endpoint
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/api/endpoint/decode"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/creditcore"
+)
+
+// Error is an answer other than the one asked for. Its texts go to the client
+// as they are.
+type Error = answer.Error
+
+// Mapping is the answer to an error of a core.
+type Mapping struct {
+	Err    error
+	Answer *Error
+}
+
+// The answers that several resources give.
+var (
+	ErrTokenInvalid       = &Error{Status: 401, Code: "INVALID_TOKEN", Message: "Invalid token"}
+	ErrTokenExpired       = &Error{Status: 401, Code: "TOKEN_EXPIRED", Message: "Invalid token"}
+	ErrMalformedQuery     = &Error{Status: 400, Code: "MALFORMED_QUERY", Message: "Malformed query"}
+	ErrNoServiceKey       = &Error{Status: 401, Code: "NO_SERVICE_KEY", Message: "No service key provided"}
+	ErrWrongServiceKey    = &Error{Status: 401, Code: "INVALID_SERVICE_KEY", Message: "Invalid service key"}
+	ErrRegistrationClosed = &Error{Status: 403, Code: "REGISTRATION_CLOSED", Message: "Registration is closed"}
+	ErrCrossSite          = &Error{Status: 403, Code: "CROSS_SITE", Message: "Cross-site request refused"}
+	ErrUnavailable        = &Error{Status: 503, Code: "UNAVAILABLE", Message: "database connection unavailable, please retry", RetryAfter: 5 * time.Second}
+)
+
+// common is the one table from errors of the cores to answers. The first line
+// that fits counts, so wrapped errors stand before what they wrap. Clients
+// match many of these texts, so they do not change.
+var common = []Mapping{
+	{authcore.ErrInvalidCredentials, &Error{Status: 401, Code: "INVALID_CREDENTIALS", Message: "Invalid email or password"}},
+	{authcore.ErrTokenExpired, ErrTokenExpired},
+	{authcore.ErrInvalidToken, ErrTokenInvalid},
+	{request.ErrNoToken, &Error{Status: 401, Code: "NO_TOKEN", Message: "No token provided"}},
+	{authcore.ErrNoSession, &Error{Status: 401, Code: "NO_SESSION", Message: "Invalid or expired session"}},
+	{authcore.ErrSessionConflict, &Error{Status: 409, Code: "SESSION_CONFLICT",
+		Message: "Session conflict: two accounts are signed in at once, delete the cookies and sign in again"}},
+	{authcore.ErrRefreshExpired, &Error{Status: 401, Code: "REFRESH_EXPIRED", Message: "Refresh token expired"}},
+	{authcore.ErrInvalidRefreshToken, &Error{Status: 401, Code: "INVALID_REFRESH_TOKEN", Message: "Invalid refresh token"}},
+	{authcore.ErrUserNotFound, &Error{Status: 404, Code: "USER_NOT_FOUND", Message: "User not found"}},
+	{authcore.ErrEmailTaken, &Error{Status: 409, Code: "EMAIL_TAKEN", Message: "User with this email already exists"}},
+	{authcore.ErrWrongPassword, &Error{Status: 401, Code: "WRONG_PASSWORD", Message: "Password is incorrect"}},
+	{authcore.ErrNoPassword, &Error{Status: 404, Code: "NO_PASSWORD", Message: "No password credential found for this account"}},
+	{authcore.ErrSessionNotFound, &Error{Status: 404, Code: "SESSION_NOT_FOUND", Message: "Session not found"}},
+	{authcore.ErrInvalidInput, &Error{Status: 400, Code: "INVALID_INPUT", Message: "Invalid input"}},
+	{authcore.ErrBusy, &Error{Status: 503, Code: "BUSY", Message: "The server is busy, please retry", RetryAfter: 2 * time.Second}},
+	{authcore.ErrUnavailable, ErrUnavailable},
+
+	{creditcore.ErrAccountNotFound, &Error{Status: 404, Code: "BALANCE_NOT_FOUND", Message: "User balance not found"}},
+	{creditcore.ErrKeyRefunded, &Error{Status: 409, Code: "IDEMPOTENCY_KEY_REFUNDED", Message: "The charge of the idempotency key was refunded"}},
+	{creditcore.ErrKeyReused, &Error{Status: 422, Code: "IDEMPOTENCY_KEY_REUSED", Message: "The idempotency key was used for another request"}},
+	{creditcore.ErrEntryNotFound, &Error{Status: 404, Code: "TRANSACTION_NOT_FOUND", Message: "Transaction not found"}},
+	{creditcore.ErrRefundExceeds, &Error{Status: 400, Code: "REFUND_EXCEEDS_CHARGE", Message: "Refund exceeds what was charged"}},
+	{creditcore.ErrHoldNotFound, &Error{Status: 404, Code: "HOLD_NOT_FOUND", Message: "Hold not found"}},
+	{creditcore.ErrAmount, &Error{Status: 400, Code: "INVALID_AMOUNT", Message: "The amount is not within what an account can hold"}},
+	{creditcore.ErrInvalid, &Error{Status: 400, Code: "INVALID_INPUT", Message: "Invalid input"}},
+	{creditcore.ErrUnavailable, ErrUnavailable},
+}
+
+const internalText = "Internal server error"
+
+// Invalid refuses a request with what is wrong with its fields.
+func Invalid(texts ...string) *Error {
+	return &Error{Status: 400, Code: "VALIDATION_ERROR", Messages: texts}
+}
+
+// TooLarge refuses a body of more than a limit of bytes.
+func TooLarge(limit int64) *Error {
+	return &Error{Status: 413, Code: "BODY_TOO_LARGE", Message: fmt.Sprintf("Request body is larger than %d kB", limit>>10)}
+}
+
+// Malformed refuses a body that cannot be read.
+func Malformed(err decode.MalformedError) *Error {
+	return &Error{Status: 400, Code: "MALFORMED_BODY", Message: err.Error()}
+}
+
+// Unsupported refuses a body of another type than those of the API.
+func Unsupported(text string) *Error {
+	return &Error{Status: 415, Code: "UNSUPPORTED_MEDIA_TYPE", Message: text}
+}
+
+// notInTable refuses a path that no route has or, where others of its methods
+// do, the method (RFC 9110, section 15.5.6).
+func notInTable(r *http.Request, methods []string) *Error {
+	e := &Error{Status: http.StatusNotFound, Code: "NOT_FOUND", Message: "Cannot " + request.Printable(r.Method, 32) + " " + pathOf(r)}
+	if len(methods) > 0 {
+		e.Status, e.Code = http.StatusMethodNotAllowed, "METHOD_NOT_ALLOWED"
+	}
+	return e
+}
+
+// pathOf is the path that an error names: without the query, which may hold
+// secrets, and short.
+func pathOf(r *http.Request) string { return request.Printable(r.URL.EscapedPath(), 256) }
+
+// panicError carries a panic's value and stack to the log.
+type panicError struct{ value any }
+
+func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, debug.Stack()) }
+
+// errorOf finds the answer to an error. An unknown error is logged under an
+// id, which the client gets instead of the error. rt may be nil.
+func (s *server) errorOf(r *http.Request, rt *Route, err error) (e *Error, requestID string) {
+	e = known(rt, err)
+	if e == nil && r.Context().Err() != nil && errors.Is(err, context.Canceled) {
+		e = &Error{Status: 499, Code: "CANCELED", Message: "Request canceled"}
+	}
+	if e == nil {
+		requestID = rand.Text()
+		s.Logger.ErrorContext(r.Context(), "request failed", "route", rt.pattern(), "method", knownMethod(r.Method),
+			"request_id", requestID, "error", err)
+		e = &Error{Status: 500, Code: "INTERNAL", Message: internalText}
+	}
+	if rt != nil && rt.Recoverable && e.Status >= 500 {
+		again := *e
+		again.Message = "Request failed: " + e.Message
+		e = &again
+	}
+	return e, requestID
+}
+
+// known words the errors that clients are told of.
+func known(rt *Route, err error) *Error {
+	var e *Error
+	var malformed decode.MalformedError
+	var locked *authcore.LockedError
+	var password *authcore.PasswordError
+	var short *creditcore.InsufficientError
+	switch {
+	case errors.As(err, &e):
+		return e
+	case errors.As(err, &malformed):
+		return Malformed(malformed)
+	case errors.As(err, &locked):
+		return &Error{Status: 429, Code: "ACCOUNT_LOCKED",
+			Message: "Too many failed sign-ins: rate limit exceeded, try again later", RetryAfter: locked.RetryAfter}
+	case errors.As(err, &password):
+		return PasswordRefused("password", password)
+	case errors.As(err, &short):
+		return Insufficient("Insufficient credits", short)
+	}
+	if rt != nil {
+		if e := find(rt.Mappings, err); e != nil {
+			return e
+		}
+	}
+	return find(common, err)
+}
+
+func find(table []Mapping, err error) *Error {
+	for _, m := range table {
+		if errors.Is(err, m.Err) {
+			return m.Answer
+		}
+	}
+	return nil
+}
+
+// AnswerTo is the common answer to an error of a core, for the document. A core
+// error without one is a programming error and panics.
+func AnswerTo(err error) *Error {
+	if e := find(common, err); e != nil {
+		return e
+	}
+	panic("endpoint: no answer to: " + err.Error())
+}
+
+// AnswersTo are those to several.
+func AnswersTo(errs ...error) []*Error {
+	list := make([]*Error, len(errs))
+	for i, err := range errs {
+		list[i] = AnswerTo(err)
+	}
+	return list
+}
+
+// Shortfall is what an account lacks, in the words of the shared client code.
+type Shortfall struct {
+	Required   creditcore.Amount `json:"requiredCredits"`
+	Available  creditcore.Amount `json:"availableCredits"`
+	CreditType string            `json:"creditType"`
+	Debt       creditcore.Amount `json:"debt,omitempty"` // owed beside that
+}
+
+// Insufficient refuses what an account cannot pay.
+func Insufficient(text string, err *creditcore.InsufficientError) *Error {
+	return &Error{Status: http.StatusPaymentRequired, Code: "INSUFFICIENT_CREDITS", Message: text,
+		Details: Shortfall{err.Required, err.Available, "user", err.Debt}}
+}
+
+// PasswordRefused words the refusal of a new password as a validation of the
+// field it came in.
+func PasswordRefused(field string, err *authcore.PasswordError) *Error {
+	text, code := "is too common", "PASSWORD_TOO_COMMON"
+	switch err.Reason {
+	case authcore.PasswordTooShort:
+		text, code = "must be longer than or equal to 8 characters", "VALIDATION_ERROR"
+	case authcore.PasswordTooLong:
+		text, code = "must be shorter than or equal to 128 characters", "VALIDATION_ERROR"
+	}
+	return &Error{Status: 400, Code: code, Messages: []string{field + " " + text}}
+}

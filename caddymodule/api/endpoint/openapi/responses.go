@@ -1,0 +1,176 @@
+package openapi
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/caddymodule/api/endpoint/validate"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/creditcore"
+)
+
+// responses are the answer of success and the errors a route can give.
+func responses(rt *endpoint.Route, s schemas, failure object) object {
+	success := object{"description": "Success", "headers": successHeaders(rt)}
+	content := func(status int) object {
+		switch {
+		case rt.Format == endpoint.Page:
+			return object{"text/html": object{"schema": object{"type": "string"}}}
+		case status == 402:
+			return object{"application/json": object{"schema": s.insufficient(failure)}}
+		}
+		return object{"application/json": object{"schema": failure}}
+	}
+	switch {
+	case rt.Media != "":
+		success["content"] = object{rt.Media: object{"schema": object{"type": "string"}}}
+	case rt.Format == endpoint.Page:
+		success["content"] = content(200)
+	default:
+		success["content"] = object{"application/json": object{"schema": s.of(rt.Handler.Response)}}
+	}
+	out := object{strconv.Itoa(rt.Success()): success}
+	byStatus := ErrorsByStatus(rt)
+	for _, status := range slices.Sorted(maps.Keys(byStatus)) {
+		out[strconv.Itoa(status)] = object{
+			"description": describe(rt, byStatus[status]), "headers": refusalHeaders(byStatus[status]), "content": content(status),
+		}
+	}
+	if rt.Unready {
+		out["503"] = object{"description": "Not ready", "content": success["content"]}
+	}
+	out["default"] = object{"description": "Any other error", "content": content(500)}
+	if rt.Format == endpoint.Page && rt.Media == "" {
+		out["303"] = object{"description": "Go on to another page", "headers": object{
+			"Location": headerObject("Where to go on to", "string")}}
+	}
+	return out
+}
+
+// errorsOf are the errors of a route that the document names.
+func errorsOf(rt *endpoint.Route) []*endpoint.Error {
+	var list []*endpoint.Error
+	plan := rt.Handler.Plan
+	refusesBody := rt.ReadsBody() && (rt.Body != endpoint.Lenient || rt.Format != endpoint.Legacy)
+	switch {
+	case refusesBody && rt.Body == endpoint.Raw:
+		list = append(list, endpoint.TooLarge(endpoint.MaxRaw))
+	case refusesBody:
+		list = append(list, endpoint.Malformed("why"), endpoint.Invalid("what is wrong with each field"), endpoint.TooLarge(endpoint.MaxBody), endpoint.Unsupported("which types are supported"))
+	case slices.ContainsFunc(plan.Fields, func(f validate.Field) bool { return f.Source != validate.FromBody }) && rt.Body == endpoint.Strict:
+		list = append(list, endpoint.Invalid("what is wrong with each parameter"))
+	}
+	if plan.ReadsQuery {
+		list = append(list, endpoint.ErrMalformedQuery)
+	}
+	if rt.Access == endpoint.User || rt.Access == endpoint.UserOrService {
+		list = append(list, endpoint.AnswerTo(request.ErrNoToken), endpoint.ErrTokenInvalid, endpoint.ErrTokenExpired)
+	}
+	if rt.Access == endpoint.Service || rt.Access == endpoint.UserOrService {
+		list = append(list, endpoint.ErrNoServiceKey, endpoint.ErrWrongServiceKey)
+	}
+	if rt.Access == endpoint.Cookie {
+		list = append(list, endpoint.AnswerTo(authcore.ErrSessionConflict))
+	}
+	if rt.Charges {
+		list = append(list, &endpoint.Error{Status: 402, Code: "INSUFFICIENT_CREDITS", Message: "Insufficient credits"},
+			endpoint.AnswerTo(creditcore.ErrAccountNotFound))
+	}
+	if rt.Keyed() {
+		list = append(list, endpoint.AnswerTo(creditcore.ErrKeyReused))
+	}
+	if rt.Access == endpoint.Cookie && rt.Method != http.MethodGet || rt.Format == endpoint.Page && rt.Method == http.MethodPost {
+		list = append(list, endpoint.ErrCrossSite)
+	}
+	if rt.Limit.Count > 0 {
+		list = append(list, &endpoint.Error{Status: 429, Code: "RATE_LIMITED",
+			Message: fmt.Sprintf("More than %d requests in %v from one address", rt.Limit.Count, rt.Limit.Period)})
+	}
+	if rt.Access != endpoint.Open {
+		list = append(list, endpoint.ErrUnavailable)
+	}
+	for _, m := range rt.Mappings {
+		list = append(list, m.Answer)
+	}
+	return append(list, rt.Errors...)
+}
+
+// ErrorsByStatus are the errors of a route that the document names.
+func ErrorsByStatus(rt *endpoint.Route) map[int][]*endpoint.Error {
+	byStatus := map[int][]*endpoint.Error{}
+	for _, p := range errorsOf(rt) {
+		byStatus[p.Status] = append(byStatus[p.Status], p)
+	}
+	return byStatus
+}
+
+// describe says what a status means.
+func describe(rt *endpoint.Route, errs []*endpoint.Error) string {
+	return strings.Join(Lines(rt, errs), "; ")
+}
+
+// Lines are the codes of a status, each with its text, once.
+func Lines(rt *endpoint.Route, errs []*endpoint.Error) (lines []string) {
+	for _, p := range errs {
+		code := p.Code
+		if rt.Format == endpoint.BetterAuth {
+			code = endpoint.BetterAuthCode(p)
+		}
+		line := code + ": " + p.Error()
+		if rt.Format == endpoint.Page {
+			line = p.Error()
+		}
+		if !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// successHeaders are those of an answer beside the ones of HTTP itself.
+func successHeaders(rt *endpoint.Route) object {
+	headers := object{}
+	if rt.Limit.Count > 0 {
+		headers["X-RateLimit-Limit"] = headerObject("Requests that one address may send in the period", "integer")
+		headers["X-RateLimit-Remaining"] = headerObject("Requests that are left", "integer")
+		headers["X-RateLimit-Reset"] = headerObject("Seconds until the period is over", "integer")
+	}
+	if rt.Keyed() {
+		headers["Idempotency-Replayed"] = headerObject("true on the answer to a request that was repeated", "string")
+	}
+	return headers
+}
+
+// refusalHeaders are those that come with the errs of one status.
+func refusalHeaders(errs []*endpoint.Error) object {
+	headers := object{}
+	for _, p := range errs {
+		if p.RetryAfter > 0 || p.Status == 429 {
+			headers["Retry-After"] = headerObject("Seconds to wait before the next try", "integer")
+		}
+		if p == endpoint.ErrTokenInvalid {
+			headers["WWW-Authenticate"] = headerObject("The scheme to authenticate by (RFC 6750, section 3)", "string")
+		}
+	}
+	return headers
+}
+
+func headerObject(description, kind string) object {
+	return object{"description": description, "schema": object{"type": kind}}
+}
+
+// insufficient is the error of status 402: the failure, with what is lacking.
+func (s schemas) insufficient(failure object) object {
+	return object{"allOf": []any{failure, object{
+		"type":       "object",
+		"properties": object{"details": s.of(reflect.TypeFor[endpoint.Shortfall]())},
+		"required":   []string{"details"},
+	}}}
+}

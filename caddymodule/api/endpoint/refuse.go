@@ -1,0 +1,85 @@
+package endpoint
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/pages"
+	"mana.how/edge/caddymodule/request"
+)
+
+// refuse writes the answer to an error in the format of the route. rt is nil
+// for a request that found no route.
+func (s *server) refuse(w http.ResponseWriter, r *http.Request, rt *Route, err error) {
+	e, requestID := s.errorOf(r, rt, err)
+	var retryAfter int64
+	if e.RetryAfter > 0 {
+		retryAfter = answer.Seconds(e.RetryAfter)
+		w.Header().Set("Retry-After", strconv.FormatInt(retryAfter, 10))
+	}
+	if e.Status == 401 && rt != nil && (rt.Access == User || rt.Access == UserOrService) && isTokenError(err) {
+		w.Header().Set("WWW-Authenticate", answer.Challenge(e.Code))
+	}
+	switch formatOf(r, rt) {
+	case BetterAuth:
+		code := BetterAuthCode(e)
+		s.writeJSON(w, r, e.Status, BetterAuthError{
+			Message: e.Error(), Code: code, Error: answer.ErrorOf(code), RetryAfterSec: retryAfter, RequestID: requestID,
+		})
+	case Page:
+		HTML{Status: e.Status, View: pages.Problem{Code: e.Code, RequestID: requestID}}.write(s, w, r)
+	default:
+		body := e.Body(pathOf(r), s.Now())
+		body.RequestID = requestID
+		s.writeJSON(w, r, e.Status, body)
+	}
+}
+
+// formatOf is the format of a route's errors or, where there is none, of those
+// of its neighbours.
+func formatOf(r *http.Request, rt *Route) ErrorFormat {
+	switch {
+	case rt != nil:
+		return rt.Format
+	case strings.HasPrefix(r.URL.Path, "/api/auth/"):
+		return BetterAuth
+	case request.IsNavigation(r) && !strings.HasPrefix(r.URL.Path, "/api/"):
+		return Page
+	}
+	return Legacy
+}
+
+func isTokenError(err error) bool {
+	e := known(nil, err)
+	return e != nil && (e.Code == "NO_TOKEN" || e.Code == "INVALID_TOKEN" || e.Code == "TOKEN_EXPIRED")
+}
+
+// BetterAuthError is the error body of the routes under /api/auth. Its code is
+// the message in capitals, as their clients expect.
+type BetterAuthError struct {
+	Message       string `json:"message"`
+	Code          string `json:"code"`
+	Error         string `json:"error"`
+	RetryAfterSec int64  `json:"retryAfterSec,omitempty"`
+	RequestID     string `json:"requestId,omitempty"`
+}
+
+// BetterAuthCode is the code of an error in that format.
+func BetterAuthCode(e *Error) string {
+	if e.Code == "VALIDATION_ERROR" || e.Code == "SESSION_CONFLICT" {
+		return e.Code
+	}
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ' ':
+			return '_'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '_':
+			return r
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		}
+		return -1
+	}, e.Error())
+}

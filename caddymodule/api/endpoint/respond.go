@@ -1,0 +1,114 @@
+package endpoint
+
+import (
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"time"
+
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/pages"
+)
+
+// Answer is an answer that is not plain JSON: a [Document], a [Redirect] or a
+// [HTML].
+type Answer interface {
+	write(s *server, w http.ResponseWriter, r *http.Request)
+}
+
+// Statuser is a response in JSON that may have another status than that of
+// success.
+type Statuser interface{ StatusCode() int }
+
+// Time is a time on the wire.
+type Time = answer.Time
+
+// TimeOf is nil where there is no time.
+func TimeOf(t *time.Time) *Time { return (*Time)(t) }
+
+// respond writes an answer, with the route's status of success unless it has
+// its own.
+func (s *server) respond(w http.ResponseWriter, r *http.Request, rt *Route, resp any) {
+	switch resp := resp.(type) {
+	case Answer:
+		resp.write(s, w, r)
+	case Statuser:
+		s.writeJSON(w, r, resp.StatusCode(), resp)
+	default:
+		s.writeJSON(w, r, rt.Success(), resp)
+	}
+}
+
+func (s *server) writeJSON(w http.ResponseWriter, r *http.Request, status int, v any) {
+	out, err := json.Marshal(v)
+	if err != nil {
+		s.Logger.ErrorContext(r.Context(), "encode an answer", "error", err)
+		status, out = 500, []byte(`{"statusCode":500,"message":"`+internalText+`","code":"INTERNAL","error":"INTERNAL"}`)
+	}
+	write(w, r, status, "application/json; charset=utf-8", out)
+}
+
+func write(w http.ResponseWriter, r *http.Request, status int, contentType string, out []byte) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(out)))
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(out) // #nosec G705 -- JSON under its content type and nosniff, or a page that html/template escaped
+	}
+}
+
+// Document is an answer that is bytes already.
+type Document struct {
+	ContentType  string
+	CacheControl string // no-store where empty
+	Body         []byte
+}
+
+func (d Document) write(_ *server, w http.ResponseWriter, r *http.Request) {
+	if d.CacheControl != "" {
+		w.Header().Set("Cache-Control", d.CacheControl)
+	}
+	write(w, r, 200, d.ContentType, d.Body)
+}
+
+// Redirect sends the browser on with a GET (RFC 9110, section 15.4.4).
+type Redirect struct{ To string }
+
+func (d Redirect) write(_ *server, w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Location", d.To)
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+// HTML is a hosted page with its status.
+type HTML struct {
+	Status int
+	View   pages.View
+	// FormTarget is an origin that the page's form may lead to beside its own.
+	FormTarget string
+	RetryAfter time.Duration // where set
+}
+
+func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
+	out, nonce, err := s.Pages.Render(pages.LanguageOf(r.Header.Get("Accept-Language")), p.View)
+	if err != nil {
+		s.Logger.ErrorContext(r.Context(), "render a page", "error", err)
+		write(w, r, 500, "text/plain; charset=utf-8", []byte(internalText))
+		return
+	}
+	forms := "'self'"
+	if p.FormTarget != "" {
+		forms += " " + p.FormTarget
+	}
+	answer.SecurePage(w.Header(), nonce, "'self' data:", forms)
+	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
+	w.Header().Add("Vary", "Accept-Language")
+	if p.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.FormatInt(answer.Seconds(p.RetryAfter), 10))
+	}
+	write(w, r, p.Status, "text/html; charset=utf-8", out)
+}

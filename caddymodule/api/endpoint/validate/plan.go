@@ -1,0 +1,209 @@
+package validate
+
+import (
+	"encoding/json"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"mana.how/edge/caddymodule/api/endpoint/decode"
+	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/creditcore"
+)
+
+// maxErrors bounds how many errors one answer lists.
+const maxErrors = 50
+
+// Plan is how a request type is filled. Its fields are declared with tags:
+//
+//	json:"name"            a field of the body
+//	path:"name"            the next parameter of the path
+//	query:"name"           a parameter of the query; unknown ones are ignored
+//	rule:"optional,max=8"  what its value must be, in the order of the texts
+//	doc:"A sentence."      what the OpenAPI document says of it
+//
+// A field is one of
+//
+//	string            a number or boolean sent for it is converted
+//	creditcore.Amount a JSON number; nothing else is converted
+//	int               a JSON number without fraction
+//	bool              by pointer only
+//	json.RawMessage   an object, as it came
+//
+// or a pointer to one of the first four, which stays nil where an optional
+// field is missing or null. Text of a form or a query may stand for a number.
+//
+// The rule "service" keeps a field to callers with the service key: from
+// anybody else it is an unknown one.
+type Plan struct {
+	Fields []Field
+	// ReadsBody and ReadsQuery report whether any field comes from there.
+	ReadsBody, ReadsQuery bool
+}
+
+// Field is how one field of a request type is filled.
+type Field struct {
+	Name   string
+	Doc    string // a sentence for the OpenAPI document
+	Source Source
+	Kind   Kind
+	// Optional fields may be missing or null.
+	Optional bool
+	// Service fields exist for callers with the service key only.
+	Service bool
+	Rules   []Rule
+
+	index   int // in the struct
+	pointer bool
+}
+
+// Source is where a field comes from.
+type Source int
+
+// The sources of fields.
+const (
+	FromBody Source = iota
+	FromPath
+	FromQuery
+)
+
+// Kind is what a field takes.
+type Kind int
+
+// The kinds of fields.
+const (
+	Text Kind = iota
+	Boolean
+	Amount
+	Integer
+	Object
+)
+
+// String is the kind's type in JSON.
+func (k Kind) String() string {
+	return [...]string{
+		Text: "string", Boolean: "boolean", Amount: "number", Integer: "integer", Object: "object",
+	}[k]
+}
+
+// Input is what a request brought for a plan.
+type Input struct {
+	// Params are the parameters of the path, in its order.
+	Params      []string
+	Body, Query decode.Body
+	// Service says that the caller has the service key.
+	Service bool
+}
+
+// FieldError is one violation of one field.
+type FieldError struct {
+	Field string
+	Rule  string // its name, or what else is wrong: unknown, repeated, text
+	Text  string // for the client
+}
+
+// For compiles the tags of a request type. A faulty tag is a programming
+// error and panics.
+func For(t reflect.Type) *Plan {
+	p := &Plan{}
+	for i := range t.NumField() {
+		f := fieldFor(t, t.Field(i))
+		f.index = i
+		p.ReadsBody = p.ReadsBody || f.Source == FromBody
+		p.ReadsQuery = p.ReadsQuery || f.Source == FromQuery
+		p.Fields = append(p.Fields, f)
+	}
+	return p
+}
+
+func fieldFor(t reflect.Type, sf reflect.StructField) Field {
+	var f Field
+	for i, tag := range []string{FromBody: "json", FromPath: "path", FromQuery: "query"} {
+		if name := sf.Tag.Get(tag); name != "" {
+			f.Name, f.Source = name, Source(i)
+		}
+	}
+	if f.Name == "" {
+		panic(fmt.Sprintf("validate: %s.%s has no json, path or query tag", t, sf.Name))
+	}
+	f.Doc = sf.Tag.Get("doc")
+	elem := sf.Type
+	if elem.Kind() == reflect.Pointer {
+		f.pointer, elem = true, elem.Elem()
+	}
+	switch {
+	case elem == reflect.TypeFor[creditcore.Amount]():
+		f.Kind = Amount
+	case elem == reflect.TypeFor[json.RawMessage]() && !f.pointer:
+		f.Kind = Object
+	case elem.Kind() == reflect.String:
+		f.Kind = Text
+	case elem.Kind() == reflect.Int:
+		f.Kind = Integer
+	case elem.Kind() == reflect.Bool && f.pointer:
+		f.Kind = Boolean
+	default:
+		panic(fmt.Sprintf("validate: %s.%s is of a type that no field is filled with", t, sf.Name))
+	}
+	for name := range strings.SplitSeq(sf.Tag.Get("rule"), ",") {
+		switch name {
+		case "", "object": // what a json.RawMessage is anyway
+		case "optional":
+			f.Optional = true
+		case "service":
+			f.Service = true
+		default:
+			f.Rules = append(f.Rules, ruleNamed(name))
+		}
+	}
+	return f
+}
+
+// Fill sets the fields of a request and returns every error: unknown fields
+// where they are refused, repeated ones, then each violated rule in order.
+func (p *Plan) Fill(into reflect.Value, in Input, refuseUnknown bool) []FieldError {
+	var errs []FieldError
+	if refuseUnknown {
+		for _, name := range in.Body.Names {
+			if !p.knows(name, in.Service) {
+				errs = append(errs, FieldError{name, "unknown", "property " + shown(name) + " should not exist"})
+			}
+		}
+	}
+	for _, name := range in.Body.Repeated {
+		if refuseUnknown || p.knows(name, in.Service) {
+			errs = append(errs, repeated(name))
+		}
+	}
+	for _, f := range p.Fields {
+		if f.Service && !in.Service {
+			continue
+		}
+		v := in.Body.Values[f.Name]
+		switch f.Source {
+		case FromPath:
+			v, in.Params = decode.TextValue(in.Params[0]), in.Params[1:]
+		case FromQuery:
+			v = in.Query.Values[f.Name]
+			if slices.Contains(in.Query.Repeated, f.Name) {
+				errs = append(errs, repeated(f.Name))
+			}
+		}
+		errs = append(errs, f.fill(into.Field(f.index), v)...)
+	}
+	return errs[:min(len(errs), maxErrors)]
+}
+
+func (p *Plan) knows(name string, service bool) bool {
+	return slices.ContainsFunc(p.Fields, func(f Field) bool {
+		return f.Source == FromBody && f.Name == name && (service || !f.Service)
+	})
+}
+
+func repeated(name string) FieldError {
+	return FieldError{name, "repeated", "property " + shown(name) + " must not be repeated"}
+}
+
+// shown keeps an echoed name short.
+func shown(name string) string { return request.Printable(name, 64) }

@@ -1,0 +1,118 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/caddymodule/api/endpoint/validate"
+	"mana.how/edge/caddymodule/api/sso"
+	"mana.how/edge/caddymodule/pages"
+)
+
+// defaultTarget is where a sign-in leads that names no place, or none that is
+// trusted.
+const defaultTarget = "/account"
+
+// signIn are the pages that lead to a session.
+type signIn struct{ Config }
+
+// loginPage shows the sign-in form. Who is signed in goes straight on, unless
+// they came here from the same place again and again: then a page explains.
+func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
+	target := returnTarget(c, c.Request.URL.Query().Get("returnUrl"))
+	_, err := sso.Caller(ctx, c)
+	switch {
+	case errors.Is(err, authcore.ErrNoSession):
+		return s.loginAnswer(200, pages.Login{ReturnURL: target}), nil
+	case err != nil:
+		return nil, err
+	}
+	if target == "" {
+		return endpoint.Redirect{To: defaultTarget}, nil
+	}
+	if looping(c, target) {
+		return endpoint.HTML{Status: 409, View: pages.Loop{Site: originOf(target)}}, nil
+	}
+	return endpoint.Redirect{To: target}, nil
+}
+
+// returnTarget is the checked URL of a trusted place, or empty.
+func returnTarget(c *endpoint.Call, raw string) string {
+	target, ok := c.Origins().ReturnTarget(raw)
+	if !ok {
+		return ""
+	}
+	return target
+}
+
+// originOf is the origin of a checked target, empty without one.
+func originOf(target string) string {
+	u, err := url.Parse(target)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}
+
+func (s signIn) loginAnswer(status int, view pages.Login) endpoint.HTML {
+	view.Closed = s.RegistrationClosed
+	return endpoint.HTML{Status: status, View: view, FormTarget: originOf(view.ReturnURL)}
+}
+
+type loginFormRequest struct {
+	Email     string `json:"email" rule:"max=254,account"`
+	Password  string `json:"password" rule:"max=1024,min=1,string"`
+	ReturnURL string `json:"returnUrl" rule:"optional,string"`
+}
+
+// loginForm signs in and goes on to the checked return target. A refusal
+// shows the form again.
+func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRequest) (endpoint.Answer, error) {
+	if err := ownForm(c); err != nil {
+		return nil, err
+	}
+	target := returnTarget(c, req.ReturnURL)
+	view := pages.Login{Email: req.Email, ReturnURL: target}
+	if len(c.FieldErrors) > 0 {
+		view.Error = fieldText(c.FieldErrors[0])
+		return s.loginAnswer(400, view), nil
+	}
+	if _, err := sso.Begin(ctx, c, req.Email, req.Password, true); err != nil {
+		p := c.Known(err)
+		if p == nil {
+			return nil, err
+		}
+		view.Error = p.Code
+		out := s.loginAnswer(p.Status, view)
+		out.RetryAfter = p.RetryAfter
+		return out, nil
+	}
+	if target == "" {
+		target = defaultTarget
+	}
+	return endpoint.Redirect{To: target}, nil
+}
+
+// ownForm refuses a form that did not come from a page at the base URL, and a
+// body that is none. A trusted origin may call the API, but who signs in where
+// is the business of the hosted pages alone. A browser that names no origin
+// must say that it sends the form to where it has it from.
+func ownForm(c *endpoint.Call) error {
+	origin, site := c.Request.Header["Origin"], c.Request.Header["Sec-Fetch-Site"]
+	switch {
+	case len(origin) == 1 && origin[0] != "null":
+		if !c.Origins().IsBase(origin[0]) {
+			return endpoint.ErrCrossSite
+		}
+	case len(origin) > 1, len(site) != 1, site[0] != "same-origin", !strings.EqualFold(c.Request.Host, c.BaseURL().Host):
+		return endpoint.ErrCrossSite
+	}
+	return c.BodyErr
+}
+
+// fieldText names the text of a field's error in the pages' texts.
+func fieldText(e validate.FieldError) string { return "FIELD_" + e.Field + "_" + e.Rule }
