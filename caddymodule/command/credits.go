@@ -35,7 +35,7 @@ command can be repeated without giving twice.`,
 	}
 	grant.Flags().String("user", "", "Id or e-mail address of the account (required)")
 	grant.Flags().String("amount", "", "How many credits, up to three decimals (required)")
-	grant.Flags().String("reason", "", "What the user reads in his history")
+	grant.Flags().String("reason", "", "What the user reads in their history")
 	grant.Flags().String("expires", "", "When they expire: a day, an instant or a duration")
 	grant.Flags().String("key", "", "Idempotency key")
 

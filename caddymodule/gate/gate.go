@@ -31,7 +31,7 @@ func init() {
 // even if a good cookie comes with it. Whoever passes reaches the upstream
 // with the headers `X-Mana-User-Id`, `X-Mana-Email`, `X-Mana-Role`,
 // `X-Mana-Email-Verified`, `X-Mana-Session-Id` and, where there is one, `X-Mana-Org-Id`, and with a
-// bearer token that verifies, also if he came with a cookie. Values are
+// bearer token that verifies, also if they came with a cookie. Values are
 // visible ASCII; other bytes and `%` are percent-encoded. Whatever the client
 // sent under these names, or a name an upstream may confuse with them, is
 // removed, and so are the edge's own cookies. Connections are upgraded to
@@ -74,7 +74,7 @@ type Gate struct {
 	Roles []string `json:"roles,omitempty"`
 
 	// The scopes an API key needs, all of them. Access tokens and cookies
-	// stand for the user himself and need none.
+	// stand for the user and need none.
 	Scopes []string `json:"scopes,omitempty"`
 
 	// What a user must have beside a session. `verified_email`: an address that

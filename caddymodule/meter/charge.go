@@ -18,21 +18,21 @@ const ledgerWait = 4500 * time.Millisecond
 type charge interface {
 	// settle books what the request cost; note goes into the ledger. It fails
 	// with [errRefused] where the client must not have the response.
-	settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (statement, error)
+	settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (settlement, error)
 	// cancel takes the charge back.
-	cancel(ctx context.Context) (statement, error)
+	cancel(ctx context.Context) (settlement, error)
 }
 
-// statement is what a charge came to. remaining is what the account has then,
+// settlement is what a charge came to. remaining is what the account has then,
 // nil where nothing has changed since the charge was made.
-type statement struct {
+type settlement struct {
 	outcome   string
 	cost      creditcore.Amount
 	remaining *creditcore.Amount
 }
 
-func stated(outcome string, cost, remaining creditcore.Amount) statement {
-	return statement{outcome, cost, &remaining}
+func settlementOf(outcome string, cost, remaining creditcore.Amount) settlement {
+	return settlement{outcome, cost, &remaining}
 }
 
 // debited was taken in advance: the price is the cost.
@@ -41,18 +41,18 @@ type debited struct {
 	receipt creditcore.Receipt
 }
 
-func (c debited) settle(ctx context.Context, _ creditcore.Amount, _ json.RawMessage) (statement, error) {
+func (c debited) settle(ctx context.Context, _ creditcore.Amount, _ json.RawMessage) (settlement, error) {
 	err := c.ledger.Begun(ctx, c.receipt)
-	return statement{outcome: metrics.OutcomeCharged, cost: -c.receipt.Entry.Amount}, err
+	return settlement{outcome: metrics.OutcomeCharged, cost: -c.receipt.Entry.Amount}, err
 }
 
 // cancel refunds. The ledger remembers what it cannot refund at once.
-func (c debited) cancel(ctx context.Context) (statement, error) {
+func (c debited) cancel(ctx context.Context) (settlement, error) {
 	b, err := c.ledger.Compensate(ctx, c.receipt)
 	if err != nil {
-		return statement{outcome: metrics.OutcomeFree}, err
+		return settlement{outcome: metrics.OutcomeFree}, err
 	}
-	return stated(metrics.OutcomeFree, 0, b.Available), nil
+	return settlementOf(metrics.OutcomeFree, 0, b.Available), nil
 }
 
 // reserved is a hold of this request alone.
@@ -63,7 +63,7 @@ type reserved struct {
 
 // settle charges the hold. Where that is not possible the response does not
 // wait: what it costs is said, and charged when it can be.
-func (c reserved) settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (statement, error) {
+func (c reserved) settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (settlement, error) {
 	r, err := c.ledger.Settle(ctx, c.hold.ID, cost, note)
 	if err != nil {
 		return owed(c.ledger, c.hold, cost, err, func(ctx context.Context) error {
@@ -71,35 +71,35 @@ func (c reserved) settle(ctx context.Context, cost creditcore.Amount, note json.
 			return err
 		}), err
 	}
-	return stated(metrics.OutcomeCharged, -r.Entry.Amount, r.Balance.Available), nil
+	return settlementOf(metrics.OutcomeCharged, -r.Entry.Amount, r.Balance.Available), nil
 }
 
 // owed has settle charge a hold later that could not be charged now, unless
 // that is for good.
-func owed(ledger *creditcore.Service, hold creditcore.Held, cost creditcore.Amount, err error, settle func(context.Context) error) statement {
+func owed(ledger *creditcore.Service, hold creditcore.Held, cost creditcore.Amount, err error, settle func(context.Context) error) settlement {
 	if errors.Is(err, creditcore.ErrHoldNotFound) || errors.Is(err, creditcore.ErrInvalid) {
-		return statement{outcome: metrics.OutcomeUnpaid}
+		return settlement{outcome: metrics.OutcomeUnpaid}
 	}
 	ledger.RetrySettlement(hold.ID, cost, settle)
-	return stated(metrics.OutcomeCharged, cost, hold.Balance.Available+hold.Amount-cost)
+	return settlementOf(metrics.OutcomeCharged, cost, hold.Balance.Available+hold.Amount-cost)
 }
 
 // cancel gives the credits back. Where that fails the hold expires by itself.
-func (c reserved) cancel(ctx context.Context) (statement, error) {
+func (c reserved) cancel(ctx context.Context) (settlement, error) {
 	b, err := c.ledger.Release(ctx, c.hold.ID)
 	if err != nil {
-		return statement{outcome: metrics.OutcomeFree}, err
+		return settlement{outcome: metrics.OutcomeFree}, err
 	}
-	return stated(metrics.OutcomeFree, 0, b.Available), nil
+	return settlementOf(metrics.OutcomeFree, 0, b.Available), nil
 }
 
 // unpaid passes because the ledger could not be asked.
 type unpaid struct{}
 
-func (unpaid) settle(context.Context, creditcore.Amount, json.RawMessage) (statement, error) {
-	return statement{outcome: metrics.OutcomeUnpaid}, nil
+func (unpaid) settle(context.Context, creditcore.Amount, json.RawMessage) (settlement, error) {
+	return settlement{outcome: metrics.OutcomeUnpaid}, nil
 }
 
-func (unpaid) cancel(context.Context) (statement, error) {
-	return statement{outcome: metrics.OutcomeUnpaid}, nil
+func (unpaid) cancel(context.Context) (settlement, error) {
+	return settlement{outcome: metrics.OutcomeUnpaid}, nil
 }

@@ -19,7 +19,7 @@ var refuseSpeculative = answer.Error{
 // consented reports whether the request may be charged: nobody pays for what a
 // browser fetches on the mere chance, or for what another site made it send
 // with the user's cookie. Where it is not, the request is answered.
-func (v *metering) consented() (ok bool, err error) {
+func (v *meteredRequest) consented() (ok bool, err error) {
 	if request.IsSpeculative(v.r.Header) {
 		return false, v.refuseUncharged(refuseSpeculative)
 	}
@@ -41,7 +41,7 @@ func (v *metering) consented() (ok bool, err error) {
 	})
 }
 
-func (v *metering) refuseUncharged(e answer.Error) error {
+func (v *meteredRequest) refuseUncharged(e answer.Error) error {
 	v.bill.refused = true
 	v.count(metrics.OutcomeRefused)
 	answer.AllowReading(v.w.Header(), v.r, v.Origins)

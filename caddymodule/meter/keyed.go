@@ -22,7 +22,7 @@ var errRefused = errors.New("the response is withheld")
 // of its own, before the response begins where the body has been read by then,
 // else when it has been.
 type keyed struct {
-	*metering
+	*meteredRequest
 	ledger *creditcore.Service
 	hold   creditcore.Held
 	known  fingerprint.Fingerprint // of the body that the key stands for
@@ -33,10 +33,10 @@ type keyed struct {
 }
 
 // settle charges the hold, unless another request of its key was first.
-func (c *keyed) settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (statement, error) {
+func (c *keyed) settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (settlement, error) {
 	fp := c.body.Fingerprint()
 	c.cost, c.note = cost, note
-	s := statement{outcome: metrics.OutcomeReplayed}
+	s := settlement{outcome: metrics.OutcomeReplayed}
 	if c.hold.Settled == nil {
 		r, err := c.ledger.SettleBody(ctx, c.hold.ID, cost, note, fp)
 		if err != nil {
@@ -50,9 +50,9 @@ func (c *keyed) settle(ctx context.Context, cost creditcore.Amount, note json.Ra
 		}
 		if c.known = r.Body; !r.Replayed {
 			c.compared = fp.Complete()
-			return stated(metrics.OutcomeCharged, -r.Entry.Amount, r.Balance.Available), nil
+			return settlementOf(metrics.OutcomeCharged, -r.Entry.Amount, r.Balance.Available), nil
 		}
-		s = stated(metrics.OutcomeReplayed, 0, r.Balance.Available)
+		s = settlementOf(metrics.OutcomeReplayed, 0, r.Balance.Available)
 	}
 	if c.known.Contradicts(fp) {
 		c.cost = 0
@@ -63,32 +63,32 @@ func (c *keyed) settle(ctx context.Context, cost creditcore.Amount, note json.Ra
 }
 
 // another charges a request that turned out not to be the one of its key.
-func (c *keyed) another(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (statement, error) {
+func (c *keyed) another(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (settlement, error) {
 	metrics.MeterOthers.Inc()
 	if c.begun {
 		paid, err := c.afterwards(ctx, cost, note)
-		return statement{outcome: metrics.OutcomeCharged, cost: paid}, err
+		return settlement{outcome: metrics.OutcomeCharged, cost: paid}, err
 	}
 	r, err := c.ledger.Debit(ctx, c.debit(cost, note))
 	if err != nil {
-		return statement{outcome: metrics.OutcomeRefused}, errors.Join(errRefused, err)
+		return settlement{outcome: metrics.OutcomeRefused}, errors.Join(errRefused, err)
 	}
-	return stated(metrics.OutcomeCharged, cost, r.Balance.Available), nil
+	return settlementOf(metrics.OutcomeCharged, cost, r.Balance.Available), nil
 }
 
 // cancel gives the credits back, or leaves them to the other requests of the
 // key, and does not count for the key. Where that fails the hold expires by
 // itself.
-func (c *keyed) cancel(ctx context.Context) (statement, error) {
+func (c *keyed) cancel(ctx context.Context) (settlement, error) {
 	outcome := metrics.OutcomeFree
 	if c.hold.Settled != nil {
 		outcome = metrics.OutcomeReplayed
 	}
 	b, err := c.ledger.Release(ctx, c.hold.ID)
 	if err != nil {
-		return statement{outcome: outcome}, err
+		return settlement{outcome: outcome}, err
 	}
-	return stated(outcome, 0, b.Available), nil
+	return settlementOf(outcome, 0, b.Available), nil
 }
 
 // tries bounds how often requests of one key get in each other's way.

@@ -83,7 +83,7 @@ type Meter struct {
 	// client asked for.
 	App string `json:"app,omitempty"`
 
-	// What the user gets for it, for his history and usage.
+	// What the user gets for it, for their history and usage.
 	Operation string `json:"operation,omitempty"`
 
 	// The header of the upstream's response that says what the request cost,
@@ -243,7 +243,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return m.serveShadow(w, r, next)
 	}
 	bill, r := openBill(r)
-	v := &metering{Meter: m, w: w, r: r, bill: bill}
+	v := &meteredRequest{Meter: m, w: w, r: r, bill: bill}
 	if preflight {
 		return v.preflight()
 	}
@@ -258,7 +258,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 }
 
 // preflight answers in place of an app that would work for nothing.
-func (v *metering) preflight() error {
+func (v *meteredRequest) preflight() error {
 	return answer.Preflight(v.w, v.r, v.Origins)
 }
 

@@ -36,7 +36,7 @@ var (
 
 // refuse answers in place of the upstream. Other meters on the request's way
 // take back what they charged.
-func (v *metering) refuse(err error) error {
+func (v *meteredRequest) refuse(err error) error {
 	v.bill.refused = true
 	var handler caddyhttp.HandlerError
 	if errors.As(err, &handler) {
@@ -64,14 +64,14 @@ func (v *metering) refuse(err error) error {
 	return refusal.Write(v.w, v.r)
 }
 
-func (v *metering) count(outcome string) {
+func (v *meteredRequest) count(outcome string) {
 	metrics.MeterRequests.WithLabelValues(outcome).Inc()
 	v.bill.placeholders(v.r, outcome)
 }
 
 // refusal is the one table from what is wrong to the answer and the outcome.
 // All that is no verdict of the ledger is OutcomeUnavailable.
-func (v *metering) refusal(err error) (refusal answer.Error, outcome string) {
+func (v *meteredRequest) refusal(err error) (refusal answer.Error, outcome string) {
 	var key keyError
 	var short *creditcore.InsufficientError
 	switch {

@@ -19,8 +19,8 @@ import (
 	"mana.how/edge/creditcore"
 )
 
-// metering is one request at the meter.
-type metering struct {
+// meteredRequest is one request at the meter.
+type meteredRequest struct {
 	*Meter
 	w      http.ResponseWriter
 	r      *http.Request
@@ -34,7 +34,7 @@ type metering struct {
 
 // begin takes or reserves the price. An error is to be answered in place of
 // the upstream, by refuse; nothing is owed then.
-func (v *metering) begin() error {
+func (v *meteredRequest) begin() error {
 	ledger, notReady := v.ledger.Get(v.r.Context())
 	if v.userID = request.Caller(v.r.Context()).UserID; v.userID == "" {
 		return request.ErrNoToken
@@ -70,7 +70,7 @@ func (v *metering) begin() error {
 
 // compare looks at the body of a request with a key, now that its price is
 // reserved: whoever has no credits keeps nobody busy with a body.
-func (v *metering) compare() error {
+func (v *meteredRequest) compare() error {
 	c, ok := v.charge.(*keyed)
 	if !ok {
 		return nil
@@ -82,7 +82,7 @@ func (v *metering) compare() error {
 }
 
 // close is called when the response has left.
-func (v *metering) close() {
+func (v *meteredRequest) close() {
 	defer func() {
 		for _, done := range v.done {
 			done()
@@ -101,7 +101,7 @@ func (v *metering) close() {
 
 // take asks the ledger. The client's going away takes a debit out of the
 // queue; a hold has to be known, to be released.
-func (v *metering) take(ledger *creditcore.Service, key string) (charge, error) {
+func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, error) {
 	if key == "" && v.CostFrom == "" && v.abortCost == nil {
 		debit := v.debit(v.price, nil)
 		debit.InFlight = true
@@ -125,13 +125,13 @@ func (v *metering) take(ledger *creditcore.Service, key string) (charge, error) 
 		v.bill.see(hold.Balance.Available)
 	}
 	if key != "" {
-		return &keyed{metering: v, ledger: ledger, hold: hold, known: hold.Body}, err
+		return &keyed{meteredRequest: v, ledger: ledger, hold: hold, known: hold.Body}, err
 	}
 	return reserved{ledger, hold}, err
 }
 
 // debit charges the request at once; note goes into the ledger.
-func (v *metering) debit(cost creditcore.Amount, note json.RawMessage) creditcore.Debit {
+func (v *meteredRequest) debit(cost creditcore.Amount, note json.RawMessage) creditcore.Debit {
 	return creditcore.Debit{
 		UserID: v.userID, Amount: cost, AppID: v.app(), Operation: v.Operation,
 		Description: v.description(), Metadata: v.metadata(note),
@@ -139,19 +139,19 @@ func (v *metering) debit(cost creditcore.Amount, note json.RawMessage) creditcor
 }
 
 // detached outlives the client.
-func (v *metering) detached() (context.Context, context.CancelFunc) {
+func (v *meteredRequest) detached() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(v.r.Context()), ledgerWait)
 }
 
 // end settles with the header of the response at hand, or its trailer. It
 // fails where the client must not have the response.
-func (v *metering) end(e upstream.Result, cost []string) error {
+func (v *meteredRequest) end(e upstream.Result, cost []string) error {
 	var owed creditcore.Amount
 	if !v.bill.refused && !v.free.Covers(e) {
 		owed = v.cost(e, cost)
 	}
 	v.begun = e.Begun
-	var s statement
+	var s settlement
 	var err error
 	if owed == 0 {
 		s = v.cancel()
@@ -168,7 +168,7 @@ func (v *metering) end(e upstream.Result, cost []string) error {
 	return nil
 }
 
-func (v *metering) settle(cost creditcore.Amount, status int) (statement, error) {
+func (v *meteredRequest) settle(cost creditcore.Amount, status int) (settlement, error) {
 	ctx, stop := v.detached()
 	defer stop()
 	note, err := json.Marshal(map[string]int{"status": status})
@@ -182,7 +182,7 @@ func (v *metering) settle(cost creditcore.Amount, status int) (statement, error)
 	return s, err
 }
 
-func (v *metering) cancel() statement {
+func (v *meteredRequest) cancel() settlement {
 	ctx, stop := v.detached()
 	defer stop()
 	s, err := v.charge.cancel(ctx)
@@ -213,7 +213,7 @@ func (m *Meter) cost(e upstream.Result, said []string) creditcore.Amount {
 }
 
 // app is what the charge is booked under.
-func (v *metering) app() string {
+func (v *meteredRequest) app() string {
 	if v.App != "" {
 		return v.App
 	}
@@ -229,7 +229,7 @@ func hostOf(r *http.Request) string {
 	return strings.ToLower(clipped(host, longestName))
 }
 
-func (v *metering) description() string {
+func (v *meteredRequest) description() string {
 	if v.Operation != "" {
 		return v.Operation
 	}
@@ -239,7 +239,7 @@ func (v *metering) description() string {
 
 // metadata says where the credits went, without the query, which may hold
 // secrets, and note, an object.
-func (v *metering) metadata(note json.RawMessage) json.RawMessage {
+func (v *meteredRequest) metadata(note json.RawMessage) json.RawMessage {
 	original := request.Original(v.r)
 	raw, err := json.Marshal(struct {
 		Method string `json:"method"`

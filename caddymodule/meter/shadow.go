@@ -28,7 +28,7 @@ type sighting struct {
 // The account is looked at while the upstream works.
 func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	real, r := openBill(r)
-	v := &metering{Meter: m, w: w, r: r, bill: new(bill), userID: request.Caller(r.Context()).UserID}
+	v := &meteredRequest{Meter: m, w: w, r: r, bill: new(bill), userID: request.Caller(r.Context()).UserID}
 	seen := make(chan sighting, 1)
 	if v.userID != "" {
 		go func() { seen <- v.look() }()
@@ -52,7 +52,7 @@ func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyht
 	return m.watch(w, r, next, end, nil)
 }
 
-func (v *metering) look() (s sighting) {
+func (v *meteredRequest) look() (s sighting) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(v.r.Context()), shadowWait)
 	defer stop()
 	ledger, err := v.ledger.Get(ctx)
@@ -64,7 +64,7 @@ func (v *metering) look() (s sighting) {
 }
 
 // report counts what would have been, and logs who would have been refused.
-func (v *metering) report(free bool, seen <-chan sighting) (outcome string) {
+func (v *meteredRequest) report(free bool, seen <-chan sighting) (outcome string) {
 	outcome = v.verdict(seen)
 	switch {
 	case outcome != metrics.OutcomeCharged:
@@ -80,7 +80,7 @@ func (v *metering) report(free bool, seen <-chan sighting) (outcome string) {
 }
 
 // verdict is what the ledger would have said before the upstream was asked.
-func (v *metering) verdict(seen <-chan sighting) string {
+func (v *meteredRequest) verdict(seen <-chan sighting) string {
 	if v.userID == "" {
 		return metrics.OutcomeGuest
 	}

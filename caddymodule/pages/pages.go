@@ -42,7 +42,7 @@ type Login struct {
 // Register is the registration form.
 type Register struct{ Name, Email, ReturnURL, Error string }
 
-// Account is the page of who is signed in, with his devices.
+// Account is the page of whoever is signed in, with their devices.
 type Account struct {
 	Name, Email string
 	Devices     []Device

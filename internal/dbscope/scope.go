@@ -16,7 +16,7 @@ type Scope struct{ role, userID, userRole string }
 // System is the scope of sign-in, webhooks and jobs: every row of every table.
 func System() Scope { return Scope{role: "mana_system"} }
 
-// User is the scope of the user id, any text; role is his platform role, of
+// User is the scope of the user id, any text; role is their platform role, of
 // which "admin" sees more. An empty id sees nothing.
 func User(id, role string) Scope { return Scope{role: "mana_user", userID: id, userRole: role} }
 

@@ -39,7 +39,7 @@ func WantSound(t testing.TB, ledger *creditcore.Service) {
 	}
 }
 
-// Entries are the rows of the user's history but for what he was granted,
+// Entries are the rows of the user's history but for what they were granted,
 // newest first.
 func Entries(t testing.TB, ledger *creditcore.Service, user string) (list []creditcore.Entry) {
 	t.Helper()
