@@ -57,6 +57,7 @@ func TestGuardOnTheWire(t *testing.T) {
 		"auth":  "mana_api",
 		"some":  "@admin path /admin*\nmana_auth @admin {\n role admin\n}\nmana_rate_limit /limited 1000/1h\nreverse_proxy $UPSTREAM",
 		"plain": "mana_auth optional\nreverse_proxy $UPSTREAM",
+		"lax":   "@admin path /admin*\nmana_auth @admin {\n role admin\n paths lax\n}\nreverse_proxy $UPSTREAM",
 	})
 	forged := []edgetest.Field{{"x-probe", "a"}, {"x-mana-user-id", "root"}, {"cookie", "a=1; __Secure-mana.session_token=x.y"}}
 	for _, c := range []struct {
@@ -72,6 +73,10 @@ func TestGuardOnTheWire(t *testing.T) {
 		{"GET", "some", "/a%2fb", false, 200},
 		{"GET", "plain", "/a;b", false, 200},
 		{"GET", "plain", "/%2e%2e/a", false, 400},
+		{"GET", "lax", "/a;b", false, 200},
+		{"GET", "lax", "/a%5cb", false, 200},
+		{"GET", "lax", "/admin;x", false, 401},
+		{"GET", "lax", "/x/..;/admin", false, 400},
 		{"GET", "some", "/", true, 200},
 		{"GET", "some", "/limited", true, 425},
 		{"POST", "plain", "/", true, 425},
