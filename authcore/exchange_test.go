@@ -97,6 +97,56 @@ func TestExchangesOfOneOriginAreOneSession(t *testing.T) {
 	}
 }
 
+// Who signs out of one app signs out of the browser session that its tokens came
+// from, and of the other apps of the same sign-in; the app may ask to end alone.
+func TestSignOutOfAnAppIsOneSignOut(t *testing.T) {
+	t.Parallel()
+	s := edge(t, pgtest.New(t))
+	u := register(t, s, "ada@example.test")
+	elsewhere := signIn(t, s, phone, u.Email)
+	for name, c := range map[string]struct {
+		out func(authcore.Tokens) authcore.SignOut
+		one bool
+	}{
+		"by its access token":  {func(app authcore.Tokens) authcore.SignOut { return authcore.SignOut{SessionID: app.SessionID} }, true},
+		"by its refresh token": {func(app authcore.Tokens) authcore.SignOut { return authcore.SignOut{RefreshToken: app.RefreshToken} }, true},
+		"the app alone": {func(app authcore.Tokens) authcore.SignOut {
+			return authcore.SignOut{SessionID: app.SessionID, RefreshToken: app.RefreshToken, AppOnly: true}
+		}, false},
+	} {
+		browser, err := s.SignInBrowser(t.Context(), laptop, u.Email, testPassword, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cookies := []string{cookieOf(s, browser.Token)}
+		exchange := func(origin string) authcore.Tokens {
+			client := laptop
+			client.Origin = origin
+			tokens, err := s.Exchange(t.Context(), client, cookies)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return tokens
+		}
+		app, other := exchange("https://chat.example.test"), exchange("https://shop.example.test")
+		if err := s.SignOut(t.Context(), laptop, c.out(app)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Verify(t.Context(), app.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+			t.Errorf("%s: the app is signed in still: %v", name, err)
+		}
+		if _, err := s.Verify(t.Context(), other.AccessToken); errors.Is(err, authcore.ErrInvalidToken) != c.one {
+			t.Errorf("%s: the other app: %v", name, err)
+		}
+		if _, err := s.BrowserSession(t.Context(), cookies); errors.Is(err, authcore.ErrNoSession) != c.one {
+			t.Errorf("%s: the browser session: %v", name, err)
+		}
+	}
+	if _, err := s.Verify(t.Context(), elsewhere.AccessToken); err != nil {
+		t.Errorf("the other device: %v", err)
+	}
+}
+
 // A family that begins while its session is being ended does not outlive it.
 func TestExchangeMeetsTheEndOfItsSession(t *testing.T) {
 	t.Parallel()

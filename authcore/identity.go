@@ -136,6 +136,9 @@ type SignOut struct {
 	SessionID    string
 	RefreshToken string
 	CookieTokens []string
+	// AppOnly leaves the browser session alone that an app's session was derived
+	// from, and its other apps.
+	AppOnly bool
 }
 
 // NewUser is an account made by an operator.

@@ -4,8 +4,10 @@ import "context"
 
 // SignOut ends what the request can prove to hold: the session of a verified
 // access token, the family of a refresh token of any generation, and the
-// browser sessions of cookies, with all that was derived from those. What is
-// unknown or over already is no error.
+// browser sessions of cookies, with all that was derived from those. The session
+// of an app that was derived from a browser session ends that one with it, and so
+// every app of the same sign-in, unless out says that the app alone is meant. What
+// is unknown or over already is no error.
 func (s *Service) SignOut(ctx context.Context, client Client, out SignOut) error {
 	familyID, _, ok := s.cfg.Secrets.ownRefreshToken(out.RefreshToken)
 	if !ok {
@@ -19,8 +21,10 @@ func (s *Service) SignOut(ctx context.Context, client Client, out SignOut) error
 		return nil
 	}
 	_, err := s.revoke(ctx, event{Type: "logout", Client: client}, reasonSignOut,
-		`s.id = $1
-		 OR s.id = (SELECT f.session_id FROM auth.refresh_families AS f WHERE f.id = $2)
-		 OR (s.token = ANY($3::text[]) AND s.kind = 'browser')`, out.SessionID, familyID, tokens)
+		`s.id IN (
+		   SELECT CASE WHEN $4::bool THEN own.id ELSE coalesce(own.parent_id, own.id) END
+		   FROM auth.sessions AS own
+		   WHERE own.id = $1 OR own.id = (SELECT f.session_id FROM auth.refresh_families AS f WHERE f.id = $2))
+		 OR (s.token = ANY($3::text[]) AND s.kind = 'browser')`, out.SessionID, familyID, tokens, out.AppOnly)
 	return err
 }
