@@ -129,6 +129,17 @@ func TestLogoutAlwaysSucceedsAndEndsTheSession(t *testing.T) {
 		s.send("POST", "/api/v1/auth/logout", content, bearer("nonsense")).status(200)
 	}
 
+	// An app that asks to end alone leaves the browser signed in, also where the
+	// cookie comes along; without that word it is one sign-out.
+	browser := s.cookie("ada@example.test")
+	access, _ = s.send("POST", "/api/v1/auth/session-to-token", nil, browser, with("Origin", app)).status(200).object()["accessToken"].(string)
+	s.send("POST", "/api/v1/auth/logout", map[string]any{"scope": "app"}, bearer(access), browser).status(200)
+	ended(access)
+	access, _ = s.send("POST", "/api/v1/auth/session-to-token", nil, browser, with("Origin", app)).status(200).object()["accessToken"].(string)
+	s.send("POST", "/api/v1/auth/logout", nil, bearer(access)).status(200)
+	ended(access)
+	s.send("POST", "/api/v1/auth/session-to-token", nil, browser, with("Origin", app)).status(401)
+
 	cookie := s.cookie("ada@example.test")
 	s.send("POST", "/api/v1/auth/logout", nil, cookie, with("Origin", foreign)).status(200)
 	if got := s.send("GET", "/api/auth/get-session", nil, cookie).status(200); got.body == "null" {

@@ -51,6 +51,8 @@ func login(ctx context.Context, c *endpoint.Call, req loginRequest) (tokenRespon
 
 type logoutRequest struct {
 	RefreshToken string `json:"refreshToken" rule:"optional,string"`
+	// Scope "app" ends the app's own session and leaves the browser signed in.
+	Scope string `json:"scope" rule:"optional,string"`
 }
 
 type done struct {
@@ -62,13 +64,13 @@ type done struct {
 // the family of its refresh token and, unless another site sent the request,
 // the sessions of its cookies. Unknown input is a success.
 func logout(ctx context.Context, c *endpoint.Call, req logoutRequest) (done, error) {
-	out := authcore.SignOut{RefreshToken: req.RefreshToken}
+	out := authcore.SignOut{RefreshToken: req.RefreshToken, AppOnly: req.Scope == "app"}
 	if token, ok := request.Bearer(c.Request.Header); ok {
 		if claims, err := c.Auth.Verify(ctx, token); err == nil {
 			out.SessionID = claims.SessionID
 		}
 	}
-	if tokens := sso.Tokens(c); len(tokens) > 0 && c.SameSite() == nil {
+	if tokens := sso.Tokens(c); len(tokens) > 0 && !out.AppOnly && c.SameSite() == nil {
 		out.CookieTokens = tokens
 		sso.Clear(c)
 	}

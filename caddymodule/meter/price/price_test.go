@@ -13,10 +13,10 @@ func FuzzCostOf(f *testing.F) {
 	for _, text := range []string{"", "0", "5", "-0", "4.9999", "5.0004", "1e3", "NaN", "+1", "0x1p3", " 1 ", "1_0"} {
 		f.Add(text, int64(5000))
 	}
-	f.Fuzz(func(t *testing.T, text string, price int64) {
-		cost, ok := price.CostOf([]string{text}, creditcore.Amount(price))
-		if ok && (cost < 0 || cost > creditcore.Amount(price)) {
-			t.Errorf("%q of %d costs %d", text, price, cost)
+	f.Fuzz(func(t *testing.T, text string, most int64) {
+		cost, ok := price.CostOf([]string{text}, creditcore.Amount(most))
+		if ok && (cost < 0 || cost > creditcore.Amount(most)) {
+			t.Errorf("%q of %d costs %d", text, most, cost)
 		}
 	})
 }
