@@ -90,8 +90,9 @@ func TestLayout(t *testing.T) {
 			"caddymodule/api/endpoint/decode", "caddymodule/api/endpoint/validate", "caddymodule/api/endpoint", "caddymodule/api/endpoint/openapi",
 			"caddymodule/api/sso", "caddymodule/api/auth", "caddymodule/api/page", "caddymodule/api/health",
 			"caddymodule/api/credit", "caddymodule/api/gift", "caddymodule/api/billing", "caddymodule/api/docs", "caddymodule/api",
-			"caddymodule/config", "caddymodule/logging", "caddymodule/counters", "caddymodule/metrics", "caddymodule/services", "caddymodule/app",
-			"caddymodule/site", "caddymodule/gate", "caddymodule/ratelimit", "caddymodule/meter", "caddymodule/handler",
+			"caddymodule/syntax", "caddymodule/config", "caddymodule/logging", "caddymodule/counters", "caddymodule/metrics", "caddymodule/services", "caddymodule/app",
+			"caddymodule/site", "caddymodule/gate", "caddymodule/ratelimit", "caddymodule/meter/price", "caddymodule/meter/upstream",
+			"caddymodule/meter/fingerprint", "caddymodule/meter", "caddymodule/handler",
 			"caddymodule/command/invoke", "caddymodule/command/doctor", "caddymodule/command", "caddymodule",
 		}
 		place := func(path string) int {

@@ -11,6 +11,7 @@ import (
 // of the directives, so that its .env starts this one.
 type Environment func(name string) (string, bool)
 
+// ProcessEnvironment is that of this process.
 var ProcessEnvironment Environment = os.LookupEnv
 
 // Get returns a variable without blanks around it; one that is not set is empty.
@@ -19,6 +20,7 @@ func (e Environment) Get(name string) string {
 	return strings.TrimSpace(text)
 }
 
+// First is the first variable of these that is set and not empty.
 func (e Environment) First(names ...string) string {
 	for _, name := range names {
 		if text := e.Get(name); text != "" {

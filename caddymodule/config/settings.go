@@ -55,6 +55,7 @@ type Database struct {
 	QueryMode pgx.QueryExecMode
 }
 
+// Embedded reports whether the database is the private one of this process.
 func (d Database) Embedded() bool { return d.Dir != "" }
 
 // SameDatabase reports whether both keep their state in one place, sealed with

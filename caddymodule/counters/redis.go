@@ -33,6 +33,7 @@ const (
 // other settings change.
 var redisClients = caddy.NewUsagePool()
 
+// Redis is a client that all runtimes with one URL share, and the counters in it.
 type Redis struct {
 	Client redis.UniversalClient
 	Limits limiter.Store

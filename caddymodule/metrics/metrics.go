@@ -74,6 +74,7 @@ func newMetrics() *Set {
 	return m
 }
 
+// Add makes a collector one of the set and returns it.
 func Add[C prometheus.Collector](m *Set, c C) C {
 	m.all = append(m.all, c)
 	return c

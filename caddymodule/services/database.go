@@ -175,6 +175,7 @@ func explainMigration(err error) error {
 	return fmt.Errorf("database: %w", err)
 }
 
+// OpenPool opens the connections that requests use, and reaches the database once.
 func OpenPool(ctx context.Context, at Address) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(at.Pool)
 	if err != nil {

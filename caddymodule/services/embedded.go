@@ -59,6 +59,7 @@ func AcquireEmbedded(ctx context.Context, dir string, log *slog.Logger) (server 
 	return value.(pooledServer).Server, release, nil
 }
 
+// EmbeddedKeyFile is the encryption key of an embedded database, in its directory.
 const EmbeddedKeyFile = "encryption_key"
 
 // embeddedKey reads the encryption key that belongs to the embedded database,
@@ -88,6 +89,7 @@ func embeddedKey(dir string) (config.Secret, error) {
 	return ReadKey(path)
 }
 
+// ReadKey reads an encryption key from a file.
 func ReadKey(path string) (config.Secret, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {

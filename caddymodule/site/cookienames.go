@@ -15,6 +15,7 @@ const LoopCookie = "mana.login_loop"
 // upstream: whoever holds the SSO cookie is the user on every sub-domain.
 type CookieNames []string
 
+// NewCookieNames are the cookies of one edge.
 func NewCookieNames(c authcore.Cookies) CookieNames {
 	return CookieNames{PlainCookieName(c.Name()), PlainCookieName(c.DeviceName()), LoopCookie}
 }

@@ -52,7 +52,7 @@ func TestEarlyDataIsNotPaidFor(t *testing.T) {
 	ada := edgetest.NewPerson(t, w.Auth, "ada@mana.localhost", "user")
 	ledger := edgetest.LiveRuntime(t).Credits
 	edgetest.GrantTo(t, ledger, ada.User.ID, 100*creditcore.Credit)
-	config := w.Tls("h3")
+	config := w.TLS("h3")
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
 	served := creditcore.Amount(0)
 	ask := func(method string) int {

@@ -89,6 +89,7 @@ func (p *BlockParser) Arguments(targets ...*string) {
 	}
 }
 
+// Blank reports whether an argument says nothing.
 func Blank(argument string) bool { return strings.TrimSpace(argument) == "" }
 
 // Some reads one argument or more.
@@ -109,6 +110,7 @@ func (p *BlockParser) None() {
 	p.NoBlock(name)
 }
 
+// NoArguments refuses arguments of the block itself.
 func (p *BlockParser) NoArguments() {
 	name := p.Val()
 	if len(p.RemainingArgs()) > 0 {
@@ -116,6 +118,7 @@ func (p *BlockParser) NoArguments() {
 	}
 }
 
+// NoBlock refuses a block behind the named option.
 func (p *BlockParser) NoBlock(name string) {
 	for nesting, first := p.Nesting(), true; p.NextBlock(nesting); first = false {
 		if first {

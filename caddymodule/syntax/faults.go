@@ -52,6 +52,7 @@ func seekOption(d *caddyfile.Dispenser, fault error) {
 	d.Next()
 }
 
+// Err joins the faults, nil where there are none.
 func (f Faults) Err() error {
 	var faults []error
 	for _, text := range f {

@@ -46,6 +46,7 @@ func Site(t testing.TB, listen string, app map[string]any) []byte {
 	return raw
 }
 
+// Load has the process run the config.
 func Load(t testing.TB, config []byte) error {
 	t.Helper()
 	return caddy.Load(config, true)
@@ -73,6 +74,7 @@ func StopAtEnd(t *testing.T) {
 	})
 }
 
+// Eventually waits up to 15 seconds for something to be so.
 func Eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
@@ -82,6 +84,7 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
+// WantGuarded checks that the gate of a site refuses a guest.
 func WantGuarded(t testing.TB, address string) {
 	t.Helper()
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
@@ -118,6 +121,7 @@ func LiveRuntime(t testing.TB) *services.Runtime {
 	return rt
 }
 
+// ExternalApp is the JSON of a mana app on a database of the test.
 func ExternalApp(db *pgtest.Database) map[string]any {
 	return map[string]any{
 		"database":       map[string]any{"url": db.DSN},
@@ -126,6 +130,7 @@ func ExternalApp(db *pgtest.Database) map[string]any {
 	}
 }
 
+// With is the app with one member changed.
 func With(app map[string]any, key string, value any) map[string]any {
 	changed := map[string]any{key: value}
 	for k, v := range app {
@@ -156,6 +161,7 @@ func Whole(t testing.TB, listen string, app map[string]any) []byte {
 	return raw
 }
 
+// Fetch sends a request with a body of JSON and returns the answer.
 func Fetch(t testing.TB, method, target, body string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, target, strings.NewReader(body))
@@ -172,8 +178,10 @@ func Fetch(t testing.TB, method, target, body string) *http.Response {
 	return resp
 }
 
+// SomeKey is an encryption key.
 const SomeKey = "an-encryption-key-of-some-length-0123456789"
 
+// SignUpPassword is that of users whom [SignUp] makes.
 const SignUpPassword = "correct horse battery"
 
 // SignUp makes an account at the running server and signs it in.
@@ -201,6 +209,7 @@ func OpenRuntimes() int {
 // Tests do not wait for the longest request.
 func init() { services.SetLinger(0, 50*time.Millisecond) }
 
+// External is a config with everything that is required.
 func External() config.Config {
 	return config.Config{
 		Database:      &config.DatabaseConfig{URL: "postgres://mana:pw@db.example.com/mana"},

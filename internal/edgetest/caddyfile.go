@@ -45,6 +45,7 @@ func HandlerNames(t testing.TB, config []byte) []string {
 	return names
 }
 
+// AsJSON is the value as indented JSON.
 func AsJSON(t testing.TB, v any) string {
 	t.Helper()
 	b, err := json.Marshal(v)

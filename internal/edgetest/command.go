@@ -59,6 +59,7 @@ func ConfigFile(t testing.TB, app map[string]any) string {
 	return file
 }
 
+// Decode reads what a command printed as JSON.
 func Decode[T any](t testing.TB, output string) (value T) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(output), &value); err != nil {
@@ -69,6 +70,7 @@ func Decode[T any](t testing.TB, output string) (value T) {
 
 type findingJSON struct{ Check, Status, Detail string }
 
+// Findings are those of the doctor, by their checks.
 func Findings(t testing.TB, app map[string]any) (map[string]findingJSON, error) {
 	t.Helper()
 	out, err := Operate(t, "", "doctor", "--json", "--config", ConfigFile(t, app))
@@ -79,6 +81,7 @@ func Findings(t testing.TB, app map[string]any) (map[string]findingJSON, error) 
 	return found, err
 }
 
+// MustOperate is [Operate] for a command that must not fail.
 func MustOperate(t *testing.T, args ...string) string {
 	t.Helper()
 	out, err := Operate(t, "", args...)

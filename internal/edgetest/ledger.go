@@ -12,6 +12,7 @@ import (
 	"mana.how/edge/creditcore"
 )
 
+// GrantTo gives a user credits.
 func GrantTo(t testing.TB, ledger *creditcore.Service, user string, credits creditcore.Amount) {
 	t.Helper()
 	if credits == 0 {
@@ -23,6 +24,7 @@ func GrantTo(t testing.TB, ledger *creditcore.Service, user string, credits cred
 	}
 }
 
+// WantAvailable checks what a user can spend, and that nothing is held.
 func WantAvailable(t testing.TB, ledger *creditcore.Service, user string, want creditcore.Amount) {
 	t.Helper()
 	b, err := ledger.BalanceOf(t.Context(), user)
@@ -31,6 +33,7 @@ func WantAvailable(t testing.TB, ledger *creditcore.Service, user string, want c
 	}
 }
 
+// WantSound audits the ledger.
 func WantSound(t testing.TB, ledger *creditcore.Service) {
 	t.Helper()
 	report, err := ledger.Audit(context.Background())

@@ -81,6 +81,7 @@ http://chat.mana.localhost:%[3]s {
 	return l
 }
 
+// Load loads the config again.
 func (l *Live) Load(t *testing.T) {
 	t.Helper()
 	if err := caddy.Load(l.Config, true); err != nil {
@@ -103,6 +104,7 @@ func (l *Live) Request(t *testing.T, method, path string, headers ...string) *ht
 	return r
 }
 
+// Do sends a request and returns the answer.
 func (l *Live) Do(t *testing.T, r *http.Request) *http.Response {
 	t.Helper()
 	client := &http.Client{
@@ -198,6 +200,7 @@ type Stream struct {
 	Write  func(string) error
 }
 
+// OpenSocket opens a WebSocket through the gate.
 func (l *Live) OpenSocket(t *testing.T, credential string) Stream {
 	t.Helper()
 	conn, err := net.Dial("tcp", l.Addr)
@@ -222,6 +225,7 @@ func (l *Live) OpenSocket(t *testing.T, credential string) Stream {
 	return s
 }
 
+// OpenEvents opens server-sent events through the gate.
 func (l *Live) OpenEvents(t *testing.T, credential string) Stream {
 	t.Helper()
 	resp := l.Do(t, l.Request(t, "GET", "/events", credential, "Accept: text/event-stream"))
@@ -233,6 +237,7 @@ func (l *Live) OpenEvents(t *testing.T, credential string) Stream {
 	return s
 }
 
+// WantAlive checks that what is written comes back.
 func (s Stream) WantAlive(t *testing.T) {
 	t.Helper()
 	if err := s.Write("ping\n"); err != nil {
@@ -243,6 +248,7 @@ func (s Stream) WantAlive(t *testing.T) {
 	}
 }
 
+// WantEnd checks that the stream ends by itself.
 func (s Stream) WantEnd(t *testing.T, name string) {
 	t.Helper()
 	ended := make(chan error, 1)

@@ -31,6 +31,7 @@ const (
 	gateSecret   = "0123456789abcdef0123456789abcdef"
 )
 
+// GateClient is the client that users sign in from.
 var GateClient = authcore.Client{IP: netip.MustParseAddr("192.0.2.1"), UserAgent: "test", DeviceID: "d1", DeviceName: "Test"}
 
 // GateService is an identity core on a database of its own.
@@ -74,6 +75,7 @@ type Person struct {
 	Cookie  string // name=value
 }
 
+// NewPerson makes a user and signs them in as an app and as a browser.
 func NewPerson(t testing.TB, s *authcore.Service, email string, role authcore.Role) Person {
 	t.Helper()
 	ctx := t.Context()
@@ -199,10 +201,12 @@ func BindGate(g *gate.Gate, base string, auth func(context.Context) (*authcore.S
 	return g
 }
 
+// Gate readies a gate on an identity core.
 func Gate(s *authcore.Service, g *gate.Gate) *gate.Gate {
 	return BindGate(g, GateBase, func(context.Context) (*authcore.Service, error) { return s, nil })
 }
 
+// BenchmarkHandler measures a handler with an app that answers at once.
 func BenchmarkHandler(b *testing.B, h caddyhttp.MiddlewareHandler, request func() *http.Request) {
 	b.Helper()
 	passed := 0

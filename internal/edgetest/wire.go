@@ -154,7 +154,8 @@ func selfSigned(t testing.TB, dir string) (cert, key string) {
 	return cert, key
 }
 
-func (w *Wire) Tls(protocol string) *tls.Config {
+// TLS is how a client of the protocol connects.
+func (w *Wire) TLS(protocol string) *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, ServerName: "any.mana.localhost", NextProtos: []string{protocol}} //nolint:gosec // a test's own certificate
 }
 

@@ -23,9 +23,10 @@ import (
 // WireWait bounds one request.
 const WireWait = 10 * time.Second
 
+// SendHTTP1 sends the request over HTTP/1.1, byte by byte as it says.
 func SendHTTP1(t testing.TB, w *Wire, x RawRequest) RawAnswer {
 	t.Helper()
-	conn, err := tls.Dial("tcp", w.Addr, w.Tls("http/1.1"))
+	conn, err := tls.Dial("tcp", w.Addr, w.TLS("http/1.1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,9 +81,10 @@ func SendHTTP1(t testing.TB, w *Wire, x RawRequest) RawAnswer {
 	return o
 }
 
+// SendHTTP2 sends the request over HTTP/2, in frames of its own.
 func SendHTTP2(t testing.TB, w *Wire, x RawRequest) RawAnswer {
 	t.Helper()
-	conn, err := tls.Dial("tcp", w.Addr, w.Tls("h2"))
+	conn, err := tls.Dial("tcp", w.Addr, w.TLS("h2"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +156,7 @@ func sendHTTP3(t testing.TB, w *Wire, x RawRequest) RawAnswer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), WireWait)
 	defer cancel()
-	conn, err := quic.DialAddr(ctx, w.Addr, w.Tls("h3"), nil)
+	conn, err := quic.DialAddr(ctx, w.Addr, w.TLS("h3"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"mana.how/edge/caddymodule/config"
 )
 
+// Command is `mana-edge mana doctor`.
 func Command() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",

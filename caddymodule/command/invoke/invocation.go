@@ -49,6 +49,7 @@ func (inv Invocation) Flag(name string) string {
 	return text
 }
 
+// On reports whether a flag that is set or not is set.
 func (inv Invocation) On(name string) bool {
 	set, _ := inv.Flags().GetBool(name)
 	return set
@@ -87,6 +88,7 @@ func Time(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04:05")
 }
 
+// OptionalTime is [Time] for one that may be missing.
 func OptionalTime(t *time.Time) string {
 	if t == nil {
 		return "-"
@@ -94,6 +96,7 @@ func OptionalTime(t *time.Time) string {
 	return Time(*t)
 }
 
+// YesNo is a truth in a table.
 func YesNo(set bool) string {
 	if set {
 		return "yes"
@@ -101,6 +104,7 @@ func YesNo(set bool) string {
 	return "no"
 }
 
+// OptionalText is a text in a table, or a dash.
 func OptionalText(s *string) string {
 	if s == nil || *s == "" {
 		return "-"

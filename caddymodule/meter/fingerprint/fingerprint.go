@@ -24,6 +24,7 @@ const (
 // and empty where nothing is known.
 type Fingerprint []byte
 
+// Complete reports whether the body was read to its end.
 func (m Fingerprint) Complete() bool { return len(m) >= headSize && m[0] == completeByte }
 
 // Length is how much was read, without the boundaries of a multipart body.

@@ -11,6 +11,7 @@ import (
 // its end. Empty is the price.
 type AbortCost string
 
+// AbortWait lets the app come to its end for a client that is gone.
 const AbortWait = "wait"
 
 var errAbortCost = errors.New("takes wait, or a number of credits from 0 up to the price")

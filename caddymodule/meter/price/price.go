@@ -49,6 +49,7 @@ func (p Price) Amount() (creditcore.Amount, error) {
 	return amount, nil
 }
 
+// Digits reports whether the text holds nothing but decimal digits.
 func Digits(text string) bool { return strings.Trim(text, "0123456789") == "" }
 
 // CostOf reads what an upstream says that a request cost. ok is false for

@@ -18,6 +18,8 @@ const (
 	GRPCUnavailable grpcCode = 14
 )
 
+// HeaderGRPCStatus is the trailer, or the header of an answer without a body, that
+// tells the status of a call.
 const HeaderGRPCStatus = "Grpc-Status"
 
 // grpcCodes are the names of the codes, by number.

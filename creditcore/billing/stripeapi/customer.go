@@ -49,6 +49,7 @@ func (s *Client) WithCustomer(ctx context.Context, c creditcore.Caller, fn func(
 	return fn(id)
 }
 
+// CustomerGone reports whether Stripe does not know the customer any more.
 func CustomerGone(err error) bool {
 	var refused *stripe.Error
 	return errors.As(err, &refused) && refused.Code == stripe.ErrorCodeResourceMissing && refused.Param == "customer"

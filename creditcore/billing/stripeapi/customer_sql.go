@@ -9,6 +9,7 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
+// CustomerOwner is the user that a customer at Stripe stands for.
 type CustomerOwner struct {
 	Email string
 	// CustomerID is empty where there is none in the mode of our key.
