@@ -66,8 +66,9 @@ func TestReloadKeepsTheRuntime(t *testing.T) {
 // stays open.
 func TestBrokenReloadKeepsTheOldServing(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	patience := app.SetReloadTimeout(time.Second)
-	t.Cleanup(func() { app.SetReloadTimeout(patience) })
+	before := app.ReloadTimeout
+	app.ReloadTimeout = time.Second
+	t.Cleanup(func() { app.ReloadTimeout = before })
 	db, address := pgtest.New(t), edgetest.FreeAddress(t)
 	app := edgetest.ExternalApp(db)
 	if err := edgetest.Load(t, edgetest.Site(t, address, app)); err != nil {

@@ -32,9 +32,9 @@ var (
 	errWaiting        = errors.New("the mana app waits for its database")
 )
 
-// reloadTimeout is how long a reload waits for another database before it is
+// ReloadTimeout is how long a reload waits for another database before it is
 // refused.
-var reloadTimeout = 10 * time.Second
+var ReloadTimeout = 10 * time.Second
 
 // Start takes the runtime of these settings, or makes it. An error refuses the
 // config; nothing is left behind then.
@@ -62,7 +62,7 @@ func (a *App) Start() error {
 		select {
 		case <-o.Open:
 			failure = nil
-		case <-time.After(reloadTimeout):
+		case <-time.After(ReloadTimeout):
 			return a.fail(fmt.Errorf("%w; the config that serves goes on, load this one again when its database is there", failure))
 		}
 	}

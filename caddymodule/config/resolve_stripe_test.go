@@ -11,12 +11,11 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/billing/catalog"
-	"mana.how/edge/internal/edgetest"
 )
 
 func TestStripeBlock(t *testing.T) {
 	t.Parallel()
-	c := edgetest.External()
+	c := external()
 	c.Stripe = &config.StripeConfig{
 		SecretKey: "sk_test_1", WebhookSecret: []string{"whsec_new", "whsec_old"}, APIURL: "http://localhost:12111/", Grace: "2d",
 		Plans: []config.PlanConfig{{Name: "plus", Product: "prod_own", Monthly: "price_m"}, {Name: "Team", Yearly: "price_t"}},
@@ -54,7 +53,7 @@ func TestStripeBlock(t *testing.T) {
 
 func TestStripeFromTheEnvironment(t *testing.T) {
 	t.Parallel()
-	settings, err := edgetest.External().ResolveWith(map[string]string{
+	settings, err := external().ResolveWith(map[string]string{
 		"STRIPE_SECRET_KEY": "sk_test_1", "STRIPE_WEBHOOK_SECRET": "whsec_new,whsec_old", "STRIPE_PLUS_PRICE_MONTHLY": "price_m",
 	})
 	if err != nil {
@@ -64,7 +63,7 @@ func TestStripeFromTheEnvironment(t *testing.T) {
 	if got.SecretKey != "sk_test_1" || len(got.WebhookSecrets) != 2 || len(got.Plans) != 1 || got.Plans[0].PriceMonthly != "price_m" {
 		t.Errorf("got %+v", got)
 	}
-	settings, err = edgetest.External().ResolveWith(nil)
+	settings, err = external().ResolveWith(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +110,7 @@ func TestStripeFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := edgetest.External()
+			c := external()
 			c.Stripe = &tt.stripe
 			if _, err := c.ResolveWith(tt.env); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want %q", err, tt.want)
@@ -122,7 +121,7 @@ func TestStripeFaults(t *testing.T) {
 
 func TestReturnURLs(t *testing.T) {
 	t.Parallel()
-	c := edgetest.External()
+	c := external()
 	c.TrustedOrigins = []string{"https://*.example.com"}
 	c.Stripe = &config.StripeConfig{ReturnURL: []string{"ManaCore://", "http://localhost:5173"}}
 	settings, err := c.ResolveWith(nil)

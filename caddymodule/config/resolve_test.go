@@ -14,17 +14,27 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mana.how/edge/caddymodule/config"
-	"mana.how/edge/internal/edgetest"
 )
+
+const someKey = "an-encryption-key-of-some-length-0123456789"
+
+// external is a config with everything that is required.
+func external() config.Config {
+	return config.Config{
+		Database:      &config.DatabaseConfig{URL: "postgres://mana:pw@db.example.com/mana"},
+		BaseURL:       "https://auth.example.com",
+		EncryptionKey: someKey,
+	}
+}
 
 func TestDefaults(t *testing.T) {
 	t.Parallel()
-	settings, err := edgetest.External().ResolveWith(nil)
+	settings, err := external().ResolveWith(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := config.Facts{
-		BaseURL: "https://auth.example.com", Audience: "manacore", EncryptionKey: edgetest.SomeKey,
+		BaseURL: "https://auth.example.com", Audience: "manacore", EncryptionKey: someKey,
 		DatabaseURL: "postgres://mana:pw@db.example.com/mana", Mode: "cache statement",
 	}
 	if diff := cmp.Diff(want, settings.Facts(), cmpopts.EquateEmpty()); diff != "" {
@@ -36,7 +46,7 @@ func TestDefaults(t *testing.T) {
 func TestRetentionOfHolds(t *testing.T) {
 	t.Parallel()
 	for raw, want := range map[string]time.Duration{"": 48 * time.Hour, "36h": 36 * time.Hour} {
-		c := edgetest.External()
+		c := external()
 		c.Retention = &config.RetentionConfig{Holds: raw}
 		settings, err := c.ResolveWith(nil)
 		if err != nil || settings.Ledger().KeepHolds != want {
@@ -59,7 +69,7 @@ func TestEnvironmentOfTheReplacedService(t *testing.T) {
 		"REDIS_HOST":            "cache.example.com",
 		"REDIS_PORT":            "6380",
 		"REDIS_PASSWORD":        "p@ss/word",
-		"BETTER_AUTH_SECRET":    edgetest.SomeKey,
+		"BETTER_AUTH_SECRET":    someKey,
 		"MANA_CORE_SERVICE_KEY": "service-key",
 		"SMTP_HOST":             "smtp.example.com",
 		"SMTP_PASSWORD":         "x",
@@ -71,7 +81,7 @@ func TestEnvironmentOfTheReplacedService(t *testing.T) {
 	}
 	want := config.Facts{
 		BaseURL: "https://auth.mana.how", Audience: "apps", CookieDomain: ".mana.how",
-		ServiceKey: "service-key", LegacySecret: edgetest.SomeKey,
+		ServiceKey: "service-key", LegacySecret: someKey,
 		Origins:     []string{"https://mana.how", "https://chat.mana.how", "http://localhost:5173"},
 		DatabaseURL: "postgresql://mana:pw@db.example.com:5432/manacore", Mode: "cache statement",
 		Redis: "redis://:p%40ss%2Fword@cache.example.com:6380",
@@ -83,7 +93,7 @@ func TestEnvironmentOfTheReplacedService(t *testing.T) {
 
 func TestConfigWinsOverEnvironment(t *testing.T) {
 	t.Parallel()
-	c := edgetest.External()
+	c := external()
 	c.Audience, c.CookieDomain = "own", "example.com"
 	c.TrustedOrigins = []string{"https://a.example.com"}
 	c.Redis, c.ServiceKey = "redis://own:6379", "own-service-key"
@@ -99,7 +109,7 @@ func TestConfigWinsOverEnvironment(t *testing.T) {
 	}
 	want := config.Facts{
 		BaseURL: "https://auth.example.com", Audience: "own", CookieDomain: "example.com",
-		ServiceKey: "own-service-key", EncryptionKey: edgetest.SomeKey,
+		ServiceKey: "own-service-key", EncryptionKey: someKey,
 		Origins:     []string{"https://a.example.com"},
 		DatabaseURL: "postgres://mana:pw@db.example.com/mana", Direct: "postgres://mana:pw@pg.example.com/mana",
 		Mode: "cache describe", Redis: "redis://own:6379",
@@ -114,7 +124,7 @@ func TestConfigWinsOverEnvironment(t *testing.T) {
 // not.
 func TestNamesInUnicode(t *testing.T) {
 	t.Parallel()
-	c := edgetest.External()
+	c := external()
 	c.BaseURL, c.CookieDomain, c.TrustedOrigins = "https://auth.Bücher.example:8443", ".bücher.example", []string{"https://*.bücher.example"}
 	settings, err := c.ResolveWith(nil)
 	if err != nil {
@@ -132,7 +142,7 @@ func TestNamesInUnicode(t *testing.T) {
 		"cookie_domain":   func(c *config.Config) { c.CookieDomain = ".b\u200fücher.example" },
 		"trusted_origins": func(c *config.Config) { c.TrustedOrigins = []string{"https://b\u200fücher.example"} },
 	} {
-		c := edgetest.External()
+		c := external()
 		change(&c)
 		_, err := c.ResolveWith(nil)
 		if err == nil || strings.Contains(err.Error(), "\n") || !strings.HasPrefix(err.Error(), name+": ") || !strings.Contains(err.Error(), "is not a domain name") {
@@ -144,7 +154,7 @@ func TestNamesInUnicode(t *testing.T) {
 func TestRetention(t *testing.T) {
 	t.Parallel()
 	const day = 24 * time.Hour
-	c := edgetest.External()
+	c := external()
 	for _, tt := range []struct {
 		written *config.RetentionConfig
 		want    config.Retention
@@ -316,7 +326,7 @@ func TestFaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := edgetest.External()
+			c := external()
 			if tt.change != nil {
 				tt.change(&c)
 			}
@@ -331,17 +341,17 @@ func TestFaults(t *testing.T) {
 func TestPlaceholders(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(file, []byte(edgetest.SomeKey+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(someKey+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c := edgetest.External()
+	c := external()
 	c.EncryptionKey = "{file." + file + "}"
 	c.Redis = "{env.MANA_TEST_NOT_SET}"
 	settings, err := c.ResolveWith(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := settings.Facts(); got.EncryptionKey != edgetest.SomeKey || got.Redis != "" {
+	if got := settings.Facts(); got.EncryptionKey != someKey || got.Redis != "" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -365,7 +375,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		t.Errorf("fault texts: %v", err)
 	}
 
-	good := edgetest.External()
+	good := external()
 	good.Database.URL = "postgres://u:" + secret + "@db/mana"
 	good.EncryptionKey = strings.Repeat(secret, 4)
 	good.ServiceKey, good.Redis = secret, "redis://:"+secret+"@cache:6379"
@@ -394,11 +404,11 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 
 func TestRuntimeIsSharedByEqualSettingsOnly(t *testing.T) {
 	t.Parallel()
-	base, err := edgetest.External().ResolveWith(nil)
+	base, err := external().ResolveWith(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	same, err := edgetest.External().ResolveWith(nil)
+	same, err := external().ResolveWith(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -426,7 +436,7 @@ func TestRuntimeIsSharedByEqualSettingsOnly(t *testing.T) {
 		},
 		"return address": func(c *config.Config) { c.Stripe = &config.StripeConfig{ReturnURL: []string{"app://"}} },
 	} {
-		c := edgetest.External()
+		c := external()
 		change(&c)
 		other, err := c.ResolveWith(nil)
 		if err != nil {

@@ -13,14 +13,13 @@ import (
 
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/counters"
-	"mana.how/edge/internal/edgetest"
 )
 
 // Redis is optional also in the sense that it may be away: limits then hold in
 // this process, and nobody waits.
 func TestLimitsHoldWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
-	redis, release, err := counters.OpenRedis(config.NewSecret("redis://"+edgetest.FreeAddress(t)), slog.New(slog.DiscardHandler))
+	redis, release, err := counters.OpenRedis(config.NewSecret("redis://"+freeAddress(t)), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +60,7 @@ func redisServer(t testing.TB, address string) (stop func()) {
 		_ = cmd.Wait()
 	}
 	t.Cleanup(stop)
-	edgetest.Eventually(t, "Redis listens", func() bool {
+	eventually(t, "Redis listens", func() bool {
 		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return false
@@ -75,7 +74,7 @@ func redisServer(t testing.TB, address string) (stop func()) {
 // again when it comes back.
 func TestLimitsAreSharedThroughRedis(t *testing.T) {
 	t.Parallel()
-	address := edgetest.FreeAddress(t)
+	address := freeAddress(t)
 	stop := redisServer(t, address)
 	store := func(path string) limiter.Store {
 		t.Helper()
@@ -107,7 +106,7 @@ func TestLimitsAreSharedThroughRedis(t *testing.T) {
 		t.Errorf("alone: %+v, want a count that begins anew", got)
 	}
 	redisServer(t, address)
-	edgetest.Eventually(t, "Redis counts again", func() bool {
+	eventually(t, "Redis counts again", func() bool {
 		got, err := one.Peek(t.Context(), key, rate)
 		return err == nil && got.Remaining == 2
 	})
@@ -115,5 +114,25 @@ func TestLimitsAreSharedThroughRedis(t *testing.T) {
 	get(two)
 	if !get(one).Reached {
 		t.Error("two edges do not share their counts after the outage")
+	}
+}
+
+// freeAddress is a loopback address nothing listens on.
+func freeAddress(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func eventually(t testing.TB, what string, ok func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(15 * time.Second); !ok(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in 15 s: %s", what)
+		}
 	}
 }

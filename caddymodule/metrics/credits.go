@@ -100,7 +100,7 @@ func (m *Set) CountHolds(ctx context.Context, pool *pgxpool.Pool, log *slog.Logg
 	ticker := time.NewTicker(holdCountEvery)
 	defer ticker.Stop()
 	for {
-		if err := m.countHoldsOnce(ctx, pool); err != nil && ctx.Err() == nil {
+		if err := m.CountHoldsOnce(ctx, pool); err != nil && ctx.Err() == nil {
 			log.Warn("count holds", "error", err)
 		}
 		select {
@@ -111,7 +111,7 @@ func (m *Set) CountHolds(ctx context.Context, pool *pgxpool.Pool, log *slog.Logg
 	}
 }
 
-func (m *Set) countHoldsOnce(ctx context.Context, pool *pgxpool.Pool) error {
+func (m *Set) CountHoldsOnce(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, holdCountLimit)
 	defer cancel()
 	n, err := dbscope.Row[holdCount](ctx, pool, dbscope.System(), countHoldsSQL)

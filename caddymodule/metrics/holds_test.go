@@ -32,7 +32,9 @@ func TestHoldGauges(t *testing.T) {
 		WHERE id = (SELECT min(id) FROM credits.holds); RESET ROLE`); err != nil {
 		t.Fatal(err)
 	}
-	open, leaked, err := metrics.CountHolds(t.Context(), db.Pool)
+	m := metrics.New()
+	err = m.CountHoldsOnce(t.Context(), db.Pool)
+	open, leaked := gauge(t, m, "mana_credit_holds_open"), gauge(t, m, "mana_credit_holds_leaked")
 	if err != nil || open != 2 || leaked != 1 {
 		t.Errorf("open %v, leaked %v, %v", open, leaked, err)
 	}

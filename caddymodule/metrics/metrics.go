@@ -14,7 +14,7 @@ import (
 
 // Process are the measurements of this process. They are made once: a
 // reload, which brings a registry of its own, must not set counters back.
-var Process = newMetrics()
+var Process = New()
 
 // Set are named as the replaced service named them, so that its dashboards
 // and alerts go on working, and mana_… where it had nothing of the kind.
@@ -34,7 +34,7 @@ type Set struct {
 	creditMetrics
 }
 
-func newMetrics() *Set {
+func New() *Set {
 	m := &Set{}
 	request := []string{"method", "route", "status"}
 	m.requests = Add(m, prometheus.NewCounterVec(prometheus.CounterOpts{

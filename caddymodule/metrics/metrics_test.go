@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/caddymodule/metrics"
@@ -35,9 +36,9 @@ func TestMetricsOutliveReloads(t *testing.T) {
 		}
 		return values
 	}
-	metrics.CountRequest("GET", "/auth/login", 200, time.Second)
+	metrics.Process.API().Request("GET", "/auth/login", 200, time.Second)
 	first := registered()
-	metrics.CountRequest("GET", "/auth/login", 200, time.Second)
+	metrics.Process.API().Request("GET", "/auth/login", 200, time.Second)
 	second := registered()
 	for _, name := range []string{
 		"http_request_duration_seconds", "auth_users_total", "auth_users_verified", "auth_users_created_today",
@@ -63,11 +64,33 @@ func TestUserGauges(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	total, verified, today, err := metrics.CountUsers(t.Context(), db.Pool)
+	m := metrics.New()
+	err := m.CountUsersOnce(t.Context(), db.Pool)
+	total, verified, today := gauge(t, m, "auth_users_total"), gauge(t, m, "auth_users_verified"), gauge(t, m, "auth_users_created_today")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if total != 2 || verified != 2 || today != 2 {
 		t.Errorf("total %v, verified %v, today %v", total, verified, today)
 	}
+}
+
+// gauge reads a gauge of the set by its name.
+func gauge(t testing.TB, m *metrics.Set, name string) float64 {
+	t.Helper()
+	registry := prometheus.NewRegistry()
+	if err := m.RegisterAt(registry); err != nil {
+		t.Fatal(err)
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() == name {
+			return family.GetMetric()[0].GetGauge().GetValue()
+		}
+	}
+	t.Fatalf("no %s", name)
+	return 0
 }

@@ -35,7 +35,7 @@ func (m *Set) CountUsers(ctx context.Context, pool *pgxpool.Pool, log *slog.Logg
 	ticker := time.NewTicker(userCountEvery)
 	defer ticker.Stop()
 	for {
-		if err := m.countUsersOnce(ctx, pool); err != nil && ctx.Err() == nil {
+		if err := m.CountUsersOnce(ctx, pool); err != nil && ctx.Err() == nil {
 			log.Warn("count users", "error", err)
 		}
 		select {
@@ -46,7 +46,7 @@ func (m *Set) CountUsers(ctx context.Context, pool *pgxpool.Pool, log *slog.Logg
 	}
 }
 
-func (m *Set) countUsersOnce(ctx context.Context, pool *pgxpool.Pool) error {
+func (m *Set) CountUsersOnce(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, userCountLimit)
 	defer cancel()
 	n, err := dbscope.Row[userCount](ctx, pool, dbscope.System(), countUsersSQL)

@@ -74,7 +74,7 @@ func (rt *Runtime) openDatabase(ctx context.Context, s config.Settings, log *slo
 		return at, config.Secret{}, err
 	}
 	log.Info("database is ready", "embedded", at.Embedded, "schema", status.Current)
-	warnOfMight(ctx, at, log)
+	WarnOfMight(ctx, at, log)
 	if rt.Pool, err = OpenPool(ctx, at); err != nil {
 		return at, config.Secret{}, err
 	}
@@ -82,10 +82,10 @@ func (rt *Runtime) openDatabase(ctx context.Context, s config.Settings, log *slo
 	return at, key, nil
 }
 
-// warnOfMight speaks up where row-level security does not bind the login role.
+// WarnOfMight speaks up where row-level security does not bind the login role.
 // The process acts as other roles, so it works; whoever gets hold of the URL
 // reads everything.
-func warnOfMight(ctx context.Context, at Address, log *slog.Logger) {
+func WarnOfMight(ctx context.Context, at Address, log *slog.Logger) {
 	err := WithConn(ctx, at, func(conn *pgx.Conn) error {
 		var role string
 		err := conn.QueryRow(ctx,

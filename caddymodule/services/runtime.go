@@ -125,10 +125,10 @@ func (rt *Runtime) inUse() bool {
 	return rt.requests.Load() > 0 || rt.Auth.Watching() || rt.Credits.Owes()
 }
 
-// deafTimeout is how long this edge may read revocations over the pool before
+// DeafTimeout is how long this edge may read revocations over the pool before
 // it asks to be left out: PostgreSQL is short of connections then, or the way
 // to it is cut.
-var deafTimeout = 30 * time.Second
+var DeafTimeout = 30 * time.Second
 
 // Ready fails while requests that need the database cannot be served, or
 // nothing was heard of other edges for long.
@@ -136,7 +136,7 @@ func (rt *Runtime) Ready(ctx context.Context) error {
 	if err := checkWrites(ctx, rt.Pool); err != nil {
 		return err
 	}
-	if age, ok := rt.Auth.Listening(); !ok && age > deafTimeout {
+	if age, ok := rt.Auth.Listening(); !ok && age > DeafTimeout {
 		return fmt.Errorf("LISTEN is interrupted since %s", age.Round(time.Second))
 	}
 	return nil

@@ -261,7 +261,9 @@ func TestRefusedConfigKeepsTheMetrics(t *testing.T) {
 // asks to be left out, until it hears again.
 func TestDeafEdgeIsNotReady(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	defer services.SetDeafTimeout(4 * time.Second)()
+	before := services.DeafTimeout
+	services.DeafTimeout = 4 * time.Second
+	defer func() { services.DeafTimeout = before }()
 	db, address := pgtest.New(t), edgetest.FreeAddress(t)
 	relay, direct := pgtest.NewRelay(t, db.DSN)
 	if err := edgetest.Load(t, edgetest.Whole(t, address, edgetest.With(edgetest.ExternalApp(db), "database", map[string]any{"url": db.DSN, "direct": direct}))); err != nil {
