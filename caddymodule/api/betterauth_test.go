@@ -157,7 +157,8 @@ func TestExchangesAreApart(t *testing.T) {
 	if one == two {
 		t.Fatal("two apps share a refresh token")
 	}
-	s.send("POST", "/api/v1/auth/logout", map[string]any{"refreshToken": one}).status(200)
+	s.send("POST", "/api/v1/auth/logout", map[string]any{"refreshToken": one, "scope": "app"}).status(200)
+	s.send("POST", "/api/v1/auth/refresh", map[string]any{"refreshToken": one}).status(401)
 	s.send("POST", "/api/v1/auth/refresh", map[string]any{"refreshToken": two}).status(200)
 }
 
