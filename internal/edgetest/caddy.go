@@ -171,6 +171,12 @@ func Fetch(t testing.TB, method, target, body string) *http.Response {
 	req.Header.Set("Content-Type", "application/json")
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
 	resp, err := client.Do(req)
+	for range 5 { // while Caddy reloads, the server that goes may take a connection and close it
+		if err == nil || method != http.MethodGet {
+			break
+		}
+		resp, err = client.Do(req)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
