@@ -31,4 +31,8 @@
 //     paid, then oldest.
 //
 // [Service.Audit] checks all of it.
+//
+// It is larger than others because debits, holds, settlements and refunds are
+// items of one batch and take effect in one transaction: a part of its own would
+// need the innards of the batch. Gifts and sales stand outside.
 package creditcore

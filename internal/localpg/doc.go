@@ -40,4 +40,7 @@
 // A data directory of another major version is refused with [ErrMajorVersion].
 //
 // The package needs a UNIX system.
+//
+// It is larger than others because most of it is the life of one server process:
+// who owns the directory, who starts, attaches and stops.
 package localpg
