@@ -24,10 +24,11 @@ type options struct {
 	clients int
 	peers   bool
 	out     string
+	profile string // directory for CPU profiles of the edge; empty takes none
 }
 
 func main() {
-	log.SetFlags(0)
+	log.SetFlags(log.Ltime)
 	var o options
 	flag.StringVar(&o.root, "root", "..", "directory of the repository")
 	flag.StringVar(&o.only, "only", "", "scenarios to run, of gate, limit, signin, api, credits, memory, start")
@@ -35,6 +36,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 31, "rounds of each side")
 	flag.IntVar(&o.clients, "clients", 32, "concurrent connections")
 	flag.BoolVar(&o.peers, "peers", true, "build and measure the peers too")
+	flag.StringVar(&o.profile, "profile", "", "directory for a CPU profile of the edge for each side, taken in one more round")
 	flag.StringVar(&o.out, "out", "", "also write the report to this file")
 	flag.Parse()
 

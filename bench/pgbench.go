@@ -51,43 +51,46 @@ func findPgbench() (string, error) {
 	return found[len(found)-1], nil
 }
 
-var (
-	transactions = regexp.MustCompile(`(?m)^number of transactions actually processed: (\d+)`)
-	tps          = regexp.MustCompile(`(?m)^tps = ([0-9.]+) \(without`)
-	average      = regexp.MustCompile(`(?m)^latency average = ([0-9.]+) ms`)
-)
-
-// errNoTransactions means that the time was over before all connections stood.
-var errNoTransactions = errors.New("pgbench ran no transaction")
+// progress is what pgbench prints each second (-P 1).
+var progress = regexp.MustCompile(`(?m)^progress: [0-9.]+ s, ([0-9.]+) tps, lat ([0-9.]+) ms`)
 
 // Run implements runner. Its quantiles are the average: pgbench reports no others.
+//
+// It runs a second longer than counts, since pgbench may leave out the last line. The
+// first is not counted either. In it the sessions are opened, which takes a
+// third of it, and each of them plans its statements and fills its caches.
 func (p *pgbench) Run(ctx context.Context, d time.Duration) (Sample, error) {
-	sample, err := p.run(ctx, d)
-	if errors.Is(err, errNoTransactions) {
-		sample, err = p.run(ctx, 5*d)
-	}
-	return sample, err
-}
-
-func (p *pgbench) run(ctx context.Context, d time.Duration) (Sample, error) {
+	seconds := max(1, int(d.Seconds()))
 	out, err := exec.CommandContext(ctx, p.program, "-n", "-M", "prepared", "-c", strconv.Itoa(p.clients), "-j", "2",
-		"-T", strconv.Itoa(max(1, int(d.Seconds()))), "-f", p.script, p.dsn).CombinedOutput()
+		"-T", strconv.Itoa(2+seconds), "-P", "1", "-f", p.script, p.dsn).CombinedOutput()
 	if err != nil {
 		return Sample{}, fmt.Errorf("pgbench: %w\n%s", err, out)
 	}
-	if count := transactions.FindSubmatch(out); count != nil && string(count[1]) == "0" {
-		return Sample{}, errNoTransactions
+	return steady(out)
+}
+
+// steady reads the figures after the first second.
+func steady(out []byte) (Sample, error) {
+	lines := progress.FindAllSubmatch(out, -1)
+	if len(lines) < 2 {
+		return Sample{}, fmt.Errorf("pgbench printed no figures after the first second:\n%s", out)
 	}
-	count, rate, latency := transactions.FindSubmatch(out), tps.FindSubmatch(out), average.FindSubmatch(out)
-	if count == nil || rate == nil || latency == nil {
-		return Sample{}, fmt.Errorf("pgbench printed no figures:\n%s", out)
+	var transactions, latencies float64
+	for _, line := range lines[1:] {
+		rate, err := strconv.ParseFloat(string(line[1]), 64)
+		if err != nil {
+			return Sample{}, err
+		}
+		latency, err := strconv.ParseFloat(string(line[2]), 64)
+		if err != nil {
+			return Sample{}, err
+		}
+		transactions += rate
+		latencies += rate * latency
 	}
-	n, _ := strconv.Atoi(string(count[1]))
-	perSecond, err := strconv.ParseFloat(string(rate[1]), 64)
-	if err != nil || perSecond == 0 {
-		return Sample{}, fmt.Errorf("pgbench printed no rate:\n%s", out)
+	if transactions == 0 {
+		return Sample{}, fmt.Errorf("pgbench ran no transaction after the first second:\n%s", out)
 	}
-	ms, _ := strconv.ParseFloat(string(latency[1]), 64)
-	mean := time.Duration(ms * float64(time.Millisecond))
-	return Sample{Requests: n, Elapsed: time.Duration(float64(n) / perSecond * float64(time.Second)), P50: mean, P99: mean}, nil
+	mean := time.Duration(latencies / transactions * float64(time.Millisecond))
+	return Sample{Requests: int(transactions), Elapsed: time.Duration(len(lines)-1) * time.Second, P50: mean, P99: mean}, nil
 }

@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -28,6 +31,7 @@ type stand struct {
 	options
 	root, dir string
 	upstream  string // host:port of the app behind every side
+	edge      *proxy // the edge that was started last
 	closers   []func()
 }
 
@@ -67,6 +71,7 @@ func (s *stand) startUpstream(ctx context.Context) error {
 // proxy is a running Caddy of some kind.
 type proxy struct {
 	Address string // host:port of its site, plain HTTP
+	Admin   string // host:port of Caddy's admin endpoint
 	cmd     *exec.Cmd
 	exited  chan struct{}
 	log     *bytes.Buffer
@@ -127,7 +132,9 @@ func (s *stand) startEdge(ctx context.Context, site string) (*proxy, error) {
 		cookie_domain .mana.localhost
 		trusted_origins https://*.mana.localhost
 	}`, s.databaseDir(), baseURL)
-	return s.startProxy(ctx, s.edgeBinary(), app, "http://auth.mana.localhost:PORT {\n\tbind 127.0.0.1\n\tmana_api\n}\n"+s.plainSite(), site)
+	edge, err := s.startProxy(ctx, s.edgeBinary(), app, "http://auth.mana.localhost:PORT {\n\tbind 127.0.0.1\n\tmana_api\n}\n"+s.plainSite(), site)
+	s.edge = edge
+	return edge, err
 }
 
 func (s *stand) databaseDir() string { return filepath.Join(s.dir, "postgres") }
@@ -141,15 +148,19 @@ func (s *stand) startProxy(ctx context.Context, binary, global, sites, site stri
 	if err != nil {
 		return nil, err
 	}
+	admin, err := freePort(ctx)
+	if err != nil {
+		return nil, err
+	}
 	// Client addresses come from X-Forwarded-For, so that one machine can stand for many.
-	config := fmt.Sprintf("{\n\tadmin off\n\tauto_https off\n\tpersist_config off\n\tservers {\n\t\ttrusted_proxies static 127.0.0.0/8\n\t}%s\n}\n%shttp://:PORT {\n\tbind 127.0.0.1\n\troute {\n\t\t%s\n\t}\n}\n", global, sites, site)
+	config := fmt.Sprintf("{\n\tadmin 127.0.0.1:%d\n\tauto_https off\n\tpersist_config off\n\tservers {\n\t\ttrusted_proxies static 127.0.0.0/8\n\t}%s\n}\n%shttp://:PORT {\n\tbind 127.0.0.1\n\troute {\n\t\t%s\n\t}\n}\n", admin, global, sites, site)
 	config = strings.ReplaceAll(config, "PORT", strconv.Itoa(port))
 	name := filepath.Join(s.dir, fmt.Sprintf("Caddyfile.%d", port))
 	if err := os.WriteFile(name, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
 
-	p := &proxy{Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), exited: make(chan struct{}), log: new(bytes.Buffer)}
+	p := &proxy{Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Admin: net.JoinHostPort("127.0.0.1", strconv.Itoa(admin)), exited: make(chan struct{}), log: new(bytes.Buffer)}
 	p.cmd = exec.Command(binary, "run", "--config", name, "--adapter", "caddyfile")
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	p.cmd.Env = append(os.Environ(),
@@ -257,5 +268,49 @@ func (s *stand) contest(ctx context.Context, contestants ...contestant) ([]side,
 			sides[i].samples = append(sides[i].samples, sample)
 		}
 	}
+	if s.profile == "" {
+		return sides, nil
+	}
+	for _, c := range contestants {
+		log.Printf("profiling: %s", c.name)
+		if err := s.keepProfile(ctx, c); err != nil {
+			return nil, fmt.Errorf("%s: profile: %w", c.name, err)
+		}
+	}
 	return sides, nil
 }
+
+// keepProfile loads a side once more, and keeps what the edge's processor did
+// meanwhile in a file named after the side.
+func (s *stand) keepProfile(ctx context.Context, c contestant) error {
+	const seconds = 4
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.edge.Admin, seconds), nil)
+	if err != nil {
+		return err
+	}
+	loaded := make(chan error, 1)
+	go func() {
+		_, err := c.load.Run(ctx, (seconds+1)*time.Second)
+		loaded <- err
+	}()
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return errors.Join(err, <-loaded)
+	}
+	defer response.Body.Close()
+	profile, err := io.ReadAll(response.Body)
+	if err := errors.Join(err, <-loaded); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("the admin endpoint answers %s: %.200s", response.Status, profile)
+	}
+	if err := os.MkdirAll(s.profile, 0o755); err != nil {
+		return err
+	}
+	name := strings.Trim(fileNames.ReplaceAllString(strings.ToLower(c.name), "-"), "-")
+	return os.WriteFile(filepath.Join(s.profile, name+".pprof"), profile, 0o644)
+}
+
+// fileNames are the runs of characters that a file's name should not have.
+var fileNames = regexp.MustCompile(`[^a-z0-9]+`)

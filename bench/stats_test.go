@@ -70,3 +70,15 @@ func TestLoad(t *testing.T) {
 		t.Error("a refused request is no error")
 	}
 }
+
+func TestSteadyLeavesOutTheFirstSecond(t *testing.T) {
+	s, err := steady([]byte("progress: 1.0 s, 1085.7 tps, lat 18.435 ms stddev 21.291, 0 failed\n" +
+		"progress: 2.0 s, 3000.0 tps, lat 10.000 ms stddev 3.662, 0 failed\n" +
+		"progress: 3.0 s, 1000.0 tps, lat 30.000 ms stddev 3.268, 0 failed\ntps = 2928.399700 (without initial connection time)\n"))
+	if err != nil || s.Requests != 4000 || s.Elapsed != 2*time.Second || s.P50 != 15*time.Millisecond {
+		t.Errorf("steady is %+v, %v", s, err)
+	}
+	if _, err := steady([]byte("progress: 1.0 s, 1085.7 tps, lat 18.435 ms stddev 21.291, 0 failed\n")); err == nil {
+		t.Error("the first second alone is taken for figures")
+	}
+}

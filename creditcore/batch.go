@@ -10,9 +10,6 @@ import (
 const (
 	// maxBatch bounds the items of one commit.
 	maxBatch = 64
-	// maxBatches bounds the batches on their way at once. Few make them large:
-	// what arrives meanwhile shares the next commit.
-	maxBatches = 2
 	// maxAlone bounds the accounts that are waited for because somebody else
 	// has locked them; each keeps a connection.
 	maxAlone = 2
@@ -24,7 +21,7 @@ const (
 )
 
 // batcher gathers changes of accounts that arrive while others are on their
-// way. Nothing waits for company: an item that finds a free place goes at once.
+// way. Nothing waits for company: an item that finds a free lane goes at once.
 //
 // An account is in one batch at a time, so that batches of one process never
 // wait for each other's locks, and no account keeps more than one connection
@@ -39,7 +36,7 @@ type batcher struct {
 	waiting map[string][]*item // by account
 	ready   []string           // accounts that wait and are not on their way, first come first served
 	busy    map[string]bool    // accounts on their way
-	running int
+	lanes   lanes
 	alone   chan struct{} // a place each
 }
 
@@ -59,10 +56,7 @@ func (b *batcher) do(ctx context.Context, it *item) error {
 	it.done = make(chan struct{})
 	b.mu.Lock()
 	b.add(it)
-	if b.running < maxBatches && len(b.ready) > 0 {
-		b.running++
-		go b.work()
-	}
+	b.start()
 	b.mu.Unlock()
 	select {
 	case <-it.done:
@@ -100,16 +94,29 @@ func (b *batcher) withdraw(it *item) bool {
 	return true
 }
 
-// work runs batches until nothing waits.
+// start sends a batch on its way if something is ready and a lane is free. b.mu
+// is held.
+func (b *batcher) start() {
+	if len(b.ready) > 0 && b.lanes.enter() {
+		go b.work()
+	}
+}
+
+// slow notes that a batch is slow; others need not wait for it.
+func (b *batcher) slow() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lanes.slow++
+	b.start()
+}
+
+// work runs batches as long as something is ready and the lane is needed.
 func (b *batcher) work() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for {
+	for !b.lanes.leave(len(b.ready) == 0) {
 		batch := b.take()
-		if len(batch) == 0 {
-			b.running--
-			return
-		}
+		slow := time.AfterFunc(slowLane, b.slow)
 		b.mu.Unlock()
 		locked := b.run(batch, false)
 		stuck := make(map[string][]*item)
@@ -120,6 +127,9 @@ func (b *batcher) work() {
 			go b.tryAlone(items)
 		}
 		b.mu.Lock()
+		if !slow.Stop() {
+			b.lanes.slow--
+		}
 		b.finish(batch, stuck)
 	}
 }
@@ -140,10 +150,7 @@ func (b *batcher) tryAlone(items []*item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.finish(items, nil)
-	if b.running < maxBatches && len(b.ready) > 0 {
-		b.running++
-		go b.work()
-	}
+	b.start()
 }
 
 // take removes the next batch from what waits: whole queues, up to the limit.

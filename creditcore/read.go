@@ -3,16 +3,13 @@ package creditcore
 import (
 	"context"
 	"sync"
+	"time"
 
 	"mana.how/edge/internal/dbscope"
 )
 
-const (
-	// maxReads bounds the accounts of one reading.
-	maxReads = 256
-	// maxReadings bounds the readings on their way at once.
-	maxReadings = 2
-)
+// maxReads bounds the accounts of one reading.
+const maxReads = 256
 
 // reader reads the balances that are asked for while others are read in one
 // statement. A reading begins after each of its questions was asked, so that
@@ -22,7 +19,7 @@ type reader struct {
 
 	mu      sync.Mutex
 	waiting []*question
-	running int
+	lanes   lanes
 }
 
 // question is one user's balance. Its answer is found under that user's id, so
@@ -48,10 +45,7 @@ func (r *reader) do(ctx context.Context, userID string) (standing, error) {
 	q := &question{userID: userID, done: make(chan struct{})}
 	r.mu.Lock()
 	r.waiting = append(r.waiting, q)
-	if r.running < maxReadings {
-		r.running++
-		go r.work()
-	}
+	r.start()
 	r.mu.Unlock()
 	select {
 	case <-q.done:
@@ -61,20 +55,37 @@ func (r *reader) do(ctx context.Context, userID string) (standing, error) {
 	}
 }
 
-// work reads until nobody waits.
+// start begins to read if somebody waits and a lane is free. r.mu is held.
+func (r *reader) start() {
+	if len(r.waiting) > 0 && r.lanes.enter() {
+		go r.work()
+	}
+}
+
+// work reads as long as somebody waits and the lane is needed.
 func (r *reader) work() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for len(r.waiting) > 0 {
+	for !r.lanes.leave(len(r.waiting) == 0) {
 		n := min(len(r.waiting), maxReads)
 		batch := r.waiting[:n:n]
 		r.waiting = r.waiting[n:]
+		slow := time.AfterFunc(slowLane, r.slow)
 		r.mu.Unlock()
 		r.answer(batch)
 		r.mu.Lock()
+		if !slow.Stop() {
+			r.lanes.slow--
+		}
 	}
-	r.waiting = nil
-	r.running--
+}
+
+// slow notes that a reading is slow; others need not wait for it.
+func (r *reader) slow() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lanes.slow++
+	r.start()
 }
 
 func (r *reader) answer(batch []*question) {

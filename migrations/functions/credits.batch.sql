@@ -1,5 +1,5 @@
--- batch carries out what came together for many accounts, each item with an outcome of its own: releases, compensations
--- and settlements first, then debits, then holds. Items of one account stand together, accounts in ascending order of
+-- batch carries out what came together for many accounts, each item with an outcome of its own: settlements, releases and
+-- compensations first, then debits, then holds. Items of one account stand together, accounts in ascending order of
 -- their bytes: every batch locks in the same order. An account that somebody else has locked is passed over, its items
 -- are 'locked'; with p_wait the lock is waited for, for a second.
 CREATE FUNCTION credits.batch(p_wait boolean, p_kinds text[], p_users text[], p_ids text[], p_targets text[], p_types text[],
@@ -13,6 +13,7 @@ CREATE FUNCTION credits.batch(p_wait boolean, p_kinds text[], p_users text[], p_
 DECLARE
 	n      CONSTANT int := cardinality(p_users);
 	mine   text[]; -- the accounts that are locked by us
+	chosen int[];  -- the items of one kind
 	debits int[];
 	o      record;
 BEGIN
@@ -35,6 +36,16 @@ BEGIN
 				END IF;
 			END LOOP;
 		END IF;
+	END IF;
+	SELECT array_agg(k.i ORDER BY k.i) INTO chosen FROM unnest(p_kinds) WITH ORDINALITY AS k (kind, i) WHERE k.kind = 'settle';
+	IF chosen IS NOT NULL THEN
+		FOR item, outcome, entry_id, entry_sequence, balance_before, at, charged, app_id, operation, description, metadata, body,
+			balance, held, debt, total_earned, total_spent, version, created_at, updated_at IN
+			SELECT * FROM credits.settle_open(chosen, p_users, p_targets, p_ids, p_amounts, p_metadata, p_bodies)
+		LOOP
+			RETURN NEXT;
+			p_kinds[item] := 'done';
+		END LOOP;
 	END IF;
 	FOR i IN 1 .. n LOOP
 		item := i;
@@ -86,13 +97,23 @@ BEGIN
 		) AS a, credits.debit(a.users, a.ids, a.types, a.amounts, a.apps, a.operations, a.descriptions, a.metadata, a.keys,
 			a.fingerprints, a.edges) AS d;
 	END IF;
-	FOR i IN 1 .. n LOOP
-		CONTINUE WHEN p_kinds[i] <> 'hold';
-		SELECT * INTO o FROM credits.hold(p_users[i], p_ids[i], p_amounts[i], p_apps[i], p_operations[i], p_descriptions[i],
-			p_metadata[i], p_keys[i], p_fingerprints[i], p_ttls[i]);
-		item := i; outcome := o.outcome; hold_id := o.hold_id; settled_amount := o.settled_amount;
-		entry_id := NULL; entry_sequence := NULL; balance_before := NULL; at := NULL; charged := NULL;
-		app_id := NULL; operation := NULL; description := NULL; metadata := NULL; body := o.body;
+	SELECT array_agg(k.i ORDER BY k.i) INTO chosen FROM unnest(p_kinds) WITH ORDINALITY AS k (kind, i) WHERE k.kind = 'hold';
+	IF chosen IS NULL THEN
+		RETURN;
+	END IF;
+	entry_id := NULL; entry_sequence := NULL; balance_before := NULL; at := NULL; charged := NULL; settled_amount := NULL;
+	app_id := NULL; operation := NULL; description := NULL; metadata := NULL; body := NULL;
+	FOR item, outcome, hold_id, balance, held, debt, total_earned, total_spent, version, created_at, updated_at IN
+		SELECT * FROM credits.hold_new(chosen, p_users, p_ids, p_amounts, p_apps, p_operations, p_descriptions, p_metadata, p_keys, p_fingerprints, p_ttls)
+	LOOP
+		RETURN NEXT;
+		p_kinds[item] := 'done';
+	END LOOP;
+	FOREACH item IN ARRAY chosen LOOP
+		CONTINUE WHEN p_kinds[item] = 'done';
+		SELECT * INTO o FROM credits.hold(p_users[item], p_ids[item], p_amounts[item], p_apps[item], p_operations[item], p_descriptions[item],
+			p_metadata[item], p_keys[item], p_fingerprints[item], p_ttls[item]);
+		outcome := o.outcome; hold_id := o.hold_id; settled_amount := o.settled_amount; body := o.body;
 		balance := o.balance; held := o.held; debt := o.debt; total_earned := o.total_earned; total_spent := o.total_spent;
 		version := o.version; created_at := o.created_at; updated_at := o.updated_at;
 		RETURN NEXT;
