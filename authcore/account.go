@@ -8,15 +8,21 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/usertext"
 )
 
 // Profile reads the caller's account, or [ErrUserNotFound].
-func (s *Service) Profile(ctx context.Context, c Caller) (User, error) { return s.userByID(ctx, c) }
+func (s *Service) Profile(ctx context.Context, c principal.Caller) (User, error) {
+	return s.userByID(ctx, c)
+}
 
 // UpdateProfile changes the caller's name and picture.
-func (s *Service) UpdateProfile(ctx context.Context, c Caller, change ProfileChange) (User, error) {
+func (s *Service) UpdateProfile(ctx context.Context, c principal.Caller, change ProfileChange) (User, error) {
 	if change.Name != nil {
 		name, err := nameOf(*change.Name)
 		if err != nil {
@@ -41,14 +47,14 @@ func (s *Service) UpdateProfile(ctx context.Context, c Caller, change ProfileCha
 // forgetUser makes this edge read the user's browser sessions again, so that a
 // changed name or a proven address shows at once. The database tells the other
 // edges; where that is lost, they follow within recheckAfter.
-func (s *Service) forgetUser(userID string) { s.revoked.change(userID, s.now()) }
+func (s *Service) forgetUser(userID string) { s.revoked.Change(userID, s.now()) }
 
 // ownPassword verifies the caller's current password under the same lockout
 // as sign-in, and returns the stored hash. Tries count by the sign-in that the
 // caller's session stems from: a cookie can be exchanged for any number of
 // sessions. It fails with [ErrNoPassword], [ErrWrongPassword] or
 // [*LockedError].
-func (s *Service) ownPassword(ctx context.Context, c Caller, password string) (string, error) {
+func (s *Service) ownPassword(ctx context.Context, c principal.Caller, password string) (string, error) {
 	type stored struct {
 		Password *string
 		SignIn   string
@@ -84,9 +90,9 @@ func (s *Service) ownPassword(ctx context.Context, c Caller, password string) (s
 
 // ChangePassword replaces the caller's password and ends all his other
 // sessions; the one he acts from goes on. It fails with [ErrWrongPassword],
-// [ErrNoPassword], [*PasswordError] or [*LockedError].
-func (s *Service) ChangePassword(ctx context.Context, c Caller, current, next string) error {
-	if err := CheckPassword(next); err != nil {
+// [ErrNoPassword], [*password.Error] or [*LockedError].
+func (s *Service) ChangePassword(ctx context.Context, c principal.Caller, current, next string) error {
+	if err := password.Check(next); err != nil {
 		return err
 	}
 	old, err := s.ownPassword(ctx, c, current)
@@ -101,9 +107,9 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, current, next st
 	if err != nil {
 		return err
 	}
-	changed := event{Type: "password_changed", UserID: c.UserID, Client: c.Client,
+	changed := audit.Event{Type: "password_changed", UserID: c.UserID, Client: c.Client,
 		Metadata: map[string]any{"changedAt": s.now().UTC().Format(time.RFC3339Nano)}}
-	_, err = s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {
+	_, err = s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		tag, err := tx.Exec(ctx,
 			`UPDATE auth.accounts SET password = $1, updated_at = now()
 			 WHERE user_id = $2 AND provider_id = 'credential' AND password = $3`, hash, c.UserID, old)
@@ -113,10 +119,10 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, current, next st
 		if tag.RowsAffected() == 0 {
 			return nil, ErrWrongPassword
 		}
-		if err := recordTx(ctx, tx, changed); err != nil {
+		if err := audit.RecordTx(ctx, tx, changed); err != nil {
 			return nil, err
 		}
-		return revokeTx(ctx, tx, event{Type: "session_revoked", UserID: c.UserID, Client: c.Client},
+		return revokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client},
 			reasonPasswordChanged, othersThan, c.UserID, keep)
 	})
 	return err
@@ -125,7 +131,7 @@ func (s *Service) ChangePassword(ctx context.Context, c Caller, current, next st
 // DeleteAccount closes the caller's account for ever: every session ends, the
 // password is gone, what tells who they were is erased, and the row remains
 // without it for the ledger to point at. The address is free again.
-func (s *Service) DeleteAccount(ctx context.Context, c Caller, password, reason string) error {
+func (s *Service) DeleteAccount(ctx context.Context, c principal.Caller, password, reason string) error {
 	if _, err := s.ownPassword(ctx, c, password); err != nil {
 		return err
 	}
@@ -138,19 +144,19 @@ func (s *Service) DeleteAccount(ctx context.Context, c Caller, password, reason 
 
 // closeAccount bars a user and ends their sessions: the change, the event and
 // what is cut off commit together.
-func (s *Service) closeAccount(ctx context.Context, userID, reason string, e event, change func(context.Context, pgx.Tx) error) error {
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {
+func (s *Service) closeAccount(ctx context.Context, userID, reason string, e audit.Event, change func(context.Context, pgx.Tx) error) error {
+	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		if err := change(ctx, tx); err != nil {
 			return nil, err
 		}
-		if err := recordTx(ctx, tx, e); err != nil {
+		if err := audit.RecordTx(ctx, tx, e); err != nil {
 			return nil, err
 		}
 		cut, err := cutUserTx(ctx, tx, userID, reason)
 		if err != nil {
 			return nil, err
 		}
-		revs, err := revokeTx(ctx, tx, event{Type: "session_revoked", UserID: userID, Client: e.Client}, reason,
+		revs, err := revokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: userID, Client: e.Client}, reason,
 			`s.user_id = $1 AND s.revoked_at IS NULL`, userID)
 		return append(revs, cut), err
 	})
@@ -159,11 +165,11 @@ func (s *Service) closeAccount(ctx context.Context, userID, reason string, e eve
 
 // cutUserTx refuses every token the user holds now: the row raises their epoch
 // (a trigger of auth.revocations).
-func cutUserTx(ctx context.Context, tx pgx.Tx, userID, reason string) (revocation, error) {
+func cutUserTx(ctx context.Context, tx pgx.Tx, userID, reason string) (revocation.Revocation, error) {
 	list, err := tx.Query(ctx,
 		`INSERT INTO auth.revocations (user_id, reason) VALUES ($1, $2) RETURNING `+revocationColumns, userID, reason)
 	if err != nil {
-		return revocation{}, err
+		return revocation.Revocation{}, err
 	}
-	return pgx.CollectExactlyOneRow(list, pgx.RowToStructByName[revocation])
+	return pgx.CollectExactlyOneRow(list, pgx.RowToStructByName[revocation.Revocation])
 }

@@ -10,6 +10,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/address"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -31,7 +32,7 @@ func TestOneAccountForAllSpellings(t *testing.T) {
 		if !errors.Is(err, authcore.ErrEmailTaken) {
 			t.Errorf("%q registers beside it: %v", spelling, err)
 		}
-		if found, err := s.UserByIDOrEmail(t.Context(), authcore.Operator{}, spelling); err != nil || found.ID != u.ID {
+		if found, err := s.UserByIDOrEmail(t.Context(), principal.Operator{}, spelling); err != nil || found.ID != u.ID {
 			t.Errorf("%q finds %v, %v", spelling, found.ID, err)
 		}
 	}

@@ -8,6 +8,9 @@ import (
 	"slices"
 	"time"
 
+	"mana.how/edge/authcore/cookie"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -30,7 +33,7 @@ func storedToken(token string) string {
 // sessionKey is where the session of a cookie stands in memory. It is made of
 // token and signature, so that finding an entry proves the signature: entries
 // are made under verified ones only.
-func sessionKey(signed *signedText) digest { return digestOf(signed[:]) }
+func sessionKey(signed *cookie.Signed) digest { return digestOf(signed[:]) }
 
 // maxUnknown bounds the cookies of one request that the database is asked
 // about.
@@ -86,8 +89,8 @@ func (s *Service) BrowserSession(ctx context.Context, cookieHeaders []string) (B
 func (s *Service) candidates(list []candidate, cookieHeaders []string) (_ []candidate, err error) {
 	err = ErrNoCookie
 	unknown := 0
-	for value := range (cookieQuery{cookieHeaders, s.cookies.Name()}).values {
-		signed, ok := parseSigned(value)
+	for value := range s.cookies.Values(cookieHeaders) {
+		signed, ok := cookie.Parse(value)
 		if !ok {
 			continue
 		}
@@ -98,13 +101,13 @@ func (s *Service) candidates(list []candidate, cookieHeaders []string) (_ []cand
 				err = ErrNoSession
 				continue
 			}
-			if unknown == maxUnknown || !s.cookies.signs("", &signed) ||
+			if unknown == maxUnknown || !s.cookies.Signs(&signed) ||
 				slices.ContainsFunc(list, func(c candidate) bool { return c.id == id }) {
 				continue
 			}
 			unknown++
 		}
-		list = append(list, candidate{signed.text(), id, entry})
+		list = append(list, candidate{signed.Token(), id, entry})
 	}
 	return list, err
 }
@@ -165,11 +168,11 @@ func (s *Service) stale(c *cachedSession) bool {
 	if c.readAt <= s.unheardUntil.Load() {
 		return true
 	}
-	if s.revoked.none() {
+	if s.revoked.None() {
 		return false
 	}
 	who, _ := c.subject()
-	return s.revoked.overtakes(who.sessionID, who.userID, who.epoch, c.readTime())
+	return s.revoked.Overtakes(who.sessionID, who.userID, who.epoch, c.readTime())
 }
 
 // sessionWithUser is the row both are read in.
@@ -179,7 +182,7 @@ type sessionWithUser struct {
 	UserEmail     string
 	UserVerified  bool
 	UserImage     *string
-	UserRole      Role
+	UserRole      principal.Role
 	UserEpoch     int32
 	UserCreatedAt time.Time
 	UserUpdatedAt time.Time
@@ -322,28 +325,28 @@ func (s *Service) renew(ctx context.Context, old candidate) (*cachedSession, err
 // Bearer gives an access token for the session, to be sent upstream, and what
 // it says. It is signed once and handed out again until a third of its life is
 // left.
-func (s *Service) Bearer(_ context.Context, b BrowserSession) (string, Claims, error) {
+func (s *Service) Bearer(_ context.Context, b BrowserSession) (string, token.Claims, error) {
 	if have := b.entry.bearer.Load(); have != nil && s.reusable(have) && !s.stale(b.entry) {
 		return have.token, have.claims, nil
 	}
 	k, err := s.signer()
 	if err != nil {
-		return "", Claims{}, err
+		return "", token.Claims{}, err
 	}
 	who, _ := b.entry.subject()
 	claims := s.newClaims(who)
-	token, err := signToken(k, claims)
+	signed, err := token.Sign(k, claims)
 	if err != nil {
-		return "", Claims{}, err
+		return "", token.Claims{}, err
 	}
-	s.bearers.keep(b.entry, &bearer{token: token, kid: k.ID, claims: claims})
-	return token, claims, nil
+	s.bearers.keep(b.entry, &bearer{token: signed, kid: k.ID, claims: claims})
+	return signed, claims, nil
 }
 
 // reusable reports whether more than a third of the token's life is left, and
 // its key verifies still.
 func (s *Service) reusable(b *bearer) bool {
 	now := s.now()
-	_, ok := s.keys.Load().verifier(b.kid, now)
+	_, ok := s.keys.Load().Verifier(b.kid, now)
 	return ok && now.Before(b.claims.Expires.Add(-s.cfg.AccessTokenTTL/3))
 }

@@ -6,6 +6,10 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/token"
 )
 
 // testClock is a clock that a test moves, while caches read it.
@@ -26,10 +30,10 @@ func cachedSessionAt(t *testing.T, cfg Config) (s *Service, clock *testClock, id
 	e = cachedExample(1)
 	clock = new(testClock)
 	clock.at.Store(&e.s.CreatedAt)
-	s = &Service{cfg: cfg.withDefaults(), now: clock.now, revoked: newRevocations(), watchers: newWatchers()}
+	s = &Service{cfg: cfg.withDefaults(), now: clock.now, revoked: revocation.NewList(), watchers: revocation.NewWatchers()}
 	s.makeCaches()
-	k := rfcKey(t, newID())
-	s.keys.Store(newKeySet([]key{k}))
+	k := newTestKey(t)
+	s.keys.Store(token.NewKeySet([]token.Key{k}))
 	id = digestOf(e.s.ID)
 	s.remember(id, packSession(e.u, e.s, clock.now()))
 	return s, clock, id, e
@@ -41,10 +45,10 @@ func TestRevocationOutlivesTheCache(t *testing.T) {
 	t.Parallel()
 	for _, ttl := range []time.Duration{10 * time.Second, 15 * time.Minute} {
 		s, clock, id, e := cachedSessionAt(t, Config{AccessTokenTTL: ttl})
-		s.apply(revocation{UserID: e.u.ID, SessionID: &e.s.ID, Reason: reasonSignOut, CreatedAt: clock.now()})
+		s.apply(revocation.Revocation{UserID: e.u.ID, SessionID: &e.s.ID, Reason: reasonSignOut, CreatedAt: clock.now()})
 		for range 30 {
 			clock.add(time.Minute)
-			s.revoked.forget(clock.now().Add(-memorySpan)) // as sweepLoop does
+			s.revoked.Forget(clock.now().Add(-memorySpan)) // as sweepLoop does
 			if entry, hit := s.sessions.GetIfPresent(id); hit && !s.stale(entry) {
 				t.Errorf("token life %v: the session lives again %v after its end", ttl, clock.now().Sub(e.s.CreatedAt))
 				break
@@ -63,16 +67,16 @@ func TestBearerOfAnOvertakenSession(t *testing.T) {
 		t.Fatal("the session is not in memory")
 	}
 	clock.add(time.Second)
-	s.apply(revocation{UserID: e.u.ID, Epoch: new(e.u.AuthEpoch + 1), Reason: reasonRoleChanged, CreatedAt: clock.now()})
+	s.apply(revocation.Revocation{UserID: e.u.ID, Epoch: new(e.u.AuthEpoch + 1), Reason: reasonRoleChanged, CreatedAt: clock.now()})
 	clock.add(time.Second)
-	token, claims, err := s.Bearer(t.Context(), BrowserSession{entry: entry})
+	bearer, claims, err := s.Bearer(t.Context(), BrowserSession{entry: entry})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !s.Revoked(claims.SessionID, claims.Subject, claims.AuthEpoch) {
 		t.Error("the gate lets the old role pass")
 	}
-	if _, err := s.Verify(t.Context(), token); !errors.Is(err, ErrInvalidToken) {
+	if _, err := s.Verify(t.Context(), bearer); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("the token with the old role: %v", err)
 	}
 }
@@ -82,17 +86,17 @@ func TestVerifiedTokensOfOneHash(t *testing.T) {
 	t.Parallel()
 	s, _, _, e := cachedSessionAt(t, Config{})
 	entry := packSession(e.u, e.s, s.now())
-	token, _, err := s.Bearer(t.Context(), BrowserSession{entry: entry})
+	bearer, _, err := s.Bearer(t.Context(), BrowserSession{entry: entry})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Verify(t.Context(), token); err != nil {
+	if _, err := s.Verify(t.Context(), bearer); err != nil {
 		t.Fatal(err)
 	}
-	known, _ := s.tokens.GetIfPresent(maphash.String(s.tokenSeed, token))
+	known, _ := s.tokens.GetIfPresent(maphash.String(s.tokenSeed, bearer))
 	const forged = "e30.e30.e30"
 	s.tokens.Set(maphash.String(s.tokenSeed, forged), known)
-	if claims, err := s.Verify(t.Context(), forged); !errors.Is(err, ErrInvalidToken) {
+	if claims, err := s.Verify(t.Context(), forged); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("%+v, %v", claims, err)
 	}
 }
@@ -104,7 +108,7 @@ func TestCutOffByAnotherClock(t *testing.T) {
 		s, clock, id, e := cachedSessionAt(t, Config{})
 		clock.add(2 * time.Second)
 		e.u.AuthEpoch++
-		s.apply(revocation{UserID: e.u.ID, Epoch: new(e.u.AuthEpoch), Reason: reasonRoleChanged, CreatedAt: clock.now().Add(skew)})
+		s.apply(revocation.Revocation{UserID: e.u.ID, Epoch: new(e.u.AuthEpoch), Reason: reasonRoleChanged, CreatedAt: clock.now().Add(skew)})
 		clock.add(2 * time.Second)
 		if _, hit := s.cachedSession(id); hit {
 			t.Errorf("%s: what was read before the change of role is believed", name)
@@ -115,10 +119,29 @@ func TestCutOffByAnotherClock(t *testing.T) {
 			t.Errorf("%s: what was read after the change of role is not believed", name)
 			continue
 		}
-		if token, _, err := s.Bearer(t.Context(), BrowserSession{entry: entry}); err != nil {
+		if bearer, _, err := s.Bearer(t.Context(), BrowserSession{entry: entry}); err != nil {
 			t.Errorf("%s: %v", name, err)
-		} else if _, err := s.Verify(t.Context(), token); err != nil {
+		} else if _, err := s.Verify(t.Context(), bearer); err != nil {
 			t.Errorf("%s: the new role's token: %v", name, err)
 		}
+	}
+}
+
+func newTestKey(t *testing.T) token.Key {
+	t.Helper()
+	issued := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	k, err := token.NewKey(issued, issued)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func testClaims() token.Claims {
+	issued := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+	return token.Claims{
+		Subject: "abcdefghijklmnopqrstuvwxyzABCDEF", Email: "ada@mana.how", Role: principal.RoleUser,
+		SessionID: "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef", Issuer: "https://auth.mana.how", Audience: "manacore",
+		ID: "0123456789abcdefghijklmnopqrstuv", IssuedAt: issued, Expires: issued.Add(15 * time.Minute),
 	}
 }

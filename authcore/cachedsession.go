@@ -7,6 +7,9 @@ import (
 	"time"
 	"unique"
 	"weak"
+
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
 )
 
 // cachedSession is a browser session in memory. There may be hundreds of
@@ -84,7 +87,7 @@ func (c *cachedSession) userID() string {
 // subject reads what every request asks for, and leaves the rest.
 func (c *cachedSession) subject() (who subject, rest packedTexts) {
 	rest = c.texts
-	who.userID, who.sessionID, who.role = rest.text(), rest.text(), Role(rest.text())
+	who.userID, who.sessionID, who.role = rest.text(), rest.text(), principal.Role(rest.text())
 	who.email, who.organizationID = rest.text(), rest.text()
 	who.epoch, who.verified = c.epoch, c.has(emailVerified)
 	return who, rest
@@ -170,7 +173,7 @@ func (p *packedTexts) optional() *string {
 type bearer struct {
 	token  string
 	kid    string
-	claims Claims
+	claims token.Claims
 }
 
 // bearerRing bounds how many sessions keep a token, for a token is several

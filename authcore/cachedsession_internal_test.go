@@ -8,6 +8,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
+	"mana.how/edge/internal/ids"
 )
 
 func TestPackedSession(t *testing.T) {
@@ -24,7 +28,7 @@ func TestPackedSession(t *testing.T) {
 	}{
 		"full": full,
 		"long": long,
-		"bare": {User{ID: "u", Role: RoleAdmin, CreatedAt: at(1), UpdatedAt: at(2)},
+		"bare": {User{ID: "u", Role: principal.RoleAdmin, CreatedAt: at(1), UpdatedAt: at(2)},
 			Session{ID: "s", UserID: "u", Token: "s", Kind: WebSession, CreatedAt: at(3), UpdatedAt: at(4), ExpiresAt: at(5), LastActivityAt: at(6)}},
 	} {
 		c := packSession(want.u, want.s, at(7))
@@ -61,9 +65,9 @@ type cachedExampleOf struct {
 func cachedExample(n int) (e cachedExampleOf) {
 	at := time.UnixMicro(1_795_341_600_000_000)
 	text := func(format string, args ...any) *string { s := fmt.Sprintf(format, args...); return &s }
-	id := func(kind string) string { return fmt.Sprintf("%s%0*d", kind, idLength-len(kind), n) }
+	id := func(kind string) string { return fmt.Sprintf("%s%0*d", kind, ids.Length-len(kind), n) }
 	e.u = User{ID: id("user"), Name: "Ada Lovelace", Email: fmt.Sprintf("ada.lovelace.%d@example.test", n), EmailVerified: true,
-		Role: RoleUser, CreatedAt: at, UpdatedAt: at}
+		Role: principal.RoleUser, CreatedAt: at, UpdatedAt: at}
 	e.s = Session{ID: id("session"), UserID: e.u.ID, Token: id("session"), Kind: WebSession, Persistent: true,
 		CreatedAt: at, UpdatedAt: at, ExpiresAt: at.Add(time.Hour), LastActivityAt: at, IPAddress: text("192.0.2.%d", n%256),
 		UserAgent: text("Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/%d.0.0.0 Safari/537.36", n%50)}
@@ -106,8 +110,8 @@ func TestCachedSessionIsSmall(t *testing.T) {
 		return m.HeapAlloc
 	}
 	before, now := live(), time.Now()
-	k := rfcKey(t, newID())
-	signed, err := signToken(k, testClaims())
+	k := newTestKey(t)
+	signed, err := token.Sign(k, testClaims())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,9 +122,8 @@ func TestCachedSessionIsSmall(t *testing.T) {
 		e.s.ExpiresAt = now.Add(time.Hour)
 		c := packSession(e.u, e.s, now)
 		claims := testClaims()
-		claims.ID = newID()
-		token := strings.Clone(signed)
-		svc.bearers.keep(c, &bearer{token: token, kid: k.ID, claims: claims})
+		claims.ID = ids.New()
+		svc.bearers.keep(c, &bearer{token: strings.Clone(signed), kid: k.ID, claims: claims})
 		svc.remember(digestOf(e.s.ID), c)
 	}
 	each := (live() - before) / sessions

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -27,7 +28,7 @@ func TestClockAnHourOff(t *testing.T) {
 				if err != nil {
 					t.Fatalf("its own token: %v", err)
 				}
-				if _, err := to.Verify(t.Context(), tokens.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+				if _, err := to.Verify(t.Context(), tokens.AccessToken); !errors.Is(err, token.ErrInvalid) {
 					t.Fatalf("a token of another hour: %v", err)
 				}
 				renewed, err := to.Refresh(t.Context(), laptop, tokens.RefreshToken)

@@ -6,12 +6,13 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 )
 
 func system() dbscope.Scope { return dbscope.System() }
 
-func scopeOf(c Caller) dbscope.Scope { return dbscope.User(c.UserID, string(c.Role)) }
+func scopeOf(c principal.Caller) dbscope.Scope { return dbscope.User(c.UserID, string(c.Role)) }
 
 // dbError turns what PostgreSQL and the way to it say into sentinels: the
 // database being away becomes [ErrUnavailable], a taken e-mail address

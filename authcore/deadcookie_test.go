@@ -1,6 +1,7 @@
 package authcore_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,8 +10,6 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"context"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/internal/pgtest"

@@ -6,30 +6,32 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/pgtest"
 )
 
-var operator = authcore.Operator{Name: "test"}
+var operator = principal.Operator{Name: "test"}
 
 // No clock decides who is still an admin: what an edge that is ahead issued
 // before the role was taken, the account barred or closed is refused by every
 // edge, when its time comes too, and after a restart.
 func TestNoClockDecidesWhoIsAnAdmin(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*testing.T, *authcore.Service, authcore.Caller){
-		"role taken": func(t *testing.T, s *authcore.Service, c authcore.Caller) {
-			if _, err := s.SetRole(t.Context(), operator, c.UserID, authcore.RoleUser); err != nil {
+	for name, end := range map[string]func(*testing.T, *authcore.Service, principal.Caller){
+		"role taken": func(t *testing.T, s *authcore.Service, c principal.Caller) {
+			if _, err := s.SetRole(t.Context(), operator, c.UserID, principal.RoleUser); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"barred, and let in again": func(t *testing.T, s *authcore.Service, c authcore.Caller) {
+		"barred, and let in again": func(t *testing.T, s *authcore.Service, c principal.Caller) {
 			for _, disabled := range []bool{true, false} {
 				if _, err := s.SetDisabled(t.Context(), operator, c.UserID, disabled); err != nil {
 					t.Fatal(err)
 				}
 			}
 		},
-		"deleted": func(t *testing.T, s *authcore.Service, c authcore.Caller) {
+		"deleted": func(t *testing.T, s *authcore.Service, c principal.Caller) {
 			if err := s.DeleteAccount(t.Context(), c, testPassword, ""); err != nil {
 				t.Fatal(err)
 			}
@@ -42,15 +44,15 @@ func TestNoClockDecidesWhoIsAnAdmin(t *testing.T) {
 				later := func() time.Time { return time.Now().Add(skew) }
 				right, off := edge(t, db), edgeAt(t, db, later)
 				u := register(t, right, "ada@example.test")
-				if _, err := right.SetRole(t.Context(), operator, u.ID, authcore.RoleAdmin); err != nil {
+				if _, err := right.SetRole(t.Context(), operator, u.ID, principal.RoleAdmin); err != nil {
 					t.Fatal(err)
 				}
 				tokens := signIn(t, off, laptop, "ada@example.test")
 				c, err := off.Verify(t.Context(), tokens.AccessToken)
-				if err != nil || c.Role != authcore.RoleAdmin {
+				if err != nil || c.Role != principal.RoleAdmin {
 					t.Fatalf("before: %+v, %v", c, err)
 				}
-				end(t, right, authcore.Caller{UserID: c.Subject, SessionID: c.SessionID, Client: laptop})
+				end(t, right, principal.Caller{UserID: c.Subject, SessionID: c.SessionID, Client: laptop})
 
 				// The edges' clocks as they are, and once the token's time has come.
 				for which, s := range map[string]*authcore.Service{
@@ -58,7 +60,7 @@ func TestNoClockDecidesWhoIsAnAdmin(t *testing.T) {
 				} {
 					eventually(t, 3*time.Second, which+" edge refuses it", func() bool {
 						_, err := s.Verify(t.Context(), tokens.AccessToken)
-						return errors.Is(err, authcore.ErrInvalidToken)
+						return errors.Is(err, token.ErrInvalid)
 					})
 					eventually(t, 3*time.Second, which+" edge knows the epoch", func() bool {
 						return s.Revoked("another session", c.Subject, c.AuthEpoch)
@@ -85,7 +87,7 @@ func TestNextEpochIsTakenAtOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for n, role := range []authcore.Role{authcore.RoleAdmin, authcore.RoleUser, authcore.RoleService} {
+	for n, role := range []principal.Role{principal.RoleAdmin, principal.RoleUser, principal.RoleService} {
 		changed, err := s.SetRole(t.Context(), operator, u.ID, role)
 		if err != nil || changed.AuthEpoch != int32(n+1) {
 			t.Fatalf("change %d: epoch %d, %v", n+1, changed.AuthEpoch, err)

@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore/audit"
 )
 
 // erasures are what is done with the rows of a user who leaves, in order: $1 is
@@ -71,7 +73,7 @@ func (s *Service) eraseTx(ctx context.Context, tx pgx.Tx, userID string) (User, 
 // at. The address is free again.
 func (s *Service) leave(ctx context.Context, userID string, metadata map[string]any) error {
 	// Where they went from is personal, too: the event has no client.
-	err := s.closeAccount(ctx, userID, reasonDeleted, event{Type: "account_deleted", UserID: userID, Metadata: metadata},
+	err := s.closeAccount(ctx, userID, reasonDeleted, audit.Event{Type: "account_deleted", UserID: userID, Metadata: metadata},
 		func(ctx context.Context, tx pgx.Tx) error {
 			_, err := s.eraseTx(ctx, tx, userID)
 			return err

@@ -7,12 +7,14 @@ import (
 	"testing"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
 
 // marked is what tells who Ada is, all of it with the word MARK in it.
-var marked = authcore.Client{IP: netip.MustParseAddr("2001:db8::dead:beef"), UserAgent: "MARK/1.0", DeviceID: "MARK-device", DeviceName: "MARK phone"}
+var marked = principal.Client{IP: netip.MustParseAddr("2001:db8::dead:beef"), UserAgent: "MARK/1.0", DeviceID: "MARK-device", DeviceName: "MARK phone"}
 
 // personalRows puts a mark into every table of the schema auth that can hold
 // what is personal.
@@ -51,12 +53,12 @@ func tracesOf(t *testing.T, db *pgtest.Database, marks ...string) (found []strin
 
 func TestDeletionErasesWhoTheUserWas(t *testing.T) {
 	t.Parallel()
-	for name, leave := range map[string]func(*authcore.Service, authcore.Caller) error{
-		"by the user": func(s *authcore.Service, c authcore.Caller) error {
+	for name, leave := range map[string]func(*authcore.Service, principal.Caller) error{
+		"by the user": func(s *authcore.Service, c principal.Caller) error {
 			return s.DeleteAccount(t.Context(), c, testPassword, "no\nneed")
 		},
-		"by the operator": func(s *authcore.Service, c authcore.Caller) error {
-			return s.DeleteUser(t.Context(), authcore.Operator{Name: "cli:root"}, c.UserID)
+		"by the operator": func(s *authcore.Service, c principal.Caller) error {
+			return s.DeleteUser(t.Context(), principal.Operator{Name: "cli:root"}, c.UserID)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +104,7 @@ func TestOperatorSetsAPassword(t *testing.T) {
 	s := edge(t, db)
 	u := register(t, s, "ada@example.test")
 	before := signIn(t, s, laptop, u.Email)
-	op := authcore.Operator{Name: "cli:root"}
+	op := principal.Operator{Name: "cli:root"}
 	if err := s.SetPassword(t.Context(), op, u.ID, "short"); err == nil {
 		t.Error("a short password is taken")
 	}
@@ -136,7 +138,7 @@ func TestOperatorEndsOneSession(t *testing.T) {
 	s := edge(t, pgtest.New(t))
 	u := register(t, s, "ada@example.test")
 	one, two := signIn(t, s, laptop, u.Email), signIn(t, s, phone, u.Email)
-	op := authcore.Operator{Name: "cli:root"}
+	op := principal.Operator{Name: "cli:root"}
 	if n, err := s.RevokeUserSession(t.Context(), op, u.ID, one.SessionID); n != 1 || err != nil {
 		t.Fatalf("%d, %v", n, err)
 	}
@@ -188,8 +190,8 @@ func TestEvents(t *testing.T) {
 	ada, bob := register(t, s, "ada@example.test"), register(t, s, "bob@example.test")
 	_, _ = s.SignIn(t.Context(), phone, ada.Email, wrongPassword)
 	_, _ = s.SignIn(t.Context(), phone, "nobody@example.test", wrongPassword)
-	types := func(q authcore.EventQuery) string {
-		list, err := s.Events(t.Context(), authcore.Operator{}, q)
+	types := func(q audit.Query) string {
+		list, err := s.Events(t.Context(), principal.Operator{}, q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +205,7 @@ func TestEvents(t *testing.T) {
 		}
 		return strings.Join(out, ", ")
 	}
-	for want, q := range map[string]authcore.EventQuery{
+	for want, q := range map[string]audit.Query{
 		"login_failed -, login_failed ada@example.test, registered bob@example.test, registered ada@example.test": {},
 		"login_failed ada@example.test, registered ada@example.test":                                              {UserID: ada.ID},
 		"registered bob@example.test": {UserID: bob.ID, Type: "registered"},

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -38,7 +40,7 @@ func TestExchangesOfOneOriginAreOneSession(t *testing.T) {
 	}
 	wg.Wait()
 	apart := exchange(s, other)
-	list, err := s.UserSessions(t.Context(), authcore.Operator{}, u.ID)
+	list, err := s.UserSessions(t.Context(), principal.Operator{}, u.ID)
 	if err != nil || len(list) != 3 {
 		t.Fatalf("%d sessions, want the browser and two apps: %v", len(list), err)
 	}
@@ -132,10 +134,10 @@ func TestSignOutOfAnAppIsOneSignOut(t *testing.T) {
 		if err := s.SignOut(t.Context(), laptop, c.out(app)); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Verify(t.Context(), app.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+		if _, err := s.Verify(t.Context(), app.AccessToken); !errors.Is(err, token.ErrInvalid) {
 			t.Errorf("%s: the app is signed in still: %v", name, err)
 		}
-		if _, err := s.Verify(t.Context(), other.AccessToken); errors.Is(err, authcore.ErrInvalidToken) != c.one {
+		if _, err := s.Verify(t.Context(), other.AccessToken); errors.Is(err, token.ErrInvalid) != c.one {
 			t.Errorf("%s: the other app: %v", name, err)
 		}
 		if _, err := s.BrowserSession(t.Context(), cookies); errors.Is(err, authcore.ErrNoSession) != c.one {
@@ -167,7 +169,7 @@ func TestExchangeMeetsTheEndOfItsSession(t *testing.T) {
 		var second authcore.Tokens
 		var wg sync.WaitGroup
 		wg.Go(func() { second, _ = s.Exchange(t.Context(), client, []string{cookieOf(s, browser.Token)}) })
-		wg.Go(func() { _, _ = s.RevokeUserSession(t.Context(), authcore.Operator{}, u.ID, first.SessionID) })
+		wg.Go(func() { _, _ = s.RevokeUserSession(t.Context(), principal.Operator{}, u.ID, first.SessionID) })
 		wg.Wait()
 		if second.SessionID == first.SessionID {
 			if _, err := s.Refresh(t.Context(), laptop, second.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {

@@ -3,22 +3,31 @@ package authcore
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"time"
+
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/secret"
+	"mana.how/edge/authcore/token"
 )
 
 // Issue signs an access token of its own for a user in a session.
 func (s *Service) Issue(userID, sessionID string) (string, error) {
-	return s.accessToken(subject{userID: userID, sessionID: sessionID, role: RoleUser})
+	return s.accessToken(subject{userID: userID, sessionID: sessionID, role: principal.RoleUser})
 }
 
 // SealingKeyID is the id of the key that seals.
-func SealingKeyID(s Secrets) string { return s.sealing[0].id }
+func SealingKeyID(s secret.Keys) string {
+	sealed, _ := s.Seal(nil)
+	id, _, _ := strings.Cut(sealed, ".")
+	return id
+}
 
 // SigningJWK is the key that signs now, with its private half.
 func (s *Service) SigningJWK() map[string]string {
-	k, _ := s.keys.Load().signer(time.Now())
+	k, _ := s.keys.Load().Signer(time.Now())
 	j := make(map[string]string)
-	doc, err := encodeKey(k.Private)
+	doc, err := token.EncodeJWK(k.Private)
 	if err == nil {
 		err = json.Unmarshal(doc, &j)
 	}
@@ -30,7 +39,7 @@ func (s *Service) SigningJWK() map[string]string {
 
 // SigningKey is the id of the key that signs now.
 func (s *Service) SigningKey() string {
-	k, _ := s.keys.Load().signer(time.Now())
+	k, _ := s.keys.Load().Signer(time.Now())
 	return k.ID
 }
 

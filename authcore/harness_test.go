@@ -9,6 +9,9 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/secret"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
@@ -21,8 +24,8 @@ const (
 )
 
 var (
-	laptop = authcore.Client{IP: netip.MustParseAddr("192.0.2.1"), UserAgent: "Laptop/1.0", DeviceID: "laptop", DeviceName: "My laptop"}
-	phone  = authcore.Client{IP: netip.MustParseAddr("192.0.2.2"), UserAgent: "Phone/1.0", DeviceID: "phone", DeviceName: "My phone"}
+	laptop = principal.Client{IP: netip.MustParseAddr("192.0.2.1"), UserAgent: "Laptop/1.0", DeviceID: "laptop", DeviceName: "My laptop"}
+	phone  = principal.Client{IP: netip.MustParseAddr("192.0.2.2"), UserAgent: "Phone/1.0", DeviceID: "phone", DeviceName: "My phone"}
 )
 
 // edge is one service on a database; several make a cluster.
@@ -40,14 +43,14 @@ func edgeAt(t testing.TB, db *pgtest.Database, now func() time.Time, change ...f
 // edgeWith is edge in other surroundings.
 func edgeWith(t testing.TB, db *pgtest.Database, surround func(*authcore.Deps), change ...func(*authcore.Config)) *authcore.Service {
 	t.Helper()
-	secrets, err := authcore.NewSecrets(testKey, "")
+	secrets, err := secret.New(testKey, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := authcore.Config{
 		BaseURL: "https://auth.example.test", CookieDomain: ".example.test",
 		TrustedOrigins: []string{"https://*.example.test"}, Secrets: secrets,
-		Hashing: authcore.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
+		Hashing: password.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -90,7 +93,7 @@ func register(t testing.TB, s *authcore.Service, email string) authcore.User {
 	return u
 }
 
-func signIn(t testing.TB, s *authcore.Service, client authcore.Client, email string) authcore.Tokens {
+func signIn(t testing.TB, s *authcore.Service, client principal.Client, email string) authcore.Tokens {
 	t.Helper()
 	tokens, err := s.SignIn(t.Context(), client, email, testPassword)
 	if err != nil {
@@ -99,13 +102,13 @@ func signIn(t testing.TB, s *authcore.Service, client authcore.Client, email str
 	return tokens
 }
 
-func callerOf(t testing.TB, s *authcore.Service, accessToken string) authcore.Caller {
+func callerOf(t testing.TB, s *authcore.Service, accessToken string) principal.Caller {
 	t.Helper()
 	c, err := s.Verify(t.Context(), accessToken)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return authcore.Caller{UserID: c.Subject, Email: c.Email, Role: c.Role, SessionID: c.SessionID, Client: laptop}
+	return principal.Caller{UserID: c.Subject, Email: c.Email, Role: c.Role, SessionID: c.SessionID, Client: laptop}
 }
 
 // change alters rows behind the service's back.

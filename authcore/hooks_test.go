@@ -9,19 +9,21 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/secret"
 	"mana.how/edge/internal/pgtest"
 )
 
 // hooked is an edge whose hooks do as told.
 func hooked(t testing.TB, db *pgtest.Database, hooks authcore.Hooks) *authcore.Service {
 	t.Helper()
-	secrets, err := authcore.NewSecrets(testKey, "")
+	secrets, err := secret.New(testKey, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	s, err := authcore.New(t.Context(), authcore.Config{
 		BaseURL: "https://auth.example.test", Secrets: secrets,
-		Hashing: authcore.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
+		Hashing: password.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
 	}, authcore.Deps{Pool: db.Pool, ListenDSN: db.DSN, Hooks: hooks})
 	if err != nil {
 		t.Fatal(err)

@@ -1,34 +1,11 @@
 package authcore
 
 import (
-	"net/netip"
 	"time"
 
 	"mana.how/edge/authcore/device"
+	"mana.how/edge/authcore/principal"
 )
-
-// Client is the device a request came from. DeviceID and DeviceName are what
-// the client says of itself; they are shown to the user and never trusted.
-type Client struct {
-	IP         netip.Addr
-	UserAgent  string
-	DeviceID   string
-	DeviceName string
-	// Origin is the site whose page asks, empty where that is not known.
-	Origin string
-}
-
-// Caller is who acts: a user whose access token or cookie has been verified.
-type Caller struct {
-	UserID    string
-	Email     string
-	Role      Role
-	SessionID string
-	Client    Client
-}
-
-// Operator is who acts from the command line. Its name goes to the audit row.
-type Operator struct{ Name string }
 
 // User is an account. Image, DisabledAt and DeletedAt are nil where unset.
 type User struct {
@@ -37,7 +14,7 @@ type User struct {
 	Email         string
 	EmailVerified bool
 	Image         *string
-	Role          Role
+	Role          principal.Role
 	AuthEpoch     int32 // raised by whatever ends the tokens the user holds
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
@@ -146,7 +123,7 @@ type NewUser struct {
 	Email    string
 	Password string
 	Name     string
-	Role     Role
+	Role     principal.Role
 	Verified bool
 }
 

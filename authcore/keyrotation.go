@@ -6,6 +6,10 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
 )
 
 // leastAnnounce lets a new key reach every edge before a token carries its id.
@@ -15,7 +19,7 @@ const leastAnnounce = time.Second
 // Config.KeyAnnounce before it signs, or with now for a second only. Older keys
 // verify until the last token they signed has expired: for a key that leaked
 // there is [Service.RevokeKey].
-func (s *Service) RotateKeys(ctx context.Context, op Operator, now bool) (KeyInfo, error) {
+func (s *Service) RotateKeys(ctx context.Context, op principal.Operator, now bool) (token.Info, error) {
 	announce := s.cfg.KeyAnnounce
 	if now {
 		announce = 0
@@ -24,7 +28,7 @@ func (s *Service) RotateKeys(ctx context.Context, op Operator, now bool) (KeyInf
 }
 
 // rotate adds a key unless a live one younger than minAge exists.
-func (s *Service) rotate(ctx context.Context, op Operator, announce, minAge time.Duration) (KeyInfo, error) {
+func (s *Service) rotate(ctx context.Context, op principal.Operator, announce, minAge time.Duration) (token.Info, error) {
 	var made bool
 	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, keyRotationLock); err != nil {
@@ -42,14 +46,14 @@ func (s *Service) rotate(ctx context.Context, op Operator, announce, minAge time
 		if err := s.succeedTx(ctx, tx, now, now.Add(announce)); err != nil {
 			return err
 		}
-		return recordTx(ctx, tx, event{Type: "key_rotated", Metadata: map[string]any{"operator": op.Name}})
+		return audit.RecordTx(ctx, tx, audit.Event{Type: "key_rotated", Metadata: map[string]any{"operator": op.Name}})
 	})
 	if err != nil || !made {
-		return KeyInfo{}, err
+		return token.Info{}, err
 	}
 	infos, err := s.Keys(ctx)
 	if err != nil {
-		return KeyInfo{}, err
+		return token.Info{}, err
 	}
 	return infos[len(infos)-1], nil
 }
@@ -63,7 +67,7 @@ func (s *Service) succeedTx(ctx context.Context, tx pgx.Tx, now, signsFrom time.
 	if _, err := tx.Exec(ctx,
 		`UPDATE auth.jwks
 		 SET gone_at = CASE WHEN signs_from > $3 THEN $1::timestamptz ELSE LEAST(gone_at, $2) END
-		 WHERE `+liveKey, now, lastExpiry, signsFrom.Add(leeway)); err != nil {
+		 WHERE `+liveKey, now, lastExpiry, signsFrom.Add(token.Leeway)); err != nil {
 		return err
 	}
 	return s.insertKeyTx(ctx, tx, now, signsFrom)
@@ -71,7 +75,7 @@ func (s *Service) succeedTx(ctx context.Context, tx pgx.Tx, now, signsFrom time.
 
 func (s *Service) rotateOnSchedule(ctx context.Context) error {
 	youngest := time.Time{}
-	for _, k := range s.keys.Load().all() {
+	for _, k := range s.keys.Load().All() {
 		if k.CreatedAt.After(youngest) {
 			youngest = k.CreatedAt
 		}
@@ -79,7 +83,7 @@ func (s *Service) rotateOnSchedule(ctx context.Context) error {
 	if s.now().Sub(youngest) < s.cfg.KeyRotateEvery {
 		return nil
 	}
-	_, err := s.rotate(ctx, Operator{Name: "schedule"}, max(leastAnnounce, s.cfg.KeyAnnounce), s.cfg.KeyRotateEvery)
+	_, err := s.rotate(ctx, principal.Operator{Name: "schedule"}, max(leastAnnounce, s.cfg.KeyAnnounce), s.cfg.KeyRotateEvery)
 	return err
 }
 
@@ -88,7 +92,7 @@ func (s *Service) rotateOnSchedule(ctx context.Context) error {
 // one, a new key signs at once; where it was announced, the signing one goes
 // on. A key that is revoked already is no error. It returns all keys, as
 // [Service.Keys] does, or fails with [ErrKeyNotFound].
-func (s *Service) RevokeKey(ctx context.Context, op Operator, id string) ([]KeyInfo, error) {
+func (s *Service) RevokeKey(ctx context.Context, op principal.Operator, id string) ([]token.Info, error) {
 	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, keyRotationLock); err != nil {
 			return err
@@ -121,7 +125,7 @@ func (s *Service) RevokeKey(ctx context.Context, op Operator, id string) ([]KeyI
 		if err != nil {
 			return err
 		}
-		return recordTx(ctx, tx, event{Type: "key_revoked", Metadata: map[string]any{"operator": op.Name, "key": id}})
+		return audit.RecordTx(ctx, tx, audit.Event{Type: "key_revoked", Metadata: map[string]any{"operator": op.Name, "key": id}})
 	})
 	if err != nil {
 		return nil, err
@@ -139,10 +143,10 @@ func signingKeyTx(ctx context.Context, tx pgx.Tx, now time.Time) (string, error)
 	if err != nil {
 		return "", err
 	}
-	keys := make([]key, len(list))
+	keys := make([]token.Key, len(list))
 	for i, r := range list {
 		keys[i] = r.key()
 	}
-	k, _ := signerOf(keys, now)
+	k, _ := token.SignerOf(keys, now)
 	return k.ID, nil
 }

@@ -14,6 +14,9 @@ import (
 	"golang.org/x/crypto/chacha20poly1305"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/secret"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
@@ -35,31 +38,31 @@ func TestRevokedKeyIsNotTakenAgain(t *testing.T) {
 			}
 		}
 		var wg sync.WaitGroup
-		for i, token := range tokens {
+		for i, access := range tokens {
 			wg.Go(func() {
 				at := []*authcore.Service{here, there}[i%2]
 				for range 20 {
-					_, _ = at.Verify(t.Context(), token)
+					_, _ = at.Verify(t.Context(), access)
 				}
 			})
 		}
 		if _, err := here.RevokeKey(t.Context(), operator, kid); err != nil {
 			t.Fatal(err)
 		}
-		for _, token := range tokens {
-			if _, err := here.Verify(t.Context(), token); !errors.Is(err, authcore.ErrInvalidToken) {
+		for _, access := range tokens {
+			if _, err := here.Verify(t.Context(), access); !errors.Is(err, token.ErrInvalid) {
 				t.Fatalf("try %d: a token of the revoked key: %v", try, err)
 			}
 		}
 		wg.Wait()
 		eventually(t, 3*time.Second, "the other edge refuses it", func() bool {
-			return !slices.ContainsFunc(tokens, func(token string) bool {
-				_, err := there.Verify(t.Context(), token)
+			return !slices.ContainsFunc(tokens, func(access string) bool {
+				_, err := there.Verify(t.Context(), access)
 				return err == nil
 			})
 		})
-		for _, token := range tokens {
-			if _, err := here.Verify(t.Context(), token); !errors.Is(err, authcore.ErrInvalidToken) {
+		for _, access := range tokens {
+			if _, err := here.Verify(t.Context(), access); !errors.Is(err, token.ErrInvalid) {
 				t.Fatalf("try %d: a token of the revoked key, later: %v", try, err)
 			}
 		}
@@ -81,14 +84,14 @@ func TestRevokeKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		token, _, err := s.Bearer(t.Context(), live)
+		access, _, err := s.Bearer(t.Context(), live)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return token
+		return access
 	}
-	passes := func(s *authcore.Service, token string) bool {
-		_, err := s.Verify(t.Context(), token)
+	passes := func(s *authcore.Service, access string) bool {
+		_, err := s.Verify(t.Context(), access)
 		return err == nil
 	}
 	leaked, before := here.SigningKey(), signIn(t, here, laptop, "ada@example.test")
@@ -98,12 +101,12 @@ func TestRevokeKey(t *testing.T) {
 	}
 
 	// What a token of the key opened ends, what a cookie opened goes on.
-	opened := func(token string) (ended chan struct{}) {
+	opened := func(access string) (ended chan struct{}) {
 		t.Helper()
 		ended = make(chan struct{})
-		w := authcore.Watch{SessionID: before.SessionID, UserID: before.User.ID, Revoked: func() { close(ended) }}
-		if token != "" {
-			c, err := there.Verify(t.Context(), token)
+		w := revocation.Watch{SessionID: before.SessionID, UserID: before.User.ID, Revoked: func() { close(ended) }}
+		if access != "" {
+			c, err := there.Verify(t.Context(), access)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +122,7 @@ func TestRevokeKey(t *testing.T) {
 
 	began := time.Now()
 	keys, err := here.RevokeKey(t.Context(), operator, leaked)
-	if err != nil || len(keys) != 2 || keys[0].State != authcore.KeyRevoked || keys[1].State != authcore.KeySigning {
+	if err != nil || len(keys) != 2 || keys[0].State != token.KeyRevoked || keys[1].State != token.KeySigning {
 		t.Fatalf("keys %+v, %v", keys, err)
 	}
 	if passes(here, before.AccessToken) {
@@ -136,7 +139,7 @@ func TestRevokeKey(t *testing.T) {
 		t.Error("what a cookie opened ended")
 	default:
 	}
-	late := authcore.Watch{SessionID: before.SessionID, UserID: before.User.ID, KeyID: leaked, Revoked: func() {}}
+	late := revocation.Watch{SessionID: before.SessionID, UserID: before.User.ID, KeyID: leaked, Revoked: func() {}}
 	if there.Watch(&late) {
 		t.Error("a request that was verified just before goes on")
 	}
@@ -182,7 +185,7 @@ func TestRevokeAnnouncedKey(t *testing.T) {
 	if err != nil || len(keys) != 2 {
 		t.Fatalf("%+v, %v", keys, err)
 	}
-	if keys[0].ID != signing || keys[0].State != authcore.KeySigning || keys[0].GoneAt != nil || keys[1].State != authcore.KeyRevoked {
+	if keys[0].ID != signing || keys[0].State != token.KeySigning || keys[0].GoneAt != nil || keys[1].State != token.KeyRevoked {
 		t.Errorf("keys are %+v", keys)
 	}
 }
@@ -225,20 +228,20 @@ func TestKeyListIsTrue(t *testing.T) {
 			signing := 0
 			for i, k := range keys {
 				switch k.State {
-				case authcore.KeySigning:
+				case token.KeySigning:
 					signing++
 					if k.ID != s.SigningKey() {
 						t.Errorf("key %d signs by the list only", i)
 					}
-				case authcore.KeyAnnounced:
-					if i != len(keys)-1 && keys[i+1].State != authcore.KeyAnnounced || k.GoneAt != nil && !k.GoneAt.After(k.SignsFrom) {
+				case token.KeyAnnounced:
+					if i != len(keys)-1 && keys[i+1].State != token.KeyAnnounced || k.GoneAt != nil && !k.GoneAt.After(k.SignsFrom) {
 						t.Errorf("key %d of %d is announced, and never signs: %+v", i, len(keys), k)
 					}
-				case authcore.KeyRetiring:
-					if last := keys[len(keys)-1]; last.State == authcore.KeySigning && (k.GoneAt == nil || k.GoneAt.After(soon)) {
+				case token.KeyRetiring:
+					if last := keys[len(keys)-1]; last.State == token.KeySigning && (k.GoneAt == nil || k.GoneAt.After(soon)) {
 						t.Errorf("key %d has a successor and stays: %+v", i, k)
 					}
-				case authcore.KeyGone, authcore.KeyRevoked:
+				case token.KeyGone, token.KeyRevoked:
 					if k.GoneAt == nil || k.GoneAt.After(time.Now()) || strings.Contains(string(s.JWKS()), k.ID) {
 						t.Errorf("key %d is not gone: %+v", i, k)
 					}
@@ -257,7 +260,7 @@ func TestKeyListIsTrue(t *testing.T) {
 // withSecrets gives an edge its encryption keys.
 func withSecrets(t testing.TB, legacy string, keys ...string) func(*authcore.Config) {
 	t.Helper()
-	secrets, err := authcore.NewSecrets(keys[0], legacy, keys[1:]...)
+	secrets, err := secret.New(keys[0], legacy, keys[1:]...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -340,7 +343,7 @@ func TestLegacyKeysAreSealedAnew(t *testing.T) {
 	db := pgtest.New(t)
 	const legacy = "the secret of the service that was"
 	first := edge(t, db) // makes a signing key
-	tokens := func() string { token, _ := first.Issue("ada", "session"); return token }()
+	tokens := func() string { access, _ := first.Issue("ada", "session"); return access }()
 	kid := first.SigningKey()
 
 	// Its private half, as the replaced service would have stored it.
@@ -367,9 +370,9 @@ func TestLegacyKeysAreSealedAnew(t *testing.T) {
 	edge(t, db) // the legacy secret is not needed any more
 }
 
-func withSecretsOf(t testing.TB, key string) authcore.Secrets {
+func withSecretsOf(t testing.TB, key string) secret.Keys {
 	t.Helper()
-	secrets, err := authcore.NewSecrets(key, "")
+	secrets, err := secret.New(key, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,9 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/ids"
 )
 
 const (
@@ -127,7 +129,7 @@ func (s *Service) listenOnce(ctx context.Context) error {
 		_ = conn.Close(closeCtx)
 	}()
 	// A channel of this edge alone, so that edges do not hear each other's.
-	heartbeat := "mana_heartbeat_" + strings.ToLower(newID())
+	heartbeat := "mana_heartbeat_" + strings.ToLower(ids.New())
 	for _, channel := range []string{revocationChannel, keyChannel, userChannel, heartbeat} {
 		if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 			return err
@@ -208,7 +210,7 @@ func (s *Service) notified(ctx context.Context, channel, payload string) {
 	default:
 		return
 	}
-	var rev revocation
+	var rev revocation.Revocation
 	if err := json.Unmarshal([]byte(payload), &rev); err != nil {
 		s.log.Error("a revocation could not be read", "error", err)
 		return
@@ -246,7 +248,7 @@ func (s *Service) redisLoop(ctx context.Context) {
 // sweepLoop keeps the keys in time and drops what has expired.
 func (s *Service) sweepLoop(ctx context.Context) {
 	for sleep(ctx, sweepEvery) {
-		s.revoked.forget(s.now().Add(-memorySpan))
+		s.revoked.Forget(s.now().Add(-memorySpan))
 		for name, step := range map[string]func(context.Context) error{
 			"rotate keys": s.rotateOnSchedule,
 			"seal keys":   s.resealKeys,

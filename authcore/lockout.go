@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -95,7 +96,7 @@ const countTry = `
 // rejected counts and reports a wrong password for an account, which is named
 // as it was given, and returns [ErrInvalidCredentials]; an err of verifying
 // comes back as it is.
-func (s *Service) rejected(ctx context.Context, client Client, userID, account, subject string, err error) error {
+func (s *Service) rejected(ctx context.Context, client principal.Client, userID, account, subject string, err error) error {
 	if err != nil {
 		return err
 	}
@@ -103,13 +104,13 @@ func (s *Service) rejected(ctx context.Context, client Client, userID, account, 
 		Tries     int
 		LockedNow bool
 	}
-	n, err := dbscope.One[counted](ctx, s.db, system(), countTry, subject, userID, client.ip(), client.agent())
+	n, err := dbscope.One[counted](ctx, s.db, system(), countTry, subject, userID, client.Network(), client.Agent())
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		s.log.Error("a wrong password was not counted", "error", err)
 		return err
 	}
 	s.observeSignIn("invalid")
-	s.log.Warn("sign-in failed", "account", account, "user", userID, "address", client.ip(), "tries", n.Tries, "locked", n.LockedNow)
+	s.log.Warn("sign-in failed", "account", account, "user", userID, "address", client.Network(), "tries", n.Tries, "locked", n.LockedNow)
 	return ErrInvalidCredentials
 }
 

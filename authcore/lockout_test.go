@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -29,7 +30,7 @@ func TestLockoutIsSharedAndSurvivesRestarts(t *testing.T) {
 	db := pgtest.New(t)
 	edges := []*authcore.Service{edge(t, db), edge(t, db)}
 	register(t, edges[0], "ada@example.test")
-	stranger := authcore.Client{IP: phone.IP}
+	stranger := principal.Client{IP: phone.IP}
 	for i := range 10 {
 		if _, err := edges[i%2].SignIn(t.Context(), stranger, "ada@example.test", wrongPassword); !errors.Is(err, authcore.ErrInvalidCredentials) {
 			t.Fatalf("try %d: %v", i+1, err)
@@ -57,7 +58,7 @@ func TestLocksDouble(t *testing.T) {
 	db := pgtest.New(t)
 	s := edge(t, db)
 	register(t, s, "ada@example.test")
-	stranger := authcore.Client{IP: phone.IP}
+	stranger := principal.Client{IP: phone.IP}
 	try := func(password string) error {
 		_, err := s.SignIn(t.Context(), stranger, "ada@example.test", password)
 		return err

@@ -9,11 +9,16 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore/address"
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/ids"
 )
 
 // Users lists accounts, deleted ones left out.
-func (s *Service) Users(ctx context.Context, _ Operator, q UserQuery) ([]User, error) {
+func (s *Service) Users(ctx context.Context, _ principal.Operator, q UserQuery) ([]User, error) {
 	if q.Limit <= 0 || q.Limit > 1000 {
 		q.Limit = 100
 	}
@@ -27,7 +32,7 @@ func (s *Service) Users(ctx context.Context, _ Operator, q UserQuery) ([]User, e
 }
 
 // UserByIDOrEmail finds an account, or fails with [ErrUserNotFound].
-func (s *Service) UserByIDOrEmail(ctx context.Context, _ Operator, idOrEmail string) (User, error) {
+func (s *Service) UserByIDOrEmail(ctx context.Context, _ principal.Operator, idOrEmail string) (User, error) {
 	u, err := dbscope.One[User](ctx, s.db, system(),
 		`SELECT `+userColumns+`
 		 FROM auth.users AS u
@@ -38,11 +43,11 @@ func (s *Service) UserByIDOrEmail(ctx context.Context, _ Operator, idOrEmail str
 
 // SetRole changes a user's role. Tokens that carry the old one are cut off;
 // his sessions live on and give new tokens.
-func (s *Service) SetRole(ctx context.Context, op Operator, userID string, role Role) (User, error) {
+func (s *Service) SetRole(ctx context.Context, op principal.Operator, userID string, role principal.Role) (User, error) {
 	if !role.Valid() {
 		return User{}, fmt.Errorf("%w: role %q is not user, admin or service", ErrInvalidInput, role)
 	}
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {
+	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		tag, err := tx.Exec(ctx,
 			`UPDATE auth.users SET role = $2::text::auth.user_role, updated_at = now()
 			 WHERE id = $1 AND deleted_at IS NULL`, userID, string(role))
@@ -52,12 +57,12 @@ func (s *Service) SetRole(ctx context.Context, op Operator, userID string, role 
 		if tag.RowsAffected() == 0 {
 			return nil, ErrUserNotFound
 		}
-		if err := recordTx(ctx, tx, event{Type: "role_changed", UserID: userID,
+		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "role_changed", UserID: userID,
 			Metadata: map[string]any{"operator": op.Name, "role": role}}); err != nil {
 			return nil, err
 		}
 		cut, err := cutUserTx(ctx, tx, userID, reasonRoleChanged)
-		return []revocation{cut}, err
+		return []revocation.Revocation{cut}, err
 	})
 	if err != nil {
 		return User{}, err
@@ -68,20 +73,20 @@ func (s *Service) SetRole(ctx context.Context, op Operator, userID string, role 
 // VerifyEmail notes that a user's address is proven to be theirs, and hands out
 // what waited for that. Tokens that say otherwise are cut off; the sessions
 // live on and give new ones.
-func (s *Service) VerifyEmail(ctx context.Context, op Operator, userID string) (User, error) {
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {
+func (s *Service) VerifyEmail(ctx context.Context, op principal.Operator, userID string) (User, error) {
+	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		tag, err := tx.Exec(ctx,
 			`UPDATE auth.users SET email_verified = true, updated_at = now()
 			 WHERE id = $1 AND deleted_at IS NULL AND NOT email_verified`, userID)
 		if err != nil || tag.RowsAffected() == 0 {
 			return nil, err
 		}
-		if err := recordTx(ctx, tx, event{Type: "email_verified", UserID: userID,
+		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "email_verified", UserID: userID,
 			Metadata: map[string]any{"operator": op.Name}}); err != nil {
 			return nil, err
 		}
 		cut, err := cutUserTx(ctx, tx, userID, reasonVerified)
-		return []revocation{cut}, err
+		return []revocation.Revocation{cut}, err
 	})
 	if err != nil {
 		return User{}, err
@@ -95,13 +100,13 @@ func (s *Service) VerifyEmail(ctx context.Context, op Operator, userID string) (
 }
 
 // SetDisabled bars a user, ending his sessions, or lets him in again.
-func (s *Service) SetDisabled(ctx context.Context, op Operator, userID string, disabled bool) (User, error) {
+func (s *Service) SetDisabled(ctx context.Context, op principal.Operator, userID string, disabled bool) (User, error) {
 	set, eventType, reason := `now()`, "account_disabled", reasonDisabled
 	if !disabled {
 		set, eventType, reason = `NULL`, "account_enabled", reasonEnabled
 	}
 	err := s.closeAccount(ctx, userID, reason,
-		event{Type: eventType, UserID: userID, Metadata: map[string]any{"operator": op.Name}},
+		audit.Event{Type: eventType, UserID: userID, Metadata: map[string]any{"operator": op.Name}},
 		func(ctx context.Context, tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx,
 				`UPDATE auth.users SET disabled_at = `+set+`, updated_at = now()
@@ -118,23 +123,23 @@ func (s *Service) SetDisabled(ctx context.Context, op Operator, userID string, d
 }
 
 // SetPassword gives a user another password, also where there was none, and
-// ends all their sessions. It fails with [*PasswordError] or [ErrUserNotFound].
-func (s *Service) SetPassword(ctx context.Context, op Operator, userID, password string) error {
-	if err := CheckPassword(password); err != nil {
+// ends all their sessions. It fails with [*password.Error] or [ErrUserNotFound].
+func (s *Service) SetPassword(ctx context.Context, op principal.Operator, userID, next string) error {
+	if err := password.Check(next); err != nil {
 		return err
 	}
-	hash, err := s.hasher.Hash(ctx, password)
+	hash, err := s.hasher.Hash(ctx, next)
 	if err != nil {
 		return err
 	}
 	return s.closeAccount(ctx, userID, reasonPasswordChanged,
-		event{Type: "password_changed", UserID: userID, Metadata: map[string]any{"operator": op.Name}},
+		audit.Event{Type: "password_changed", UserID: userID, Metadata: map[string]any{"operator": op.Name}},
 		func(ctx context.Context, tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx,
 				`INSERT INTO auth.accounts AS a (id, account_id, provider_id, user_id, password)
 				 SELECT $2, u.id, 'credential', u.id, $3 FROM auth.users AS u WHERE u.id = $1 AND u.deleted_at IS NULL
 				 ON CONFLICT (user_id, provider_id) DO UPDATE SET password = excluded.password, updated_at = now()`,
-				userID, newID(), hash)
+				userID, ids.New(), hash)
 			if err == nil && tag.RowsAffected() == 0 {
 				err = ErrUserNotFound
 			}
@@ -143,15 +148,15 @@ func (s *Service) SetPassword(ctx context.Context, op Operator, userID, password
 }
 
 // DeleteUser closes a user's account for ever, as [Service.DeleteAccount] does.
-func (s *Service) DeleteUser(ctx context.Context, op Operator, userID string) error {
+func (s *Service) DeleteUser(ctx context.Context, op principal.Operator, userID string) error {
 	return s.leave(ctx, userID, map[string]any{"operator": op.Name, "deletedAt": s.now().UTC().Format(time.RFC3339Nano)})
 }
 
 // RevokeUserSession ends one session of a user and those derived from it, or
 // fails with [ErrSessionNotFound].
-func (s *Service) RevokeUserSession(ctx context.Context, op Operator, userID, sessionID string) (int, error) {
-	n, err := s.revoke(ctx, event{Type: "session_revoked", UserID: userID,
-		Metadata: map[string]any{"operator": op.Name, "sessionId": clip(sessionID, 64)}},
+func (s *Service) RevokeUserSession(ctx context.Context, op principal.Operator, userID, sessionID string) (int, error) {
+	n, err := s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: userID,
+		Metadata: map[string]any{"operator": op.Name, "sessionId": audit.Clip(sessionID, 64)}},
 		reasonRevoked, `s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL`, sessionID, userID)
 	if err == nil && n == 0 {
 		err = ErrSessionNotFound
@@ -160,12 +165,12 @@ func (s *Service) RevokeUserSession(ctx context.Context, op Operator, userID, se
 }
 
 // UserSessions lists a user's live sessions.
-func (s *Service) UserSessions(ctx context.Context, _ Operator, userID string) ([]Session, error) {
+func (s *Service) UserSessions(ctx context.Context, _ principal.Operator, userID string) ([]Session, error) {
 	return dbscope.List[Session](ctx, s.db, system(), liveSessionsOf, userID)
 }
 
 // RevokeUserSessions ends all sessions of a user and returns their number.
-func (s *Service) RevokeUserSessions(ctx context.Context, op Operator, userID string) (int, error) {
-	return s.revoke(ctx, event{Type: "session_revoked", UserID: userID, Metadata: map[string]any{"operator": op.Name}},
+func (s *Service) RevokeUserSessions(ctx context.Context, op principal.Operator, userID string) (int, error) {
+	return s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: userID, Metadata: map[string]any{"operator": op.Name}},
 		reasonRevoked, `s.user_id = $1 AND s.revoked_at IS NULL`, userID)
 }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"time"
 
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/refreshtoken"
+	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -83,7 +86,7 @@ const refreshSQL = `
 // Config.RefreshGrace. It fails with [ErrInvalidRefreshToken], of which
 // [ErrRefreshReused] is one, [ErrRefreshExpired] or [ErrUserNotFound]; a token
 // that this service did not make costs no look into the database.
-func (s *Service) Refresh(ctx context.Context, client Client, refreshToken string) (Tokens, error) {
+func (s *Service) Refresh(ctx context.Context, client principal.Client, refreshToken string) (Tokens, error) {
 	tokens, outcome, err := s.refresh(ctx, client, refreshToken)
 	if s.observe.Refresh != nil {
 		s.observe.Refresh(outcome)
@@ -91,24 +94,24 @@ func (s *Service) Refresh(ctx context.Context, client Client, refreshToken strin
 	return tokens, err
 }
 
-func (s *Service) refresh(ctx context.Context, client Client, refreshToken string) (Tokens, string, error) {
-	familyID, generation, ok := s.cfg.Secrets.ownRefreshToken(refreshToken)
+func (s *Service) refresh(ctx context.Context, client principal.Client, refreshToken string) (Tokens, string, error) {
+	familyID, generation, ok := refreshtoken.Open(s.cfg.Secrets, refreshToken)
 	if !ok {
 		return Tokens{}, "invalid", ErrInvalidRefreshToken
 	}
 	r, err := dbscope.One[refreshRow](ctx, s.db, system(), refreshSQL, familyID, generation,
 		s.cfg.RefreshGrace.Seconds(), s.cfg.RefreshTokenTTL.Seconds(), s.cfg.SessionMaxAge.Seconds(),
-		client.ip(), client.agent())
+		client.Network(), client.Agent())
 	if err != nil {
 		return Tokens{}, "error", notFound(err, ErrInvalidRefreshToken)
 	}
 	switch {
 	case r.ReusedNow:
 		s.log.Warn("a refresh token was used again, its session is ended",
-			"account", r.user().Email, "user", r.UserID, "session", r.ID, "address", client.ip())
-		s.announce(revocation{ID: *r.CutID, UserID: r.UserID, SessionID: &r.ID, Reason: reasonReuse, CreatedAt: *r.CutAt})
+			"account", r.user().Email, "user", r.UserID, "session", r.ID, "address", client.Network())
+		s.announce(revocation.Revocation{ID: *r.CutID, UserID: r.UserID, SessionID: &r.ID, Reason: reasonReuse, CreatedAt: *r.CutAt})
 		s.log.WarnContext(ctx, "a refresh token was used again, its sessions end: it may have been stolen",
-			"account", r.UserID, "session", r.ID, "address", client.ip())
+			"account", r.UserID, "session", r.ID, "address", client.Network())
 		return Tokens{}, "reused", ErrRefreshReused
 	case !r.Usable:
 		return Tokens{}, "no_user", ErrUserNotFound
@@ -124,6 +127,6 @@ func (s *Service) refresh(ctx context.Context, client Client, refreshToken strin
 	access, err := s.accessToken(subjectOf(u, r.ID, r.ActiveOrganizationID))
 	return Tokens{
 		User: u, AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, SessionID: r.ID,
-		RefreshToken: s.cfg.Secrets.refreshToken(familyID, r.Counter),
+		RefreshToken: refreshtoken.Make(s.cfg.Secrets, familyID, r.Counter),
 	}, "success", err
 }

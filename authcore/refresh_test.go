@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -68,7 +71,7 @@ func TestReuseRevokesOnlyItsFamily(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	watch := authcore.Watch{SessionID: third.SessionID, UserID: third.User.ID, Revoked: func() { close(ended) }}
+	watch := revocation.Watch{SessionID: third.SessionID, UserID: third.User.ID, Revoked: func() { close(ended) }}
 	b.Watch(&watch)
 	defer b.Unwatch(&watch)
 
@@ -80,12 +83,12 @@ func TestReuseRevokesOnlyItsFamily(t *testing.T) {
 	if _, err := b.Refresh(t.Context(), laptop, third.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
 		t.Errorf("the family's last token gives %v", err)
 	}
-	if _, err := a.Verify(t.Context(), third.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+	if _, err := a.Verify(t.Context(), third.AccessToken); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("the access token gives %v on the same edge", err)
 	}
 	eventually(t, time.Second, "the other edge refuses the access token", func() bool {
 		_, err := b.Verify(t.Context(), third.AccessToken)
-		return errors.Is(err, authcore.ErrInvalidToken)
+		return errors.Is(err, token.ErrInvalid)
 	})
 	select {
 	case <-ended:
@@ -101,7 +104,7 @@ func TestReuseRevokesOnlyItsFamily(t *testing.T) {
 		t.Errorf("another family died: %v", err)
 	}
 	restarted := edge(t, db)
-	if _, err := restarted.Verify(t.Context(), third.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+	if _, err := restarted.Verify(t.Context(), third.AccessToken); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("a restarted edge takes the revoked token: %v", err)
 	}
 }
@@ -141,7 +144,7 @@ func TestRefreshRefusals(t *testing.T) {
 		}
 	}
 	// CVE-2023-22492: a locked user who can still refresh.
-	if _, err := s.SetDisabled(t.Context(), authcore.Operator{Name: "test"}, u.ID, true); err != nil {
+	if _, err := s.SetDisabled(t.Context(), principal.Operator{Name: "test"}, u.ID, true); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Refresh(t.Context(), laptop, tokens.RefreshToken); err == nil {
@@ -150,7 +153,7 @@ func TestRefreshRefusals(t *testing.T) {
 	if _, err := s.SignIn(t.Context(), laptop, "ada@example.test", testPassword); !errors.Is(err, authcore.ErrInvalidCredentials) {
 		t.Errorf("a disabled user signs in: %v", err)
 	}
-	if _, err := s.SetDisabled(t.Context(), authcore.Operator{Name: "test"}, u.ID, false); err != nil {
+	if _, err := s.SetDisabled(t.Context(), principal.Operator{Name: "test"}, u.ID, false); err != nil {
 		t.Fatal(err)
 	}
 	signIn(t, s, laptop, "ada@example.test")

@@ -3,11 +3,10 @@ package authcore
 import (
 	"context"
 	"encoding/json"
-	"maps"
-	"sync"
-	"sync/atomic"
 	"time"
 
+	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -25,162 +24,39 @@ const (
 	reasonVerified        = "email_verified"
 )
 
-// revocation is one row of auth.revocations. Without SessionID it cuts off
-// the whole user: Epoch is the lowest that is still taken of them.
-type revocation struct {
-	ID        int64     `json:"id"`
-	UserID    string    `json:"userId"`
-	SessionID *string   `json:"sessionId"`
-	Epoch     *int32    `json:"epoch"`
-	Reason    string    `json:"reason"`
-	CreatedAt time.Time `json:"-"`
-	At        int64     `json:"at" db:"-"` // CreatedAt in Unix milliseconds, on the wire
-}
-
-// revocations is the memory of what is cut off. It is asked on every request,
-// so the common case, nothing revoked, is one atomic load.
-type revocations struct {
-	count    atomic.Int64
-	mu       sync.RWMutex
-	sessions map[string]time.Time // when it was heard of, by this edge's clock
-	users    map[string]userCut
-	changed  map[string]time.Time // users who read otherwise since, by this edge's clock
-	deaf     bool                 // nothing new arrives any more
-}
-
-// userCut refuses what was issued in an epoch below Epoch.
-type userCut struct {
-	Epoch int32
-	Heard time.Time // by this edge's clock
-}
-
-func newRevocations() *revocations {
-	return &revocations{
-		sessions: make(map[string]time.Time), users: make(map[string]userCut), changed: make(map[string]time.Time),
-	}
-}
-
-// add takes a revocation in, heard of now, and reports whether it was news.
-// Cut-offs of a user may arrive in any order: the highest epoch stands.
-func (r *revocations) add(rev revocation, now time.Time) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	defer r.recount()
-	if rev.SessionID != nil {
-		_, known := r.sessions[*rev.SessionID]
-		if !known {
-			r.sessions[*rev.SessionID] = now
-		}
-		return !known
-	}
-	if rev.Epoch == nil {
-		return false
-	}
-	old, known := r.users[rev.UserID]
-	if known && old.Epoch >= *rev.Epoch {
-		return false
-	}
-	r.users[rev.UserID] = userCut{Epoch: *rev.Epoch, Heard: now}
-	return true
-}
-
-// change notes that the user's account reads otherwise now. Their tokens are
-// good still.
-func (r *revocations) change(userID string, now time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	defer r.recount()
-	r.changed[userID] = now
-}
-
-// recount is for callers that hold the lock.
-func (r *revocations) recount() {
-	n := len(r.sessions) + len(r.users) + len(r.changed)
-	if r.deaf {
-		n++
-	}
-	r.count.Store(int64(n))
-}
-
-func (r *revocations) none() bool { return r.count.Load() == 0 }
-
-// refuses reports whether something issued for the session, and for the user
-// in the epoch, is cut off. No clock is asked.
-func (r *revocations) refuses(sessionID, userID string, epoch int32) bool {
-	if r.none() {
-		return false
-	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.cut(sessionID, userID, epoch)
-}
-
-// cut is refuses for callers that hold the lock.
-func (r *revocations) cut(sessionID, userID string, epoch int32) bool {
-	if r.deaf {
-		return true
-	}
-	if _, cut := r.sessions[sessionID]; cut && sessionID != "" {
-		return true
-	}
-	cut, ok := r.users[userID]
-	return ok && epoch < cut.Epoch
-}
-
-// overtakes reports whether what was read of the session and user, in the epoch
-// and at the time by this edge's clock, may not be true any more.
-func (r *revocations) overtakes(sessionID, userID string, epoch int32, readAt time.Time) bool {
-	if r.none() {
-		return false
-	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	changed, ok := r.changed[userID]
-	return r.cut(sessionID, userID, epoch) || ok && !readAt.After(changed)
-}
-
-// close refuses everything from now on: whether it is cut off would not be
-// known any more.
-func (r *revocations) close() {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.deaf = true
-	r.recount()
-}
-
-// forget drops what was heard of before, on which no living token or cache
-// entry can depend. A revocation's own time would not do: it is by the
-// database's clock, and an edge whose clock is ahead would forget at once.
-func (r *revocations) forget(before time.Time) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	maps.DeleteFunc(r.sessions, func(_ string, heard time.Time) bool { return heard.Before(before) })
-	maps.DeleteFunc(r.users, func(_ string, cut userCut) bool { return cut.Heard.Before(before) })
-	maps.DeleteFunc(r.changed, func(_ string, heard time.Time) bool { return heard.Before(before) })
-	r.recount()
-}
-
 // Revoked reports whether a token or cookie entry of this session and user,
 // issued in that epoch of theirs ([Claims].AuthEpoch), has been cut off. It
 // asks memory only.
 func (s *Service) Revoked(sessionID, userID string, epoch int32) bool {
-	return s.revoked.refuses(sessionID, userID, epoch)
+	return s.revoked.Refuses(sessionID, userID, epoch)
 }
 
-// longestAccessToken is the greatest Config.AccessTokenTTL.
-const longestAccessToken = 24 * time.Hour
+// Watch calls w.Revoked once when the session, the whole user or the signing
+// key is revoked. It reports false where that has happened already. The caller
+// must call [Service.Unwatch] when their request is over, in either case, and
+// leave w alone until then.
+func (s *Service) Watch(w *revocation.Watch) (ok bool) {
+	s.watchers.Enter(w)
+	return !s.Revoked(w.SessionID, w.UserID, w.AuthEpoch) && !s.keys.Load().Revoked(w.KeyID)
+}
+
+// Unwatch ends a watch. Revoked may still be running.
+func (s *Service) Unwatch(w *revocation.Watch) { s.watchers.Leave(w) }
+
+// Watching reports whether any watch is open.
+func (s *Service) Watching() bool { return s.watchers.Any() }
 
 // memorySpan is how far back revocations are kept in memory: every access
 // token issued before is expired by then, whatever the lifetime was then and
 // is on other edges, and every session cached before is forgotten. It allows
 // for edges whose clocks are a day ahead.
-const memorySpan = 2 * longestAccessToken
+const memorySpan = 2 * token.LongestLife
 
 // apply honours a revocation on this edge: from now on nothing of it passes,
 // and its open streams end.
-func (s *Service) apply(rev revocation) {
-	if s.revoked.add(rev, s.now()) {
-		s.watchers.end(rev)
+func (s *Service) apply(rev revocation.Revocation) {
+	if s.revoked.Add(rev, s.now()) {
+		s.watchers.End(rev)
 	}
 }
 
@@ -191,7 +67,7 @@ const publishWait = 2 * time.Second
 // announce applies revocations that this edge has committed and hands them to
 // Redis, for which nobody waits. PostgreSQL's own NOTIFY has left with the
 // commit.
-func (s *Service) announce(revs ...revocation) {
+func (s *Service) announce(revs ...revocation.Revocation) {
 	for _, rev := range revs {
 		s.apply(rev)
 	}
@@ -200,7 +76,7 @@ func (s *Service) announce(revs ...revocation) {
 	}
 }
 
-func (s *Service) publish(revs []revocation) {
+func (s *Service) publish(revs []revocation.Revocation) {
 	ctx, cancel := context.WithTimeout(context.Background(), publishWait)
 	defer cancel()
 	for _, rev := range revs {
@@ -229,7 +105,7 @@ const readOverlap = 2 * time.Minute
 func (s *Service) loadRevocations(ctx context.Context) error {
 	s.readingRevocations.Lock()
 	defer s.readingRevocations.Unlock()
-	list, err := dbscope.List[revocation](ctx, s.db, system(),
+	list, err := dbscope.List[revocation.Revocation](ctx, s.db, system(),
 		`SELECT `+revocationColumns+`
 		 FROM auth.revocations
 		 WHERE created_at > now() - make_interval(secs => $1) AND created_at > $2

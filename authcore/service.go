@@ -17,6 +17,12 @@ import (
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sync/singleflight"
 
+	"mana.how/edge/authcore/cookie"
+	"mana.how/edge/authcore/origin"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/secret"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -33,7 +39,7 @@ type Config struct {
 	CookieDomain string
 	// TrustedOrigins may send credentials and be redirected to.
 	TrustedOrigins []string
-	Secrets        Secrets
+	Secrets        secret.Keys
 	// Keyless is for commands, which need no secrets then: signing keys are
 	// neither read nor made, so no token is issued, and none verifies.
 	Keyless bool
@@ -46,7 +52,7 @@ type Config struct {
 	KeyAnnounce     time.Duration // 1 hour in the JWKS before a key signs
 	KeyRotateEvery  time.Duration // 90 days
 
-	Hashing   Hashing
+	Hashing   password.Hashing
 	Retention Retention
 }
 
@@ -86,7 +92,7 @@ func (c Config) Faults() []error {
 	case (base.Path != "" && base.Path != "/") || base.RawQuery != "" || base.Fragment != "" || base.User != nil:
 		add("base_url: %q must be scheme and host only", c.BaseURL)
 	default:
-		_, originFaults := ParseOrigins(c.BaseURL, c.TrustedOrigins)
+		_, originFaults := origin.Parse(c.BaseURL, c.TrustedOrigins)
 		for _, f := range originFaults {
 			add("trusted_origins: %w", f)
 		}
@@ -99,7 +105,7 @@ func (c Config) Faults() []error {
 		v        time.Duration
 		min, max time.Duration
 	}{
-		{"access_token_ttl", c.AccessTokenTTL, 10 * time.Second, longestAccessToken},
+		{"access_token_ttl", c.AccessTokenTTL, 10 * time.Second, token.LongestLife},
 		{"refresh_token_ttl", c.RefreshTokenTTL, time.Minute, 400 * 24 * time.Hour},
 	} {
 		if d.v < d.min || d.v > d.max {
@@ -144,14 +150,14 @@ type Service struct {
 	observe Observer
 	hooks   Hooks
 
-	cookies Cookies
-	origins Origins
-	hasher  *hasher
+	cookies cookie.Codec
+	origins origin.List
+	hasher  *password.Hasher
 
-	keys        atomic.Pointer[keySet]
+	keys        atomic.Pointer[token.KeySet]
 	keyReadings readings
 	keyReloads  reloadGate
-	revoked     *revocations
+	revoked     *revocation.List
 	// newestRevocation is the time of the newest that was read, by the
 	// database's clock; readingRevocations guards it.
 	newestRevocation   time.Time
@@ -159,7 +165,7 @@ type Service struct {
 	heardAt            atomic.Pointer[time.Time] // the last heartbeat
 	listening          atomic.Bool
 	unheardUntil       atomic.Int64 // Unix microseconds: changes of accounts before may have been missed
-	watchers           *watchers
+	watchers           *revocation.Watchers
 	tokenSeed          maphash.Seed
 	tokens             *otter.Cache[uint64, *verifiedToken]
 	sessions           *otter.Cache[digest, *cachedSession]
@@ -176,13 +182,13 @@ type Service struct {
 func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	cfg = cfg.withDefaults()
 	faults := cfg.Faults()
-	if !cfg.Secrets.set() && !cfg.Keyless {
+	if !cfg.Secrets.Set() && !cfg.Keyless {
 		faults = append(faults, errors.New("encryption_key: missing"))
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
 	}
-	origins, _ := ParseOrigins(cfg.BaseURL, cfg.TrustedOrigins)
+	origins, _ := origin.Parse(cfg.BaseURL, cfg.TrustedOrigins)
 	listen, err := pgxpool.ParseConfig(deps.ListenDSN)
 	if err != nil {
 		return nil, errors.New("the database URL is not readable") // the error may quote a password
@@ -191,12 +197,12 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	s := &Service{
 		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, listen: listen.ConnConfig, redis: deps.Redis,
 		log: deps.Logger, now: deps.Now, observe: deps.Observer, hooks: deps.Hooks.withDefaults(),
-		cookies: NewCookies(cfg.BaseURL, cfg.CookieDomain, cfg.Secrets.CookieHMAC, cfg.Secrets.olderCookieHMAC...),
+		cookies: cookie.New(cfg.BaseURL, cfg.CookieDomain, cfg.Secrets.CookieHMAC, cfg.Secrets.OlderCookieHMAC...),
 		origins: origins,
-		hasher:  newHasher(cfg.Hashing, deps.Observer.HashWait),
+		hasher:  password.NewHasher(cfg.Hashing, deps.Observer.HashWait),
 
-		revoked:  newRevocations(),
-		watchers: newWatchers(),
+		revoked:  revocation.NewList(),
+		watchers: revocation.NewWatchers(),
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -205,23 +211,32 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		s.now = time.Now
 	}
 	s.makeCaches()
-	s.keys.Store(newKeySet(nil))
+	s.keys.Store(token.NewKeySet(nil))
 	began := time.Now()
 	s.heardAt.Store(&began)
-	if !cfg.Keyless {
+	if err := s.load(ctx); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// load reads the signing keys, or makes the first one, and the revocations.
+func (s *Service) load(ctx context.Context) error {
+	if !s.cfg.Keyless {
 		if err := s.loadKeys(ctx); err != nil {
-			return nil, fmt.Errorf("read signing keys: %w", err)
+			return fmt.Errorf("read signing keys: %w", err)
 		}
-		if s.keys.Load().empty() {
+		if s.keys.Load().Empty() {
 			if err := s.makeFirstKey(ctx); err != nil {
-				return nil, fmt.Errorf("make the first signing key: %w", err)
+				return fmt.Errorf("make the first signing key: %w", err)
 			}
 		}
 	}
 	if err := s.loadRevocations(ctx); err != nil {
-		return nil, fmt.Errorf("read revocations: %w", err)
+		return fmt.Errorf("read revocations: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
 func (s *Service) makeCaches() {
@@ -240,16 +255,19 @@ func (s *Service) Format(state fmt.State, _ rune) {
 // waits for tasks in the background, so that the pool may be closed after
 // it. Whatever comes later is refused.
 func (s *Service) Close() {
-	s.revoked.close()
-	s.watchers.endAll()
+	s.revoked.Close()
+	s.watchers.EndAll()
 	s.background.Wait()
+	s.tokens.StopAllGoroutines()
+	s.sessions.StopAllGoroutines()
+	s.dead.StopAllGoroutines()
 }
 
 // Cookies writes and reads the SSO cookie.
-func (s *Service) Cookies() Cookies { return s.cookies }
+func (s *Service) Cookies() cookie.Codec { return s.cookies }
 
 // Origins decides which sites may send credentials and be redirected to.
-func (s *Service) Origins() Origins { return s.origins }
+func (s *Service) Origins() origin.List { return s.origins }
 
 // Ready reports whether the database answers.
 func (s *Service) Ready(ctx context.Context) error {

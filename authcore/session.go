@@ -9,7 +9,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/ids"
 	"mana.how/edge/internal/usertext"
 )
 
@@ -41,12 +45,12 @@ type newSession struct {
 // Config.SessionMaxAge counts from the sign-in. It fails with
 // [ErrInvalidCredentials] if the account, its password or the parent session
 // changed meanwhile, or the account was locked.
-func (s *Service) createSession(ctx context.Context, client Client, n newSession) (Session, error) {
-	e := event{Type: n.Event, UserID: n.UserID, Client: client}
+func (s *Service) createSession(ctx context.Context, client principal.Client, n newSession) (Session, error) {
+	e := audit.Event{Type: n.Event, UserID: n.UserID, Client: client}
 	if client.DeviceID != "" {
-		e.Metadata = map[string]any{"deviceId": clip(client.DeviceID, 255)}
+		e.Metadata = map[string]any{"deviceId": audit.Clip(client.DeviceID, 255)}
 	}
-	id := newID()
+	id := ids.New()
 	if n.Token == "" {
 		n.Token = "id:" + id
 	}
@@ -87,15 +91,15 @@ func (s *Service) createSession(ctx context.Context, client Client, n newSession
 		   DELETE FROM auth.lockouts AS l WHERE l.subject = $17 AND EXISTS (SELECT FROM s))
 		 SELECT `+sessionColumns+` FROM s`,
 		id, n.UserID, n.Token, string(n.Kind), n.ParentID, n.Persistent, n.TTL.Seconds(),
-		client.ip(), client.agent(), clip(client.DeviceID, 255), usertext.Clean(client.DeviceName, 255), n.Organization,
-		n.PasswordHash, n.FamilyID, e.Type, e.args()[4], n.Lockout, clip(n.Origin, 255), s.cfg.SessionMaxAge.Seconds())
+		client.Network(), client.Agent(), audit.Clip(client.DeviceID, 255), usertext.Clean(client.DeviceName, 255), n.Organization,
+		n.PasswordHash, n.FamilyID, e.Type, e.Args()[4], n.Lockout, audit.Clip(n.Origin, 255), s.cfg.SessionMaxAge.Seconds())
 	return ses, notFound(err, ErrInvalidCredentials)
 }
 
 // revoke ends the live sessions that the condition on `s` selects, with those
 // that were derived from them, and announces it. It returns how many ended.
-func (s *Service) revoke(ctx context.Context, e event, reason, condition string, args ...any) (int, error) {
-	return s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation, error) {
+func (s *Service) revoke(ctx context.Context, e audit.Event, reason, condition string, args ...any) (int, error) {
+	return s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		return revokeTx(ctx, tx, e, reason, condition, args...)
 	})
 }
@@ -103,8 +107,8 @@ func (s *Service) revoke(ctx context.Context, e event, reason, condition string,
 // cutting runs a transaction that revokes, and announces what it revoked when
 // that is committed. Should two that revoke many sessions meet head-on, the
 // loser tries again.
-func (s *Service) cutting(ctx context.Context, fn func(context.Context, pgx.Tx) ([]revocation, error)) (int, error) {
-	var revs []revocation
+func (s *Service) cutting(ctx context.Context, fn func(context.Context, pgx.Tx) ([]revocation.Revocation, error)) (int, error) {
+	var revs []revocation.Revocation
 	try := func() error {
 		return s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) (err error) {
 			revs, err = fn(ctx, tx)
@@ -123,7 +127,7 @@ func (s *Service) cutting(ctx context.Context, fn func(context.Context, pgx.Tx) 
 }
 
 // revokeTx is revoke within a transaction.
-func revokeTx(ctx context.Context, tx pgx.Tx, e event, reason, condition string, args ...any) ([]revocation, error) {
+func revokeTx(ctx context.Context, tx pgx.Tx, e audit.Event, reason, condition string, args ...any) ([]revocation.Revocation, error) {
 	ended, err := revokeSeenTx(ctx, tx, e, reason, condition, args...)
 	if err != nil || len(ended) == 0 {
 		return nil, err
@@ -140,9 +144,9 @@ func revokeTx(ctx context.Context, tx pgx.Tx, e event, reason, condition string,
 
 // revokeSeenTx ends what is there when it begins. Families are locked before
 // sessions, as in [Service.Refresh].
-func revokeSeenTx(ctx context.Context, tx pgx.Tx, e event, reason, condition string, args ...any) ([]revocation, error) {
+func revokeSeenTx(ctx context.Context, tx pgx.Tx, e audit.Event, reason, condition string, args ...any) ([]revocation.Revocation, error) {
 	args = append(args, reason)
-	args = append(args, e.args()...)
+	args = append(args, e.Args()...)
 	n := len(args) - 6
 	statement := `
 		WITH chosen AS MATERIALIZED (
@@ -177,7 +181,7 @@ func revokeSeenTx(ctx context.Context, tx pgx.Tx, e event, reason, condition str
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, pgx.RowToStructByName[revocation])
+	return pgx.CollectRows(rows, pgx.RowToStructByName[revocation.Revocation])
 }
 
 // arg is the placeholder of the nth argument.
@@ -189,7 +193,7 @@ func isDeadlock(err error) bool {
 }
 
 // Session reads the caller's own account and session, or [ErrNoSession].
-func (s *Service) Session(ctx context.Context, c Caller) (User, Session, error) {
+func (s *Service) Session(ctx context.Context, c principal.Caller) (User, Session, error) {
 	u, err := s.userByID(ctx, c)
 	if err != nil {
 		if errors.Is(err, ErrUserNotFound) {
@@ -210,14 +214,14 @@ const liveSessionsOf = `SELECT ` + sessionColumns + `
 	ORDER BY s.last_activity_at DESC NULLS LAST, s.id`
 
 // Sessions lists the caller's live sessions, the last used first.
-func (s *Service) Sessions(ctx context.Context, c Caller) ([]Session, error) {
+func (s *Service) Sessions(ctx context.Context, c principal.Caller) ([]Session, error) {
 	return dbscope.List[Session](ctx, s.db, scopeOf(c), liveSessionsOf, c.UserID)
 }
 
 // RevokeSession ends one of the caller's sessions and those derived from it.
 // It fails with [ErrSessionNotFound] for another user's or an ended one.
-func (s *Service) RevokeSession(ctx context.Context, c Caller, id string) error {
-	n, err := s.revoke(ctx, event{Type: "session_revoked", UserID: c.UserID, Client: c.Client, Metadata: map[string]any{"sessionId": clip(id, 64)}},
+func (s *Service) RevokeSession(ctx context.Context, c principal.Caller, id string) error {
+	n, err := s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client, Metadata: map[string]any{"sessionId": audit.Clip(id, 64)}},
 		reasonRevoked, `s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL`, id, c.UserID)
 	if err == nil && n == 0 {
 		return ErrSessionNotFound
@@ -232,7 +236,7 @@ const othersThan = `s.user_id = $1 AND s.revoked_at IS NULL
 
 // keptWith names the caller's session and the browser session it came from:
 // they are one device, and end together.
-func (s *Service) keptWith(ctx context.Context, c Caller) ([]string, error) {
+func (s *Service) keptWith(ctx context.Context, c principal.Caller) ([]string, error) {
 	type kept struct{ ID string }
 	list, err := dbscope.List[kept](ctx, s.db, scopeOf(c),
 		`SELECT $1::text AS id
@@ -248,11 +252,11 @@ func (s *Service) keptWith(ctx context.Context, c Caller) ([]string, error) {
 
 // RevokeOtherSessions ends every session of the caller but their own and the
 // browser session it came from. It returns how many ended.
-func (s *Service) RevokeOtherSessions(ctx context.Context, c Caller) (int, error) {
+func (s *Service) RevokeOtherSessions(ctx context.Context, c principal.Caller) (int, error) {
 	keep, err := s.keptWith(ctx, c)
 	if err != nil {
 		return 0, err
 	}
-	return s.revoke(ctx, event{Type: "session_revoked", UserID: c.UserID, Client: c.Client, Metadata: map[string]any{"all": "others"}},
+	return s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client, Metadata: map[string]any{"all": "others"}},
 		reasonRevoked, othersThan, c.UserID, keep)
 }

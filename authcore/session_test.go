@@ -9,6 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/cookie"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
@@ -33,7 +37,7 @@ func TestSignOutEndsWhatIsProven(t *testing.T) {
 		}
 	}
 	for _, dead := range []authcore.Tokens{byToken, byRefresh} {
-		if _, err := s.Verify(t.Context(), dead.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+		if _, err := s.Verify(t.Context(), dead.AccessToken); !errors.Is(err, token.ErrInvalid) {
 			t.Errorf("an access token outlived its sign-out: %v", err)
 		}
 		if _, err := s.Refresh(t.Context(), laptop, dead.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
@@ -61,14 +65,14 @@ func TestCachedSessionNeedsItsSignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookie := cookieOf(s, browser.Token)
-	foreign := authcore.NewCookies("https://auth.mana.how", "", []byte("another key of thirty-two bytes!")).Set(browser.Token, true, time.Hour)
+	pair := cookieOf(s, browser.Token)
+	foreign := cookie.New("https://auth.mana.how", "", []byte("another key of thirty-two bytes!")).Set(browser.Token, true, time.Hour)
 	foreign, _, _ = strings.Cut(foreign, ";")
-	if name, _, _ := strings.Cut(cookie, "="); !strings.HasPrefix(foreign, name+"=") {
+	if name, _, _ := strings.Cut(pair, "="); !strings.HasPrefix(foreign, name+"=") {
 		t.Fatalf("the forged cookie is %q, the real one %q", foreign, name)
 	}
 	for range 2 { // from the database, then from memory
-		if _, err := s.BrowserSession(t.Context(), []string{cookie}); err != nil {
+		if _, err := s.BrowserSession(t.Context(), []string{pair}); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := s.BrowserSession(t.Context(), []string{foreign}); !errors.Is(err, authcore.ErrNoCookie) {
@@ -177,7 +181,7 @@ func TestSignOutOvertakesExchange(t *testing.T) {
 	if err := <-exchanged; err != nil {
 		return // the sign-out came first: nothing is left to outlive it
 	}
-	if _, err := s.Verify(t.Context(), app.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+	if _, err := s.Verify(t.Context(), app.AccessToken); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("the app's access token: %v", err)
 	}
 	if _, err := s.Refresh(t.Context(), laptop, app.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
@@ -241,7 +245,7 @@ func TestPasswordChange(t *testing.T) {
 	if err := s.ChangePassword(t.Context(), me, "wrong password", next); !errors.Is(err, authcore.ErrWrongPassword) {
 		t.Fatalf("wrong current password: %v", err)
 	}
-	var weak *authcore.PasswordError
+	var weak *password.Error
 	if err := s.ChangePassword(t.Context(), me, testPassword, "password1"); !errors.As(err, &weak) {
 		t.Fatalf("common password: %v", err)
 	}
@@ -275,7 +279,7 @@ func TestDeleteAccount(t *testing.T) {
 	if err := s.DeleteAccount(t.Context(), me, testPassword, "no reason"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Verify(t.Context(), tokens.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+	if _, err := s.Verify(t.Context(), tokens.AccessToken); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("a deleted user's token passes (W10): %v", err)
 	}
 	if _, err := s.SignIn(t.Context(), laptop, "ada@example.test", testPassword); !errors.Is(err, authcore.ErrInvalidCredentials) {
@@ -290,7 +294,7 @@ func TestLockoutSparesTheOwnersDevice(t *testing.T) {
 	s := edge(t, db)
 	register(t, s, "ada@example.test")
 	signIn(t, s, laptop, "ada@example.test")
-	stranger := authcore.Client{IP: phone.IP, DeviceID: "never seen"}
+	stranger := principal.Client{IP: phone.IP, DeviceID: "never seen"}
 	for i := range 10 {
 		if _, err := s.SignIn(t.Context(), stranger, "ada@example.test", "wrong password"); !errors.Is(err, authcore.ErrInvalidCredentials) {
 			t.Fatalf("try %d: %v", i+1, err)
@@ -343,10 +347,10 @@ func TestRoleChangeCutsOldTokens(t *testing.T) {
 	s := edge(t, db)
 	u := register(t, s, "ada@example.test")
 	before := signIn(t, s, laptop, "ada@example.test")
-	if _, err := s.SetRole(t.Context(), authcore.Operator{Name: "test"}, u.ID, authcore.RoleAdmin); err != nil {
+	if _, err := s.SetRole(t.Context(), principal.Operator{Name: "test"}, u.ID, principal.RoleAdmin); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Verify(t.Context(), before.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+	if _, err := s.Verify(t.Context(), before.AccessToken); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("a token with the old role passes: %v", err)
 	}
 	after, err := s.Refresh(t.Context(), laptop, before.RefreshToken)
@@ -354,7 +358,7 @@ func TestRoleChangeCutsOldTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	claims, err := s.Verify(t.Context(), after.AccessToken)
-	if err != nil || claims.Role != authcore.RoleAdmin {
+	if err != nil || claims.Role != principal.RoleAdmin {
 		t.Errorf("after the refresh: %+v, %v", claims, err)
 	}
 }
@@ -381,7 +385,7 @@ func TestRoleChangeOvertakesIssuing(t *testing.T) {
 			db := pgtest.New(t)
 			s := edge(t, db)
 			u := register(t, s, "ada@example.test")
-			if _, err := s.SetRole(t.Context(), authcore.Operator{Name: "test"}, u.ID, authcore.RoleAdmin); err != nil {
+			if _, err := s.SetRole(t.Context(), principal.Operator{Name: "test"}, u.ID, principal.RoleAdmin); err != nil {
 				t.Fatal(err)
 			}
 			before := signIn(t, s, laptop, "ada@example.test")
@@ -403,7 +407,7 @@ func TestRoleChangeOvertakesIssuing(t *testing.T) {
 						AND pid <> pg_backend_pid() AND pg_backend_pid() = ANY(pg_blocking_pids(pid)))`).Scan(&waiting)
 					return err == nil && waiting
 				})
-				_, err := s.SetRole(t.Context(), authcore.Operator{Name: "test"}, u.ID, authcore.RoleUser)
+				_, err := s.SetRole(t.Context(), principal.Operator{Name: "test"}, u.ID, principal.RoleUser)
 				return err
 			})
 			if err != nil {
@@ -413,14 +417,14 @@ func TestRoleChangeOvertakesIssuing(t *testing.T) {
 				t.Fatal(err)
 			}
 			claims, err := s.Verify(t.Context(), issued.AccessToken)
-			if err == nil && claims.Role != authcore.RoleUser {
+			if err == nil && claims.Role != principal.RoleUser {
 				t.Errorf("a token of role %s passes after the change to user", claims.Role)
 			}
 			renewed, err := s.Refresh(t.Context(), laptop, issued.RefreshToken)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if claims, err := s.Verify(t.Context(), renewed.AccessToken); err != nil || claims.Role != authcore.RoleUser {
+			if claims, err := s.Verify(t.Context(), renewed.AccessToken); err != nil || claims.Role != principal.RoleUser {
 				t.Errorf("after the next refresh: role %s, %v", claims.Role, err)
 			}
 		})
@@ -432,7 +436,7 @@ func TestKeyRotationFailsNoToken(t *testing.T) {
 	db := pgtest.New(t)
 	a, b := edge(t, db), edge(t, db)
 	register(t, a, "ada@example.test")
-	op := authcore.Operator{Name: "test"}
+	op := principal.Operator{Name: "test"}
 	tokens := []string{signIn(t, a, laptop, "ada@example.test").AccessToken}
 	signer := func(token string) string { return strings.Split(token, ".")[0] }
 	for range 3 {
@@ -453,18 +457,18 @@ func TestKeyRotationFailsNoToken(t *testing.T) {
 		}
 	}
 	announced, err := b.RotateKeys(t.Context(), op, false)
-	if err != nil || announced.State != authcore.KeyAnnounced {
+	if err != nil || announced.State != token.KeyAnnounced {
 		t.Fatalf("announced key: %+v, %v", announced, err)
 	}
 	keys, err := b.Keys(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	states := map[authcore.KeyState]int{}
+	states := map[token.KeyState]int{}
 	for _, k := range keys {
 		states[k.State]++
 	}
-	if states[authcore.KeySigning] != 1 || states[authcore.KeyAnnounced] != 1 || states[authcore.KeyRetiring] != 3 {
+	if states[token.KeySigning] != 1 || states[token.KeyAnnounced] != 1 || states[token.KeyRetiring] != 3 {
 		t.Errorf("states %v", states)
 	}
 }
@@ -530,7 +534,7 @@ func TestPasswordChangeIsAtomic(t *testing.T) {
 	if err := s.ChangePassword(t.Context(), me, testPassword, next); err == nil {
 		t.Fatal("changed, though the other sessions could not be ended")
 	}
-	if _, err := s.SetDisabled(t.Context(), authcore.Operator{Name: "test"}, me.UserID, true); err == nil {
+	if _, err := s.SetDisabled(t.Context(), principal.Operator{Name: "test"}, me.UserID, true); err == nil {
 		t.Fatal("disabled, though the sessions could not be ended")
 	}
 	var err error
@@ -559,7 +563,7 @@ func TestRevocationOutlivesAShorterTokenLife(t *testing.T) {
 	}
 	change(t, db, `UPDATE auth.revocations SET created_at = created_at - interval '23 hours'`)
 	s := edge(t, db, func(c *authcore.Config) { c.AccessTokenTTL = time.Minute })
-	if _, err := s.Verify(t.Context(), tokens.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+	if _, err := s.Verify(t.Context(), tokens.AccessToken); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("after a restart with another life of tokens: %v", err)
 	}
 }

@@ -5,7 +5,11 @@ import (
 	"errors"
 
 	"mana.how/edge/authcore/address"
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/refreshtoken"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/ids"
 )
 
 // credential is an account with its password hash, which is empty where the
@@ -20,8 +24,8 @@ type credential struct {
 
 // SignIn verifies a password and begins an app session with a refresh token
 // family. It fails with [ErrInvalidCredentials], for unknown and disabled
-// accounts too and in the same time, with [*LockedError], or with [ErrBusy].
-func (s *Service) SignIn(ctx context.Context, client Client, email, password string) (Tokens, error) {
+// accounts too and in the same time, with [*LockedError], or with [password.ErrBusy].
+func (s *Service) SignIn(ctx context.Context, client principal.Client, email, password string) (Tokens, error) {
 	cred, err := s.authenticate(ctx, client, email, password)
 	if err != nil {
 		return Tokens{}, err
@@ -37,7 +41,7 @@ func (s *Service) SignIn(ctx context.Context, client Client, email, password str
 // SignInBrowser verifies a password and begins a browser session, whose token
 // belongs in the SSO cookie. A session that is not persistent lives one day.
 // It fails as [Service.SignIn] does.
-func (s *Service) SignInBrowser(ctx context.Context, client Client, email, password string, persistent bool) (BrowserSession, error) {
+func (s *Service) SignInBrowser(ctx context.Context, client principal.Client, email, password string, persistent bool) (BrowserSession, error) {
 	cred, err := s.authenticate(ctx, client, email, password)
 	if err != nil {
 		return BrowserSession{}, err
@@ -46,7 +50,7 @@ func (s *Service) SignInBrowser(ctx context.Context, client Client, email, passw
 	if !persistent {
 		ttl = min(ttl, nonPersistentTTL)
 	}
-	token := newID()
+	token := ids.New()
 	var ses Session
 	err = s.begin(ctx, cred, func() (err error) {
 		ses, err = s.createSession(ctx, client, newSession{
@@ -66,7 +70,7 @@ func (s *Service) SignInBrowser(ctx context.Context, client Client, email, passw
 // Pages of one origin share one session, however often they ask, and none
 // invalidates what another one was given. It fails as [Service.BrowserSession]
 // does.
-func (s *Service) Exchange(ctx context.Context, client Client, cookieHeaders []string) (Tokens, error) {
+func (s *Service) Exchange(ctx context.Context, client principal.Client, cookieHeaders []string) (Tokens, error) {
 	browser, err := s.BrowserSession(ctx, cookieHeaders)
 	if err != nil {
 		return Tokens{}, err
@@ -82,9 +86,9 @@ func (s *Service) Exchange(ctx context.Context, client Client, cookieHeaders []s
 }
 
 // startFamily begins an app session of a user who was read before.
-func (s *Service) startFamily(ctx context.Context, client Client, u User, n newSession) (Tokens, error) {
+func (s *Service) startFamily(ctx context.Context, client principal.Client, u User, n newSession) (Tokens, error) {
 	n.UserID, n.Kind, n.Persistent = u.ID, AppSession, true
-	n.TTL, n.FamilyID = s.cfg.RefreshTokenTTL, newID()
+	n.TTL, n.FamilyID = s.cfg.RefreshTokenTTL, ids.New()
 	ses, err := s.createSession(ctx, client, n)
 	if err != nil {
 		return Tokens{}, err
@@ -92,7 +96,7 @@ func (s *Service) startFamily(ctx context.Context, client Client, u User, n newS
 	access, err := s.accessToken(subjectOf(u, ses.ID, ses.ActiveOrganizationID))
 	return Tokens{
 		User: u, AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, SessionID: ses.ID,
-		RefreshToken: s.cfg.Secrets.refreshToken(n.FamilyID, 0),
+		RefreshToken: refreshtoken.Make(s.cfg.Secrets, n.FamilyID, 0),
 	}, err
 }
 
@@ -115,9 +119,9 @@ var authenticateSQL = `
 	    SELECT FROM auth.sessions AS s WHERE s.user_id = u.id AND s.device_id = $2) AS known_device) AS k`
 
 // authenticate finds the account of an address and verifies its password.
-func (s *Service) authenticate(ctx context.Context, client Client, email, password string) (credential, error) {
+func (s *Service) authenticate(ctx context.Context, client principal.Client, email, password string) (credential, error) {
 	email = address.Lookup(email)
-	device := clip(client.DeviceID, 255)
+	device := audit.Clip(client.DeviceID, 255)
 	anywhere, there := lockoutSubject(email, ""), lockoutSubject(email, device)
 	cred, err := dbscope.One[credential](ctx, s.db, system(), authenticateSQL, email, device, anywhere, there)
 	if err != nil {
@@ -128,7 +132,7 @@ func (s *Service) authenticate(ctx context.Context, client Client, email, passwo
 	}
 	if err := lockedFor(cred.LockedSeconds); err != nil {
 		s.observeSignIn("locked")
-		s.log.WarnContext(ctx, "sign-in of a locked account", "account", cred.ID, "address", client.ip())
+		s.log.WarnContext(ctx, "sign-in of a locked account", "account", cred.ID, "address", client.Network())
 		return credential{}, err
 	}
 	if cred.ID == "" || cred.Password == "" {

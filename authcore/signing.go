@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -31,8 +34,8 @@ const keyColumns = `id, public_key, private_key, created_at, signs_from, gone_at
 const liveKey = `revoked_at IS NULL AND (gone_at IS NULL OR gone_at > now())`
 
 // key is what stands in the row beside the key itself.
-func (r keyRow) key() key {
-	k := key{ID: r.ID, CreatedAt: r.CreatedAt, SignsFrom: r.CreatedAt, GoneAt: r.GoneAt, RevokedAt: r.RevokedAt}
+func (r keyRow) key() token.Key {
+	k := token.Key{ID: r.ID, CreatedAt: r.CreatedAt, SignsFrom: r.CreatedAt, GoneAt: r.GoneAt, RevokedAt: r.RevokedAt}
 	if r.SignsFrom != nil {
 		k.SignsFrom = *r.SignsFrom
 	}
@@ -55,7 +58,7 @@ func (s *Service) loadKeys(ctx context.Context) error {
 	}
 	before := s.keys.Load()
 	revoked := make(map[string]bool)
-	keys := make([]key, 0, len(list))
+	keys := make([]token.Key, 0, len(list))
 	var unreadable error
 	signing := false
 	for _, r := range list {
@@ -64,8 +67,8 @@ func (s *Service) loadKeys(ctx context.Context) error {
 			revoked[k.ID] = true
 			continue
 		}
-		err := k.open(s.cfg.Secrets, r.PublicKey, r.PrivateKey)
-		if known := before.byID[k.ID]; err != nil && known.Private != nil && known.Public.Equal(k.Public) {
+		err := k.Open(s.cfg.Secrets, r.PublicKey, r.PrivateKey)
+		if known := before.ByID(k.ID); err != nil && known.Private != nil && known.Public.Equal(k.Public) {
 			k.Private, err = known.Private, nil
 		}
 		if err != nil {
@@ -78,13 +81,11 @@ func (s *Service) loadKeys(ctx context.Context) error {
 		keys = append(keys, k)
 	}
 	s.keyReadings.finish(reading, func() {
-		next := newKeySet(keys)
-		next.revoked = revoked
-		s.keys.Store(next)
+		s.keys.Store(token.NewKeySet(keys, slices.Collect(maps.Keys(revoked))...))
 	})
 	for id := range revoked {
-		if !before.revoked[id] {
-			s.watchers.endKey(id)
+		if !before.Revoked(id) {
+			s.watchers.EndKey(id)
 		}
 	}
 	if len(list) > len(revoked) && !signing {
@@ -160,10 +161,10 @@ func (s *Service) resealKeys(ctx context.Context) error {
 		}
 		for _, r := range list {
 			k := r.key()
-			if k.open(s.cfg.Secrets, r.PublicKey, r.PrivateKey) != nil || s.cfg.Secrets.sealedByFirst(strings.Trim(r.PrivateKey, `"`)) {
+			if k.Open(s.cfg.Secrets, r.PublicKey, r.PrivateKey) != nil || s.cfg.Secrets.SealedByFirst(strings.Trim(r.PrivateKey, `"`)) {
 				continue
 			}
-			_, private, err := sealKey(s.cfg.Secrets, k)
+			_, private, err := token.Seal(s.cfg.Secrets, k)
 			if err != nil {
 				return err
 			}
@@ -177,11 +178,11 @@ func (s *Service) resealKeys(ctx context.Context) error {
 }
 
 func (s *Service) insertKeyTx(ctx context.Context, tx pgx.Tx, now, signsFrom time.Time) error {
-	k, err := newKey(now, signsFrom)
+	k, err := token.NewKey(now, signsFrom)
 	if err != nil {
 		return err
 	}
-	public, private, err := sealKey(s.cfg.Secrets, k)
+	public, private, err := token.Seal(s.cfg.Secrets, k)
 	if err != nil {
 		return err
 	}
@@ -193,7 +194,7 @@ func (s *Service) insertKeyTx(ctx context.Context, tx pgx.Tx, now, signsFrom tim
 
 // Keys lists the signing keys, oldest first, also those that are gone or
 // revoked.
-func (s *Service) Keys(ctx context.Context) ([]KeyInfo, error) {
+func (s *Service) Keys(ctx context.Context) ([]token.Info, error) {
 	if err := s.loadKeys(ctx); err != nil {
 		return nil, err
 	}
@@ -202,25 +203,21 @@ func (s *Service) Keys(ctx context.Context) ([]KeyInfo, error) {
 		return nil, err
 	}
 	now := s.now()
-	signing, _ := s.keys.Load().signer(now)
-	infos := make([]KeyInfo, len(list))
+	signing, _ := s.keys.Load().Signer(now)
+	infos := make([]token.Info, len(list))
 	for i, r := range list {
-		infos[i] = r.key().info(now, signing.ID)
+		infos[i] = r.key().Info(now, signing.ID)
 		switch infos[i].State {
-		case KeyGone, KeyRevoked:
+		case token.KeyGone, token.KeyRevoked:
 		default:
-			infos[i].SealedByOlder = !s.cfg.Secrets.sealedByFirst(strings.Trim(r.PrivateKey, `"`))
+			infos[i].SealedByOlder = !s.cfg.Secrets.SealedByFirst(strings.Trim(r.PrivateKey, `"`))
 		}
 	}
 	return infos, nil
 }
 
-func (k key) info(now time.Time, signing string) KeyInfo {
-	return KeyInfo{ID: k.ID, State: k.state(now, signing), CreatedAt: k.CreatedAt, SignsFrom: k.SignsFrom, GoneAt: k.GoneAt}
-}
-
 // JWKS is the public key set as JSON (RFC 7517), announced keys included.
-func (s *Service) JWKS() []byte { return s.keys.Load().jwks(s.now()) }
+func (s *Service) JWKS() []byte { return s.keys.Load().JWKS(s.now()) }
 
 // reloadGate lets an unknown key id cause a look into the database, but not
 // more than one in five seconds, whoever asks.

@@ -3,6 +3,8 @@ package authcore
 import (
 	"testing"
 	"time"
+
+	"mana.how/edge/authcore/token"
 )
 
 // A reading of the keys that began before another and ends after it, changes
@@ -30,27 +32,27 @@ func TestOlderReadingChangesNothing(t *testing.T) {
 // A token in memory counts while the very key that verified it is in the set.
 func TestVerifiedTokenDiesWithItsKey(t *testing.T) {
 	t.Parallel()
-	k := rfcKey(t, "k")
-	other, err := newKey(issued, issued)
+	k := newTestKey(t)
+	other, err := token.NewKey(k.CreatedAt, k.CreatedAt)
 	if err != nil {
 		t.Fatal(err)
 	}
 	other.ID = k.ID
 	gone := k
-	gone.GoneAt = new(issued.Add(time.Minute))
-	v := verifiedToken{Claims: verifiedBy(k, testClaims()), public: k.Public}
+	gone.GoneAt = new(k.CreatedAt.Add(time.Minute))
+	v := verifiedToken{Claims: token.Claims{KeyID: k.ID}, public: k.Public}
 	for name, tt := range map[string]struct {
-		keys []key
+		keys []token.Key
 		want bool
 	}{
-		"in the set": {[]key{k}, true}, "not in the set": {nil, false},
-		"another key of its id": {[]key{other}, false}, "to go": {[]key{gone}, true},
+		"in the set": {[]token.Key{k}, true}, "not in the set": {nil, false},
+		"another key of its id": {[]token.Key{other}, false}, "to go": {[]token.Key{gone}, true},
 	} {
-		if got := v.by(newKeySet(tt.keys), issued); got != tt.want {
+		if got := v.by(token.NewKeySet(tt.keys), k.CreatedAt); got != tt.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
-	if v.by(newKeySet([]key{gone}), *gone.GoneAt) {
+	if v.by(token.NewKeySet([]token.Key{gone}), *gone.GoneAt) {
 		t.Error("its key is gone")
 	}
 }

@@ -1,6 +1,12 @@
 package authcore
 
-import "context"
+import (
+	"context"
+
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/refreshtoken"
+)
 
 // SignOut ends what the request can prove to hold: the session of a verified
 // access token, the family of a refresh token of any generation, and the
@@ -8,8 +14,8 @@ import "context"
 // of an app that was derived from a browser session ends that one with it, and so
 // every app of the same sign-in, unless out says that the app alone is meant. What
 // is unknown or over already is no error.
-func (s *Service) SignOut(ctx context.Context, client Client, out SignOut) error {
-	familyID, _, ok := s.cfg.Secrets.ownRefreshToken(out.RefreshToken)
+func (s *Service) SignOut(ctx context.Context, client principal.Client, out SignOut) error {
+	familyID, _, ok := refreshtoken.Open(s.cfg.Secrets, out.RefreshToken)
 	if !ok {
 		familyID = ""
 	}
@@ -20,7 +26,7 @@ func (s *Service) SignOut(ctx context.Context, client Client, out SignOut) error
 	if out.SessionID == "" && familyID == "" && len(tokens) == 0 {
 		return nil
 	}
-	_, err := s.revoke(ctx, event{Type: "logout", Client: client}, reasonSignOut,
+	_, err := s.revoke(ctx, audit.Event{Type: "logout", Client: client}, reasonSignOut,
 		`s.id IN (
 		   SELECT CASE WHEN $4::bool THEN own.id ELSE coalesce(own.parent_id, own.id) END
 		   FROM auth.sessions AS own

@@ -8,7 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore/address"
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/ids"
 	"mana.how/edge/internal/usertext"
 )
 
@@ -31,36 +35,36 @@ func registerTx(ctx context.Context, tx pgx.Tx, u User, passwordHash string) (Us
 		   INSERT INTO auth.accounts (id, account_id, provider_id, user_id, password)
 		   SELECT $6, u.id, 'credential', u.id, $7 FROM u)
 		 SELECT `+userColumns+` FROM u`,
-		u.ID, u.Name, u.Email, u.EmailVerified, string(u.Role), newID(), passwordHash)
+		u.ID, u.Name, u.Email, u.EmailVerified, string(u.Role), ids.New(), passwordHash)
 	if err != nil {
 		return User{}, err
 	}
 	return pgx.CollectExactlyOneRow(list, pgx.RowToStructByName[User])
 }
 
-// Register makes an account. It fails with [ErrEmailTaken], [*PasswordError],
-// [ErrInvalidInput] or [ErrBusy].
-func (s *Service) Register(ctx context.Context, client Client, r Registration) (User, error) {
+// Register makes an account. It fails with [ErrEmailTaken], [*password.Error],
+// [ErrInvalidInput] or [password.ErrBusy].
+func (s *Service) Register(ctx context.Context, client principal.Client, r Registration) (User, error) {
 	metadata := map[string]any{}
 	if r.ReferralCode != "" {
-		metadata["referralCode"] = clip(r.ReferralCode, 64)
+		metadata["referralCode"] = audit.Clip(r.ReferralCode, 64)
 	}
 	if r.SourceAppURL != "" {
-		metadata["sourceAppUrl"] = clip(r.SourceAppURL, 255)
+		metadata["sourceAppUrl"] = audit.Clip(r.SourceAppURL, 255)
 	}
 	return s.makeUser(ctx, client,
-		NewUser{Email: r.Email, Password: r.Password, Name: r.Name, Role: RoleUser}, "registered", metadata)
+		NewUser{Email: r.Email, Password: r.Password, Name: r.Name, Role: principal.RoleUser}, "registered", metadata)
 }
 
 // CreateUser makes an account as an operator.
-func (s *Service) CreateUser(ctx context.Context, op Operator, n NewUser) (User, error) {
+func (s *Service) CreateUser(ctx context.Context, op principal.Operator, n NewUser) (User, error) {
 	if n.Role == "" {
-		n.Role = RoleUser
+		n.Role = principal.RoleUser
 	}
-	return s.makeUser(ctx, Client{}, n, "user_created", map[string]any{"operator": op.Name})
+	return s.makeUser(ctx, principal.Client{}, n, "user_created", map[string]any{"operator": op.Name})
 }
 
-func (s *Service) makeUser(ctx context.Context, client Client, n NewUser, eventType string, metadata map[string]any) (User, error) {
+func (s *Service) makeUser(ctx context.Context, client principal.Client, n NewUser, eventType string, metadata map[string]any) (User, error) {
 	email, err := address.Canonical(n.Email)
 	if err != nil {
 		return User{}, fmt.Errorf("%w: %w", ErrInvalidInput, err)
@@ -72,14 +76,14 @@ func (s *Service) makeUser(ctx context.Context, client Client, n NewUser, eventT
 	if !n.Role.Valid() {
 		return User{}, fmt.Errorf("%w: role %q is not user, admin or service", ErrInvalidInput, n.Role)
 	}
-	if err := CheckPassword(n.Password); err != nil {
+	if err := password.Check(n.Password); err != nil {
 		return User{}, err
 	}
 	hash, err := s.hasher.Hash(ctx, n.Password)
 	if err != nil {
 		return User{}, err
 	}
-	u := User{ID: newID(), Name: name, Email: email, EmailVerified: n.Verified, Role: n.Role}
+	u := User{ID: ids.New(), Name: name, Email: email, EmailVerified: n.Verified, Role: n.Role}
 	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		if u, err = registerTx(ctx, tx, u, hash); err != nil {
 			return err
@@ -87,7 +91,7 @@ func (s *Service) makeUser(ctx context.Context, client Client, n NewUser, eventT
 		if err := s.hooks.RegisterTx(ctx, tx, u); err != nil {
 			return err
 		}
-		return recordTx(ctx, tx, event{Type: eventType, UserID: u.ID, Client: client, Metadata: metadata})
+		return audit.RecordTx(ctx, tx, audit.Event{Type: eventType, UserID: u.ID, Client: client, Metadata: metadata})
 	})
 	if err != nil {
 		return User{}, err
@@ -109,7 +113,7 @@ func nameOf(text string) (string, error) {
 }
 
 // userByID reads an account that may still act, or [ErrUserNotFound].
-func (s *Service) userByID(ctx context.Context, c Caller) (User, error) {
+func (s *Service) userByID(ctx context.Context, c principal.Caller) (User, error) {
 	u, err := dbscope.One[User](ctx, s.db, scopeOf(c),
 		`SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1 AND `+usable, c.UserID)
 	return u, notFound(err, ErrUserNotFound)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -23,7 +25,7 @@ func TestVerifyEmail(t *testing.T) {
 		t.Fatal("a registered address counts as proven")
 	}
 	before := signIn(t, s, laptop, u.Email)
-	op := authcore.Operator{Name: "cli:root"}
+	op := principal.Operator{Name: "cli:root"}
 	for range 2 {
 		got, err := s.VerifyEmail(t.Context(), op, u.ID)
 		if err != nil || !got.EmailVerified {
@@ -33,7 +35,7 @@ func TestVerifyEmail(t *testing.T) {
 	if len(proven) != 2 {
 		t.Errorf("told of %q", proven)
 	}
-	if _, err := s.Verify(t.Context(), before.AccessToken); !errors.Is(err, authcore.ErrInvalidToken) {
+	if _, err := s.Verify(t.Context(), before.AccessToken); !errors.Is(err, token.ErrInvalid) {
 		t.Errorf("a token that knows nothing of the proof: %v", err)
 	}
 	if after, err := s.Refresh(t.Context(), laptop, before.RefreshToken); err != nil || !after.User.EmailVerified {

@@ -6,42 +6,46 @@ import (
 	"errors"
 	"hash/maphash"
 	"time"
+
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
+	"mana.how/edge/internal/ids"
 )
 
 // Verify checks an access token (RFC 7519) in memory: signature, issuer,
-// audience, times, revocation. It fails with [ErrInvalidToken] or an error
-// wrapping it, [ErrTokenExpired] among them. Only a key id never seen may
+// audience, times, revocation. It fails with [token.ErrInvalid] or an error
+// wrapping it, [token.ErrExpired] among them. Only a key id never seen may
 // cost a look into the database, at most one in five seconds.
-func (s *Service) Verify(ctx context.Context, token string) (Claims, error) {
+func (s *Service) Verify(ctx context.Context, bearer string) (token.Claims, error) {
 	now := s.now()
-	id := maphash.String(s.tokenSeed, token)
+	id := maphash.String(s.tokenSeed, bearer)
 	keys := s.keys.Load()
 	known, hit := s.tokens.GetIfPresent(id)
-	hit = hit && known.token == token && known.by(keys, now)
+	hit = hit && known.token == bearer && known.by(keys, now)
 	if s.observe.TokenCache != nil {
 		s.observe.TokenCache(hit)
 	}
 	if !hit {
-		claims, err := verifyToken(keys, token, s.cfg.BaseURL, s.cfg.Audience, now)
-		if errors.Is(err, errUnknownKey) && s.keyReloads.open(now) {
+		claims, err := token.Verify(keys, bearer, s.cfg.BaseURL, s.cfg.Audience, now)
+		if errors.Is(err, token.ErrUnknownKey) && s.keyReloads.open(now) {
 			if s.loadKeys(ctx) == nil {
 				keys = s.keys.Load()
-				claims, err = verifyToken(keys, token, s.cfg.BaseURL, s.cfg.Audience, now)
+				claims, err = token.Verify(keys, bearer, s.cfg.BaseURL, s.cfg.Audience, now)
 			}
 		}
 		if err != nil {
-			return Claims{}, err
+			return token.Claims{}, err
 		}
 		known = &verifiedToken{
-			Claims: claims, token: token, public: keys.byID[claims.KeyID].Public, until: now.Add(trustVerified),
+			Claims: claims, token: bearer, public: keys.ByID(claims.KeyID).Public, until: now.Add(trustVerified),
 		}
 		if claims.Expires.Before(known.until) {
 			known.until = claims.Expires
 		}
 		s.tokens.Set(id, known)
 	}
-	if s.revoked.refuses(known.SessionID, known.Subject, known.AuthEpoch) {
-		return Claims{}, errTokenRevoked
+	if s.revoked.Refuses(known.SessionID, known.Subject, known.AuthEpoch) {
+		return token.Claims{}, token.ErrRevoked
 	}
 	return known.Claims, nil
 }
@@ -53,7 +57,7 @@ const trustVerified = 5 * time.Minute
 // verifiedToken is what a token says, and the key that says that it is ours.
 // It stands in memory under a hash that others may share, until its time.
 type verifiedToken struct {
-	Claims
+	token.Claims
 	token  string
 	public ed25519.PublicKey
 	until  time.Time
@@ -64,15 +68,15 @@ func (v *verifiedToken) end() time.Time { return v.until }
 // by reports whether the key that verified the token is in the set still: what
 // a verification under way puts into memory after the key is gone counts for
 // nothing.
-func (v *verifiedToken) by(keys *keySet, now time.Time) bool {
-	public, ok := keys.verifier(v.KeyID, now)
+func (v *verifiedToken) by(keys *token.KeySet, now time.Time) bool {
+	public, ok := keys.Verifier(v.KeyID, now)
 	return ok && public.Equal(v.public)
 }
 
 // subject is who an access token speaks for. organizationID may be empty.
 type subject struct {
 	userID, sessionID     string
-	role                  Role
+	role                  principal.Role
 	epoch                 int32
 	email, organizationID string
 	verified              bool
@@ -87,8 +91,8 @@ func subjectOf(u User, sessionID string, organizationID *string) subject {
 }
 
 // claims are those of a token that this service makes.
-func (s *Service) claims(who subject, id string, issued, expires time.Time) Claims {
-	return Claims{
+func (s *Service) claims(who subject, id string, issued, expires time.Time) token.Claims {
+	return token.Claims{
 		Subject: who.userID, Email: who.email, EmailVerified: who.verified,
 		Role: who.role, AuthEpoch: who.epoch, SessionID: who.sessionID,
 		OrganizationID: who.organizationID, Issuer: s.cfg.BaseURL, Audience: s.cfg.Audience,
@@ -97,16 +101,16 @@ func (s *Service) claims(who subject, id string, issued, expires time.Time) Clai
 }
 
 // newClaims are those of a token made now.
-func (s *Service) newClaims(who subject) Claims {
+func (s *Service) newClaims(who subject) token.Claims {
 	now := s.now()
-	return s.claims(who, newID(), now.Truncate(time.Second), now.Add(s.cfg.AccessTokenTTL).Truncate(time.Second))
+	return s.claims(who, ids.New(), now.Truncate(time.Second), now.Add(s.cfg.AccessTokenTTL).Truncate(time.Second))
 }
 
 // signer is the key that signs now.
-func (s *Service) signer() (key, error) {
-	k, ok := s.keys.Load().signer(s.now())
+func (s *Service) signer() (token.Key, error) {
+	k, ok := s.keys.Load().Signer(s.now())
 	if !ok {
-		return key{}, errors.New("no signing key")
+		return token.Key{}, errors.New("no signing key")
 	}
 	return k, nil
 }
@@ -118,5 +122,5 @@ func (s *Service) accessToken(who subject) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return signToken(k, s.newClaims(who))
+	return token.Sign(k, s.newClaims(who))
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/crypto/argon2"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/cookie"
 	"mana.how/edge/internal/localpg"
 )
 
@@ -55,7 +56,7 @@ func (s *stand) seed(ctx context.Context, users, sessions int) ([]string, error)
 	rand.Read(salt)
 	encoded := fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", memoryKiB, passes, parallelism,
 		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(hashPassword(salt)))
-	cookies := authcore.NewCookies(baseURL, ".mana.localhost", []byte(cookieSecret))
+	cookies := cookie.New(baseURL, ".mana.localhost", []byte(cookieSecret))
 	lines := make([]string, sessions)
 	rows := make([][]any, sessions)
 	now := time.Now()

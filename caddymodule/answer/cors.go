@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/origin"
 )
 
 // preflightMaxAge is how long a browser may remember the answer, in seconds.
@@ -14,7 +14,7 @@ const preflightMaxAge = "600"
 // (Fetch, section 3.3). The app would send these headers, had the request
 // reached it; without them a browser app sees a network error and not the text
 // that makes it refresh. It reports whether the origin is a trusted one.
-func AllowReading(h http.Header, r *http.Request, origins authcore.Origins) (trusted bool) {
+func AllowReading(h http.Header, r *http.Request, origins origin.List) (trusted bool) {
 	h.Add("Vary", "Origin")
 	origin := r.Header["Origin"]
 	if len(origin) != 1 || !origins.Trusts(origin[0]) {
@@ -41,7 +41,7 @@ func AllowSending(h http.Header, methods, headers string) {
 // preflight carries no credentials, and anyone can send one, so none reaches an
 // app that guests may not reach. Whether the page may read what the app answers
 // to the request itself, the app says by its own CORS headers.
-func Preflight(w http.ResponseWriter, r *http.Request, origins authcore.Origins) error {
+func Preflight(w http.ResponseWriter, r *http.Request, origins origin.List) error {
 	h := w.Header()
 	if !AllowReading(h, r, origins) {
 		return NoToken.Write(w, r)

@@ -15,7 +15,7 @@ func TestRegisterLoginAndProfile(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	got := s.send("POST", "/api/v1/auth/register", map[string]any{
-		"email": "Ada@Example.test", "password": password, "referralCode": "FRIEND",
+		"email": "Ada@Example.test", "password": testPassword, "referralCode": "FRIEND",
 		"sourceAppUrl": "http://localhost:5173", "sourceAppId": 7,
 	}).status(201).object()
 	user, _ := got["user"].(map[string]any)
@@ -23,11 +23,11 @@ func TestRegisterLoginAndProfile(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"id": id, "email": "ada@example.test", "name": "", "emailVerified": false}, user); diff != "" || id == "" || len(got) != 1 {
 		t.Errorf("registered (-want +got):\n%s%v", diff, got)
 	}
-	s.send("POST", "/api/v1/auth/register", map[string]any{"email": "ADA@example.test", "password": password}).
+	s.send("POST", "/api/v1/auth/register", map[string]any{"email": "ADA@example.test", "password": testPassword}).
 		status(409).message("User with this email already exists")
 
 	got = s.send("POST", "/api/v1/auth/login", map[string]any{
-		"email": "ada@example.test", "password": password, "deviceId": "d1", "deviceName": "Laptop",
+		"email": "ada@example.test", "password": testPassword, "deviceId": "d1", "deviceName": "Laptop",
 	}).status(200).object()
 	access, _ := got["accessToken"].(string)
 	want := map[string]any{
@@ -258,10 +258,10 @@ func TestChangePasswordEndsOtherSessions(t *testing.T) {
 			t.Errorf("a wrong password says %q, on which clients refresh", phrase)
 		}
 	}
-	change(password, "password123").status(400).message("newPassword is too common")
+	change(testPassword, "password123").status(400).message("newPassword is too common")
 	change("", "").status(400).message("currentPassword must be longer than or equal to 1 characters",
 		"newPassword must be longer than or equal to 8 characters")
-	got := change(password, "another fine phrase").status(200).object()
+	got := change(testPassword, "another fine phrase").status(200).object()
 	if diff := cmp.Diff(map[string]any{"success": true, "message": "Password changed successfully"}, got); diff != "" {
 		t.Error(diff)
 	}
@@ -277,13 +277,13 @@ func TestDeleteAccount(t *testing.T) {
 	s.send("DELETE", "/api/v1/auth/account", map[string]any{"password": "wrong"}, bearer(access)).status(401).message("Password is incorrect")
 	s.send("DELETE", "/api/v1/auth/account", nil, bearer(access)).status(400).
 		message("password must be longer than or equal to 1 characters", "password must be a string")
-	got := s.send("DELETE", "/api/v1/auth/account", map[string]any{"password": password, "reason": "bye"}, bearer(access)).status(200).object()
+	got := s.send("DELETE", "/api/v1/auth/account", map[string]any{"password": testPassword, "reason": "bye"}, bearer(access)).status(200).object()
 	if diff := cmp.Diff(map[string]any{"success": true, "message": "Account has been deleted"}, got); diff != "" {
 		t.Error(diff)
 	}
 	s.send("GET", "/api/v1/auth/profile", nil, bearer(access)).status(401)
 	s.send("POST", "/api/v1/auth/refresh", map[string]any{"refreshToken": refresh}).status(401)
-	s.send("POST", "/api/v1/auth/login", map[string]any{"email": "ada@example.test", "password": password}).status(401)
+	s.send("POST", "/api/v1/auth/login", map[string]any{"email": "ada@example.test", "password": testPassword}).status(401)
 }
 
 func TestSessions(t *testing.T) {

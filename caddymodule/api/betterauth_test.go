@@ -13,7 +13,7 @@ func TestSignInSetsTheCookie(t *testing.T) {
 	s := newSite(t)
 	s.register("ada@example.test")
 	got := s.send("POST", "/api/auth/sign-in/email", map[string]any{
-		"email": "ada@example.test", "password": password, "callbackURL": app + "/home", "unknown": 1,
+		"email": "ada@example.test", "password": testPassword, "callbackURL": app + "/home", "unknown": 1,
 	}, with("Origin", app)).status(200)
 	c := got.session()
 	if c == nil || !strings.HasSuffix(c.Raw, "; Max-Age=604800; Domain=.example.test; Path=/; HttpOnly; Secure; SameSite=Lax") {
@@ -39,7 +39,7 @@ func TestSignInSetsTheCookie(t *testing.T) {
 		t.Errorf("get-session: %v", session)
 	}
 
-	brief := s.send("POST", "/api/auth/sign-in/email", map[string]any{"email": "ada@example.test", "password": password, "rememberMe": false}).status(200)
+	brief := s.send("POST", "/api/auth/sign-in/email", map[string]any{"email": "ada@example.test", "password": testPassword, "rememberMe": false}).status(200)
 	if c := brief.session(); c == nil || strings.Contains(c.Raw, "Max-Age") {
 		t.Errorf("a session not to be remembered: %v", brief.header["Set-Cookie"])
 	}
@@ -78,7 +78,7 @@ func TestSignInErrors(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
 	s.register("ada@example.test")
-	good := map[string]any{"email": "ada@example.test", "password": password}
+	good := map[string]any{"email": "ada@example.test", "password": testPassword}
 	for _, tt := range []struct {
 		name    string
 		content any
@@ -100,7 +100,7 @@ func TestSignInErrors(t *testing.T) {
 			map[string]any{"message": "Missing or null Origin", "code": "MISSING_OR_NULL_ORIGIN"}},
 		{"browser without origin", good, []header{with("Sec-Fetch-Mode", "navigate")}, 403,
 			map[string]any{"message": "Missing or null Origin", "code": "MISSING_OR_NULL_ORIGIN"}},
-		{"foreign callback", map[string]any{"email": "ada@example.test", "password": password, "callbackURL": foreign}, nil, 403,
+		{"foreign callback", map[string]any{"email": "ada@example.test", "password": testPassword, "callbackURL": foreign}, nil, 403,
 			map[string]any{"message": "Invalid callbackURL", "code": "INVALID_CALLBACKURL"}},
 	} {
 		got := s.send("POST", "/api/auth/sign-in/email", tt.content, tt.headers...).status(tt.status)

@@ -393,7 +393,7 @@ func TestDeletedAccountKeepsItsLedger(t *testing.T) {
 	s := newSite(t)
 	id, token := s.member("ada@example.test")
 	s.grant(id, 10)
-	s.send("DELETE", "/api/v1/auth/account", map[string]any{"password": password}, token).status(200)
+	s.send("DELETE", "/api/v1/auth/account", map[string]any{"password": testPassword}, token).status(200)
 	s.send("GET", "/api/v1/credits/balance", nil, token).status(401)
 	s.send("POST", useURL, charge(1), token).status(401)
 	report, err := s.Ledger.Audit(t.Context())

@@ -20,6 +20,9 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/address"
+	"mana.how/edge/authcore/origin"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/secret"
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
@@ -31,12 +34,12 @@ import (
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 
 const (
-	base       = "https://auth.example.test"
-	app        = "https://chat.example.test"
-	foreign    = "https://evil.test"
-	password   = "correct horse battery"
-	cookieName = "__Secure-mana.session_token"
-	serviceKey = "the service key of tests"
+	base         = "https://auth.example.test"
+	app          = "https://chat.example.test"
+	foreign      = "https://evil.test"
+	testPassword = "correct horse battery"
+	cookieName   = "__Secure-mana.session_token"
+	serviceKey   = "the service key of tests"
 )
 
 // site is the API over a real core and a database of its own.
@@ -64,14 +67,14 @@ func newShop(t testing.TB, sales billing.Config, change ...func(*api.Config, *ap
 		Gifts:   gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: db.Pool, Ledger: ledger}),
 		Billing: billing.New(sales, billing.Deps{Pool: db.Pool, Ledger: ledger}),
 	}
-	secrets, err := authcore.NewSecrets("0123456789abcdef0123456789abcdef", "")
+	secrets, err := secret.New("0123456789abcdef0123456789abcdef", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	patterns := []string{"https://*.example.test"}
 	auth, err := authcore.New(t.Context(), authcore.Config{
 		BaseURL: base, CookieDomain: ".example.test", TrustedOrigins: patterns, Secrets: secrets,
-		Hashing: authcore.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
+		Hashing: password.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
 	}, authcore.Deps{
 		Pool: db.Pool, ListenDSN: db.DSN,
 		Hooks: authcore.Hooks{RegisterTx: func(ctx context.Context, tx pgx.Tx, u authcore.User) error {
@@ -110,7 +113,7 @@ func settings(auth *authcore.Service, credits *api.Credits) (api.Config, api.Dep
 	if err != nil {
 		panic(err)
 	}
-	origins, errs := authcore.ParseOrigins(base, []string{"https://*.example.test"})
+	origins, errs := origin.Parse(base, []string{"https://*.example.test"})
 	if len(errs) > 0 {
 		panic(errs[0])
 	}
@@ -148,7 +151,7 @@ func bare(t testing.TB) *site {
 }
 
 // sameSite is the rule of the design; the directive brings its own.
-func sameSite(r *http.Request, origins authcore.Origins) error {
+func sameSite(r *http.Request, origins origin.List) error {
 	if origin := r.Header.Get("Origin"); origin != "" && origin != "null" {
 		if origins.Trusts(origin) {
 			return nil
@@ -306,13 +309,13 @@ func (a answer) session() *http.Cookie {
 // register makes an account by the API.
 func (s *site) register(email string) {
 	s.Helper()
-	s.send("POST", "/api/v1/auth/register", map[string]any{"email": email, "password": password}).status(201)
+	s.send("POST", "/api/v1/auth/register", map[string]any{"email": email, "password": testPassword}).status(201)
 }
 
 // login signs an app in and returns access and refresh token.
 func (s *site) login(email string) (access, refresh string) {
 	s.Helper()
-	a := s.send("POST", "/api/v1/auth/login", map[string]any{"email": email, "password": password}).status(200)
+	a := s.send("POST", "/api/v1/auth/login", map[string]any{"email": email, "password": testPassword}).status(200)
 	return a.text("accessToken"), a.text("refreshToken")
 }
 
@@ -342,7 +345,7 @@ func (s *site) grant(userID string, credits int64) {
 // cookie signs a browser in and returns its Cookie header.
 func (s *site) cookie(email string) header {
 	s.Helper()
-	a := s.send("POST", "/api/auth/sign-in/email", map[string]any{"email": email, "password": password},
+	a := s.send("POST", "/api/auth/sign-in/email", map[string]any{"email": email, "password": testPassword},
 		with("Origin", app)).status(200)
 	c := a.session()
 	if c == nil {

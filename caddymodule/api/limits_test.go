@@ -93,7 +93,7 @@ func TestLockoutAnswers429(t *testing.T) {
 		try("/api/v1/auth/login", "wrong").status(401)
 	}
 	for _, path := range []string{"/api/v1/auth/login", "/api/auth/sign-in/email"} {
-		got := try(path, password).status(429)
+		got := try(path, testPassword).status(429)
 		if !strings.Contains(got.text("message"), "rate limit") || got.header.Get("Retry-After") == "" {
 			t.Errorf("%s: %s %v", path, got.body, got.header)
 		}

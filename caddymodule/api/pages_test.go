@@ -40,7 +40,7 @@ func TestLoginForm(t *testing.T) {
 		{"https://evil.test#.example.test", "/account"},
 		{app + "/\r\nSet-Cookie: a=b", "/account"},
 	} {
-		got := s.form("/login", url.Values{"email": {"ada@example.test"}, "password": {password}, "returnUrl": {tt.target}}).status(303)
+		got := s.form("/login", url.Values{"email": {"ada@example.test"}, "password": {testPassword}, "returnUrl": {tt.target}}).status(303)
 		if to := got.header.Get("Location"); to != tt.want {
 			t.Errorf("target %q leads to %q, want %q", tt.target, to, tt.want)
 		}
@@ -67,7 +67,7 @@ func TestFormsFromElsewhereAreRefused(t *testing.T) {
 	s := newSite(t)
 	s.register("ada@example.test")
 	cookie := s.cookie("ada@example.test")
-	fields := url.Values{"email": {"ada@example.test"}, "password": {password}, "action": {"sign-out"}}.Encode()
+	fields := url.Values{"email": {"ada@example.test"}, "password": {testPassword}, "action": {"sign-out"}}.Encode()
 	for _, path := range []string{"/login", "/register", "/account"} {
 		for name, headers := range map[string][]header{
 			"foreign origin": {with("Origin", foreign)},
@@ -93,7 +93,7 @@ func TestFormsFromElsewhereAreRefused(t *testing.T) {
 func TestRegisterForm(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	fields := url.Values{"name": {"Ada"}, "email": {"ada@example.test"}, "password": {password}, "returnUrl": {app}}
+	fields := url.Values{"name": {"Ada"}, "email": {"ada@example.test"}, "password": {testPassword}, "returnUrl": {app}}
 	got := s.form("/register", fields).status(303)
 	if got.header.Get("Location") != app+"/" {
 		t.Errorf("leads to %q", got.header.Get("Location"))

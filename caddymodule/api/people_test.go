@@ -19,15 +19,15 @@ func (s *site) exec(sql string, args ...any) {
 func TestSpellingsOfAnAddress(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)
-	made := s.send("POST", "/api/v1/auth/register", map[string]any{"email": " Ada@müller.example\n", "password": password}).status(201).object()
+	made := s.send("POST", "/api/v1/auth/register", map[string]any{"email": " Ada@müller.example\n", "password": testPassword}).status(201).object()
 	if got := made["user"].(map[string]any)["email"]; got != "ada@xn--mller-kva.example" {
 		t.Errorf("registered as %v", got)
 	}
 	for _, spelling := range []string{"ada@xn--mller-kva.example", "ADA@mu\u0308ller.example ", "ada@MÜLLER.example"} {
-		s.send("POST", "/api/v1/auth/login", map[string]any{"email": spelling, "password": password}).status(200)
-		s.send("POST", "/api/v1/auth/register", map[string]any{"email": spelling, "password": password}, with("Test-Client", "192.0.2.77")).status(409)
+		s.send("POST", "/api/v1/auth/login", map[string]any{"email": spelling, "password": testPassword}).status(200)
+		s.send("POST", "/api/v1/auth/register", map[string]any{"email": spelling, "password": testPassword}, with("Test-Client", "192.0.2.77")).status(409)
 	}
-	s.send("POST", "/api/auth/sign-in/email", map[string]any{"email": "ada@müller.example ", "password": password}).status(200)
+	s.send("POST", "/api/auth/sign-in/email", map[string]any{"email": "ada@müller.example ", "password": testPassword}).status(200)
 }
 
 func TestLookalikesAreRefused(t *testing.T) {
@@ -42,7 +42,7 @@ func TestLookalikesAreRefused(t *testing.T) {
 		"a da@example.test":       "must be an email",
 		"ada@example.test, b@c.d": "must be an email",
 	} {
-		s.send("POST", "/api/v1/auth/register", map[string]any{"email": address, "password": password}, with("Test-Client", fmt.Sprintf("192.0.2.%d", 100+len(address)))).
+		s.send("POST", "/api/v1/auth/register", map[string]any{"email": address, "password": testPassword}, with("Test-Client", fmt.Sprintf("192.0.2.%d", 100+len(address)))).
 			status(400).message("email " + want)
 		s.send("POST", giftsURL, map[string]any{"credits": 1, "targetEmail": address}, ada).status(400).message("targetEmail " + want)
 	}
@@ -68,11 +68,11 @@ func TestTextsOfPeople(t *testing.T) {
 		s.send("POST", giftsURL, map[string]any{"credits": 1, "message": text}, ada).status(400).message("message " + want)
 		s.send("POST", giftsURL, map[string]any{"credits": 1, "riddleQuestion": text, "riddleAnswer": "x"}, ada).status(400).message("riddleQuestion " + want)
 	}
-	s.send("POST", "/api/v1/auth/register", map[string]any{"email": "b@example.test", "password": password, "name": "\u200b"}).
+	s.send("POST", "/api/v1/auth/register", map[string]any{"email": "b@example.test", "password": testPassword, "name": "\u200b"}).
 		status(400).message("name must not contain control or formatting characters")
 
 	// What programs send along is made fit to be shown, never refused.
-	access := s.send("POST", "/api/v1/auth/login", map[string]any{"email": "ada@example.test", "password": password, "deviceId": "d", "deviceName": "My\x1b[2J\u202e phone\n"}).status(200).text("accessToken")
+	access := s.send("POST", "/api/v1/auth/login", map[string]any{"email": "ada@example.test", "password": testPassword, "deviceId": "d", "deviceName": "My\x1b[2J\u202e phone\n"}).status(200).text("accessToken")
 	list := s.send("GET", "/api/v1/auth/sessions", nil, bearer(access)).status(200).body
 	if !strings.Contains(list, `"My[2J phone"`) {
 		t.Errorf("sessions: %s", list)

@@ -12,14 +12,14 @@ func TestClosedRegistration(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, func(c *api.Config, _ *api.Deps) { c.RegistrationClosed = true })
 	for _, body := range []string{
-		`{"email":"ada@example.test","password":"` + password + `"}`, `{}`, `not JSON`,
+		`{"email":"ada@example.test","password":"` + testPassword + `"}`, `{}`, `not JSON`,
 	} {
 		got := s.send("POST", "/api/v1/auth/register", body).status(403)
 		if got.text("code") != "REGISTRATION_CLOSED" || got.text("error") != "REGISTRATION_CLOSED" {
 			t.Errorf("%s: %s", body, got.body)
 		}
 	}
-	fields := url.Values{"email": {"ada@example.test"}, "password": {password}}
+	fields := url.Values{"email": {"ada@example.test"}, "password": {testPassword}}
 	const sorry = "New accounts are not being created here at present."
 	for name, got := range map[string]answer{
 		"form": s.form("/register", fields).status(403),

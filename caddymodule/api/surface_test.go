@@ -258,7 +258,7 @@ func TestDatabaseAway(t *testing.T) {
 	s.db.Pool.Close()
 	away := "database connection unavailable, please retry"
 	for _, got := range []answer{
-		s.send("POST", "/api/v1/auth/login", map[string]any{"email": "ada@example.test", "password": password}),
+		s.send("POST", "/api/v1/auth/login", map[string]any{"email": "ada@example.test", "password": testPassword}),
 		s.send("GET", "/api/v1/auth/profile", nil, bearer(access)),
 	} {
 		got.status(503).message(away)

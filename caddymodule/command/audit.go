@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/audit"
 	"mana.how/edge/caddymodule/command/invoke"
 )
 
@@ -57,7 +58,7 @@ func auditLog(inv invoke.Invocation, _ []string) error {
 		return fmt.Errorf("--limit: %d is not from 1 to 10000", limit)
 	}
 	return inv.WithService(func(s *authcore.Service) error {
-		q := authcore.EventQuery{Since: since, Type: inv.Flag("type"), Limit: limit}
+		q := audit.Query{Since: since, Type: inv.Flag("type"), Limit: limit}
 		if who := inv.Flag("user"); who != "" {
 			u, err := s.UserByIDOrEmail(inv.Ctx, invoke.Operator(), who)
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/command/invoke"
 )
 
@@ -53,14 +54,14 @@ key signed until they look again. Lists all keys then.`,
 
 // keyView is a signing key in JSON.
 type keyView struct {
-	ID        string            `json:"id"`
-	State     authcore.KeyState `json:"state"`
-	CreatedAt time.Time         `json:"createdAt"`
-	SignsFrom time.Time         `json:"signsFrom"`
-	GoneAt    *time.Time        `json:"goneAt"`
+	ID        string         `json:"id"`
+	State     token.KeyState `json:"state"`
+	CreatedAt time.Time      `json:"createdAt"`
+	SignsFrom time.Time      `json:"signsFrom"`
+	GoneAt    *time.Time     `json:"goneAt"`
 }
 
-func viewKey(k authcore.KeyInfo) keyView {
+func viewKey(k token.Info) keyView {
 	return keyView{ID: k.ID, State: k.State, CreatedAt: k.CreatedAt, SignsFrom: k.SignsFrom, GoneAt: k.GoneAt}
 }
 
@@ -81,7 +82,7 @@ func listKeys(inv invoke.Invocation, _ []string) error {
 	})
 }
 
-func printAllKeys(inv invoke.Invocation, keys []authcore.KeyInfo) error {
+func printAllKeys(inv invoke.Invocation, keys []token.Info) error {
 	views := make([]keyView, len(keys))
 	for i, k := range keys {
 		views[i] = viewKey(k)

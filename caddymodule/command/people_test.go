@@ -7,6 +7,7 @@ import (
 	"unicode"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/edgetest"
 	"mana.how/edge/internal/pgtest"
@@ -43,7 +44,7 @@ func TestVerifyHandsOutWhatWaited(t *testing.T) {
 			if err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), app)); err != nil {
 				t.Fatal(err)
 			}
-			bob, err := edgetest.LiveRuntime(t).Auth.Register(t.Context(), authcore.Client{}, authcore.Registration{Email: "bob@bücher.example", Password: edgetest.SignUpPassword})
+			bob, err := edgetest.LiveRuntime(t).Auth.Register(t.Context(), principal.Client{}, authcore.Registration{Email: "bob@bücher.example", Password: edgetest.SignUpPassword})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/command/invoke"
 )
 
@@ -95,13 +96,13 @@ terminal; else, or where the answer is empty, one is made and printed.`,
 
 // userView is an account in JSON.
 type userView struct {
-	ID            string        `json:"id"`
-	Email         string        `json:"email"`
-	Name          string        `json:"name"`
-	Role          authcore.Role `json:"role"`
-	EmailVerified bool          `json:"emailVerified"`
-	CreatedAt     time.Time     `json:"createdAt"`
-	DisabledAt    *time.Time    `json:"disabledAt"`
+	ID            string         `json:"id"`
+	Email         string         `json:"email"`
+	Name          string         `json:"name"`
+	Role          principal.Role `json:"role"`
+	EmailVerified bool           `json:"emailVerified"`
+	CreatedAt     time.Time      `json:"createdAt"`
+	DisabledAt    *time.Time     `json:"disabledAt"`
 	// Password is there only where the command made it.
 	Password string `json:"password,omitempty"`
 }
@@ -139,7 +140,7 @@ func createUser(inv invoke.Invocation, _ []string) error {
 	return inv.WithService(func(s *authcore.Service) error {
 		user, err := s.CreateUser(inv.Ctx, invoke.Operator(), authcore.NewUser{
 			Email: email, Password: password, Name: inv.Flag("name"),
-			Role: authcore.Role(inv.Flag("role")), Verified: true,
+			Role: principal.Role(inv.Flag("role")), Verified: true,
 		})
 		if err != nil {
 			return err
@@ -188,7 +189,7 @@ func onUser(inv invoke.Invocation, args []string, f func(*authcore.Service, auth
 
 func changeRole(inv invoke.Invocation, args []string) error {
 	return onUser(inv, args, func(s *authcore.Service, u authcore.User) error {
-		user, err := s.SetRole(inv.Ctx, invoke.Operator(), u.ID, authcore.Role(args[1]))
+		user, err := s.SetRole(inv.Ctx, invoke.Operator(), u.ID, principal.Role(args[1]))
 		if err != nil {
 			return err
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/publicsuffix"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/origin"
 	"mana.how/edge/caddymodule/syntax"
 )
 
@@ -153,7 +153,7 @@ func (r *resolver) baseURL(raw string) *url.URL {
 	case u.User != nil || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		r.fault(v.from, "must be scheme and host only, as %s://%s", u.Scheme, u.Host)
 	}
-	host, err := authcore.ASCIIHost(u.Host)
+	host, err := origin.ASCIIHost(u.Host)
 	if err != nil {
 		r.fault(v.from, "the host %q %w", u.Host, err)
 		return nil
@@ -173,7 +173,7 @@ func (r *resolver) cookieDomain(raw string) string {
 	case bare == "" || strings.ContainsAny(bare, "/:;, \t*@") || strings.Contains(bare, "..") || strings.HasSuffix(bare, "."):
 		r.fault(v.from, "%q is not a domain such as .example.com", domain)
 	default:
-		ascii, err := authcore.ASCIIHost(bare)
+		ascii, err := origin.ASCIIHost(bare)
 		if err != nil {
 			r.fault(v.from, "%q %w", domain, err)
 			return ""
@@ -207,7 +207,7 @@ func splitList(text string) []string {
 func (r *resolver) identity(s *Settings) {
 	if s.BaseURL == nil {
 		// base_url has its fault already; a stand-in shows those of the rest.
-		_, faults := authcore.ParseOrigins("https://localhost", s.trustedOrigins)
+		_, faults := origin.Parse("https://localhost", s.trustedOrigins)
 		for _, f := range faults {
 			r.fault("trusted_origins", "%w", f)
 		}
@@ -218,7 +218,7 @@ func (r *resolver) identity(s *Settings) {
 		return
 	}
 	r.faults = append(r.faults, s.Auth().Faults()...)
-	s.Origins, _ = authcore.ParseOrigins(s.BaseURL.String(), s.trustedOrigins)
+	s.Origins, _ = origin.Parse(s.BaseURL.String(), s.trustedOrigins)
 }
 
 // secrets checks the keys, of which the embedded database makes its own.

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/origin"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/billing/catalog"
@@ -205,7 +205,7 @@ func (r *resolver) packages(raw []PackageConfig) []catalog.PackageSeed {
 type returnURLs struct {
 	patterns []string // of origins
 	schemes  []string // of apps
-	origins  authcore.Origins
+	origins  origin.List
 }
 
 var (
@@ -229,12 +229,12 @@ func (r *resolver) returnURLs(raw []string, s Settings) returnURLs {
 			}
 		}
 	}
-	origins, faults := authcore.ParseOrigins(s.BaseURL.String(), out.patterns)
+	origins, faults := origin.Parse(s.BaseURL.String(), out.patterns)
 	for _, f := range faults {
 		r.fault("stripe", "return_url %w", f)
 	}
 	if len(faults) == 0 {
-		origins, _ = authcore.ParseOrigins(s.BaseURL.String(), slices.Concat(s.trustedOrigins, out.patterns))
+		origins, _ = origin.Parse(s.BaseURL.String(), slices.Concat(s.trustedOrigins, out.patterns))
 	}
 	out.origins = origins
 	return out

@@ -12,6 +12,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/origin"
+	"mana.how/edge/authcore/secret"
 	"mana.how/edge/creditcore"
 )
 
@@ -25,7 +27,7 @@ type Settings struct {
 	// CookieDomain of the sign-on cookie; empty is the host of BaseURL alone.
 	CookieDomain string
 	// Origins are the trusted ones, that of BaseURL included.
-	Origins authcore.Origins
+	Origins origin.List
 	// ServiceKey opens internal routes. Where it is not set they stay closed.
 	ServiceKey Secret
 
@@ -81,14 +83,14 @@ func (s Settings) Auth() authcore.Config {
 
 // Secrets derives what protects the identity core. The key is that of the
 // settings, or the embedded database's own.
-func (s Settings) Secrets(key Secret) (authcore.Secrets, error) {
+func (s Settings) Secrets(key Secret) (secret.Keys, error) {
 	older := make([]string, len(s.OlderKeys))
 	for i, k := range s.OlderKeys {
 		older[i] = k.Reveal()
 	}
-	secrets, err := authcore.NewSecrets(key.Reveal(), s.legacySecret.Reveal(), older...)
+	secrets, err := secret.New(key.Reveal(), s.legacySecret.Reveal(), older...)
 	if err != nil {
-		return authcore.Secrets{}, fmt.Errorf("encryption_key: %w", err)
+		return secret.Keys{}, fmt.Errorf("encryption_key: %w", err)
 	}
 	return secrets, nil
 }

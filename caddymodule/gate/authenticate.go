@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/site"
 )
@@ -17,7 +18,7 @@ type gateRequest struct {
 	auth    *gateService
 	cookies []string // the Cookie headers as the client sent them
 	taken   bool     // some of the cookies do not go on
-	claims  authcore.Claims
+	claims  token.Claims
 	session authcore.BrowserSession // where the client came with a cookie
 	bearer  string                  // the access token to send upstream in its place
 }

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/pages"
@@ -62,9 +63,9 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 	case errors.Is(err, authcore.ErrSessionConflict):
 		return g.explain(q, refuseConflict)
 	case errors.Is(err, request.ErrNoToken):
-	case errors.Is(err, authcore.ErrTokenExpired):
+	case errors.Is(err, token.ErrExpired):
 		refusal = refuseExpired
-	case errors.Is(err, authcore.ErrInvalidToken), errors.Is(err, authcore.ErrNoSession):
+	case errors.Is(err, token.ErrInvalid), errors.Is(err, authcore.ErrNoSession):
 		refusal = answer.InvalidToken
 	case errors.Is(err, authcore.ErrUnavailable), q.r.Context().Err() != nil:
 		return q.refuse(answer.Unavailable)
@@ -98,7 +99,7 @@ func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handle
 	ok := a.open(q.r.Context(), q.auth.Service, &q.claims)
 	defer a.close(q.auth.Service)
 	if !ok {
-		return g.unauthenticated(q, authcore.ErrInvalidToken, next)
+		return g.unauthenticated(q, token.ErrInvalid, next)
 	}
 	q.writer.Private = !q.writer.Shared
 	a.setTrustedHeaders(q.r.Header)

@@ -3,7 +3,7 @@ package gate
 import (
 	"net/http"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/request"
 )
 
@@ -13,7 +13,7 @@ var (
 )
 
 // SetTrustedHeaders sets what the claims say.
-func SetTrustedHeaders(h http.Header, c authcore.Claims) {
+func SetTrustedHeaders(h http.Header, c token.Claims) {
 	who := request.PrincipalOf(&c)
 	trusted := trustedHeadersOf(&who)
 	trusted.set(h)

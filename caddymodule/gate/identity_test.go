@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/gate"
 	"mana.how/edge/caddymodule/site"
 )
@@ -105,7 +105,7 @@ func TestHeaderSafe(t *testing.T) {
 func TestTrustedHeadersTellOnlyWhatIsKnown(t *testing.T) {
 	t.Parallel()
 	h := http.Header{}
-	gate.SetTrustedHeaders(h, authcore.Claims{Subject: "u1", Email: "a@example.test", Role: "user", SessionID: "s1"})
+	gate.SetTrustedHeaders(h, token.Claims{Subject: "u1", Email: "a@example.test", Role: "user", SessionID: "s1"})
 	want := http.Header{"X-Mana-User-Id": {"u1"}, "X-Mana-Email": {"a@example.test"}, "X-Mana-Role": {"user"}, "X-Mana-Session-Id": {"s1"}, "X-Mana-Email-Verified": {"false"}}
 	if diff := cmp.Diff(want, h); diff != "" {
 		t.Error(diff)
@@ -127,7 +127,7 @@ func FuzzStripIdentity(f *testing.F) {
 		r.Header.Add(name2, value2)
 		r.Header.Add("Connection", connection)
 		r.Trailer = http.Header{name1: {value1}, name2: nil}
-		claims := authcore.Claims{Subject: id, Email: email, Role: "user"}
+		claims := token.Claims{Subject: id, Email: email, Role: "user"}
 		site.StripIdentity(r)
 		gate.SetTrustedHeaders(r.Header, claims)
 

@@ -9,7 +9,7 @@ import (
 	"strconv"
 	"strings"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/origin"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/site"
 )
@@ -47,7 +47,7 @@ func redirectToLogin(q *gateRequest, base *url.URL) error {
 
 // returnTarget is the absolute URL the client asked for, if its origin is a
 // trusted one, else empty. A path the sign-in page would refuse becomes "/".
-func returnTarget(r *http.Request, origins authcore.Origins) string {
+func returnTarget(r *http.Request, origins origin.List) string {
 	origin := request.Origin(r)
 	if !origins.Trusts(origin) {
 		return ""

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/request"
 )
 
@@ -28,7 +30,7 @@ type requestAuth struct {
 	request.Auth
 	trusted trustedHeaders
 	writer  gateWriter
-	watch   authcore.Watch
+	watch   revocation.Watch
 	cancel  context.CancelCauseFunc
 
 	mu        sync.Mutex
@@ -53,9 +55,9 @@ func behindAnotherGate(r *http.Request) (_ *http.Request, cookies []string) {
 
 // open ties the request to its session. ok is false if the revocation came
 // first. close must be called when the request is over, whatever ok says.
-func (a *requestAuth) open(ctx context.Context, auth *authcore.Service, c *authcore.Claims) (ok bool) {
+func (a *requestAuth) open(ctx context.Context, auth *authcore.Service, c *token.Claims) (ok bool) {
 	a.Context, a.cancel = context.WithCancelCause(ctx)
-	a.watch = authcore.Watch{
+	a.watch = revocation.Watch{
 		SessionID: c.SessionID, UserID: c.Subject, AuthEpoch: c.AuthEpoch, KeyID: c.KeyID, Revoked: a.revoke,
 	}
 	return auth.Watch(&a.watch)

@@ -8,7 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/origin"
 	"mana.how/edge/caddymodule/meter"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/creditcore"
@@ -51,7 +51,7 @@ func (p *purse) meter(m *meter.Meter) *meter.Meter { return p.loudMeter(m, zap.N
 
 func (p *purse) loudMeter(m *meter.Meter, log *zap.Logger) *meter.Meter {
 	p.t.Helper()
-	origins, faults := authcore.ParseOrigins(edgetest.GateBase, []string{"https://*.example.test"})
+	origins, faults := origin.Parse(edgetest.GateBase, []string{"https://*.example.test"})
 	if err := m.Validate(); err != nil || len(faults) > 0 {
 		p.t.Fatal(err, faults)
 	}

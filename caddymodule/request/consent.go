@@ -5,7 +5,7 @@ import (
 	"net/url"
 	"strings"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/origin"
 )
 
 // IsSpeculative reports whether the browser asks on the mere chance that the
@@ -36,7 +36,7 @@ func IsSpeculative(h http.Header) bool {
 //     can leave it out and cannot forge it.
 //
 // A WebSocket handshake without any of these is no browser's.
-func Deliberate(r *http.Request, origins authcore.Origins) error {
+func Deliberate(r *http.Request, origins origin.List) error {
 	origin, site := r.Header["Origin"], r.Header["Sec-Fetch-Site"]
 	if len(origin) > 1 || len(site) > 1 {
 		return ErrCrossSite

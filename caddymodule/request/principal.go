@@ -1,6 +1,9 @@
 package request
 
-import "mana.how/edge/authcore"
+import (
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
+)
 
 // Kind is what sort of caller a request acts for.
 type Kind string
@@ -19,12 +22,12 @@ type Principal struct {
 	SessionID      string
 	Email          string
 	EmailVerified  bool
-	Role           authcore.Role
+	Role           principal.Role
 	OrganizationID string // empty where the session has no active organization
 }
 
 // PrincipalOf is the user whom a verified access token names.
-func PrincipalOf(c *authcore.Claims) Principal {
+func PrincipalOf(c *token.Claims) Principal {
 	return Principal{
 		Kind: User, UserID: c.Subject, SessionID: c.SessionID,
 		Email: c.Email, EmailVerified: c.EmailVerified, Role: c.Role, OrganizationID: c.OrganizationID,

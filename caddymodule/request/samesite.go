@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"strings"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/origin"
 )
 
 // ErrCrossSite means that another site may have made the browser send the
@@ -24,7 +24,7 @@ var ErrCrossSite = errors.New("cross-site request")
 //
 // A WebSocket handshake is a GET that changes everything, so its Origin is
 // checked too; without any Origin it is no browser's.
-func SameSite(r *http.Request, origins authcore.Origins) error {
+func SameSite(r *http.Request, origins origin.List) error {
 	upgrade := IsUpgrade(r)
 	switch r.Method {
 	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace:

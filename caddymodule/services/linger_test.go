@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/internal/edgetest"
 	"mana.how/edge/internal/pgtest"
@@ -74,7 +74,7 @@ func TestOldRuntimeEndsWhatLastsTooLong(t *testing.T) {
 
 // watch is an open stream.
 func watch(rt *services.Runtime, revoked func()) (stop func()) {
-	w := &authcore.Watch{SessionID: "session", UserID: "user", Revoked: revoked}
+	w := &revocation.Watch{SessionID: "session", UserID: "user", Revoked: revoked}
 	rt.Auth.Watch(w)
 	return func() { rt.Auth.Unwatch(w) }
 }

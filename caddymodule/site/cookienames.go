@@ -4,7 +4,7 @@ import (
 	"net/http"
 	"strings"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/cookie"
 )
 
 // LoopCookie counts how often a browser was sent to the sign-in page for one
@@ -16,7 +16,7 @@ const LoopCookie = "mana.login_loop"
 type CookieNames []string
 
 // NewCookieNames are the cookies of one edge.
-func NewCookieNames(c authcore.Cookies) CookieNames {
+func NewCookieNames(c cookie.Codec) CookieNames {
 	return CookieNames{PlainCookieName(c.Name()), PlainCookieName(c.DeviceName()), LoopCookie}
 }
 

@@ -9,7 +9,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/cookie"
+	"mana.how/edge/authcore/origin"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/caddymodule/guard"
@@ -28,9 +29,9 @@ type Scope struct {
 
 	// What the app says, and the log of the directive. They are no part of a
 	// config.
-	BaseURL *url.URL         `json:"-"`
-	Origins authcore.Origins `json:"-"`
-	Log     *zap.Logger      `json:"-"`
+	BaseURL *url.URL    `json:"-"`
+	Origins origin.List `json:"-"`
+	Log     *zap.Logger `json:"-"`
 	// Lax lets paths pass that are spelt in more than one way.
 	Lax bool `json:"-"`
 }
@@ -127,7 +128,7 @@ func (g *Entered) Pass(r *http.Request, next caddyhttp.Handler) error {
 }
 
 // ownCookies are the cookies of every edge, under their plain names.
-var ownCookies = append(NewCookieNames(authcore.Cookies{}), "mana.dont_remember")
+var ownCookies = append(NewCookieNames(cookie.Codec{}), "mana.dont_remember")
 
 // What the guard answers.
 var (

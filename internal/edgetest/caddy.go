@@ -14,6 +14,7 @@ import (
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
 	_ "mana.how/edge/caddymodule" // registers the modules
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/caddymodule/config"
@@ -191,18 +192,18 @@ const SomeKey = "an-encryption-key-of-some-length-0123456789"
 const SignUpPassword = "correct horse battery"
 
 // SignUp makes an account at the running server and signs it in.
-func SignUp(t testing.TB, email string) authcore.Caller {
+func SignUp(t testing.TB, email string) principal.Caller {
 	t.Helper()
 	auth := LiveRuntime(t).Auth
-	u, err := auth.Register(t.Context(), authcore.Client{}, authcore.Registration{Email: email, Password: SignUpPassword})
+	u, err := auth.Register(t.Context(), principal.Client{}, authcore.Registration{Email: email, Password: SignUpPassword})
 	if err != nil {
 		t.Fatal(err)
 	}
-	tokens, err := auth.SignIn(t.Context(), authcore.Client{}, email, SignUpPassword)
+	tokens, err := auth.SignIn(t.Context(), principal.Client{}, email, SignUpPassword)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return authcore.Caller{UserID: u.ID, Email: u.Email, Role: u.Role, SessionID: tokens.SessionID}
+	return principal.Caller{UserID: u.ID, Email: u.Email, Role: u.Role, SessionID: tokens.SessionID}
 }
 
 // OpenRuntimes is how many runtimes this process holds, lingering ones included.

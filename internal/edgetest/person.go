@@ -19,6 +19,9 @@ import (
 	"go.uber.org/zap"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/secret"
 	"mana.how/edge/caddymodule/gate"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/internal/pgtest"
@@ -32,18 +35,18 @@ const (
 )
 
 // GateClient is the client that users sign in from.
-var GateClient = authcore.Client{IP: netip.MustParseAddr("192.0.2.1"), UserAgent: "test", DeviceID: "d1", DeviceName: "Test"}
+var GateClient = principal.Client{IP: netip.MustParseAddr("192.0.2.1"), UserAgent: "test", DeviceID: "d1", DeviceName: "Test"}
 
 // GateService is an identity core on a database of its own.
 func GateService(t testing.TB, db *pgtest.Database, change ...func(*authcore.Config)) *authcore.Service {
 	t.Helper()
-	secrets, err := authcore.NewSecrets(gateSecret, "")
+	secrets, err := secret.New(gateSecret, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := authcore.Config{
 		BaseURL: GateBase, CookieDomain: ".example.test", TrustedOrigins: []string{"https://*.example.test"},
-		Secrets: secrets, Hashing: authcore.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
+		Secrets: secrets, Hashing: password.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
 	}
 	for _, f := range change {
 		f(&cfg)
@@ -76,10 +79,10 @@ type Person struct {
 }
 
 // NewPerson makes a user and signs them in as an app and as a browser.
-func NewPerson(t testing.TB, s *authcore.Service, email string, role authcore.Role) Person {
+func NewPerson(t testing.TB, s *authcore.Service, email string, role principal.Role) Person {
 	t.Helper()
 	ctx := t.Context()
-	user, err := s.CreateUser(ctx, authcore.Operator{Name: "test"}, authcore.NewUser{Email: email, Password: GatePassword, Name: "Ada", Role: role, Verified: true})
+	user, err := s.CreateUser(ctx, principal.Operator{Name: "test"}, authcore.NewUser{Email: email, Password: GatePassword, Name: "Ada", Role: role, Verified: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/password"
 	"mana.how/edge/caddymodule/api/endpoint"
 )
 
@@ -52,10 +53,10 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post(v1+"/profile", endpoint.Handle(updateProfile), endpoint.Rule{Summary: "Change name or picture", Access: endpoint.User, Limit: endpoint.UserLimit,
 			Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
 		endpoint.Post(v1+"/change-password", endpoint.Handle(changePassword), endpoint.Rule{Summary: "Change the password and end all other sessions",
-			Access: endpoint.User, Limit: endpoint.PerMinute(5), Errors: endpoint.AnswersTo(authcore.ErrNoPassword, authcore.ErrBusy),
+			Access: endpoint.User, Limit: endpoint.PerMinute(5), Errors: endpoint.AnswersTo(authcore.ErrNoPassword, password.ErrBusy),
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrWrongPassword, Answer: &endpoint.Error{Status: 401, Code: "WRONG_PASSWORD", Message: "Current password is incorrect"}}}}),
 		endpoint.Delete(v1+"/account", endpoint.Handle(deleteAccount), endpoint.Rule{Summary: "Delete the account", Access: endpoint.User, Limit: endpoint.PerMinute(3),
-			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrBusy)}),
+			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, password.ErrBusy)}),
 
 		endpoint.Get(v1+"/sessions", endpoint.Handle(sessions), endpoint.Rule{Summary: "The caller's devices", Access: endpoint.User, Limit: endpoint.UserLimit}),
 		endpoint.Delete(v1+"/sessions", endpoint.Handle(revokeOtherSessions), endpoint.Rule{Summary: "End all other sessions", Access: endpoint.User, Limit: endpoint.UserLimit}),
@@ -66,7 +67,7 @@ func Routes(cfg Config) []endpoint.Route {
 			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
 		endpoint.Post("/api/auth/sign-in/email", endpoint.Handle(signInEmail), endpoint.Rule{Summary: "Sign in and set the SSO cookie",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: signInLimit,
-			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrBusy), errOrigin, errNoOrigin, errEmailForm, errCallback)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, password.ErrBusy), errOrigin, errNoOrigin, errEmailForm, errCallback)}),
 		endpoint.Post("/api/auth/sign-out", endpoint.Handle(signOut), endpoint.Rule{Summary: "End the SSO session and clear its cookie",
 			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
 	}

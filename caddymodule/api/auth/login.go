@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/api/sso"
 	"mana.how/edge/caddymodule/request"
@@ -26,10 +27,10 @@ type tokenResponse struct {
 }
 
 type tokenUser struct {
-	ID    string        `json:"id"`
-	Email string        `json:"email"`
-	Name  string        `json:"name"`
-	Role  authcore.Role `json:"role"`
+	ID    string         `json:"id"`
+	Email string         `json:"email"`
+	Name  string         `json:"name"`
+	Role  principal.Role `json:"role"`
 }
 
 func tokensOf(t authcore.Tokens) tokenResponse {

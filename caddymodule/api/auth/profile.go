@@ -4,17 +4,18 @@ import (
 	"context"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/api/endpoint"
 )
 
 type profileResponse struct {
-	ID            string        `json:"id"`
-	Name          string        `json:"name"`
-	Email         string        `json:"email"`
-	EmailVerified bool          `json:"emailVerified"`
-	Image         *string       `json:"image,omitempty"`
-	Role          authcore.Role `json:"role"`
-	CreatedAt     endpoint.Time `json:"createdAt"`
+	ID            string         `json:"id"`
+	Name          string         `json:"name"`
+	Email         string         `json:"email"`
+	EmailVerified bool           `json:"emailVerified"`
+	Image         *string        `json:"image,omitempty"`
+	Role          principal.Role `json:"role"`
+	CreatedAt     endpoint.Time  `json:"createdAt"`
 }
 
 func profile(ctx context.Context, c *endpoint.Call, _ endpoint.None) (profileResponse, error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/password"
 	"mana.how/edge/caddymodule/api/endpoint"
 )
 
@@ -56,7 +57,7 @@ func signUpStatus(closed bool) func(context.Context, *endpoint.Call, endpoint.No
 
 // newPassword words the refusal of a password that came in the named field.
 func newPassword(field string, err error) error {
-	var refused *authcore.PasswordError
+	var refused *password.Error
 	if errors.As(err, &refused) {
 		return endpoint.PasswordRefused(field, refused)
 	}

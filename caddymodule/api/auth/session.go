@@ -4,20 +4,21 @@ import (
 	"context"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/api/endpoint"
 )
 
 // sessionUser and sessionState are the account and session as GET session and
 // get-session show them. Token is a reference without power.
 type sessionUser struct {
-	ID            string        `json:"id"`
-	Name          string        `json:"name"`
-	Email         string        `json:"email"`
-	EmailVerified bool          `json:"emailVerified"`
-	Image         *string       `json:"image"`
-	CreatedAt     endpoint.Time `json:"createdAt"`
-	UpdatedAt     endpoint.Time `json:"updatedAt"`
-	Role          authcore.Role `json:"role,omitempty"`
+	ID            string         `json:"id"`
+	Name          string         `json:"name"`
+	Email         string         `json:"email"`
+	EmailVerified bool           `json:"emailVerified"`
+	Image         *string        `json:"image"`
+	CreatedAt     endpoint.Time  `json:"createdAt"`
+	UpdatedAt     endpoint.Time  `json:"updatedAt"`
+	Role          principal.Role `json:"role,omitempty"`
 }
 
 type sessionState struct {

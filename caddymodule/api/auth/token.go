@@ -6,7 +6,8 @@ import (
 	"errors"
 	"strings"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/api/sso"
 )
@@ -58,18 +59,18 @@ type validateResponse struct {
 }
 
 type claimsPayload struct {
-	Subject        string        `json:"sub"`
-	Email          string        `json:"email"`
-	EmailVerified  bool          `json:"email_verified"`
-	Role           authcore.Role `json:"role"`
-	AuthEpoch      int32         `json:"auth_epoch"`
-	SessionID      string        `json:"sid"`
-	OrganizationID string        `json:"org,omitempty"`
-	Issuer         string        `json:"iss"`
-	Audience       string        `json:"aud"`
-	Expires        int64         `json:"exp"`
-	IssuedAt       *int64        `json:"iat,omitempty"`
-	ID             string        `json:"jti,omitempty"`
+	Subject        string         `json:"sub"`
+	Email          string         `json:"email"`
+	EmailVerified  bool           `json:"email_verified"`
+	Role           principal.Role `json:"role"`
+	AuthEpoch      int32          `json:"auth_epoch"`
+	SessionID      string         `json:"sid"`
+	OrganizationID string         `json:"org,omitempty"`
+	Issuer         string         `json:"iss"`
+	Audience       string         `json:"aud"`
+	Expires        int64          `json:"exp"`
+	IssuedAt       *int64         `json:"iat,omitempty"`
+	ID             string         `json:"jti,omitempty"`
 }
 
 // validateToken always answers 200. Back ends forward its error to browsers, which
@@ -80,7 +81,7 @@ func validateToken(ctx context.Context, c *endpoint.Call, req validateRequest) (
 	}
 	claims, err := c.Auth.Verify(ctx, req.Token)
 	switch {
-	case errors.Is(err, authcore.ErrInvalidToken):
+	case errors.Is(err, token.ErrInvalid):
 		return validateResponse{Error: err.Error()}, nil
 	case err != nil:
 		return validateResponse{}, err

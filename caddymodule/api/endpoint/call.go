@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/origin"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/api/endpoint/decode"
 	"mana.how/edge/caddymodule/api/endpoint/validate"
 	"mana.how/edge/caddymodule/request"
@@ -22,7 +24,7 @@ import (
 type Call struct {
 	// Caller is filled on routes with access User, or UserOrService without a
 	// key; elsewhere only its Client.
-	authcore.Caller
+	principal.Caller
 	// Service says that the request brought the service key.
 	Service bool
 	// Auth is the identity core, nil on Open routes.
@@ -46,7 +48,7 @@ type Call struct {
 
 // prepare checks who calls and reads the body.
 func (c *Call) prepare(w http.ResponseWriter) error {
-	c.Client = authcore.Client{IP: c.server.ClientIP(c.Request), UserAgent: request.Printable(c.Request.UserAgent(), 512)}
+	c.Client = principal.Client{IP: c.server.ClientIP(c.Request), UserAgent: request.Printable(c.Request.UserAgent(), 512)}
 	if c.route.Closed != nil {
 		return c.route.Closed
 	}
@@ -157,7 +159,7 @@ func (c *Call) Now() time.Time { return c.server.Now() }
 func (c *Call) BaseURL() *url.URL { return c.server.BaseURL }
 
 // Origins may call with credentials and be redirected to.
-func (c *Call) Origins() authcore.Origins { return c.server.Origins }
+func (c *Call) Origins() origin.List { return c.server.Origins }
 
 // SetCookie adds a Set-Cookie header to the answer.
 func (c *Call) SetCookie(value string) { c.Header.Add("Set-Cookie", value) }

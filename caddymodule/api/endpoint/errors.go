@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/api/endpoint/decode"
 	"mana.how/edge/caddymodule/request"
@@ -43,8 +45,8 @@ var (
 // match many of these texts, so they do not change.
 var common = []Mapping{
 	{authcore.ErrInvalidCredentials, &Error{Status: 401, Code: "INVALID_CREDENTIALS", Message: "Invalid email or password"}},
-	{authcore.ErrTokenExpired, ErrTokenExpired},
-	{authcore.ErrInvalidToken, ErrTokenInvalid},
+	{token.ErrExpired, ErrTokenExpired},
+	{token.ErrInvalid, ErrTokenInvalid},
 	{request.ErrNoToken, &Error{Status: 401, Code: "NO_TOKEN", Message: "No token provided"}},
 	{authcore.ErrNoSession, &Error{Status: 401, Code: "NO_SESSION", Message: "Invalid or expired session"}},
 	{authcore.ErrSessionConflict, &Error{Status: 409, Code: "SESSION_CONFLICT",
@@ -57,7 +59,7 @@ var common = []Mapping{
 	{authcore.ErrNoPassword, &Error{Status: 404, Code: "NO_PASSWORD", Message: "No password credential found for this account"}},
 	{authcore.ErrSessionNotFound, &Error{Status: 404, Code: "SESSION_NOT_FOUND", Message: "Session not found"}},
 	{authcore.ErrInvalidInput, &Error{Status: 400, Code: "INVALID_INPUT", Message: "Invalid input"}},
-	{authcore.ErrBusy, &Error{Status: 503, Code: "BUSY", Message: "The server is busy, please retry", RetryAfter: 2 * time.Second}},
+	{password.ErrBusy, &Error{Status: 503, Code: "BUSY", Message: "The server is busy, please retry", RetryAfter: 2 * time.Second}},
 	{authcore.ErrUnavailable, ErrUnavailable},
 
 	{creditcore.ErrAccountNotFound, &Error{Status: 404, Code: "BALANCE_NOT_FOUND", Message: "User balance not found"}},
@@ -138,7 +140,7 @@ func known(rt *Route, err error) *Error {
 	var e *Error
 	var malformed decode.MalformedError
 	var locked *authcore.LockedError
-	var password *authcore.PasswordError
+	var password *password.Error
 	var short *creditcore.InsufficientError
 	switch {
 	case errors.As(err, &e):
@@ -204,12 +206,12 @@ func Insufficient(text string, err *creditcore.InsufficientError) *Error {
 
 // PasswordRefused words the refusal of a new password as a validation of the
 // field it came in.
-func PasswordRefused(field string, err *authcore.PasswordError) *Error {
+func PasswordRefused(field string, err *password.Error) *Error {
 	text, code := "is too common", "PASSWORD_TOO_COMMON"
 	switch err.Reason {
-	case authcore.PasswordTooShort:
+	case password.TooShort:
 		text, code = "must be longer than or equal to 8 characters", "VALIDATION_ERROR"
-	case authcore.PasswordTooLong:
+	case password.TooLong:
 		text, code = "must be shorter than or equal to 128 characters", "VALIDATION_ERROR"
 	}
 	return &Error{Status: 400, Code: code, Messages: []string{field + " " + text}}

@@ -12,6 +12,7 @@ import (
 	"github.com/ulule/limiter/v3"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/origin"
 	"mana.how/edge/caddymodule/pages"
 )
 
@@ -20,7 +21,7 @@ type Config struct {
 	// BaseURL is the address users and clients know: scheme and host.
 	BaseURL *url.URL
 	// Origins may call with credentials and be redirected to.
-	Origins authcore.Origins
+	Origins origin.List
 	// ServiceKey is the secret with which back ends call internal routes.
 	// Where it is empty those routes are closed.
 	ServiceKey string

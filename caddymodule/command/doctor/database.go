@@ -11,7 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/command/invoke"
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/services"
@@ -255,7 +255,7 @@ func (d *doctor) keys(ctx context.Context, c invoke.Connection, s config.Setting
 		}
 		live, older := 0, 0
 		for _, k := range keys {
-			if k.State != authcore.KeyGone && k.State != authcore.KeyRevoked {
+			if k.State != token.KeyGone && k.State != token.KeyRevoked {
 				live++
 			}
 			if k.SealedByOlder {

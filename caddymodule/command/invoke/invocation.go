@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/usertext"
 )
 
@@ -72,12 +72,12 @@ func (inv Invocation) Print(value any, text func(io.Writer)) error {
 }
 
 // Operator names who runs the command, for the audit trail.
-func Operator() authcore.Operator {
+func Operator() principal.Operator {
 	name := "unknown"
 	if u, err := user.Current(); err == nil {
 		name = u.Username
 	}
-	return authcore.Operator{Name: "cli:" + name}
+	return principal.Operator{Name: "cli:" + name}
 }
 
 // Time is a time in a table.

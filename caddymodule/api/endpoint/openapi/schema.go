@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
@@ -23,8 +24,8 @@ func (s schemas) of(t reflect.Type) object {
 	switch t {
 	case reflect.TypeFor[endpoint.Time]():
 		return object{"type": "string", "format": "date-time"}
-	case reflect.TypeFor[authcore.Role]():
-		return object{"type": "string", "enum": []any{authcore.RoleUser, authcore.RoleAdmin, authcore.RoleService}}
+	case reflect.TypeFor[principal.Role]():
+		return object{"type": "string", "enum": []any{principal.RoleUser, principal.RoleAdmin, principal.RoleService}}
 	case reflect.TypeFor[authcore.SessionKind]():
 		return object{"type": "string", "enum": []any{authcore.AppSession, authcore.WebSession}}
 	case reflect.TypeFor[endpoint.Document]():

@@ -1,0 +1,45 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"mana.how/edge/internal/dbscope"
+)
+
+// Entry is a row of auth.security_events. UserID is nil where no
+// account is concerned; Email is that of the account today.
+type Entry struct {
+	ID        string
+	Type      string
+	UserID    *string
+	Email     *string
+	IPAddress *string
+	UserAgent *string
+	Metadata  json.RawMessage
+	CreatedAt time.Time
+}
+
+// Query selects security events. Empty fields select all; Limit is 1 to
+// 10 000, 200 where zero.
+type Query struct {
+	UserID string
+	Type   string
+	Since  time.Time
+	Limit  int
+}
+
+// List reads security events, the newest first.
+func List(ctx context.Context, db dbscope.DB, q Query) ([]Entry, error) {
+	if q.Limit <= 0 || q.Limit > 10_000 {
+		q.Limit = 200
+	}
+	return dbscope.List[Entry](ctx, db, dbscope.System(),
+		`SELECT e.id::text AS id, e.event_type AS type, e.user_id, u.email, e.ip_address, e.user_agent, e.metadata, e.created_at
+		 FROM auth.security_events AS e
+		 LEFT JOIN auth.users AS u ON u.id = e.user_id
+		 WHERE ($1 = '' OR e.user_id = $1) AND ($2 = '' OR e.event_type = $2) AND e.created_at >= $3
+		 ORDER BY e.created_at DESC, e.id
+		 LIMIT $4`, q.UserID, q.Type, q.Since, q.Limit)
+}

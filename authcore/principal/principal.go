@@ -1,0 +1,55 @@
+// Package principal says who acts: a user, an operator, and from which device.
+package principal
+
+import (
+	"net/netip"
+
+	"mana.how/edge/internal/usertext"
+)
+
+// Role is what a user may do on the platform as a whole.
+type Role string
+
+// The roles there are.
+const (
+	RoleUser    Role = "user"
+	RoleAdmin   Role = "admin"
+	RoleService Role = "service"
+)
+
+// Valid reports whether r is a role the database knows.
+func (r Role) Valid() bool { return r == RoleUser || r == RoleAdmin || r == RoleService }
+
+// Client is the device a request came from. DeviceID and DeviceName are what
+// the client says of itself; they are shown to the user and never trusted.
+type Client struct {
+	IP         netip.Addr
+	UserAgent  string
+	DeviceID   string
+	DeviceName string
+	// Origin is the site whose page asks, empty where that is not known.
+	Origin string
+}
+
+// Caller is who acts: a user whose access token or cookie has been verified.
+type Caller struct {
+	UserID    string
+	Email     string
+	Role      Role
+	SessionID string
+	Client    Client
+}
+
+// Operator is who acts from the command line. Its name goes to the audit row.
+type Operator struct{ Name string }
+
+// Network is the address as it is stored, empty where it is not known.
+func (c Client) Network() string {
+	if !c.IP.IsValid() {
+		return ""
+	}
+	return c.IP.Unmap().WithZone("").String()
+}
+
+// Agent is the User-Agent cut to what is worth keeping.
+func (c Client) Agent() string { return usertext.Clean(c.UserAgent, 512) }

@@ -1,0 +1,61 @@
+package token
+
+import (
+	"time"
+
+	"mana.how/edge/authcore/principal"
+)
+
+// Claims are what an access token says (RFC 7519, section 4.1, and the
+// contract's email, role, sid and org). EmailVerified is the claim
+// email_verified and AuthEpoch the claim auth_epoch; a token without them, of
+// the replaced service, says false and 0. Times have a resolution of one
+// second; IssuedAt and NotBefore are zero where the token lacks them. KeyID is
+// no claim but the key that verified the token, empty in claims that come from
+// a cookie.
+type Claims struct {
+	Subject        string
+	Email          string
+	EmailVerified  bool
+	Role           principal.Role
+	AuthEpoch      int32
+	SessionID      string
+	OrganizationID string
+	Issuer         string
+	Audience       string
+	ID             string
+	IssuedAt       time.Time
+	Expires        time.Time
+	NotBefore      time.Time
+	KeyID          string
+}
+
+// KeyState is where a signing key stands in its life.
+type KeyState string
+
+const (
+	// KeyAnnounced keys are in the JWK set and do not sign yet.
+	KeyAnnounced KeyState = "announced"
+	// KeySigning is the one key that signs.
+	KeySigning KeyState = "signing"
+	// KeyRetiring keys have a successor and still verify.
+	KeyRetiring KeyState = "retiring"
+	// KeyGone keys neither sign nor verify.
+	KeyGone KeyState = "gone"
+	// KeyRevoked keys leaked; nothing they signed is taken.
+	KeyRevoked KeyState = "revoked"
+)
+
+// Info describes a signing key without the key itself. SignsFrom is when it
+// starts, or started, to sign; GoneAt, where set, is when it stops to verify.
+// SealedByOlder says that its private half is stored under an older encryption
+// key.
+type Info struct {
+	ID        string
+	State     KeyState
+	CreatedAt time.Time
+	SignsFrom time.Time
+	GoneAt    *time.Time
+
+	SealedByOlder bool
+}
