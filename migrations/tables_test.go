@@ -36,6 +36,8 @@ var identityTables = []table{
 	{name: "mana.data_steps", key: "name",
 		insert: `INSERT INTO mana.data_steps (name) VALUES ('step-' || $1)`},
 	{name: "mana.schema_functions", key: "name"},
+	{name: "mana.outbox", key: "id",
+		insert: `INSERT INTO mana.outbox (id, channel, kind, user_id, body, give_up_at) VALUES ('message-' || $1, 'mail', 'magic_link', $1, 'sealed', now())`},
 	{name: "auth.users", key: "id", reads: true, admin: true,
 		insert: `INSERT INTO auth.users (id, name, email) VALUES ($1, $1, $1 || '@example.com')`},
 	{name: "auth.accounts", key: "id",

@@ -1,0 +1,81 @@
+package outbox
+
+import (
+	"context"
+	"time"
+
+	"mana.how/edge/internal/dbscope"
+)
+
+// claimed is a message that this Box has leased, its body still sealed.
+type claimed struct {
+	ID        string
+	Channel   string
+	Kind      string
+	UserID    string
+	Body      []byte
+	Attempts  int
+	CreatedAt time.Time
+}
+
+// Only the partial index of what waits is read, and its due part alone. The
+// lease stands in due_at too: what an edge that died has leased is due when the
+// lease ends.
+const claim = `
+	WITH due AS MATERIALIZED (
+	  SELECT id
+	  FROM mana.outbox
+	  WHERE channel = $1 AND due_at <= now() AND sent_at IS NULL AND dead_at IS NULL
+	  ORDER BY due_at
+	  LIMIT $2
+	  FOR UPDATE SKIP LOCKED)
+	UPDATE mana.outbox AS o
+	SET attempts = o.attempts + 1,
+	    due_at = now() + make_interval(secs => $3),
+	    leased_until = now() + make_interval(secs => $3)
+	FROM due
+	WHERE o.id = due.id
+	RETURNING o.id, o.channel, o.kind, coalesce(o.user_id, '') AS user_id, o.body, o.attempts, o.created_at`
+
+// claim leases up to n messages of a channel that are due.
+func (b *Box) claim(ctx context.Context, channel string, n int) ([]claimed, error) {
+	return dbscope.List[claimed](ctx, b.cfg.DB, dbscope.System(), claim, channel, n, b.lease.Seconds())
+}
+
+// What was delivered is sent, whoever has the lease by now.
+const markSent = `
+	UPDATE mana.outbox
+	SET sent_at = now(), body = '', leased_until = NULL, last_error = NULL, dead_at = NULL
+	WHERE id = $1 AND sent_at IS NULL`
+
+// A failure counts for the try that is named, unless a later one has begun. The
+// last try is at the end of the time for it.
+const markFailed = `
+	UPDATE mana.outbox
+	SET last_error = $3,
+	    leased_until = NULL,
+	    dead_at = CASE WHEN $4 OR now() >= give_up_at THEN now() END,
+	    due_at = least(now() + make_interval(secs => $5 * (0.9 + 0.2 * random())), greatest(give_up_at, now()))
+	WHERE id = $1 AND attempts = $2 AND sent_at IS NULL AND dead_at IS NULL
+	RETURNING dead_at IS NOT NULL AS dead, due_at`
+
+// A try that was cut off does not count.
+const markCut = `
+	UPDATE mana.outbox
+	SET attempts = attempts - 1, due_at = now(), leased_until = NULL
+	WHERE id = $1 AND attempts = $2 AND sent_at IS NULL AND dead_at IS NULL`
+
+// failure is what became of a message whose try failed.
+type failure struct {
+	Dead  bool
+	DueAt time.Time
+}
+
+// pause is how long to wait after the try of a number failed.
+func (b *Box) pause(channel string, attempts int) time.Duration {
+	pauses := b.cfg.Pauses[channel]
+	if len(pauses) == 0 {
+		pauses = DefaultPauses()
+	}
+	return pauses[min(max(attempts, 1), len(pauses))-1]
+}

@@ -1,0 +1,4 @@
+package outbox
+
+// Claim is the statement that looks for what is due.
+const Claim = claim

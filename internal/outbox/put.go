@@ -1,0 +1,57 @@
+package outbox
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/internal/dbscope"
+)
+
+// asSystem takes on mana_system for what follows in the transaction, whatever
+// its scope, and asBefore takes that on again. A transaction that fails between
+// them ends, and the role with it.
+const (
+	remember = `SELECT set_config('mana.outbox_role', current_setting('role'), true)`
+	asSystem = `SELECT set_config('role', 'mana_system', true)`
+	asBefore = `SELECT set_config('role', current_setting('mana.outbox_role'), true)`
+)
+
+const insertMessage = `
+	INSERT INTO mana.outbox (id, channel, kind, user_id, body, give_up_at)
+	VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))`
+
+// Put writes messages in the transaction of their cause, in one round trip. The
+// scope of the transaction may be any, and holds afterwards: a user's may write
+// messages, and reads none. ID, Attempts and CreatedAt are not the caller's.
+//
+// An error leaves the transaction to be rolled back.
+func (b *Box) Put(ctx context.Context, tx pgx.Tx, m ...Message) error {
+	if len(m) == 0 {
+		return nil
+	}
+	var batch pgx.Batch
+	batch.Queue(remember)
+	batch.Queue(asSystem)
+	for _, message := range m {
+		if b.cfg.Channels[message.Channel] == nil || message.Kind == "" {
+			return fmt.Errorf("put a message into the outbox: no channel %q, or no kind %q", message.Channel, message.Kind)
+		}
+		id, err := uuid.NewV7()
+		if err != nil {
+			return fmt.Errorf("name a message of the outbox: %w", err)
+		}
+		sealed, err := b.cfg.Sealer.Seal(message.Body, []byte(id.String()))
+		if err != nil {
+			return fmt.Errorf("seal a message of the outbox: %w", err)
+		}
+		batch.Queue(insertMessage, id.String(), message.Channel, message.Kind, dbscope.NullText(message.UserID), sealed, b.cfg.GiveUp.Seconds())
+	}
+	batch.Queue(asBefore)
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
+		return fmt.Errorf("put a message into the outbox: %w", err)
+	}
+	return nil
+}
