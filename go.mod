@@ -39,6 +39,8 @@ require (
 	golang.org/x/text v0.43.0
 )
 
+require github.com/wneessen/go-mail v0.8.1 // indirect
+
 require (
 	cel.dev/cel-go v0.32.0 // indirect
 	cel.dev/expr v0.25.3 // indirect

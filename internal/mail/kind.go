@@ -1,0 +1,48 @@
+package mail
+
+// Kind is what a mail is about.
+type Kind string
+
+// The kinds, with what a mail of them cannot do without. Device, Address and At
+// tell from where and when; all have Email, and Name where there is one.
+const (
+	VerifyEmail         Kind = "verify_email"          // Link, Expires
+	ResetPassword       Kind = "reset_password"        // Link, Expires
+	PasswordChanged     Kind = "password_changed"      // ResetLink if any
+	ConfirmAddress      Kind = "confirm_address"       // to the new address: Link, Expires
+	AddressChanging     Kind = "address_changing"      // to the old one: at the request nothing, at the change UndoLink, Expires
+	AddressChangeUndone Kind = "address_change_undone" // ResetLink if any
+	AccountExists       Kind = "account_exists"        // somebody registered with it: Link to sign in, ResetLink if any
+	FactorAdded         Kind = "factor_added"          // Factor
+	FactorRemoved       Kind = "factor_removed"        // Factor
+	BackupCodesRenewed  Kind = "backup_codes_renewed"  // ResetLink if any
+	NewDevice           Kind = "new_device"            // Link to the devices if any
+	AccountLocked       Kind = "account_locked"        // Expires: until when; ResetLink if any
+	MagicLink           Kind = "magic_link"            // Link, Code, Expires
+	Invitation          Kind = "invitation"            // Link; Organization, Inviter, Expires if any
+	GiftReceived        Kind = "gift_received"         // Link; Amount, Inviter, Message, Code, Expires if any
+	AccountDeleted      Kind = "account_deleted"       // Message, of what goes on, if any
+)
+
+// needs names, by kind, the fields that a mail of it cannot do without.
+var needs = map[Kind][]string{
+	VerifyEmail:         {"Link", "Expires"},
+	ResetPassword:       {"Link", "Expires"},
+	PasswordChanged:     nil,
+	ConfirmAddress:      {"Link", "Expires"},
+	AddressChanging:     nil,
+	AddressChangeUndone: nil,
+	AccountExists:       {"Link"},
+	FactorAdded:         nil,
+	FactorRemoved:       nil,
+	BackupCodesRenewed:  nil,
+	NewDevice:           nil,
+	AccountLocked:       nil,
+	MagicLink:           {"Link", "Code", "Expires"},
+	Invitation:          {"Link"},
+	GiftReceived:        {"Link"},
+	AccountDeleted:      nil,
+}
+
+// languages are those that mails are written in, the default first.
+var languages = []string{"de", "en"}
