@@ -160,7 +160,7 @@ func checkLink(link string) error {
 // cut makes one line of at most n characters, as people count them, out of what
 // somebody wrote.
 func cut(text string, n int) string {
-	text = usertext.Clean(text, 64*n)
+	text = strings.Join(strings.Fields(usertext.Clean(text, 64*n)), " ")
 	end, count := 0, 0
 	for clusters := uniseg.NewGraphemes(text); clusters.Next(); count++ {
 		if count == n {

@@ -29,10 +29,14 @@ const maxSubject = 300
 func split(raw string) (subject, text string, ok bool) {
 	first, text, _ := strings.Cut(strings.TrimLeft(raw, "\n"), "\n")
 	subject, ok = strings.CutPrefix(first, "Subject:")
-	subject = usertext.Clean(subject, maxSubject)
+	subject = literal(usertext.Clean(subject, maxSubject))
 	blank, text, _ := strings.Cut(text, "\n")
 	return subject, text, ok && subject != "" && strings.TrimSpace(blank) == "" && strings.TrimSpace(text) != ""
 }
+
+// literal is a subject that reads as it stands: an encoded word in it (RFC 2047)
+// would be decoded, to whatever a stranger wrote in it.
+func literal(subject string) string { return strings.ReplaceAll(subject, "=?", "= ?") }
 
 var emptyLines = regexp.MustCompile(`\n(?:[ \t]*\n)+`)
 

@@ -215,7 +215,7 @@ func (s *SMTP) message(letter Letter, to string) (*gomail.Msg, error) {
 	m := gomail.NewMsg(gomail.WithNoDefaultUserAgent(), gomail.WithCharset(gomail.CharsetUTF8), gomail.WithEncoding(gomail.EncodingQP))
 	m.FromMailAddress(s.from)
 	m.ToMailAddress(&mail.Address{Address: to})
-	m.Subject(letter.Subject)
+	m.Subject(literal(letter.Subject))
 	m.SetDate()
 	m.SetMessageIDWithValue(id + "@" + s.domain)
 	m.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834
