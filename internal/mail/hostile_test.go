@@ -71,7 +71,7 @@ func TestNothingBecomesALink(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"evil.example", "http://evil.example/x", "https:evil", "Win! www.evil", "ＷＷＷ．evil．example", "evil。example", "evil\u2024example", "evil\u200d.example", "e\u00advil.exam\u00adple",
-		"//evil", `\\evil\share`, "192.0.2.10", "at 192.0.2.10/x", "Ada (evil.example)", "tel:+491234", "ada@evil", "mailto:ada", "💩.la", "EVIL.EXAMPLE", "evil.xn--p1ai", "a.b.c.evil.example:8080",
+		"//evil", "／／evil", "ada＠evil", `\\evil\share`, "192.0.2.10", "at 192.0.2.10/x", "Ada (evil.example)", "tel:+491234", "ada@evil", "mailto:ada", "💩.la", "EVIL.EXAMPLE", "evil.xn--p1ai", "a.b.c.evil.example:8080",
 		"javascript:alert", "https://a.example@b.example/?c=d.example", "evil..example", "./evil.example", "http:\\\\evil.example", "h\u200dttps://evil.example",
 	} {
 		d := full()

@@ -54,7 +54,7 @@ type received struct {
 type mode int
 
 const (
-	clear mode = iota
+	inClear mode = iota
 	starttls
 	implicit
 )
@@ -65,7 +65,7 @@ func serve(t *testing.T, how mode, change ...func(*server, *smtp.Server)) *serve
 	s := &server{mechanisms: []string{"PLAIN"}, fail: map[string]error{}}
 	front := smtp.NewServer(s)
 	front.Domain = "mx.mana.example"
-	front.AllowInsecureAuth = how == clear
+	front.AllowInsecureAuth = how == inClear
 	front.ReadTimeout, front.WriteTimeout = 30*time.Second, 30*time.Second
 	front.Debug = &lockedWriter{s: s}
 	front.ErrorLog = silent{}

@@ -250,7 +250,7 @@ func (elsewhere) RemoteAddr() net.Addr {
 func TestClearToTheOwnMachine(t *testing.T) {
 	t.Parallel()
 	for _, tls := range []string{"", mail.TLSNone} {
-		server := serve(t, clear)
+		server := serve(t, inClear)
 		cfg := server.config()
 		cfg.TLS = tls
 		if err := sender(t, cfg).Send(t.Context(), letter()); err != nil {
@@ -276,7 +276,7 @@ func TestClearToTheOwnMachine(t *testing.T) {
 
 func TestWithoutCredentials(t *testing.T) {
 	t.Parallel()
-	server := serve(t, clear, func(s *server, _ *smtp.Server) { s.mechanisms = nil })
+	server := serve(t, inClear, func(s *server, _ *smtp.Server) { s.mechanisms = nil })
 	cfg := server.config()
 	cfg.Username, cfg.Password = "", ""
 	if err := sender(t, cfg).Send(t.Context(), letter()); err != nil || len(server.mails()) != 1 {
@@ -305,7 +305,7 @@ func TestRefusals(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			server := serve(t, clear, func(s *server, _ *smtp.Server) { s.fail[c.command] = c.answer })
+			server := serve(t, inClear, func(s *server, _ *smtp.Server) { s.fail[c.command] = c.answer })
 			err := sender(t, server.config()).Send(t.Context(), letter())
 			if err == nil || errors.Is(err, mail.ErrPermanent) != c.permanent {
 				t.Fatalf("permanent %t: %v", !c.permanent, err)
@@ -440,8 +440,8 @@ func TestNobodyListens(t *testing.T) {
 
 func TestInternationalAddresses(t *testing.T) {
 	t.Parallel()
-	old := serve(t, clear)
-	modern := serve(t, clear, func(_ *server, front *smtp.Server) { front.EnableSMTPUTF8 = true })
+	old := serve(t, inClear)
+	modern := serve(t, inClear, func(_ *server, front *smtp.Server) { front.EnableSMTPUTF8 = true })
 	for _, c := range []struct {
 		to        string
 		old       string // envelope; empty where it is refused
@@ -477,7 +477,7 @@ func TestInternationalAddresses(t *testing.T) {
 
 func TestLettersThatCannotBe(t *testing.T) {
 	t.Parallel()
-	server := serve(t, clear)
+	server := serve(t, inClear)
 	s := sender(t, server.config())
 	for name, change := range map[string]func(*mail.Letter){
 		"no recipient":           func(l *mail.Letter) { l.To = "" },
@@ -511,7 +511,7 @@ func TestLettersThatCannotBe(t *testing.T) {
 // should have, and no more.
 func TestHostileNamesOnTheWire(t *testing.T) {
 	t.Parallel()
-	server := serve(t, clear)
+	server := serve(t, inClear)
 	s := sender(t, server.config())
 	all := templates(t, "")
 	l, err := all.Render(mail.Invitation, "de", hostile("Acme\r\nBcc: bob@example.com\r\n\r\n.\r\nMAIL FROM:<x@y>\r\n=?utf-8?q?x?="))
@@ -533,7 +533,7 @@ func TestHostileNamesOnTheWire(t *testing.T) {
 // An encoded word in a name is shown as it is, and not what it hides.
 func TestEncodedWordsAreNotDecoded(t *testing.T) {
 	t.Parallel()
-	server := serve(t, clear)
+	server := serve(t, inClear)
 	s := sender(t, server.config())
 	const hidden = "=?utf-8?q?evil=2Eexample?="
 	d := full()

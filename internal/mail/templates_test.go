@@ -310,7 +310,7 @@ func TestBrokenTemplates(t *testing.T) {
 		"in a branch that is not run": {"verify_email.de.txt", begin + "{{if false}}\n{{.Password}}{{end}}", "verify_email.de.txt:5"},
 		"by the variable":             {"verify_email.de.txt", begin + "{{with .Name}}{{end}}", "verify_email.de.txt:4"},
 		"of a field":                  {"verify_email.de.txt", begin + "{{.Link.Host}}", "verify_email.de.txt:4"},
-		"at the root":                 {"verify_email.de.txt", begin + "{{with .Link}}{{$.Password}}{{end}}", "verify_email.de.txt:4"},
+		"at the root":                 {"verify_email.de.txt", begin + "{{if false}}{{$.Password}}{{end}}", "verify_email.de.txt:4"},
 		"as an argument":              {"verify_email.de.txt", begin + "{{printf \"%s\" (print .Password)}}", "verify_email.de.txt:4"},
 		"no partial":                  {"verify_email.de.txt", begin + "{{template \"head\" .}}", "verify_email.de.txt:4"},
 		"fails":                       {"verify_email.de.txt", begin + "{{slice .Link 9999}}", "verify_email.de.txt:4"},
