@@ -7,6 +7,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/outbox"
@@ -128,5 +129,39 @@ func TestBodies(t *testing.T) {
 	})
 	if got := in.all(); len(got) != 1 {
 		t.Errorf("bodies of other messages were delivered: %+v", got[1:])
+	}
+}
+
+// Poolers allow some ways of asking only.
+func TestEveryModeOfExecution(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	for _, mode := range []pgx.QueryExecMode{
+		pgx.QueryExecModeCacheStatement, pgx.QueryExecModeCacheDescribe, pgx.QueryExecModeDescribeExec, pgx.QueryExecModeExec, pgx.QueryExecModeSimpleProtocol,
+	} {
+		cfg, err := pgxpool.ParseConfig(db.DSN)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.ConnConfig.DefaultQueryExecMode = mode
+		p, err := pgxpool.NewWithConfig(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(p.Close)
+		in := inbox{}
+		b := outbox.New(config(t, p, &in))
+		err = dbscope.InTx(t.Context(), p, dbscope.User("ada", "user"), func(tx pgx.Tx) error {
+			return b.Put(t.Context(), tx, letter("x"), letter("y"))
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", mode, err)
+		}
+		stop := run(t, b)
+		until(t, "both are delivered", func() bool { return len(in.all()) == 2 })
+		stop()
+		if waiting, dead, _, err := b.Counts(t.Context()); waiting != 0 || dead != 0 || err != nil {
+			t.Errorf("%s: %d wait, %d dead, %v", mode, waiting, dead, err)
+		}
 	}
 }
