@@ -122,9 +122,21 @@ func (s *Service) ChangePassword(ctx context.Context, c principal.Caller, curren
 		if err := audit.RecordTx(ctx, tx, changed); err != nil {
 			return nil, err
 		}
+		u, err := dbscope.TxRow[User](ctx, tx, `SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1`, c.UserID)
+		if err != nil {
+			return nil, err
+		}
+		if err := s.mailer.PutTx(ctx, tx, Notice{
+			Kind: NoticePasswordChanged, UserID: u.ID, To: u.Email, Name: u.Name, Client: c.Client, At: s.now(),
+		}); err != nil {
+			return nil, err
+		}
 		return revokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client},
 			reasonPasswordChanged, othersThan, c.UserID, keep)
 	})
+	if err == nil {
+		s.mailer.Wake()
+	}
 	return err
 }
 

@@ -6,11 +6,11 @@
 //
 // An attacker may hold a copy of the database, an old refresh token, an
 // expired or foreign access token, any cookie value, and any number of
-// client addresses. He must not gain a session from any of them.
+// client addresses. They must not gain a session from any of them.
 //
 //   - The database holds no secret in clear: passwords are argon2id hashes,
 //     session tokens SHA-256 digests, signing keys sealed, and refresh tokens
-//     are not stored at all but derived (see [Secrets]).
+//     are not stored at all but derived (see package refreshtoken).
 //   - A token's verifier is picked by its key id, and the key fixes the
 //     algorithm; the token's own word on it is only compared.
 //   - A refresh token used twice outside a short grace revokes its family
@@ -19,6 +19,7 @@
 //   - A revocation is a row; it reaches every edge by NOTIFY, is honoured from
 //     memory, and is read back at start.
 //
-// Every method that acts for someone takes the [Caller], and writes what it
-// did to auth.security_events in the same transaction.
+// Every method that acts for someone takes the [principal.Caller], and writes
+// what it did to auth.security_events in the same transaction. What is refused,
+// such as a wrong password, has a transaction of its own.
 package authcore

@@ -19,6 +19,7 @@ var erasures = []struct {
 	{sql: `DELETE FROM auth.passwords WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.two_factor_auth WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.user_settings WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.challenges WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.api_keys WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.matrix_user_links WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.members WHERE user_id = $1`},

@@ -10,6 +10,9 @@ import (
 // wire contract; test with [errors.Is], never by text.
 var (
 	ErrInvalidCredentials = errors.New("Invalid email or password")
+	// ErrEmailNotVerified means that the password is right, and the address is not
+	// proven where it must be.
+	ErrEmailNotVerified = errors.New("Email not verified")
 	// ErrNoSession means that no cookie names a live session.
 	ErrNoSession = errors.New("Invalid or expired session")
 	// ErrSessionConflict means that the cookies name live sessions of several

@@ -99,6 +99,9 @@ type Registration struct {
 	Name         string
 	ReferralCode string
 	SourceAppURL string
+	// RedirectTo is where the link that confirms the address leads: a checked
+	// origin, or empty.
+	RedirectTo string
 }
 
 // ProfileChange names the fields to change; nil leaves a field alone.

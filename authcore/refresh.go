@@ -107,11 +107,9 @@ func (s *Service) refresh(ctx context.Context, client principal.Client, refreshT
 	}
 	switch {
 	case r.ReusedNow:
-		s.log.Warn("a refresh token was used again, its session is ended",
-			"account", r.user().Email, "user", r.UserID, "session", r.ID, "address", client.Network())
 		s.announce(revocation.Revocation{ID: *r.CutID, UserID: r.UserID, SessionID: &r.ID, Reason: reasonReuse, CreatedAt: *r.CutAt})
 		s.log.WarnContext(ctx, "a refresh token was used again, its sessions end: it may have been stolen",
-			"account", r.UserID, "session", r.ID, "address", client.Network())
+			"account", r.user().Email, "user", r.UserID, "session", r.ID, "address", client.Network())
 		return Tokens{}, "reused", ErrRefreshReused
 	case !r.Usable:
 		return Tokens{}, "no_user", ErrUserNotFound

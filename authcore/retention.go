@@ -68,6 +68,19 @@ const pruneRevocations = `
 	  ORDER BY r.created_at
 	  LIMIT $2)`
 
+const pruneChallenges = `
+	DELETE FROM auth.challenges
+	WHERE id IN (
+	  SELECT c.id
+	  FROM auth.challenges AS c
+	  WHERE c.expires_at < now() - make_interval(secs => $1)
+	  ORDER BY c.expires_at
+	  LIMIT $2)`
+
+// challengesKept is how long a challenge outlives its token: a link that is
+// opened again later says what became of it.
+const challengesKept = 7 * 24 * time.Hour
+
 // purge drops what has ended longer ago than it is kept.
 func (s *Service) purge(ctx context.Context) error {
 	kept := s.cfg.Retention
@@ -76,5 +89,6 @@ func (s *Service) purge(ctx context.Context) error {
 	_, events := s.db.Prune(ctx, "prune auth.security_events", pruneEvents, kept.Events.Seconds())
 	_, revocations := s.db.Prune(ctx, "prune auth.revocations", pruneRevocations, (memorySpan + 24*time.Hour).Seconds())
 	_, lockouts := s.db.Prune(ctx, "prune auth.lockouts", pruneLockouts, lockoutsKept.Seconds())
-	return errors.Join(sessions, families, events, revocations, lockouts)
+	_, challenges := s.db.Prune(ctx, "prune auth.challenges", pruneChallenges, challengesKept.Seconds())
+	return errors.Join(sessions, families, events, revocations, lockouts, challenges)
 }

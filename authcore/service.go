@@ -44,6 +44,10 @@ type Config struct {
 	// neither read nor made, so no token is issued, and none verifies.
 	Keyless bool
 
+	// VerificationRequired lets nobody sign in whose address is not proven, and
+	// keeps from who registers whether an address has an account.
+	VerificationRequired bool
+
 	AccessTokenTTL  time.Duration // 15 minutes
 	RefreshTokenTTL time.Duration // 7 days, moved on by each refresh
 	SessionTTL      time.Duration // 7 days, of the SSO cookie
@@ -136,6 +140,7 @@ type Deps struct {
 	Now       func() time.Time
 	Observer  Observer
 	Hooks     Hooks
+	Mailer    Mailer // nil sends none
 }
 
 // Service signs users in and verifies what they carry. It is safe for
@@ -149,6 +154,7 @@ type Service struct {
 	now     func() time.Time
 	observe Observer
 	hooks   Hooks
+	mailer  Mailer
 
 	cookies cookie.Codec
 	origins origin.List
@@ -209,6 +215,9 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.mailer = deps.Mailer; s.mailer == nil {
+		s.mailer = noMail{}
 	}
 	s.makeCaches()
 	s.keys.Store(token.NewKeySet(nil))
@@ -275,6 +284,10 @@ func (s *Service) Ready(ctx context.Context) error {
 	defer cancel()
 	return dbError(s.db.Pool.Ping(ctx))
 }
+
+// VerificationRequired reports whether nobody signs in whose address is not
+// proven.
+func (s *Service) VerificationRequired() bool { return s.cfg.VerificationRequired }
 
 // AccessTokenTTL is how long an access token lives.
 func (s *Service) AccessTokenTTL() time.Duration { return s.cfg.AccessTokenTTL }

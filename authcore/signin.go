@@ -24,7 +24,8 @@ type credential struct {
 
 // SignIn verifies a password and begins an app session with a refresh token
 // family. It fails with [ErrInvalidCredentials], for unknown and disabled
-// accounts too and in the same time, with [*LockedError], or with [password.ErrBusy].
+// accounts too and in the same time, with [*LockedError], [password.ErrBusy] or
+// [ErrEmailNotVerified].
 func (s *Service) SignIn(ctx context.Context, client principal.Client, email, password string) (Tokens, error) {
 	cred, err := s.authenticate(ctx, client, email, password)
 	if err != nil {
@@ -145,6 +146,10 @@ func (s *Service) authenticate(ctx context.Context, client principal.Client, ema
 	}
 	if rehash {
 		cred.Password = s.rehash(ctx, cred, password)
+	}
+	if s.cfg.VerificationRequired && !cred.EmailVerified {
+		s.observeSignIn("unverified")
+		return credential{}, ErrEmailNotVerified
 	}
 	return cred, nil
 }

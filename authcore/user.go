@@ -43,7 +43,9 @@ func registerTx(ctx context.Context, tx pgx.Tx, u User, passwordHash string) (Us
 }
 
 // Register makes an account. It fails with [ErrEmailTaken], [*password.Error],
-// [ErrInvalidInput] or [password.ErrBusy].
+// [ErrInvalidInput] or [password.ErrBusy]. Where addresses must be proven it
+// never says that one is taken: the user it returns then is nobody's, and what
+// there is to know is mailed to the address.
 func (s *Service) Register(ctx context.Context, client principal.Client, r Registration) (User, error) {
 	metadata := map[string]any{}
 	if r.ReferralCode != "" {
@@ -52,8 +54,17 @@ func (s *Service) Register(ctx context.Context, client principal.Client, r Regis
 	if r.SourceAppURL != "" {
 		metadata["sourceAppUrl"] = audit.Clip(r.SourceAppURL, 255)
 	}
-	return s.makeUser(ctx, client,
-		NewUser{Email: r.Email, Password: r.Password, Name: r.Name, Role: principal.RoleUser}, "registered", metadata)
+	return s.makeUser(ctx,
+		NewUser{Email: r.Email, Password: r.Password, Name: r.Name, Role: principal.RoleUser},
+		signUp{event: audit.Event{Type: "registered", Client: client, Metadata: metadata}, quiet: s.cfg.VerificationRequired, ask: true, redirectTo: r.RedirectTo})
+}
+
+// signUp is how an account comes to be. quiet keeps that the address is taken
+// from who asks, and ask has it proven by mail.
+type signUp struct {
+	event      audit.Event
+	quiet, ask bool
+	redirectTo string
 }
 
 // CreateUser makes an account as an operator.
@@ -61,10 +72,10 @@ func (s *Service) CreateUser(ctx context.Context, op principal.Operator, n NewUs
 	if n.Role == "" {
 		n.Role = principal.RoleUser
 	}
-	return s.makeUser(ctx, principal.Client{}, n, "user_created", map[string]any{"operator": op.Name})
+	return s.makeUser(ctx, n, signUp{event: audit.Event{Type: "user_created", Metadata: map[string]any{"operator": op.Name}}})
 }
 
-func (s *Service) makeUser(ctx context.Context, client principal.Client, n NewUser, eventType string, metadata map[string]any) (User, error) {
+func (s *Service) makeUser(ctx context.Context, n NewUser, how signUp) (User, error) {
 	email, err := address.Canonical(n.Email)
 	if err != nil {
 		return User{}, fmt.Errorf("%w: %w", ErrInvalidInput, err)
@@ -83,21 +94,72 @@ func (s *Service) makeUser(ctx context.Context, client principal.Client, n NewUs
 	if err != nil {
 		return User{}, err
 	}
-	u := User{ID: ids.New(), Name: name, Email: email, EmailVerified: n.Verified, Role: n.Role}
-	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
-		if u, err = registerTx(ctx, tx, u, hash); err != nil {
-			return err
-		}
-		if err := s.hooks.RegisterTx(ctx, tx, u); err != nil {
-			return err
-		}
-		return audit.RecordTx(ctx, tx, audit.Event{Type: eventType, UserID: u.ID, Client: client, Metadata: metadata})
-	})
+	u := User{ID: ids.New(), Name: name, Email: email, EmailVerified: n.Verified, Role: n.Role, CreatedAt: s.now(), UpdatedAt: s.now()}
+	made, err := s.makeOnce(ctx, u, hash, how)
+	if how.quiet && errors.Is(err, ErrEmailTaken) {
+		made, err = s.makeOnce(ctx, u, hash, how) // somebody else was first: their account is there now
+	}
 	if err != nil {
 		return User{}, err
 	}
-	s.hooks.Registered(context.WithoutCancel(ctx), u)
-	return u, nil
+	if how.ask {
+		s.mailer.Wake()
+	}
+	if made == nil {
+		return u, nil
+	}
+	s.hooks.Registered(context.WithoutCancel(ctx), *made)
+	return *made, nil
+}
+
+// makeOnce writes an account, and returns it. Where that must stay quiet it
+// returns nil for an address that has one.
+func (s *Service) makeOnce(ctx context.Context, u User, hash string, how signUp) (*User, error) {
+	var made *User
+	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+		made = nil
+		p := pending{Name: u.Name, PasswordHash: hash, RedirectTo: how.redirectTo, Client: how.event.Client}
+		if how.quiet {
+			owner, err := ownerOfAddressTx(ctx, tx, u.Email)
+			if err != nil {
+				return err
+			}
+			if owner != nil {
+				if owner.DisabledAt != nil {
+					return nil
+				}
+				return s.registerAgainTx(ctx, tx, *owner, p)
+			}
+		}
+		written, err := registerTx(ctx, tx, u, hash)
+		if err != nil {
+			return err
+		}
+		if err := s.hooks.RegisterTx(ctx, tx, written); err != nil {
+			return err
+		}
+		event := how.event
+		event.UserID = written.ID
+		if err := audit.RecordTx(ctx, tx, event); err != nil {
+			return err
+		}
+		made = &written
+		if how.ask && !written.EmailVerified {
+			return s.askForProofTx(ctx, tx, written, p)
+		}
+		return nil
+	})
+	return made, err
+}
+
+// ownerOfAddressTx is whose an address is, disabled accounts included; nil where
+// it is nobody's.
+func ownerOfAddressTx(ctx context.Context, tx pgx.Tx, email string) (*User, error) {
+	u, err := dbscope.TxRow[User](ctx, tx, `SELECT `+userColumns+` FROM auth.users AS u WHERE u.email = $1 FOR UPDATE`, email)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil, nil //nolint:nilnil // nobody's
+	}
+	return &u, err
 }
 
 // maxName is how long the name of a person may be, in characters.

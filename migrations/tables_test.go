@@ -63,6 +63,9 @@ var identityTables = []table{
 		insert: `INSERT INTO auth.sessions (id, token, user_id, expires_at) VALUES ('session-' || $1, $1, $1, now())`},
 	{name: "auth.lockouts", key: "subject",
 		insert: `INSERT INTO auth.lockouts (subject) VALUES ($1)`},
+	{name: "auth.challenges", key: "id",
+		insert: `INSERT INTO auth.challenges (id, purpose, digest, user_id, address, expires_at)
+			VALUES ('challenge-' || $1, 'verify_email', sha256($1::bytea), $1, $1, now())`},
 	{name: "auth.refresh_families", key: "id",
 		insert: `INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at) VALUES ('family-' || $1, 'session-' || $1, $1, now())`},
 	{name: "auth.revocations", key: "id",

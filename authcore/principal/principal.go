@@ -29,6 +29,9 @@ type Client struct {
 	DeviceName string
 	// Origin is the site whose page asks, empty where that is not known.
 	Origin string
+	// Language is the one the client prefers of those there are, as its tag (RFC
+	// 5646), empty where that is not known.
+	Language string
 }
 
 // Caller is who acts: a user whose access token or cookie has been verified.

@@ -35,19 +35,41 @@ func legacySealingKey(secret string) (sealingKey, error) {
 
 // Seal encrypts what is to be stored, with the first key: its id, a dot, and
 // hex of a nonce of 24 bytes and the text under XChaCha20-Poly1305.
-func (s Keys) Seal(plain []byte) (string, error) {
+func (s Keys) Seal(plain []byte) (string, error) { return s.seal(plain, nil) }
+
+// Open opens what any of the keys has sealed. What has no key id before it
+// was sealed by the replaced service, or by an early version of this one.
+func (s Keys) Open(text string) ([]byte, error) { return s.open(text, nil) }
+
+// Bound seals texts each of which belongs to one place, and opens them there
+// alone. The place is not kept.
+type Bound struct{ keys Keys }
+
+// Bound seals as [Keys.Seal] does, for a place.
+func (s Keys) Bound() Bound { return Bound{s} }
+
+// Seal encrypts a text for a place.
+func (b Bound) Seal(plain, place []byte) ([]byte, error) {
+	text, err := b.keys.seal(plain, place)
+	return []byte(text), err
+}
+
+// Open opens a text in its place.
+func (b Bound) Open(sealed, place []byte) ([]byte, error) {
+	return b.keys.open(string(sealed), place)
+}
+
+func (s Keys) seal(plain, place []byte) (string, error) {
 	if len(s.sealing) == 0 {
 		return "", errors.New("no encryption_key")
 	}
 	k := s.sealing[0]
 	nonce := make([]byte, k.aead.NonceSize(), k.aead.NonceSize()+len(plain)+k.aead.Overhead())
 	rand.Read(nonce)
-	return k.id + "." + hex.EncodeToString(k.aead.Seal(nonce, nonce, plain, nil)), nil
+	return k.id + "." + hex.EncodeToString(k.aead.Seal(nonce, nonce, plain, place)), nil
 }
 
-// Open opens what any of the keys has sealed. What has no key id before it
-// was sealed by the replaced service, or by an early version of this one.
-func (s Keys) Open(text string) ([]byte, error) {
+func (s Keys) open(text string, place []byte) ([]byte, error) {
 	id, encoded, named := strings.Cut(text, ".")
 	if !named {
 		id, encoded = "", text
@@ -61,7 +83,7 @@ func (s Keys) Open(text string) ([]byte, error) {
 		if named && k.id != id {
 			continue
 		}
-		if plain, err := k.aead.Open(nil, nonce, box, nil); err == nil {
+		if plain, err := k.aead.Open(nil, nonce, box, place); err == nil {
 			return plain, nil
 		}
 	}

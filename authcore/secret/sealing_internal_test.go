@@ -50,3 +50,22 @@ func TestSealedWithADerivedKey(t *testing.T) {
 		t.Errorf("without an id: %q, %v", got, err)
 	}
 }
+
+// What is sealed for a place opens there and nowhere else.
+func TestBoundSealing(t *testing.T) {
+	t.Parallel()
+	b := testKeys(t, "").Bound()
+	sealed, err := b.Seal([]byte("text"), []byte("here"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := b.Open(sealed, []byte("here")); err != nil || string(got) != "text" {
+		t.Errorf("here: %q, %v", got, err)
+	}
+	if got, err := b.Open(sealed, []byte("there")); err == nil {
+		t.Errorf("there: %q", got)
+	}
+	if got, err := testKeys(t, "").Open(string(sealed)); err == nil {
+		t.Errorf("without a place: %q", got)
+	}
+}

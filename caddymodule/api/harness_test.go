@@ -60,6 +60,12 @@ func newSite(t testing.TB, change ...func(*api.Config, *api.Deps)) *site {
 // newShop is a site that sells.
 func newShop(t testing.TB, sales billing.Config, change ...func(*api.Config, *api.Deps)) *site {
 	t.Helper()
+	return newSiteOf(t, sales, func(*authcore.Config, *authcore.Deps) {}, change...)
+}
+
+// newSiteOf is a site over another identity core.
+func newSiteOf(t testing.TB, sales billing.Config, identity func(*authcore.Config, *authcore.Deps), change ...func(*api.Config, *api.Deps)) *site {
+	t.Helper()
 	db := pgtest.New(t)
 	ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool})
 	credits := api.Credits{
@@ -72,15 +78,18 @@ func newShop(t testing.TB, sales billing.Config, change ...func(*api.Config, *ap
 		t.Fatal(err)
 	}
 	patterns := []string{"https://*.example.test"}
-	auth, err := authcore.New(t.Context(), authcore.Config{
+	authConfig := authcore.Config{
 		BaseURL: base, CookieDomain: ".example.test", TrustedOrigins: patterns, Secrets: secrets,
 		Hashing: password.Hashing{MemoryKiB: 64, Time: 1, Parallelism: 1},
-	}, authcore.Deps{
+	}
+	authDeps := authcore.Deps{
 		Pool: db.Pool, ListenDSN: db.DSN,
 		Hooks: authcore.Hooks{RegisterTx: func(ctx context.Context, tx pgx.Tx, u authcore.User) error {
 			return ledger.OpenTx(ctx, tx, u.ID)
 		}},
-	})
+	}
+	identity(&authConfig, &authDeps)
+	auth, err := authcore.New(t.Context(), authConfig, authDeps)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,11 +104,12 @@ func (p block) smtp() *SMTPConfig {
 	c := new(SMTPConfig)
 	p.NoArguments()
 	p.Nested("smtp", map[string]func(){
-		"host":     func() { p.One(&c.Host) },
-		"port":     func() { p.One(&c.Port) },
-		"username": func() { p.One(&c.Username) },
-		"password": func() { p.One(&c.Password) },
-		"from":     func() { p.One(&c.From) },
+		"host":      func() { p.One(&c.Host) },
+		"port":      func() { p.One(&c.Port) },
+		"username":  func() { p.One(&c.Username) },
+		"password":  func() { p.One(&c.Password) },
+		"from":      func() { p.One(&c.From) },
+		"templates": func() { p.One(&c.Templates) },
 	})
 	return c
 }

@@ -58,7 +58,9 @@ type Config struct {
 	RefreshTokenTTL string `json:"refresh_token_ttl,omitempty"`
 
 	// Whether an e-mail address must be verified before its owner can sign in:
-	// required or optional. This version sends no mail and knows optional only.
+	// required or optional. Where it is required, nobody learns from the API
+	// whether an address has an account; the owner of the address is told by
+	// mail. Default: required if there is a mail server, else optional.
 	EmailVerification string `json:"email_verification,omitempty"`
 
 	// Whether anybody may make an account: open or closed. Where it is closed,
@@ -75,7 +77,9 @@ type Config struct {
 	// What is wrong with the block in a Caddyfile. With any, the config is refused.
 	Faults syntax.Faults `json:"faults,omitempty"`
 
-	// The mail server. Not supported by this version: setting it is a fault.
+	// The mail server. Without one, mails are written to the log with their links.
+	// Default: SMTP_HOST, SMTP_PORT, SMTP_USER, SMTP_PASSWORD and SMTP_FROM, where
+	// user and password are set.
 	SMTP *SMTPConfig `json:"smtp,omitempty"`
 
 	// Payments, through an account at Stripe. Without one credits can be spent,
@@ -138,18 +142,22 @@ type RetentionConfig struct {
 	Outbox string `json:"outbox,omitempty"`
 }
 
-// SMTPConfig is a mail server.
+// SMTPConfig is a mail server. What is sent to it is encrypted, but on the
+// loopback network where the server cannot.
 type SMTPConfig struct {
-	// Name or address of the server.
+	// Name or address of the server. Default: SMTP_HOST.
 	Host string `json:"host,omitempty"`
-	// 587 for STARTTLS, 465 for implicit TLS. Default: 587.
+	// 587 for STARTTLS, 465 for implicit TLS. Default: SMTP_PORT, else 587.
 	Port string `json:"port,omitempty"`
-	// Account on the server.
+	// Account on the server. Default: SMTP_USER.
 	Username string `json:"username,omitempty"`
-	// Its password.
+	// Its password. Default: SMTP_PASSWORD.
 	Password string `json:"password,omitempty"`
-	// Sender, such as ManaCore <noreply@mana.how>.
+	// Sender, such as ManaCore <noreply@mana.how>. Default: SMTP_FROM.
 	From string `json:"from,omitempty"`
+	// A directory with templates that replace the mails of this program, each by
+	// the name of its file.
+	Templates string `json:"templates,omitempty"`
 }
 
 // StripeConfig is the account that takes payments, and what is for sale.

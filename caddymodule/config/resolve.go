@@ -42,6 +42,8 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.BaseURL = r.baseURL(c.BaseURL)
 	r.identity(&s)
 	s.Stripe = r.stripe(c.Stripe, s)
+	s.SMTP = r.smtp(c.SMTP)
+	s.VerificationRequired = r.verification(c.EmailVerification, s.SMTP)
 	r.secrets(c, s)
 	r.unsupported(c)
 	return s, errors.Join(r.faults...)
@@ -86,7 +88,7 @@ func (v value) or(fallback string) string {
 }
 
 // secretDirectives hold secrets, of which no fault may quote a piece.
-var secretDirectives = []string{"database", "redis", "encryption_key", "service_key", "stripe"}
+var secretDirectives = []string{"database", "redis", "encryption_key", "service_key", "stripe", "smtp"}
 
 // expand replaces the placeholders of one directive.
 func (r *resolver) expand(directive, raw string) string {
@@ -251,23 +253,10 @@ func (r *resolver) unsupported(c Config) {
 		name string
 		set  bool
 	}{
-		{"smtp", c.SMTP != nil},
 		{"storage", c.Storage != nil},
 	} {
 		if part.set {
 			r.fault(part.name, "%s is not supported by this version; take the block out", part.name)
 		}
-	}
-	if c.SMTP != nil {
-		if port := r.expand("smtp port", c.SMTP.Port); port != "" && !isPort(port) {
-			r.fault("smtp", "port %q is not a port number", port)
-		}
-	}
-	switch verification := r.expand("email_verification", c.EmailVerification); verification {
-	case "", "optional":
-	case "required":
-		r.fault("email_verification", "required is not supported by this version, which sends no mail; say optional")
-	default:
-		r.fault("email_verification", "%q is neither required nor optional", verification)
 	}
 }

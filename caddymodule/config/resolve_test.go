@@ -207,7 +207,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		EncryptionKey:     "short",
 		AccessTokenTTL:    "soon",
 		RefreshTokenTTL:   "-1m",
-		EmailVerification: "required",
+		EmailVerification: "sometimes",
 		Registration:      "perhaps",
 		Retention:         &config.RetentionConfig{Events: "always", Sessions: "0s", Holds: "23h"},
 		SMTP:              &config.SMTPConfig{Port: "70000"},
@@ -227,7 +227,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		"cookie_domain:", "trusted_origins:", "encryption_key:", `access_token_ttl: "soon"`, `refresh_token_ttl: "-1m"`,
 		`retention events: "always" is not a duration`, `retention sessions: "0s" is not a positive duration`,
 		"retention holds: 23h0m0s is less than the 24h that",
-		"email_verification: required is not supported", `registration: "perhaps" is neither open nor closed`, "smtp: smtp is not supported", `smtp: port "70000"`,
+		`email_verification: "sometimes" is neither required nor optional`, `registration: "perhaps" is neither open nor closed`, "smtp: host: missing", `smtp: port "70000"`,
 		"stripe: this is the publishable key", "stripe: api_url must be", `stripe: return_url "javascript://x"`,
 		`stripe grace: "soon"`, "stripe: webhook_secret: one secret, or two", `stripe: plan "pl us"`,
 		`stripe: package "A": "0" is not a number of credits`, `stripe: package "A": "1.5" is not a price in euro cents`, "storage: storage is not supported",
@@ -445,5 +445,52 @@ func TestRuntimeIsSharedByEqualSettingsOnly(t *testing.T) {
 		if config.SameRuntime(base, other) {
 			t.Errorf("another %s shares the runtime", name)
 		}
+	}
+}
+
+// With a mail server addresses are to be proven, unless the admin says otherwise.
+func TestMailServer(t *testing.T) {
+	t.Parallel()
+	server := &config.SMTPConfig{Host: "mail.example.com", Port: "465", Username: "u", Password: "p", From: "Mana <noreply@mana.how>"}
+	account := map[string]string{"SMTP_USER": "u", "SMTP_PASSWORD": "p", "SMTP_FROM": "noreply@mana.how"}
+	for name, tt := range map[string]struct {
+		smtp         *config.SMTPConfig
+		env          map[string]string
+		verification string
+		host         string
+		port         int
+		required     bool
+	}{
+		"none":                         {},
+		"block":                        {smtp: server, host: "mail.example.com", port: 465, required: true},
+		"block, optional":              {smtp: server, verification: "optional", host: "mail.example.com", port: 465},
+		"none, required":               {verification: "required", required: true},
+		"variables":                    {env: account, host: "smtp-relay.brevo.com", required: true},
+		"variables without an account": {env: map[string]string{"SMTP_HOST": "mail.example.com"}},
+		"block and variables":          {smtp: &config.SMTPConfig{Host: "other.example.com"}, env: account, host: "other.example.com", required: true},
+	} {
+		s, err := config.Config{
+			BaseURL: "https://auth.example.com", EncryptionKey: someKey, Database: &config.DatabaseConfig{URL: "postgres://u:p@db/mana"},
+			SMTP: tt.smtp, EmailVerification: tt.verification,
+		}.ResolveWith(tt.env)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if s.SMTP.Host != tt.host || s.SMTP.Port != tt.port || s.VerificationRequired != tt.required {
+			t.Errorf("%s: %q, port %d, required %v", name, s.SMTP.Host, s.SMTP.Port, s.VerificationRequired)
+		}
+	}
+	_, err := config.Config{
+		BaseURL: "https://auth.example.com", EncryptionKey: someKey, Database: &config.DatabaseConfig{URL: "postgres://u:p@db/mana"},
+		SMTP: &config.SMTPConfig{Host: "mail.example.com", Password: "a secret", From: "not an address", Templates: "/nowhere/at/all"},
+	}.ResolveWith(nil)
+	for _, text := range []string{"from", "templates", "username"} {
+		if err == nil || !strings.Contains(strings.ToLower(err.Error()), text) {
+			t.Errorf("%s is not named in %v", text, err)
+		}
+	}
+	if err != nil && strings.Contains(err.Error(), "a secret") {
+		t.Errorf("a secret is in %v", err)
 	}
 }

@@ -47,6 +47,10 @@ type Settings struct {
 	OlderKeys      []Secret
 	legacySecret   Secret // BETTER_AUTH_SECRET
 	Stripe         Stripe
+	// SMTP is the mail server.
+	SMTP SMTP
+	// VerificationRequired lets nobody sign in whose address is not proven.
+	VerificationRequired bool
 }
 
 // Database is where the state lives: dir for the embedded one, else url.
@@ -71,13 +75,14 @@ func (s Settings) SameDatabase(other Settings) bool {
 // Auth is the configuration of the identity core but for its secrets.
 func (s Settings) Auth() authcore.Config {
 	return authcore.Config{
-		BaseURL:         s.BaseURL.String(),
-		Audience:        s.Audience,
-		CookieDomain:    s.CookieDomain,
-		TrustedOrigins:  s.trustedOrigins,
-		AccessTokenTTL:  s.AccessTokenTTL,
-		RefreshTokenTTL: s.RefreshTokenTTL,
-		Retention:       authcore.Retention{Events: s.Retention.Events, Sessions: s.Retention.Sessions},
+		BaseURL:              s.BaseURL.String(),
+		Audience:             s.Audience,
+		CookieDomain:         s.CookieDomain,
+		TrustedOrigins:       s.trustedOrigins,
+		VerificationRequired: s.VerificationRequired,
+		AccessTokenTTL:       s.AccessTokenTTL,
+		RefreshTokenTTL:      s.RefreshTokenTTL,
+		Retention:            authcore.Retention{Events: s.Retention.Events, Sessions: s.Retention.Sessions},
 	}
 }
 
@@ -119,6 +124,8 @@ func (s Settings) Key() settingsKey {
 		hashFields(h, k.Reveal())
 	}
 	s.Stripe.hash(h)
+	hashFields(h, strconv.FormatBool(s.VerificationRequired))
+	hashFields(h, s.SMTP.hashable()...)
 	return settingsKey(h.Sum(nil))
 }
 

@@ -145,7 +145,11 @@ func (g *Gate) explain(q *gateRequest, e answer.Error) error {
 		return q.refuse(e)
 	}
 	metrics.Process.Decided(strconv.Itoa(e.Status))
-	return answer.Page(q.w, q.r, g.BaseURL, e.Status, 0, pages.Notice{Code: e.Code})
+	notice := pages.Notice{Code: e.Code}
+	if e.Code == refuseUnverified.Code {
+		notice.Resend = g.BaseURL.String() + "/resend-verification"
+	}
+	return answer.Page(q.w, q.r, g.BaseURL, e.Status, 0, notice)
 }
 
 func (q *gateRequest) refuse(e answer.Error) error {

@@ -32,6 +32,7 @@ type Set struct {
 	refused                       *prometheus.CounterVec
 
 	creditMetrics
+	outboxMetrics
 }
 
 func New() *Set {
@@ -65,6 +66,7 @@ func New() *Set {
 	m.refused = m.counter("mana_rate_limit_refusals_total", "Requests refused with 429, by where.", "where")
 
 	m.creditMetrics = newCreditMetrics(m)
+	m.outboxMetrics = newOutboxMetrics(m)
 
 	m.begin()
 	m.buildInfo()

@@ -10,8 +10,9 @@ type Price struct {
 }
 
 // Notice says why a page cannot be shown. Code names its text; SignIn is the
-// absolute URL of the sign-in page where going there helps, else empty.
-type Notice struct{ Code, SignIn string }
+// absolute URL of the sign-in page where going there helps, else empty, and Resend
+// that of the page which mails the link that confirms an address.
+type Notice struct{ Code, SignIn, Resend string }
 
 func (Price) page() string  { return "price" }
 func (Notice) page() string { return "notice" }

@@ -37,6 +37,9 @@ type View interface{ page() string }
 type Login struct {
 	Email, ReturnURL, Error string
 	Closed                  bool
+	// Verified and Reset say what was done before: the address was confirmed, or
+	// another password chosen.
+	Verified, Reset bool
 }
 
 // Register is the registration form.
@@ -118,7 +121,7 @@ func New() (*Pages, error) {
 	for _, lang := range languages {
 		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when}
 		p.templates[lang] = make(map[string]*template.Template)
-		for _, v := range []View{Login{}, Register{}, Account{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
+		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
 			t, err := template.New("layout.html").Funcs(funcs).
 				ParseFS(files, "templates/layout.html", "templates/"+v.page()+".html")
 			if err != nil {

@@ -7,6 +7,11 @@ type translated map[Language]string
 var texts = map[string]translated{
 	"title.login":    {German: "Anmelden", English: "Sign in"},
 	"title.register": {German: "Konto anlegen", English: "Create an account"},
+	"title.verify":   {German: "E-Mail bestätigen", English: "Confirm your e-mail"},
+	"title.resend":   {German: "E-Mail bestätigen", English: "Confirm your e-mail"},
+	"title.forgot":   {German: "Passwort vergessen", English: "Forgot your password"},
+	"title.reset":    {German: "Neues Passwort", English: "New password"},
+	"title.mailed":   {German: "Schau in dein Postfach", English: "Check your mailbox"},
 	"title.account":  {German: "Dein Konto", English: "Your account"},
 	"title.loop":     {German: "Die Anmeldung kommt nicht an", English: "Signing in does not get through"},
 	"title.problem":  {German: "Das hat nicht geklappt", English: "That did not work"},
@@ -15,13 +20,60 @@ var texts = map[string]translated{
 	"title.docs":     {German: "API", English: "API"},
 	"title.gift":     {German: "Ein Geschenk", English: "A gift"},
 
-	"field.name":     {German: "Name (freiwillig)", English: "Name (optional)"},
-	"field.email":    {German: "E-Mail", English: "E-mail"},
-	"field.password": {German: "Passwort", English: "Password"},
-	"hint.password":  {German: "8 bis 128 Zeichen", English: "8 to 128 characters"},
+	"field.name":        {German: "Name (freiwillig)", English: "Name (optional)"},
+	"field.email":       {German: "E-Mail", English: "E-mail"},
+	"field.password":    {German: "Passwort", English: "Password"},
+	"field.newPassword": {German: "Neues Passwort", English: "New password"},
+	"hint.password":     {German: "8 bis 128 Zeichen", English: "8 to 128 characters"},
 
-	"login.submit":    {German: "Anmelden", English: "Sign in"},
-	"login.other":     {German: "Noch kein Konto? Jetzt anlegen", English: "No account yet? Create one"},
+	"login.submit": {German: "Anmelden", English: "Sign in"},
+	"login.other":  {German: "Noch kein Konto? Jetzt anlegen", English: "No account yet? Create one"},
+	"login.forgot": {German: "Passwort vergessen?", English: "Forgot your password?"},
+	"login.resend": {German: "Den Link zum Bestätigen noch einmal schicken", English: "Send the confirmation link again"},
+	"login.verified": {
+		German:  "Deine E-Mail-Adresse ist bestätigt. Du kannst dich jetzt anmelden.",
+		English: "Your e-mail address is confirmed. You can sign in now.",
+	},
+	"login.reset": {
+		German:  "Dein neues Passwort gilt. Du kannst dich jetzt damit anmelden.",
+		English: "Your new password is set. You can sign in with it now.",
+	},
+
+	"verify.text": {
+		German:  "Bestätige, dass diese E-Mail-Adresse dir gehört und du das Konto angelegt hast.",
+		English: "Confirm that this e-mail address is yours and that you created the account.",
+	},
+	"verify.submit": {German: "E-Mail bestätigen", English: "Confirm e-mail"},
+	"resend.text": {
+		German:  "Wir schicken dir den Link, mit dem du deine E-Mail-Adresse bestätigst, noch einmal.",
+		English: "We will send you the link that confirms your e-mail address again.",
+	},
+	"resend.submit": {German: "Link schicken", English: "Send the link"},
+	"forgot.text": {
+		German:  "Wir schicken dir einen Link, mit dem du ein neues Passwort wählst.",
+		English: "We will send you a link with which you choose a new password.",
+	},
+	"forgot.submit": {German: "Link schicken", English: "Send the link"},
+	"reset.text": {
+		German:  "Alle Geräte werden abgemeldet.",
+		English: "All devices will be signed out.",
+	},
+	"reset.submit": {German: "Passwort speichern", English: "Save password"},
+	"proof.back":   {German: "Zur Anmeldung", English: "Back to sign-in"},
+	"mailed.verify": {
+		German:  "Wir haben dir einen Link geschickt, mit dem du deine E-Mail-Adresse bestätigst:",
+		English: "We have sent you a link that confirms your e-mail address:",
+	},
+	"mailed.reset": {
+		German:  "Wenn es dieses Konto gibt, ist jetzt ein Link zu einem neuen Passwort unterwegs:",
+		English: "If this account exists, a link to a new password is on its way:",
+	},
+	"mailed.hint": {
+		German:  "Nichts angekommen? Sieh auch im Spam-Ordner nach.",
+		English: "Nothing there? Have a look at your spam folder too.",
+	},
+	"mailed.again": {German: "Noch einmal schicken", English: "Send it again"},
+
 	"register.submit": {German: "Konto anlegen", English: "Create account"},
 	"register.other":  {German: "Schon ein Konto? Anmelden", English: "Already have an account? Sign in"},
 
@@ -106,6 +158,10 @@ var faultTexts = map[string]translated{
 		German:  "Zu dieser E-Mail gibt es schon ein Konto.",
 		English: "An account with this e-mail already exists.",
 	},
+	"LINK_EXPIRED": {
+		German:  "Dieser Link gilt nicht mehr. Lass dir einen neuen schicken.",
+		English: "This link is not valid any more. Have a new one sent to you.",
+	},
 	"ACCOUNT_LOCKED": {
 		German:  "Zu viele Fehlversuche. Bitte warte etwas, bevor du es noch einmal versuchst.",
 		English: "Too many failed sign-ins. Please wait a while before you try again.",
@@ -137,8 +193,8 @@ var faultTexts = map[string]translated{
 		English: "Two accounts are signed in at once in this browser, and nobody can tell which one is yours. Please delete the cookies of this site and its neighbours in the browser and sign in again.",
 	},
 	"EMAIL_NOT_VERIFIED": {
-		German:  "Diese Seite ist nur für Konten mit bestätigter E-Mail-Adresse. Deine ist noch nicht bestätigt; bitte wende dich an den Betreiber.",
-		English: "This page is for accounts with a verified e-mail address. Yours is not verified yet; please ask the people who run this site.",
+		German:  "Deine E-Mail-Adresse ist noch nicht bestätigt. Öffne den Link, den wir dir geschickt haben, oder lass ihn dir noch einmal schicken.",
+		English: "Your e-mail address is not confirmed yet. Open the link that we have sent you, or have it sent again.",
 	},
 	"REGISTRATION_CLOSED": {
 		German:  "Neue Konten werden hier zurzeit nicht angelegt.",

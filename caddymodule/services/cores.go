@@ -25,6 +25,8 @@ type Cores struct {
 	Credits *creditcore.Service
 	// Gifts are the gift codes.
 	Gifts *gift.Service
+	// Mail is nil where the cores are keyless: its messages are sealed.
+	Mail *Mailing
 	// Billing sells credits. It is there without Stripe, too.
 	Billing *billing.Service
 }
@@ -73,11 +75,18 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 		ledger: c.Credits, gifts: c.Gifts, sales: c.Billing, log: d.Logger,
 		redeemUnverified: s.RedeemUnverified, later: d.Later,
 	}
-	var err error
-	c.Auth, err = authcore.New(ctx, config, authcore.Deps{
+	deps := authcore.Deps{
 		Pool: d.Pool, ListenDSN: d.ListenDSN, Redis: d.Redis,
 		Logger: d.Logger, Observer: metrics.Process.AuthObserver(), Hooks: accounts.hooks(),
-	})
+	}
+	var err error
+	if !d.Keyless {
+		if c.Mail, err = newMailing(s, d.Pool, config.Secrets, d.Logger); err != nil {
+			return Cores{}, err
+		}
+		deps.Mailer = c.Mail
+	}
+	c.Auth, err = authcore.New(ctx, config, deps)
 	if err != nil {
 		return Cores{}, fmt.Errorf("start the identity core: %w", err)
 	}

@@ -30,7 +30,7 @@ func Routes(cfg Config) []endpoint.Route {
 			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken), endpoint.ErrRegistrationClosed)}),
 		endpoint.Get(v1+"/signup-status", endpoint.Handle(signUpStatus(cfg.RegistrationClosed)), endpoint.Rule{Summary: "Whether an account can be made", Limit: endpoint.BackEndLimit}),
 		endpoint.Post(v1+"/login", endpoint.Handle(login), endpoint.Rule{Summary: "Sign in an app", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
-			Errors: endpoint.AnswersTo(authcore.ErrInvalidCredentials)}),
+			Errors: endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified)}),
 		endpoint.Post(v1+"/logout", endpoint.Handle(logout), endpoint.Rule{Summary: "End the session of an access token, refresh token or cookie",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Limit: endpoint.UserLimit}),
 		endpoint.Post(v1+"/refresh", endpoint.Handle(refresh), endpoint.Rule{Summary: "Exchange a refresh token for its successor",
@@ -55,6 +55,10 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post(v1+"/change-password", endpoint.Handle(changePassword), endpoint.Rule{Summary: "Change the password and end all other sessions",
 			Access: endpoint.User, Limit: endpoint.PerMinute(5), Errors: endpoint.AnswersTo(authcore.ErrNoPassword, password.ErrBusy),
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrWrongPassword, Answer: &endpoint.Error{Status: 401, Code: "WRONG_PASSWORD", Message: "Current password is incorrect"}}}}),
+		endpoint.Post(v1+"/forgot-password", endpoint.Handle(forgotPassword), endpoint.Rule{Summary: "Mail the link to another password", Access: endpoint.Anyone, Limit: endpoint.PerMinute(3)}),
+		endpoint.Post(v1+"/reset-password", endpoint.Handle(resetPassword), endpoint.Rule{Summary: "Another password by a link", Access: endpoint.Anyone, Limit: endpoint.PerMinute(5),
+			Errors: append(endpoint.AnswersTo(password.ErrBusy), endpoint.ErrResetToken)}),
+		endpoint.Post(v1+"/resend-verification", endpoint.Handle(resendVerification), endpoint.Rule{Summary: "Mail the link that confirms an address", Access: endpoint.Anyone, Limit: endpoint.PerMinute(3)}),
 		endpoint.Delete(v1+"/account", endpoint.Handle(deleteAccount), endpoint.Rule{Summary: "Delete the account", Access: endpoint.User, Limit: endpoint.PerMinute(3),
 			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, password.ErrBusy)}),
 
@@ -67,7 +71,7 @@ func Routes(cfg Config) []endpoint.Route {
 			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
 		endpoint.Post("/api/auth/sign-in/email", endpoint.Handle(signInEmail), endpoint.Rule{Summary: "Sign in and set the SSO cookie",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: signInLimit,
-			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, password.ErrBusy), errOrigin, errNoOrigin, errEmailForm, errCallback)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified, password.ErrBusy), errOrigin, errNoOrigin, errEmailForm, errCallback)}),
 		endpoint.Post("/api/auth/sign-out", endpoint.Handle(signOut), endpoint.Rule{Summary: "End the SSO session and clear its cookie",
 			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
 	}

@@ -32,7 +32,7 @@ type registeredUser struct {
 func register(ctx context.Context, c *endpoint.Call, req registerRequest) (registerResponse, error) {
 	u, err := c.Auth.Register(ctx, c.Client, authcore.Registration{
 		Email: req.Email, Password: req.Password, Name: req.Name,
-		ReferralCode: req.ReferralCode, SourceAppURL: req.SourceAppURL,
+		ReferralCode: req.ReferralCode, SourceAppURL: req.SourceAppURL, RedirectTo: c.TrustedOrigin(req.SourceAppURL),
 	})
 	if err != nil {
 		return registerResponse{}, err

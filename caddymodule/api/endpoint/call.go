@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/api/endpoint/decode"
 	"mana.how/edge/caddymodule/api/endpoint/validate"
+	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 )
@@ -48,7 +49,8 @@ type Call struct {
 
 // prepare checks who calls and reads the body.
 func (c *Call) prepare(w http.ResponseWriter) error {
-	c.Client = principal.Client{IP: c.server.ClientIP(c.Request), UserAgent: request.Printable(c.Request.UserAgent(), 512)}
+	c.Client = principal.Client{IP: c.server.ClientIP(c.Request), UserAgent: request.Printable(c.Request.UserAgent(), 512),
+		Language: string(pages.LanguageOf(c.Request.Header.Get("Accept-Language")))}
 	if c.route.Closed != nil {
 		return c.route.Closed
 	}
@@ -199,4 +201,18 @@ func TextOf(s *string) string {
 		return ""
 	}
 	return *s
+}
+
+// TrustedOrigin is the origin of a URL where redirects may lead there, else
+// empty.
+func (c *Call) TrustedOrigin(raw string) string {
+	target, ok := c.Origins().ReturnTarget(raw)
+	if !ok {
+		return ""
+	}
+	u, err := url.Parse(target)
+	if err != nil || u.Host == "" {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/challenge"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/answer"
@@ -37,6 +38,7 @@ var (
 	ErrWrongServiceKey    = &Error{Status: 401, Code: "INVALID_SERVICE_KEY", Message: "Invalid service key"}
 	ErrRegistrationClosed = &Error{Status: 403, Code: "REGISTRATION_CLOSED", Message: "Registration is closed"}
 	ErrCrossSite          = &Error{Status: 403, Code: "CROSS_SITE", Message: "Cross-site request refused"}
+	ErrResetToken         = &Error{Status: 401, Code: "INVALID_RESET_TOKEN", Message: "Invalid or expired reset token"}
 	ErrUnavailable        = &Error{Status: 503, Code: "UNAVAILABLE", Message: "database connection unavailable, please retry", RetryAfter: 5 * time.Second}
 )
 
@@ -45,6 +47,9 @@ var (
 // match many of these texts, so they do not change.
 var common = []Mapping{
 	{authcore.ErrInvalidCredentials, &Error{Status: 401, Code: "INVALID_CREDENTIALS", Message: "Invalid email or password"}},
+	{authcore.ErrEmailNotVerified, &Error{Status: 403, Code: "EMAIL_NOT_VERIFIED", Message: "Email not verified"}},
+	{challenge.ErrUnknown, ErrResetToken},
+	{challenge.ErrExpired, ErrResetToken},
 	{token.ErrExpired, ErrTokenExpired},
 	{token.ErrInvalid, ErrTokenInvalid},
 	{request.ErrNoToken, &Error{Status: 401, Code: "NO_TOKEN", Message: "No token provided"}},

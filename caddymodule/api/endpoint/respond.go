@@ -75,13 +75,20 @@ func (d Document) write(_ *server, w http.ResponseWriter, r *http.Request) {
 	write(w, r, 200, d.ContentType, d.Body)
 }
 
-// Redirect sends the browser on with a GET (RFC 9110, section 15.4.4).
-type Redirect struct{ To string }
+// Redirect sends the browser on with a GET (RFC 9110, section 15.4.4). Status is
+// 303 where zero.
+type Redirect struct {
+	To     string
+	Status int
+}
 
 func (d Redirect) write(_ *server, w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Location", d.To)
 	w.Header().Set("Cache-Control", "no-store")
-	w.WriteHeader(http.StatusSeeOther)
+	if d.Status == 0 {
+		d.Status = http.StatusSeeOther
+	}
+	w.WriteHeader(d.Status)
 }
 
 // HTML is a hosted page with its status.

@@ -50,6 +50,8 @@ type Rule struct {
 	// Errors are the other answers of the handler that are no success, for
 	// the OpenAPI document.
 	Errors []*Error
+	// Found documents that the page also leads on with 302.
+	Found bool
 	// Unready documents an answer of status 503 that has the body of a success.
 	Unready bool
 	// Media is the type of a success that is neither JSON nor a page.

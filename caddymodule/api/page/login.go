@@ -27,7 +27,10 @@ func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None
 	_, err := sso.Caller(ctx, c)
 	switch {
 	case errors.Is(err, authcore.ErrNoSession):
-		return s.loginAnswer(200, pages.Login{ReturnURL: target}), nil
+		query := c.Request.URL.Query()
+		return s.loginAnswer(200, pages.Login{
+			ReturnURL: target, Email: query.Get("email"), Verified: query.Get("verified") == "true", Reset: query.Get("reset") == "true",
+		}), nil
 	case err != nil:
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 		return registerAnswer(400, view), nil
 	}
 	_, err := c.Auth.Register(ctx, c.Client, authcore.Registration{
-		Email: req.Email, Password: req.Password, Name: req.Name, SourceAppURL: originOf(target),
+		Email: req.Email, Password: req.Password, Name: req.Name, SourceAppURL: originOf(target), RedirectTo: originOf(target),
 	})
 	if err != nil {
 		p := c.Known(err)
@@ -48,6 +48,9 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 		out := registerAnswer(p.Status, view)
 		out.RetryAfter = p.RetryAfter
 		return out, nil
+	}
+	if c.Auth.VerificationRequired() {
+		return endpoint.HTML{Status: 200, View: pages.Mailed{Email: req.Email, About: "verify"}}, nil
 	}
 	if target == "" {
 		target = defaultTarget

@@ -48,8 +48,11 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 	}
 	out["default"] = object{"description": "Any other error", "content": content(500)}
 	if rt.Format == endpoint.Page && rt.Media == "" {
-		out["303"] = object{"description": "Go on to another page", "headers": object{
+		onward := object{"description": "Go on to another page", "headers": object{
 			"Location": headerObject("Where to go on to", "string")}}
+		if out["303"] = onward; rt.Found {
+			out["302"] = onward
+		}
 	}
 	return out
 }

@@ -1,0 +1,63 @@
+package authcore
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore/principal"
+)
+
+// NoticeKind is what a mail is about.
+type NoticeKind string
+
+// The kinds. Those with a link carry its token.
+const (
+	// NoticeVerifyEmail asks to confirm an address. Token.
+	NoticeVerifyEmail NoticeKind = "verify_email"
+	// NoticeResetPassword leads to another password. Token.
+	NoticeResetPassword NoticeKind = "reset_password"
+	// NoticePasswordChanged tells that the password is another now.
+	NoticePasswordChanged NoticeKind = "password_changed"
+	// NoticeAccountExists tells the owner of an address that somebody wanted to
+	// make an account with it.
+	NoticeAccountExists NoticeKind = "account_exists"
+)
+
+// Notice is a mail that something in an account causes. RedirectTo is where its
+// link leads in the end, a checked origin or empty. Client is where the cause
+// came from.
+type Notice struct {
+	Kind       NoticeKind
+	UserID     string
+	To         string
+	Name       string
+	Token      string
+	ValidFor   time.Duration
+	RedirectTo string
+	Client     principal.Client
+	At         time.Time
+}
+
+// Mailer takes notices. PutTx keeps one in the transaction of its cause, in the
+// scope of the system; Wake says that such a transaction has committed.
+type Mailer interface {
+	PutTx(ctx context.Context, tx pgx.Tx, n Notice) error
+	Wake()
+}
+
+// noMail is the mailer of who sends none.
+type noMail struct{}
+
+func (noMail) PutTx(context.Context, pgx.Tx, Notice) error { return nil }
+func (noMail) Wake()                                       {}
+
+// mail runs a transaction in the scope of the system that causes mails.
+func (s *Service) mail(ctx context.Context, fn func(context.Context, pgx.Tx) error) error {
+	if err := s.db.InTx(ctx, system(), fn); err != nil {
+		return err
+	}
+	s.mailer.Wake()
+	return nil
+}

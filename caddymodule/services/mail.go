@@ -1,0 +1,127 @@
+package services
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/device"
+	"mana.how/edge/authcore/secret"
+	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/mail"
+	"mana.how/edge/internal/outbox"
+)
+
+// mailChannel is that of mails in the outbox.
+const mailChannel = "mail"
+
+// Mailing writes the mails of accounts into the outbox, and sends them from there.
+type Mailing struct {
+	box       *outbox.Box
+	baseURL   *url.URL
+	templates *mail.Templates
+	sender    mail.Sender
+}
+
+// queued is a mail as it waits in the outbox, sealed.
+type queued struct {
+	Kind     mail.Kind `json:"kind"`
+	Language string    `json:"language,omitempty"`
+	Data     mail.Data `json:"data"`
+}
+
+func newMailing(s config.Settings, pool *pgxpool.Pool, keys secret.Keys, log *slog.Logger) (*Mailing, error) {
+	templates, err := mail.NewTemplates(s.SMTP.Templates)
+	if err != nil {
+		return nil, fmt.Errorf("smtp: templates: %w", err)
+	}
+	m := &Mailing{baseURL: s.BaseURL, templates: templates, sender: mail.Log{Logger: log}}
+	if s.SMTP.IsSet() {
+		if m.sender, err = mail.NewSMTP(s.SMTP.Config()); err != nil {
+			return nil, fmt.Errorf("smtp: %w", err)
+		}
+	}
+	m.box = outbox.New(outbox.Config{
+		DB: dbscope.DB{Pool: pool, Error: func(err error) error { return err }}, Sealer: keys.Bound(),
+		Channels: map[string]outbox.Deliver{mailChannel: m.deliver}, Pauses: map[string][]time.Duration{mailChannel: config.MailPauses()},
+		Retention: s.Retention.Outbox, Logger: log, Observe: metrics.Process.ObserveDelivery,
+	})
+	return m, nil
+}
+
+// Outbox is where the mails wait.
+func (m *Mailing) Outbox() *outbox.Box { return m.box }
+
+// Wake implements [authcore.Mailer].
+func (m *Mailing) Wake() { m.box.Wake() }
+
+// PutTx implements [authcore.Mailer].
+func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n authcore.Notice) error {
+	d := mail.Data{Name: n.Name, Email: n.To, Device: device.Name(n.Client.UserAgent), Address: n.Client.Network(), At: n.At.UTC()}
+	if n.Client.DeviceName != "" {
+		d.Device = n.Client.DeviceName
+	}
+	if n.ValidFor > 0 {
+		d.Expires = n.At.UTC().Add(n.ValidFor)
+	}
+	forgot := m.link("/forgot-password", nil)
+	switch n.Kind {
+	case authcore.NoticeVerifyEmail:
+		query := url.Values{"token": {n.Token}, "callbackURL": {"/"}}
+		if n.RedirectTo != "" {
+			query.Set("redirectTo", n.RedirectTo)
+		}
+		d.Link = m.link("/api/auth/verify-email", query)
+	case authcore.NoticeResetPassword:
+		query := url.Values{"callbackURL": {n.RedirectTo}}
+		if n.RedirectTo == "" {
+			query = nil
+		}
+		d.Link = m.link("/api/auth/reset-password/"+n.Token, query)
+	case authcore.NoticeAccountExists:
+		d.Link, d.ResetLink = m.link("/login", nil), forgot
+	case authcore.NoticePasswordChanged:
+		d.ResetLink = forgot
+	}
+	body, err := json.Marshal(queued{Kind: mail.Kind(n.Kind), Language: n.Client.Language, Data: d})
+	if err != nil {
+		return err
+	}
+	return m.box.Put(ctx, tx, outbox.Message{Channel: mailChannel, Kind: string(n.Kind), UserID: n.UserID, Body: body})
+}
+
+// link is an address of the hosted pages.
+func (m *Mailing) link(path string, query url.Values) string {
+	u := *m.baseURL
+	u.Path, u.RawQuery = path, query.Encode()
+	return u.String()
+}
+
+// deliver sends a mail that waited.
+func (m *Mailing) deliver(ctx context.Context, message outbox.Message) error {
+	var q queued
+	if err := json.Unmarshal(message.Body, &q); err != nil {
+		return outbox.Permanent(fmt.Errorf("read a mail: %w", err))
+	}
+	letter, err := m.templates.Render(q.Kind, q.Language, q.Data)
+	if err != nil {
+		return outbox.Permanent(err)
+	}
+	letter.ID = message.ID
+	if err := m.sender.Send(ctx, letter); errors.Is(err, mail.ErrPermanent) {
+		return outbox.Permanent(err)
+	} else if err != nil {
+		return err
+	}
+	return nil
+}
