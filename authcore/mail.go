@@ -25,6 +25,11 @@ const (
 	NoticeAccountExists NoticeKind = "account_exists"
 )
 
+// NoticeKinds are all kinds.
+func NoticeKinds() []NoticeKind {
+	return []NoticeKind{NoticeVerifyEmail, NoticeResetPassword, NoticePasswordChanged, NoticeAccountExists}
+}
+
 // Notice is a mail that something in an account causes. RedirectTo is where its
 // link leads in the end, a checked origin or empty. Client is where the cause
 // came from.

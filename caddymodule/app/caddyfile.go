@@ -45,7 +45,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		registration       open|closed
 //		gifts { redeem_unverified }
 //		retention { events … sessions … holds … outbox … }
-//		smtp    { host … port … username … password … from … }
+//		smtp    { host … port … username … password … from … templates … }
 //		stripe {
 //			secret_key     <key>
 //			webhook_secret <secret> [<second secret>]

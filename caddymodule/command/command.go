@@ -11,14 +11,14 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "mana",
 		Usage: "<command>",
-		Short: "Operates Mana Edge: schema, users, credits, keys, diagnosis",
+		Short: "Operates Mana Edge: schema, users, credits, keys, mail, diagnosis",
 		Long: `
 Operates the identity, the ledger and the database behind the app "mana".
 
 The database is that of --database, else that of --config, else that of the
 Caddyfile in the current folder, else that of DATABASE_URL, else the embedded
 one. An embedded database that no server runs is started for the moment.
-The commands keys and doctor need the same encryption key as the server: from the
+The commands keys, mail and doctor need the same encryption key as the server: from the
 config, from MANA_ENCRYPTION_KEY or BETTER_AUTH_SECRET, or, with the embedded
 database, from its folder.`,
 		CobraFunc: buildCommands,
@@ -34,5 +34,5 @@ func buildCommands(group *cobra.Command) {
 	flags.Bool("json", false, "Print JSON")
 	group.Args = cobra.NoArgs
 	group.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	group.AddCommand(migrateCommand(), userCommand(), keysCommand(), auditCommand(), creditsCommand(), giftCommand(), seedCommand(), doctor.Command())
+	group.AddCommand(migrateCommand(), userCommand(), keysCommand(), auditCommand(), creditsCommand(), giftCommand(), mailCommand(), seedCommand(), doctor.Command())
 }

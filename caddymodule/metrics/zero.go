@@ -6,14 +6,16 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mana.how/edge/authcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/internal/outbox"
 )
 
 // begin makes every series that an alert may watch exist from the start, at 0:
 // increase() sees no first event of a series that begins with it.
 func (m *Set) begin() {
 	for counters, outcomes := range map[*prometheus.CounterVec][]string{
-		m.signIns:       {"success", "invalid", "locked"},
+		m.signIns:       {"success", "invalid", "locked", "unverified"},
 		m.refreshes:     {"success", "invalid", "expired", "revoked", "reused", "no_user", "error"},
 		m.Decisions:     {"bearer", "cookie", "guest", "login", "preflight", "400", "401", "403", "405", "503"},
 		m.refused:       {"mana_rate_limit"},
@@ -27,6 +29,11 @@ func (m *Set) begin() {
 	} {
 		for _, outcome := range outcomes {
 			counters.WithLabelValues(outcome)
+		}
+	}
+	for _, kind := range authcore.NoticeKinds() {
+		for _, outcome := range []string{outbox.Sent, outbox.Again, outbox.Died, outbox.Cut} {
+			m.deliveries.WithLabelValues("mail", string(kind), outcome)
 		}
 	}
 	for _, outcome := range []string{"applied", "duplicate", "foreign", "ignored", "refused", "error", "invalid_signature", "wrong_livemode"} {

@@ -17,6 +17,7 @@ import (
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/caddymodule/syntax"
+	"mana.how/edge/internal/outbox"
 )
 
 // Source is where a command found its configuration.
@@ -157,6 +158,11 @@ func (inv Invocation) WithService(f func(*authcore.Service) error) error {
 // WithKeys is WithService for what touches signing keys.
 func (inv Invocation) WithKeys(f func(*authcore.Service) error) error {
 	return inv.open(false, func(c services.Cores) error { return f(c.Auth) })
+}
+
+// WithOutbox runs f with what waits to be mailed, which is sealed.
+func (inv Invocation) WithOutbox(f func(*outbox.Box) error) error {
+	return inv.open(false, func(c services.Cores) error { return f(c.Mail.Outbox()) })
 }
 
 // WithCores runs f with the cores on that database. They need no encryption
