@@ -49,8 +49,10 @@ type Call struct {
 
 // prepare checks who calls and reads the body.
 func (c *Call) prepare(w http.ResponseWriter) error {
-	c.Client = principal.Client{IP: c.server.ClientIP(c.Request), UserAgent: request.Printable(c.Request.UserAgent(), 512),
-		Language: string(pages.LanguageOf(c.Request.Header.Get("Accept-Language")))}
+	c.Client = principal.Client{IP: c.server.ClientIP(c.Request), UserAgent: request.Printable(c.Request.UserAgent(), 512)}
+	if accept := c.Request.Header.Get("Accept-Language"); accept != "" {
+		c.Client.Language = string(pages.LanguageOf(accept))
+	}
 	if c.route.Closed != nil {
 		return c.route.Closed
 	}
