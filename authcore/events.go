@@ -19,3 +19,9 @@ func (s *Service) record(ctx context.Context, e audit.Event) {
 func (s *Service) Events(ctx context.Context, _ principal.Operator, q audit.Query) ([]audit.Entry, error) {
 	return audit.List(ctx, s.db, q)
 }
+
+// OwnEvents lists what happened to the caller's account, the newest first.
+func (s *Service) OwnEvents(ctx context.Context, c principal.Caller, q audit.Query) ([]audit.Entry, error) {
+	q.UserID = c.UserID
+	return audit.List(ctx, s.db, q)
+}

@@ -27,6 +27,7 @@ type Query struct {
 	UserID string
 	Type   string
 	Since  time.Time
+	Before string // the id of an event: only older ones
 	Limit  int
 }
 
@@ -40,6 +41,7 @@ func List(ctx context.Context, db dbscope.DB, q Query) ([]Entry, error) {
 		 FROM auth.security_events AS e
 		 LEFT JOIN auth.users AS u ON u.id = e.user_id
 		 WHERE ($1 = '' OR e.user_id = $1) AND ($2 = '' OR e.event_type = $2) AND e.created_at >= $3
-		 ORDER BY e.created_at DESC, e.id
-		 LIMIT $4`, q.UserID, q.Type, q.Since, q.Limit)
+		   AND ($5 = '' OR (e.created_at, e.id) < (SELECT b.created_at, b.id FROM auth.security_events AS b WHERE b.id::text = $5 AND b.user_id = $1))
+		 ORDER BY e.created_at DESC, e.id DESC
+		 LIMIT $4`, q.UserID, q.Type, q.Since, q.Limit, q.Before)
 }

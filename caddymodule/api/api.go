@@ -14,6 +14,7 @@ import (
 	giftapi "mana.how/edge/caddymodule/api/gift"
 	"mana.how/edge/caddymodule/api/health"
 	"mana.how/edge/caddymodule/api/page"
+	"mana.how/edge/caddymodule/api/settings"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
@@ -63,6 +64,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 	table := slices.Concat(
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		settings.Routes(),
 		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		documentation.Routes(),
 		health.Routes(health.Deps{Database: deps.Database, Redis: deps.Redis}),

@@ -67,6 +67,8 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Delete(v1+"/sessions/{id}", endpoint.Handle(revokeSession), endpoint.Rule{Summary: "End a session", Access: endpoint.User, Limit: endpoint.UserLimit,
 			Errors: endpoint.AnswersTo(authcore.ErrSessionNotFound)}),
 
+		endpoint.Get(v1+"/security-events", endpoint.Handle(securityEvents), endpoint.Rule{Summary: "What happened to the caller's account", Access: endpoint.User, Limit: endpoint.UserLimit}),
+
 		endpoint.Get("/api/auth/get-session", endpoint.Handle(getSession), endpoint.Rule{Summary: "The SSO session, or null",
 			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
 		endpoint.Post("/api/auth/sign-in/email", endpoint.Handle(signInEmail), endpoint.Rule{Summary: "Sign in and set the SSO cookie",

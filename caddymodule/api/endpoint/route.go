@@ -26,6 +26,9 @@ func Get(path string, h Handler, r Rule) Route { return Route{http.MethodGet, pa
 // Post is a route of the method POST.
 func Post(path string, h Handler, r Rule) Route { return Route{http.MethodPost, path, h, r} }
 
+// Patch is a route of the method PATCH.
+func Patch(path string, h Handler, r Rule) Route { return Route{http.MethodPatch, path, h, r} }
+
 // Delete is a route of the method DELETE.
 func Delete(path string, h Handler, r Rule) Route { return Route{http.MethodDelete, path, h, r} }
 

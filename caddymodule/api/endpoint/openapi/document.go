@@ -192,6 +192,9 @@ func schemaOf(f validate.Field) object {
 		schema["maximum"], schema["minimum"] = maxAmount, -maxAmount
 	case validate.Object:
 		schema["additionalProperties"], schema["description"] = true, fmt.Sprintf("An object of at most %d kB.", validate.MaxObject>>10)
+		maps.Copy(schema, f.Schema)
+	case validate.Texts:
+		schema["items"] = object{"type": "string"}
 	}
 	for _, c := range f.Rules {
 		maps.Copy(schema, c.Schema)

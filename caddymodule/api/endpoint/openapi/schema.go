@@ -50,6 +50,8 @@ func (s schemas) of(t reflect.Type) object {
 		return object{"anyOf": []any{s.of(t.Elem()), object{"type": "null"}}}
 	case reflect.Slice:
 		return object{"type": "array", "items": s.of(t.Elem())}
+	case reflect.Map:
+		return object{"type": "object", "additionalProperties": true}
 	case reflect.Interface: // the details of an error
 		return object{"type": "object", "additionalProperties": true}
 	case reflect.Struct:

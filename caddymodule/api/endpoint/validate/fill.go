@@ -22,6 +22,8 @@ func (f Field) fill(into reflect.Value, v decode.Value) []FieldError {
 		return f.fillNumber(into, v)
 	case Object:
 		return f.fillObject(into, v)
+	case Texts:
+		return f.fillTexts(into, v)
 	default:
 		return f.fillText(into, v)
 	}

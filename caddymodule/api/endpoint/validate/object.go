@@ -28,6 +28,33 @@ func (f Field) fillObject(into reflect.Value, v decode.Value) []FieldError {
 	return nil
 }
 
+// fillTexts takes an array of texts.
+func (f Field) fillTexts(into reflect.Value, v decode.Value) []FieldError {
+	if v.Kind != decode.Compound || v.JSON[0] != '[' {
+		return f.refuse("array", "must be an array")
+	}
+	if len(v.JSON) > MaxObject {
+		return f.refuse("size", fmt.Sprintf("must not be larger than %d kB", MaxObject>>10))
+	}
+	if reason := decode.InvalidEscape(v.JSON); reason != "" {
+		return f.refuse("text", reason)
+	}
+	var items []any
+	list := []string{}
+	if json.Unmarshal(v.JSON, &items) != nil {
+		return f.refuse("array", "must be an array")
+	}
+	for _, item := range items {
+		text, ok := item.(string)
+		if !ok {
+			return []FieldError{{f.Name, "string", "each value in " + f.Name + " must be a string"}}
+		}
+		list = append(list, text)
+	}
+	f.put(into, list)
+	return nil
+}
+
 // unstorable is why valid JSON cannot be stored, empty where it can: PostgreSQL's jsonb takes
 // neither NUL nor half a surrogate, and writes numbers out in full, so that one
 // of a few bytes could become one of thousands.

@@ -29,7 +29,9 @@ const maxErrors = 50
 //	creditcore.Amount a JSON number; nothing else is converted
 //	int               a JSON number without fraction
 //	bool              by pointer only
-//	json.RawMessage   an object, as it came
+//	json.RawMessage   an object, as it came; or a type of that, which says by
+//	                  a method Schema what it takes
+//	[]string          an array of texts
 //
 // or a pointer to one of the first four, which stays nil where an optional
 // field is missing or null. Text of a form or a query may stand for a number.
@@ -42,6 +44,10 @@ type Plan struct {
 	ReadsBody, ReadsQuery bool
 }
 
+// described is a type of objects that says what it takes, as JSON Schema. What
+// else is to be checked is for the handler.
+type described interface{ Schema() map[string]any }
+
 // Field is how one field of a request type is filled.
 type Field struct {
 	Name   string
@@ -53,6 +59,8 @@ type Field struct {
 	// Service fields exist for callers with the service key only.
 	Service bool
 	Rules   []Rule
+	// Schema is what the document says of an object; nil where it may be any.
+	Schema map[string]any
 
 	index   int // in the struct
 	pointer bool
@@ -78,12 +86,13 @@ const (
 	Amount
 	Integer
 	Object
+	Texts
 )
 
 // String is the kind's type in JSON.
 func (k Kind) String() string {
 	return [...]string{
-		Text: "string", Boolean: "boolean", Amount: "number", Integer: "integer", Object: "object",
+		Text: "string", Boolean: "boolean", Amount: "number", Integer: "integer", Object: "object", Texts: "array",
 	}[k]
 }
 
@@ -137,6 +146,10 @@ func fieldFor(t reflect.Type, sf reflect.StructField) Field {
 		f.Kind = Amount
 	case elem == reflect.TypeFor[json.RawMessage]() && !f.pointer:
 		f.Kind = Object
+	case elem.ConvertibleTo(reflect.TypeFor[json.RawMessage]()) && elem.Implements(reflect.TypeFor[described]()):
+		f.Kind, f.Schema = Object, reflect.Zero(elem).Interface().(described).Schema()
+	case elem == reflect.TypeFor[[]string]() && !f.pointer:
+		f.Kind = Texts
 	case elem.Kind() == reflect.String:
 		f.Kind = Text
 	case elem.Kind() == reflect.Int:
