@@ -260,3 +260,10 @@ func (s *Service) RevokeOtherSessions(ctx context.Context, c principal.Caller) (
 	return s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client, Metadata: map[string]any{"all": "others"}},
 		reasonRevoked, othersThan, c.UserID, keep)
 }
+
+// RevokeAllSessions ends every session of the caller, the one they act from
+// included. It returns how many ended.
+func (s *Service) RevokeAllSessions(ctx context.Context, c principal.Caller) (int, error) {
+	return s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client, Metadata: map[string]any{"all": "everywhere"}},
+		reasonRevoked, `s.user_id = $1 AND s.revoked_at IS NULL`, c.UserID)
+}

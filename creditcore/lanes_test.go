@@ -58,6 +58,9 @@ func TestBatchesGoOneByOneUnlessSlow(t *testing.T) {
 				if want := map[bool]time.Duration{false: 2 * c.takes, true: slowLane + c.takes}[slow]; time.Since(began) != want {
 					t.Errorf("all of it took %v, want %v", time.Since(began), want)
 				}
+				synctest.Wait()
+				b.mu.Lock()
+				defer b.mu.Unlock()
 				if b.lanes != (lanes{}) {
 					t.Errorf("the lanes are %+v at the end", b.lanes)
 				}

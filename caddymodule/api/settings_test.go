@@ -160,3 +160,23 @@ func TestSecurityEventsOfTheCaller(t *testing.T) {
 	s.send("GET", "/api/v1/auth/security-events?before=nonsense", nil, ada).status(400)
 	s.send("GET", "/api/v1/auth/security-events", nil).status(401)
 }
+
+func TestSignOutEverywhere(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	first := s.signedUp("ada@example.test")
+	login := map[string]string{"email": "ada@example.test", "password": testPassword}
+	second := s.send("POST", "/api/v1/auth/login", login).status(200).text("accessToken")
+	s.send("DELETE", "/api/v1/auth/sessions?all=perhaps", nil, bearer(first)).status(400)
+	if got := s.send("DELETE", "/api/v1/auth/sessions?all=false", nil, bearer(first)).status(200); !strings.Contains(got.body, `"revoked":1`) {
+		t.Errorf("the others: %s", got.body)
+	}
+	s.send("GET", "/api/v1/auth/profile", nil, bearer(second)).status(401)
+	s.send("GET", "/api/v1/auth/profile", nil, bearer(first)).status(200)
+	s.send("POST", "/api/v1/auth/login", login).status(200)
+	got := s.send("DELETE", "/api/v1/auth/sessions?all=true", nil, bearer(first)).status(200)
+	if !strings.Contains(got.body, `"revoked":2`) || !strings.Contains(strings.Join(got.header["Set-Cookie"], ""), "Max-Age=0") {
+		t.Errorf("everywhere: %v %s", got.header, got.body)
+	}
+	s.send("GET", "/api/v1/auth/profile", nil, bearer(first)).status(401)
+}

@@ -170,7 +170,7 @@ func TestGateRequiresAVerifiedAddress(t *testing.T) {
 		w, up := edgetest.Serve(t, strict, edgetest.Ask("GET", "/", credential))
 		edgetest.WantRefusal(t, w, up, 403, "Email not verified")
 		w, up = edgetest.Serve(t, strict, edgetest.Ask("GET", "/", credential, "Sec-Fetch-Mode: navigate"))
-		if up != nil || w.Code != 403 || !strings.Contains(w.Body.String(), "verified e-mail address") {
+		if up != nil || w.Code != 403 || !strings.Contains(w.Body.String(), "not confirmed yet") || !strings.Contains(w.Body.String(), "/resend-verification\"") {
 			t.Errorf("a page: %d, reached the app: %v: %s", w.Code, up != nil, w.Body)
 		}
 	}

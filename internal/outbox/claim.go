@@ -65,6 +65,12 @@ const markCut = `
 	SET attempts = attempts - 1, due_at = now(), leased_until = NULL
 	WHERE id = $1 AND attempts = $2 AND sent_at IS NULL AND dead_at IS NULL`
 
+// What is in hand still is looked at again in a second.
+const markInHand = `
+	UPDATE mana.outbox
+	SET attempts = attempts - 1, due_at = now() + interval '1 second', leased_until = NULL
+	WHERE id = $1 AND attempts = $2 AND sent_at IS NULL AND dead_at IS NULL`
+
 // failure is what became of a message whose try failed.
 type failure struct {
 	Dead  bool

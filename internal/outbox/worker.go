@@ -43,8 +43,9 @@ func (b *Box) serve(ctx context.Context, channel string) {
 		}
 		away = err != nil
 		for _, c := range found {
-			if !b.take(c.ID) {
-				continue // its delivery is not on record yet, and will be
+			if !b.take(c.ID) { // its delivery is not on record yet, and will be
+				b.putBack(ctx, c)
+				continue
 			}
 			workers--
 			running.Go(func() {
@@ -64,6 +65,14 @@ func (b *Box) serve(ctx context.Context, channel string) {
 		case <-b.wake[channel]:
 		case <-poll.C:
 		}
+	}
+}
+
+// putBack gives a message back that this process still has in hand. Where that
+// fails its lease ends.
+func (b *Box) putBack(ctx context.Context, c claimed) {
+	if _, err := b.cfg.DB.Exec(context.WithoutCancel(ctx), dbscope.System(), markInHand, c.ID, c.Attempts); err != nil {
+		b.cfg.Logger.Warn("a message is tried again when its lease ends", "id", c.ID, "channel", c.Channel, "error", err)
 	}
 }
 

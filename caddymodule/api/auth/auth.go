@@ -63,7 +63,7 @@ func Routes(cfg Config) []endpoint.Route {
 			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, password.ErrBusy)}),
 
 		endpoint.Get(v1+"/sessions", endpoint.Handle(sessions), endpoint.Rule{Summary: "The caller's devices", Access: endpoint.User, Limit: endpoint.UserLimit}),
-		endpoint.Delete(v1+"/sessions", endpoint.Handle(revokeOtherSessions), endpoint.Rule{Summary: "End all other sessions", Access: endpoint.User, Limit: endpoint.UserLimit}),
+		endpoint.Delete(v1+"/sessions", endpoint.Handle(revokeSessions), endpoint.Rule{Summary: "End all other sessions, or all there are", Access: endpoint.User, Limit: endpoint.UserLimit}),
 		endpoint.Delete(v1+"/sessions/{id}", endpoint.Handle(revokeSession), endpoint.Rule{Summary: "End a session", Access: endpoint.User, Limit: endpoint.UserLimit,
 			Errors: endpoint.AnswersTo(authcore.ErrSessionNotFound)}),
 

@@ -6,6 +6,7 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/caddymodule/api/sso"
 )
 
 // sessionUser and sessionState are the account and session as GET session and
@@ -112,10 +113,21 @@ type revokedResponse struct {
 	Revoked int    `json:"revoked"`
 }
 
-func revokeOtherSessions(ctx context.Context, c *endpoint.Call, _ endpoint.None) (revokedResponse, error) {
-	n, err := c.Auth.RevokeOtherSessions(ctx, c.Caller)
+type revokeSessionsRequest struct {
+	// All ends the session that asks, too.
+	All string `query:"all" rule:"optional,oneof=true|false"`
+}
+
+// revokeSessions ends all other sessions of the caller, or all there are.
+func revokeSessions(ctx context.Context, c *endpoint.Call, req revokeSessionsRequest) (revokedResponse, error) {
+	if req.All != "true" {
+		n, err := c.Auth.RevokeOtherSessions(ctx, c.Caller)
+		return revokedResponse{err == nil, "All other sessions revoked", n}, err
+	}
+	n, err := c.Auth.RevokeAllSessions(ctx, c.Caller)
 	if err != nil {
 		return revokedResponse{}, err
 	}
-	return revokedResponse{true, "All other sessions revoked", n}, nil
+	sso.Clear(c)
+	return revokedResponse{true, "All sessions revoked", n}, nil
 }
