@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/crypto/argon2"
 
-	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/cookie"
 	"mana.how/edge/internal/localpg"
 )
