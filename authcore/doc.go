@@ -22,4 +22,10 @@
 // Every method that acts for someone takes the [principal.Caller], and writes
 // what it did to auth.security_events in the same transaction. What is refused,
 // such as a wrong password, has a transaction of its own.
+//
+// # Size
+//
+// The service has many files because sign-in, sessions, refresh families, proof
+// of address and revocation change the same rows in the same transactions. What
+// needs none of them stands in the packages below.
 package authcore
