@@ -14,4 +14,7 @@
 //
 // Everything listens on 127.0.0.1, runs for a bounded time and is stopped at
 // the end.
+//
+// It is one program of a little more than the usual size: its scenarios share the
+// stand that they run on.
 package main

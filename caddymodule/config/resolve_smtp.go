@@ -2,7 +2,6 @@ package config
 
 import (
 	"strconv"
-	"time"
 
 	"mana.how/edge/internal/mail"
 )
@@ -83,9 +82,4 @@ func (r *resolver) verification(raw string, smtp SMTP) bool {
 // hashable are the settings of mail, for [Settings.Key].
 func (s SMTP) hashable() []string {
 	return []string{s.Host, strconv.Itoa(s.Port), s.Username, s.Password.Reveal(), s.From, s.Templates}
-}
-
-// MailPauses are those between the tries to send a mail; the last one repeats.
-func MailPauses() []time.Duration {
-	return []time.Duration{10 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, time.Hour, 3 * time.Hour}
 }

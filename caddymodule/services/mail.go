@@ -25,6 +25,11 @@ import (
 // mailChannel is that of mails in the outbox.
 const mailChannel = "mail"
 
+// mailPauses are those between the tries to send a mail; the last one repeats.
+func mailPauses() []time.Duration {
+	return []time.Duration{10 * time.Second, 30 * time.Second, 2 * time.Minute, 10 * time.Minute, time.Hour, 3 * time.Hour}
+}
+
 // Mailing writes the mails of accounts into the outbox, and sends them from there.
 type Mailing struct {
 	box       *outbox.Box
@@ -53,7 +58,7 @@ func newMailing(s config.Settings, pool *pgxpool.Pool, keys secret.Keys, log *sl
 	}
 	m.box = outbox.New(outbox.Config{
 		DB: dbscope.DB{Pool: pool, Error: func(err error) error { return err }}, Sealer: keys.Bound(),
-		Channels: map[string]outbox.Deliver{mailChannel: m.deliver}, Pauses: map[string][]time.Duration{mailChannel: config.MailPauses()},
+		Channels: map[string]outbox.Deliver{mailChannel: m.deliver}, Pauses: map[string][]time.Duration{mailChannel: mailPauses()},
 		Retention: s.Retention.Outbox, Logger: log, Observe: metrics.Process.ObserveDelivery,
 	})
 	return m, nil

@@ -95,7 +95,8 @@ func (s *mailSession) Data(r io.Reader) error {
 var verifyLink = regexp.MustCompile(`http[^\s"<>]*/api/auth/verify-email\?[^\s"<>]*`)
 
 // An account from its registration to its first sign-in, by a mail that a real
-// conversation carries: greylisted at first, then once, within two seconds.
+// conversation carries within two seconds; and a mail that is greylisted, which
+// waits and leaves once.
 func TestRegistrationByMail(t *testing.T) {
 	edgetest.StopAtEnd(t)
 	db, mails, address := pgtest.New(t), newMailServer(t), edgetest.FreeAddress(t)

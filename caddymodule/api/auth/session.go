@@ -122,7 +122,7 @@ type revokeSessionsRequest struct {
 func revokeSessions(ctx context.Context, c *endpoint.Call, req revokeSessionsRequest) (revokedResponse, error) {
 	if req.All != "true" {
 		n, err := c.Auth.RevokeOtherSessions(ctx, c.Caller)
-		return revokedResponse{err == nil, "All other sessions revoked", n}, err
+		return revokedResponse{true, "All other sessions revoked", n}, err
 	}
 	n, err := c.Auth.RevokeAllSessions(ctx, c.Caller)
 	if err != nil {

@@ -212,6 +212,11 @@ func (c *Call) TrustedOrigin(raw string) string {
 	if !ok {
 		return ""
 	}
+	return OriginOf(target)
+}
+
+// OriginOf is the origin of a checked target, empty without one.
+func OriginOf(target string) string {
 	u, err := url.Parse(target)
 	if err != nil || u.Host == "" {
 		return ""

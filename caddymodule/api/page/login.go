@@ -3,7 +3,6 @@ package page
 import (
 	"context"
 	"errors"
-	"net/url"
 	"strings"
 
 	"mana.how/edge/authcore"
@@ -38,7 +37,7 @@ func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None
 		return endpoint.Redirect{To: defaultTarget}, nil
 	}
 	if looping(c, target) {
-		return endpoint.HTML{Status: 409, View: pages.Loop{Site: originOf(target)}}, nil
+		return endpoint.HTML{Status: 409, View: pages.Loop{Site: endpoint.OriginOf(target)}}, nil
 	}
 	return endpoint.Redirect{To: target}, nil
 }
@@ -52,18 +51,9 @@ func returnTarget(c *endpoint.Call, raw string) string {
 	return target
 }
 
-// originOf is the origin of a checked target, empty without one.
-func originOf(target string) string {
-	u, err := url.Parse(target)
-	if err != nil || u.Host == "" {
-		return ""
-	}
-	return u.Scheme + "://" + u.Host
-}
-
 func (s signIn) loginAnswer(status int, view pages.Login) endpoint.HTML {
 	view.Closed = s.RegistrationClosed
-	return endpoint.HTML{Status: status, View: view, FormTarget: originOf(view.ReturnURL)}
+	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}
 }
 
 type loginFormRequest struct {

@@ -14,7 +14,7 @@ func registerPage(_ context.Context, c *endpoint.Call, _ endpoint.None) (endpoin
 }
 
 func registerAnswer(status int, view pages.Register) endpoint.HTML {
-	return endpoint.HTML{Status: status, View: view, FormTarget: originOf(view.ReturnURL)}
+	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}
 }
 
 type registerFormRequest struct {
@@ -37,7 +37,7 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 		return registerAnswer(400, view), nil
 	}
 	_, err := c.Auth.Register(ctx, c.Client, authcore.Registration{
-		Email: req.Email, Password: req.Password, Name: req.Name, SourceAppURL: originOf(target), RedirectTo: originOf(target),
+		Email: req.Email, Password: req.Password, Name: req.Name, SourceAppURL: endpoint.OriginOf(target), RedirectTo: endpoint.OriginOf(target),
 	})
 	if err != nil {
 		p := c.Known(err)
