@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,7 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/localpg"
 )
 
 // paidSite sells three routes: one debited first, one the same in front of an
@@ -42,14 +46,29 @@ const paidSite = `
 		hold_ttl 2s
 	}`
 
-// doubtfulFor is how long before a kill an answer may have begun and its charge
-// still be given back: a heartbeat, on a machine that is busy.
+// doubtfulFor is how long before its last word an edge may have answered and
+// not have counted the charge as done with yet, on a machine that is busy.
 const doubtfulFor = 3 * time.Second
 
-// unsettledFor is the same for a price that the app tells: while PostgreSQL is
-// away its settlement waits in the edge, and a hold whose edge dies with it
-// lapses.
+// unsettledFor is how long before a kill an answer may have begun whose price
+// the app told and whose hold still lapses: while PostgreSQL is away its
+// settlement waits in the edge.
 const unsettledFor = 20 * time.Second
+
+// killed is when an edge was killed, and when it had last said what it was
+// done with: its charges since then are given back.
+type killed struct {
+	at, lastWord time.Time
+}
+
+// covers reports whether the charge of an answer may have been given back.
+func (k killed) covers(p paid) bool {
+	from := k.lastWord.Add(-doubtfulFor)
+	if p.operation == "open" && k.at.Add(-unsettledFor).Before(from) {
+		from = k.at.Add(-unsettledFor)
+	}
+	return p.at.After(from) && p.at.Before(k.at.Add(time.Second))
+}
 
 // paid is an answer that said what it cost.
 type paid struct {
@@ -66,16 +85,12 @@ type meteredClient struct {
 	mu    sync.Mutex
 	sent  creditcore.Amount // the most that its requests for the open route can have cost
 	paid  []paid
-	kills []time.Time // of the edge
+	kills []killed
 }
 
 // charged is what answers of an operation said, and how much of that may have
 // been given back because the edge was killed right after.
 func (m *meteredClient) charged(operation string) (total, doubtful creditcore.Amount) {
-	window := doubtfulFor
-	if operation == "open" {
-		window = unsettledFor
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range m.paid {
@@ -83,11 +98,8 @@ func (m *meteredClient) charged(operation string) (total, doubtful creditcore.Am
 			continue
 		}
 		total += p.cost
-		for _, kill := range m.kills {
-			if since := kill.Sub(p.at); since < window && since > -time.Second {
-				doubtful += p.cost
-				break
-			}
+		if slices.ContainsFunc(m.kills, func(k killed) bool { return k.covers(p) }) {
+			doubtful += p.cost
 		}
 	}
 	return total, doubtful
@@ -185,10 +197,11 @@ func TestKillUnderMeteredLoad(t *testing.T) {
 		}
 		time.Sleep(300*time.Millisecond + rand.N(1200*time.Millisecond))
 		if round%2 == 0 {
+			lastWord := e.lastWord(t)
 			e.kill(t)
 			for _, m := range clients {
 				m.mu.Lock()
-				m.kills = append(m.kills, time.Now())
+				m.kills = append(m.kills, killed{time.Now(), lastWord})
 				m.mu.Unlock()
 			}
 			e.start(t)
@@ -252,6 +265,35 @@ func (e *Edge) awaitSpending(t *testing.T, m *meteredClient, address string) {
 		}
 	}
 	t.Errorf("%s: %s", address, strings.Join(faults, "; "))
+}
+
+// lastWord stops the edge for good and returns when it last said in the
+// database what it was done with.
+func (e *Edge) lastWord(t testing.TB) time.Time {
+	t.Helper()
+	if err := e.edge.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	dsn, ok, err := localpg.Attach(t.Context(), filepath.Join(e.dir, "postgres"))
+	if err != nil || !ok {
+		t.Fatalf("no embedded server: %v", err)
+	}
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	var seenAt time.Time
+	err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE mana_system`); err != nil {
+			return err
+		}
+		return tx.QueryRow(t.Context(), `SELECT seen_at FROM credits.edges ORDER BY id DESC LIMIT 1`).Scan(&seenAt)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return seenAt
 }
 
 // kill ends the edge as a power cut does. Its embedded server goes with it or
