@@ -41,7 +41,11 @@ require (
 	golang.org/x/text v0.43.0
 )
 
-require github.com/prometheus/client_model v0.6.3 // indirect
+require (
+	github.com/boombuler/barcode v1.0.1-0.20190219062509-6c824513bacc // indirect
+	github.com/pquerna/otp v1.5.0 // indirect
+	github.com/prometheus/client_model v0.6.3 // indirect
+)
 
 require (
 	cel.dev/cel-go v0.32.0 // indirect

@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/challenge"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
@@ -131,6 +132,9 @@ func (s *Service) ChangePassword(ctx context.Context, c principal.Caller, curren
 		}); err != nil {
 			return nil, err
 		}
+		if err := challenge.EndTx(ctx, tx, challenge.TrustedDevice, u.ID); err != nil {
+			return nil, err
+		}
 		return revokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client},
 			reasonPasswordChanged, othersThan, c.UserID, keep)
 	})
@@ -142,9 +146,10 @@ func (s *Service) ChangePassword(ctx context.Context, c principal.Caller, curren
 
 // DeleteAccount closes the caller's account for ever: every session ends, the
 // password is gone, what tells who they were is erased, and the row remains
-// without it for the ledger to point at. The address is free again.
+// without it for the ledger to point at. The address is free again. Who gives no
+// password must have authenticated recently.
 func (s *Service) DeleteAccount(ctx context.Context, c principal.Caller, password, reason string) error {
-	if _, err := s.ownPassword(ctx, c, password); err != nil {
+	if err := s.proveRecent(ctx, c, password); err != nil {
 		return err
 	}
 	metadata := map[string]any{"deletedAt": s.now().UTC().Format(time.RFC3339Nano)}
@@ -162,6 +167,9 @@ func (s *Service) closeAccount(ctx context.Context, userID, reason string, e aud
 			return nil, err
 		}
 		if err := audit.RecordTx(ctx, tx, e); err != nil {
+			return nil, err
+		}
+		if err := challenge.EndTx(ctx, tx, challenge.TrustedDevice, userID); err != nil {
 			return nil, err
 		}
 		cut, err := cutUserTx(ctx, tx, userID, reason)

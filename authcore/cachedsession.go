@@ -2,6 +2,7 @@ package authcore
 
 import (
 	"encoding/binary"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -45,10 +46,10 @@ func (c *cachedSession) has(flag uint32) bool { return c.flags.Load()&flag != 0 
 
 // packSession packs a live browser session of a usable account.
 func packSession(u User, s Session, readAt time.Time) *cachedSession {
-	role := string(u.Role)
+	role, methods, authenticated := string(u.Role), string(s.Methods), packSeconds(s.AuthenticatedAt)
 	c := &cachedSession{
 		// What every request asks for comes first.
-		texts: packTexts(&u.ID, &s.ID, &role, &u.Email, s.ActiveOrganizationID,
+		texts: packTexts(&u.ID, &s.ID, &role, &u.Email, s.ActiveOrganizationID, &methods, &authenticated,
 			&u.Name, u.Image, s.ParentID, s.IPAddress, s.DeviceID, s.DeviceName),
 		readAt: readAt.UnixMicro(), createdAt: s.CreatedAt.UnixMicro(), updatedAt: s.UpdatedAt.UnixMicro(),
 		expiresAt: s.ExpiresAt.UnixMicro(), lastActivityAt: s.LastActivityAt.UnixMicro(),
@@ -88,7 +89,8 @@ func (c *cachedSession) userID() string {
 func (c *cachedSession) subject() (who subject, rest packedTexts) {
 	rest = c.texts
 	who.userID, who.sessionID, who.role = rest.text(), rest.text(), principal.Role(rest.text())
-	who.email, who.organizationID = rest.text(), rest.text()
+	who.email, who.organizationID, who.methods = rest.text(), rest.text(), principal.Methods(rest.text())
+	who.authenticatedAt = unpackSeconds(rest.text())
 	who.epoch, who.verified = c.epoch, c.has(emailVerified)
 	return who, rest
 }
@@ -111,6 +113,7 @@ func (c *cachedSession) session() Session {
 		ParentID: rest.optional(), IPAddress: rest.optional(), DeviceID: rest.optional(), DeviceName: rest.optional(),
 		CreatedAt: time.UnixMicro(c.createdAt), UpdatedAt: time.UnixMicro(c.updatedAt),
 		ExpiresAt: time.UnixMicro(c.expiresAt), LastActivityAt: time.UnixMicro(c.lastActivityAt),
+		AuthenticatedAt: who.authenticatedAt, Methods: who.methods,
 	}
 	if who.organizationID != "" {
 		s.ActiveOrganizationID = &who.organizationID
@@ -120,6 +123,20 @@ func (c *cachedSession) session() Session {
 		s.UserAgent = &agent
 	}
 	return s
+}
+
+// packSeconds keeps a time of this century in four bytes, without its fraction of
+// a second.
+func packSeconds(t time.Time) string {
+	return string(binary.BigEndian.AppendUint32(nil, uint32(min(max(t.Unix(), 0), math.MaxUint32))))
+}
+
+func unpackSeconds(text string) time.Time {
+	seconds := binary.BigEndian.Uint32([]byte(text))
+	if seconds == 0 {
+		return time.Time{} // not known
+	}
+	return time.Unix(int64(seconds), 0)
 }
 
 // packedTexts are texts one after the other, each behind its length plus one

@@ -33,9 +33,34 @@ var (
 	ErrSessionNotFound = errors.New("Session not found")
 	ErrKeyNotFound     = errors.New("no signing key has this id")
 	ErrInvalidInput    = errors.New("Invalid input")
+	// ErrSecondFactorFailed means that the code of a second factor was wrong, and
+	// ErrSecondFactorExpired that there is nothing to be met any more: the sign-in
+	// must begin again.
+	ErrSecondFactorFailed  = errors.New("Invalid two-factor code")
+	ErrSecondFactorExpired = errors.New("Two-factor authentication expired: sign in again")
+	// ErrInvalidCode means that a mailed code is wrong, or good no more.
+	ErrInvalidCode = errors.New("Invalid or expired code")
+	// ErrSameEmail means that the account has the address already.
+	ErrSameEmail = errors.New("This is the address of the account already")
 	// ErrUnavailable means that PostgreSQL cannot be reached.
 	ErrUnavailable = errors.New("database connection unavailable")
 )
+
+// SecondFactorError means that the first factor was right and another is asked
+// for: one of Methods, with the challenge, within ExpiresIn.
+type SecondFactorError struct {
+	Challenge string
+	Methods   []FactorKind
+	ExpiresIn time.Duration
+}
+
+func (e *SecondFactorError) Error() string { return "Two-factor authentication required" }
+
+// ReauthenticationError refuses what wants a recent proof of who the caller is:
+// by any of Methods, as [Service.Reauthenticate] takes them.
+type ReauthenticationError struct{ Methods []FactorKind }
+
+func (e *ReauthenticationError) Error() string { return "Recent authentication required" }
 
 // LockedError refuses a sign-in to an account with too many wrong tries, until
 // RetryAfter has passed.

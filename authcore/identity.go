@@ -51,6 +51,11 @@ type Session struct {
 	DeviceName           *string
 	ActiveOrganizationID *string
 	RevokedAt            *time.Time
+
+	// AuthenticatedAt is when whoever holds the session last proved who they are,
+	// and Methods how. What is derived from another session has that one's.
+	AuthenticatedAt time.Time
+	Methods         principal.Methods `db:"amr"`
 }
 
 // Device names the device a session is on: as it calls itself, else by its

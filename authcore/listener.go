@@ -250,9 +250,10 @@ func (s *Service) sweepLoop(ctx context.Context) {
 	for sleep(ctx, sweepEvery) {
 		s.revoked.Forget(s.now().Add(-memorySpan))
 		for name, step := range map[string]func(context.Context) error{
-			"rotate keys": s.rotateOnSchedule,
-			"seal keys":   s.resealKeys,
-			"purge":       s.purge,
+			"rotate keys":         s.rotateOnSchedule,
+			"seal keys":           s.resealKeys,
+			"seal second factors": s.resealFactors,
+			"purge":               s.purge,
 		} {
 			if err := step(ctx); err != nil && ctx.Err() == nil && !errors.Is(err, ErrUnavailable) {
 				s.log.Error(name, "error", err)

@@ -12,12 +12,15 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
-// The lockout slows down guessing of one account's password: from the tenth
-// wrong try in 15 minutes the account answers [LockedError], for one minute,
-// then two, up to an hour. Counting is by account and, for a device that has
+// The lockout slows down guessing of what one account signs in with: from so
+// many wrong tries in 15 minutes on, ten of the password, the account answers
+// [LockedError], for one minute, then two, up to an hour. Counting is by account and, for a device that has
 // signed in to it before, by that device: a stranger's tries do not lock the
 // owner out. The counters are rows of auth.lockouts, by PostgreSQL's clock, so
 // that neither more edges nor restarts give more tries.
+
+// passwordTries is how many wrong passwords lock an account.
+const passwordTries = 10
 
 // lockoutSubject names a counter without the address in clear.
 func lockoutSubject(account, knownDevice string) string {
@@ -68,7 +71,9 @@ func (s *Service) unlock(ctx context.Context, subject string) error {
 
 // countTry counts a wrong try and records it, in one statement. The tries of 15
 // minutes count, and those before a lock until 15 minutes after it; who is
-// locked again within a day of the last lock is locked for twice as long.
+// locked again within a day of the last lock is locked for twice as long. $1 is
+// the subject, $2 the user, $3 and $4 who tries, $5 how many wrong tries lock,
+// $6 the event of a wrong one, empty where another counter has it.
 const countTry = `
 	WITH counted AS (
 	  INSERT INTO auth.lockouts AS l (subject) VALUES ($1)
@@ -79,7 +84,7 @@ const countTry = `
 	      CASE WHEN n.locks THEN now() ELSE l.locked_at END,
 	      CASE WHEN n.locks THEN now() + least(interval '1 hour', interval '1 minute' * power(2, least(n.nth, 10) - 1)) ELSE l.locked_until END
 	    FROM (
-	      SELECT w.anew, w.nth, w.tries, w.tries >= 10 AND coalesce(l.locked_until <= now(), true) AS locks
+	      SELECT w.anew, w.nth, w.tries, w.tries >= $5::int AND coalesce(l.locked_until <= now(), true) AS locks
 	      FROM (
 	        SELECT v.anew, CASE WHEN v.anew THEN 1 ELSE l.tries + 1 END AS tries,
 	          CASE WHEN l.locked_until > now() - interval '1 day' THEN l.locks + 1 ELSE 1 END AS nth
@@ -89,7 +94,7 @@ const countTry = `
 	recorded AS (
 	  INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent)
 	  SELECT NULLIF($2, ''), e.type, NULLIF($3, ''), NULLIF($4, '')
-	  FROM counted, LATERAL (VALUES ('login_failed', true), ('account_locked', counted.locked_now)) AS e (type, happened)
+	  FROM counted, LATERAL (VALUES ($6::text, $6 <> ''), ('account_locked', counted.locked_now)) AS e (type, happened)
 	  WHERE e.happened)
 	SELECT tries, locked_now FROM counted`
 
@@ -104,7 +109,7 @@ func (s *Service) rejected(ctx context.Context, client principal.Client, userID,
 		Tries     int
 		LockedNow bool
 	}
-	n, err := dbscope.One[counted](ctx, s.db, system(), countTry, subject, userID, client.Network(), client.Agent())
+	n, err := dbscope.One[counted](ctx, s.db, system(), countTry, subject, userID, client.Network(), client.Agent(), passwordTries, "login_failed")
 	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 		s.log.Error("a wrong password was not counted", "error", err)
 		return err

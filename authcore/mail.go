@@ -23,11 +23,29 @@ const (
 	// NoticeAccountExists tells the owner of an address that somebody wanted to
 	// make an account with it.
 	NoticeAccountExists NoticeKind = "account_exists"
+	// NoticeMagicLink signs somebody in. Token and Code.
+	NoticeMagicLink NoticeKind = "magic_link"
+	// NoticeConfirmAddress asks to confirm the address that an account is to have.
+	// Token.
+	NoticeConfirmAddress NoticeKind = "confirm_address"
+	// NoticeAddressChanging tells the address that an account had: without a token
+	// that another was asked for, with one that it is changed, and how to undo it.
+	NoticeAddressChanging NoticeKind = "address_changing"
+	// NoticeAddressChangeUndone tells that the account has this address again.
+	NoticeAddressChangeUndone NoticeKind = "address_change_undone"
+	// NoticeFactorAdded and NoticeFactorRemoved tell of the second factor. Factor.
+	NoticeFactorAdded   NoticeKind = "factor_added"
+	NoticeFactorRemoved NoticeKind = "factor_removed"
+	// NoticeBackupCodesRenewed tells that the codes before are worth nothing.
+	NoticeBackupCodesRenewed NoticeKind = "backup_codes_renewed"
 )
 
 // NoticeKinds are all kinds.
 func NoticeKinds() []NoticeKind {
-	return []NoticeKind{NoticeVerifyEmail, NoticeResetPassword, NoticePasswordChanged, NoticeAccountExists}
+	return []NoticeKind{
+		NoticeVerifyEmail, NoticeResetPassword, NoticePasswordChanged, NoticeAccountExists, NoticeMagicLink, NoticeConfirmAddress,
+		NoticeAddressChanging, NoticeAddressChangeUndone, NoticeFactorAdded, NoticeFactorRemoved, NoticeBackupCodesRenewed,
+	}
 }
 
 // Notice is a mail that something in an account causes. RedirectTo is where its
@@ -39,6 +57,8 @@ type Notice struct {
 	To         string
 	Name       string
 	Token      string
+	Code       string
+	Factor     FactorKind
 	ValidFor   time.Duration
 	RedirectTo string
 	Client     principal.Client

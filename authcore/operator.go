@@ -2,6 +2,7 @@ package authcore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -147,6 +148,21 @@ func (s *Service) SetPassword(ctx context.Context, op principal.Operator, userID
 		})
 }
 
+// ResetTwoFactor takes the second factor off a user who has lost it, and tells
+// them. It fails with [ErrUserNotFound] or [twofactor.ErrNotEnabled].
+func (s *Service) ResetTwoFactor(ctx context.Context, op principal.Operator, userID string) error {
+	return s.mail(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		u, err := lockUserTx(ctx, tx, userID)
+		if errors.Is(err, ErrSecondFactorExpired) {
+			err = ErrUserNotFound
+		}
+		if err != nil {
+			return err
+		}
+		return s.removeTwoFactorTx(ctx, tx, u, audit.Event{Type: "two_factor_disabled", UserID: u.ID, Metadata: map[string]any{"operator": op.Name}})
+	})
+}
+
 // DeleteUser closes a user's account for ever, as [Service.DeleteAccount] does.
 func (s *Service) DeleteUser(ctx context.Context, op principal.Operator, userID string) error {
 	return s.leave(ctx, userID, map[string]any{"operator": op.Name, "deletedAt": s.now().UTC().Format(time.RFC3339Nano)})
@@ -171,6 +187,5 @@ func (s *Service) UserSessions(ctx context.Context, _ principal.Operator, userID
 
 // RevokeUserSessions ends all sessions of a user and returns their number.
 func (s *Service) RevokeUserSessions(ctx context.Context, op principal.Operator, userID string) (int, error) {
-	return s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: userID, Metadata: map[string]any{"operator": op.Name}},
-		reasonRevoked, `s.user_id = $1 AND s.revoked_at IS NULL`, userID)
+	return s.revokeAll(ctx, audit.Event{Type: "session_revoked", UserID: userID, Metadata: map[string]any{"operator": op.Name}})
 }

@@ -122,7 +122,7 @@ func (s *Service) refresh(ctx context.Context, client principal.Client, refreshT
 		return Tokens{}, "invalid", ErrInvalidRefreshToken
 	}
 	u := r.user()
-	access, err := s.accessToken(subjectOf(u, r.ID, r.ActiveOrganizationID))
+	access, err := s.accessToken(subjectOf(u, r.Session))
 	return Tokens{
 		User: u, AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, SessionID: r.ID,
 		RefreshToken: refreshtoken.Make(s.cfg.Secrets, familyID, r.Counter),

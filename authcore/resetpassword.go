@@ -77,7 +77,8 @@ func (s *Service) ResetPassword(ctx context.Context, client principal.Client, to
 		if u.ID != c.UserID {
 			return nil, challenge.ErrExpired
 		}
-		if err := errors.Join(challenge.ConsumeTx(ctx, tx, c), challenge.EndTx(ctx, tx, challenge.VerifyEmail, u.ID)); err != nil {
+		if err := errors.Join(challenge.ConsumeTx(ctx, tx, c), challenge.EndTx(ctx, tx, challenge.VerifyEmail, u.ID),
+			challenge.EndTx(ctx, tx, challenge.TrustedDevice, u.ID)); err != nil {
 			return nil, err
 		}
 		if proven = !u.EmailVerified; proven {
@@ -111,7 +112,7 @@ func (s *Service) mayReset(ctx context.Context, token string) error {
 
 func openReset(ctx context.Context, tx pgx.Tx, token string) (challenge.Challenge, error) {
 	c, err := challenge.FindTx(ctx, tx, challenge.ResetPassword, token)
-	if err == nil && (c.Expired || c.ConsumedAt != nil) {
+	if err == nil && c.Over() {
 		err = challenge.ErrExpired
 	}
 	return c, err

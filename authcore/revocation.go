@@ -22,6 +22,7 @@ const (
 	reasonEnabled         = "account_enabled"
 	reasonRoleChanged     = "role_changed"
 	reasonVerified        = "email_verified"
+	reasonEmailChanged    = "email_changed"
 )
 
 // Revoked reports whether a token or cookie entry of this session and user,

@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,6 +24,7 @@ import (
 	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/authcore/secret"
 	"mana.how/edge/authcore/token"
+	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -158,6 +160,7 @@ type Service struct {
 
 	cookies cookie.Codec
 	origins origin.List
+	factors twofactor.Factors
 	hasher  *password.Hasher
 
 	keys        atomic.Pointer[token.KeySet]
@@ -216,6 +219,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.factors = twofactor.Factors{Secrets: cfg.Secrets, Issuer: issuerName(cfg), Now: s.now}
 	if s.mailer = deps.Mailer; s.mailer == nil {
 		s.mailer = noMail{}
 	}
@@ -294,6 +298,19 @@ func (s *Service) AccessTokenTTL() time.Duration { return s.cfg.AccessTokenTTL }
 
 // SessionTTL is how long an unused SSO cookie lives.
 func (s *Service) SessionTTL() time.Duration { return s.cfg.SessionTTL }
+
+// issuerName is what authenticators show beside an account: the domain of the
+// family, else the host.
+func issuerName(cfg Config) string {
+	if cfg.CookieDomain != "" {
+		return strings.TrimPrefix(cfg.CookieDomain, ".")
+	}
+	base, err := url.Parse(cfg.BaseURL)
+	if err != nil {
+		return ""
+	}
+	return base.Hostname()
+}
 
 // domainCovers reports whether a cookie of this Domain reaches the host
 // (RFC 6265, section 5.1.3). An empty domain is the host's own.

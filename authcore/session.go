@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/challenge"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/internal/dbscope"
@@ -19,7 +20,8 @@ import (
 
 const sessionColumns = `s.id, s.user_id, s.id AS token, s.parent_id, s.kind, s.persistent,
 	s.created_at, s.updated_at, s.expires_at, s.last_activity_at,
-	s.ip_address, s.user_agent, s.device_id, s.device_name, s.active_organization_id, s.revoked_at`
+	s.ip_address, s.user_agent, s.device_id, s.device_name, s.active_organization_id, s.revoked_at,
+	s.authenticated_at, s.amr`
 
 // newSession is a session to be written. PasswordHash, where set, must still
 // be the stored hash when the row is written, the parent still live, and the
@@ -37,12 +39,14 @@ type newSession struct {
 	Persistent   bool
 	TTL          time.Duration
 	Organization *string
+	Methods      principal.Methods // of a sign-in; a derived session has its parent's
 	Event        string
 }
 
 // createSession writes session, refresh family and event in one statement.
-// A family that is derived from another session began when that did, so that
-// Config.SessionMaxAge counts from the sign-in. It fails with
+// What is derived from another session began when that did, so that
+// Config.SessionMaxAge counts from the sign-in, and was authenticated as that
+// was. It fails with
 // [ErrInvalidCredentials] if the account, its password or the parent session
 // changed meanwhile, or the account was locked.
 func (s *Service) createSession(ctx context.Context, client principal.Client, n newSession) (Session, error) {
@@ -56,17 +60,18 @@ func (s *Service) createSession(ctx context.Context, client principal.Client, n 
 	}
 	ses, err := dbscope.One[Session](ctx, s.db, system(),
 		`WITH began AS (
-		   SELECT COALESCE((
-		     SELECT COALESCE(f.created_at, p.created_at)
-		     FROM auth.sessions AS p
-		     LEFT JOIN auth.refresh_families AS f ON f.session_id = p.id
-		     WHERE p.id = $5::text), now()) AS at),
+		   SELECT COALESCE(f.created_at, p.created_at, now()) AS at,
+		     COALESCE(p.authenticated_at, now()) AS authenticated_at, COALESCE(p.amr, $20) AS amr
+		   FROM (VALUES (true)) AS always
+		   LEFT JOIN auth.sessions AS p ON p.id = $5::text
+		   LEFT JOIN auth.refresh_families AS f ON f.session_id = p.id),
 		 s AS (
 		   INSERT INTO auth.sessions (id, user_id, token, kind, parent_id, persistent, expires_at,
-		     ip_address, user_agent, device_id, device_name, active_organization_id, origin)
+		     ip_address, user_agent, device_id, device_name, active_organization_id, origin, authenticated_at, amr)
 		   SELECT $1, u.id, $3, $4, $5::text, $6,
 		     LEAST(now() + make_interval(secs => $7::float8), began.at + make_interval(secs => $19::float8)),
-		     NULLIF($8, ''), NULLIF($9, ''), NULLIF($10, ''), NULLIF($11, ''), $12::text, NULLIF($18, '')
+		     NULLIF($8, ''), NULLIF($9, ''), NULLIF($10, ''), NULLIF($11, ''), $12::text, NULLIF($18, ''),
+		     began.authenticated_at, began.amr
 		   FROM auth.users AS u, began
 		   WHERE u.id = $2 AND `+usable+`
 		     AND ($13::text IS NULL OR EXISTS (
@@ -79,7 +84,8 @@ func (s *Service) createSession(ctx context.Context, client principal.Client, n 
 		   ON CONFLICT (parent_id, origin) WHERE revoked_at IS NULL AND origin IS NOT NULL DO UPDATE
 		   SET last_activity_at = now(), updated_at = now(), expires_at = GREATEST(sessions.expires_at, excluded.expires_at),
 		     ip_address = COALESCE(excluded.ip_address, sessions.ip_address), user_agent = COALESCE(excluded.user_agent, sessions.user_agent),
-		     active_organization_id = excluded.active_organization_id
+		     active_organization_id = excluded.active_organization_id,
+		     authenticated_at = excluded.authenticated_at, amr = excluded.amr
 		   RETURNING *),
 		 family AS (
 		   INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at, created_at)
@@ -92,7 +98,7 @@ func (s *Service) createSession(ctx context.Context, client principal.Client, n 
 		 SELECT `+sessionColumns+` FROM s`,
 		id, n.UserID, n.Token, string(n.Kind), n.ParentID, n.Persistent, n.TTL.Seconds(),
 		client.Network(), client.Agent(), audit.Clip(client.DeviceID, 255), usertext.Clean(client.DeviceName, 255), n.Organization,
-		n.PasswordHash, n.FamilyID, e.Type, e.Args()[4], n.Lockout, audit.Clip(n.Origin, 255), s.cfg.SessionMaxAge.Seconds())
+		n.PasswordHash, n.FamilyID, e.Type, e.Args()[4], n.Lockout, audit.Clip(n.Origin, 255), s.cfg.SessionMaxAge.Seconds(), string(n.Methods))
 	return ses, notFound(err, ErrInvalidCredentials)
 }
 
@@ -264,6 +270,16 @@ func (s *Service) RevokeOtherSessions(ctx context.Context, c principal.Caller) (
 // RevokeAllSessions ends every session of the caller, the one they act from
 // included. It returns how many ended.
 func (s *Service) RevokeAllSessions(ctx context.Context, c principal.Caller) (int, error) {
-	return s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client, Metadata: map[string]any{"all": "everywhere"}},
-		reasonRevoked, `s.user_id = $1 AND s.revoked_at IS NULL`, c.UserID)
+	return s.revokeAll(ctx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client, Metadata: map[string]any{"all": "everywhere"}})
+}
+
+// revokeAll ends every session of the event's user, and no device is trusted any
+// more.
+func (s *Service) revokeAll(ctx context.Context, e audit.Event) (int, error) {
+	return s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
+		if err := challenge.EndTx(ctx, tx, challenge.TrustedDevice, e.UserID); err != nil {
+			return nil, err
+		}
+		return revokeTx(ctx, tx, e, reasonRevoked, `s.user_id = $1 AND s.revoked_at IS NULL`, e.UserID)
+	})
 }

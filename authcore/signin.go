@@ -17,23 +17,55 @@ import (
 type credential struct {
 	User
 	Password      string
+	TwoFactor     bool
 	KnownDevice   bool
 	LockedSeconds float64
 	Subject       string `db:"-"` // of the lockout
 }
 
+// proof is what the password shows.
+func (c credential) proof() proof {
+	return proof{
+		User: c.User, Methods: principal.MethodsOf(principal.MethodPassword), PasswordHash: &c.Password, Lockout: c.Subject,
+		TwoFactor: c.TwoFactor,
+	}
+}
+
+// proof is what somebody who signs in has shown. PasswordHash, where set, must be
+// the stored one still when the session is written, and nobody may have been
+// locked out under Lockout since. TwoFactor says that the account has a second
+// factor, which is not among the methods yet.
+type proof struct {
+	User         User
+	Methods      principal.Methods
+	PasswordHash *string
+	Lockout      string
+	TwoFactor    bool
+}
+
 // SignIn verifies a password and begins an app session with a refresh token
 // family. It fails with [ErrInvalidCredentials], for unknown and disabled
-// accounts too and in the same time, with [*LockedError], [password.ErrBusy] or
-// [ErrEmailNotVerified].
+// accounts too and in the same time, with [*LockedError], [password.ErrBusy],
+// [ErrEmailNotVerified] or, where the account has a second factor,
+// [*SecondFactorError].
 func (s *Service) SignIn(ctx context.Context, client principal.Client, email, password string) (Tokens, error) {
 	cred, err := s.authenticate(ctx, client, email, password)
 	if err != nil {
 		return Tokens{}, err
 	}
-	var tokens Tokens
-	err = s.begin(ctx, cred, func() (err error) {
-		tokens, err = s.startFamily(ctx, client, cred.User, newSession{PasswordHash: &cred.Password, Lockout: cred.Subject, Event: "login_success"})
+	p := cred.proof()
+	if err := s.askSecondFactor(ctx, client, p, true); err != nil {
+		return Tokens{}, err
+	}
+	return s.beginApp(ctx, client, p)
+}
+
+// beginApp begins an app session of who has shown who they are.
+func (s *Service) beginApp(ctx context.Context, client principal.Client, p proof) (tokens Tokens, err error) {
+	err = s.begin(ctx, p, func() (err error) {
+		tokens, err = s.startFamily(ctx, client, p.User, newSession{
+			PasswordHash: p.PasswordHash, Lockout: p.Lockout, Methods: p.Methods, Event: "login_success",
+		})
 		return err
 	})
 	return tokens, err
@@ -47,23 +79,32 @@ func (s *Service) SignInBrowser(ctx context.Context, client principal.Client, em
 	if err != nil {
 		return BrowserSession{}, err
 	}
+	p := cred.proof()
+	if err := s.askSecondFactor(ctx, client, p, persistent); err != nil {
+		return BrowserSession{}, err
+	}
+	return s.beginBrowser(ctx, client, p, persistent)
+}
+
+// beginBrowser begins a browser session of who has shown who they are.
+func (s *Service) beginBrowser(ctx context.Context, client principal.Client, p proof, persistent bool) (BrowserSession, error) {
 	ttl := s.cfg.SessionTTL
 	if !persistent {
 		ttl = min(ttl, nonPersistentTTL)
 	}
 	token := ids.New()
 	var ses Session
-	err = s.begin(ctx, cred, func() (err error) {
+	err := s.begin(ctx, p, func() (err error) {
 		ses, err = s.createSession(ctx, client, newSession{
-			UserID: cred.ID, Kind: WebSession, Token: storedToken(token), PasswordHash: &cred.Password, Lockout: cred.Subject,
-			Persistent: persistent, TTL: ttl, Event: "login_success",
+			UserID: p.User.ID, Kind: WebSession, Token: storedToken(token), PasswordHash: p.PasswordHash, Lockout: p.Lockout,
+			Persistent: persistent, TTL: ttl, Methods: p.Methods, Event: "login_success",
 		})
 		return err
 	})
 	if err != nil {
 		return BrowserSession{}, err
 	}
-	return BrowserSession{Token: token, entry: packSession(cred.User, ses, s.now())}, nil
+	return BrowserSession{Token: token, entry: packSession(p.User, ses, s.now())}, nil
 }
 
 // Exchange mints tokens for an app out of a live SSO cookie. The app gets a
@@ -94,7 +135,7 @@ func (s *Service) startFamily(ctx context.Context, client principal.Client, u Us
 	if err != nil {
 		return Tokens{}, err
 	}
-	access, err := s.accessToken(subjectOf(u, ses.ID, ses.ActiveOrganizationID))
+	access, err := s.accessToken(subjectOf(u, ses))
 	return Tokens{
 		User: u, AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, SessionID: ses.ID,
 		RefreshToken: refreshtoken.Make(s.cfg.Secrets, n.FamilyID, 0),
@@ -106,6 +147,7 @@ func (s *Service) startFamily(ctx context.Context, client principal.Client, u Us
 // $2 is the device, $3 and $4 the counters without and with it.
 var authenticateSQL = `
 	SELECT ` + userColumns + `, coalesce(a.password, '') AS password, k.known_device,
+	  EXISTS (SELECT FROM auth.two_factor_auth AS f WHERE f.user_id = u.id AND f.enabled) AS two_factor,
 	  coalesce(` + lockedSeconds(`CASE WHEN k.known_device THEN $4 ELSE $3 END`) + `, 0) AS locked_seconds
 	FROM (
 	  SELECT u.* FROM auth.users AS u WHERE u.email = $1 AND ` + usable + `
@@ -154,13 +196,13 @@ func (s *Service) authenticate(ctx context.Context, client principal.Client, ema
 	return cred, nil
 }
 
-// begin makes the session of a password that was right. Where there is none to
+// begin makes the session of who has shown who they are. Where there is none to
 // be had, the account may have been locked while the password was verified:
 // tries that were under way then tell nothing.
-func (s *Service) begin(ctx context.Context, cred credential, make func() error) error {
+func (s *Service) begin(ctx context.Context, p proof, make func() error) error {
 	err := make()
-	if errors.Is(err, ErrInvalidCredentials) {
-		if locked := s.locked(ctx, cred.Subject); locked != nil {
+	if errors.Is(err, ErrInvalidCredentials) && p.Lockout != "" {
+		if locked := s.locked(ctx, p.Lockout); locked != nil {
 			s.observeSignIn("locked")
 			return locked
 		}

@@ -80,12 +80,17 @@ type subject struct {
 	epoch                 int32
 	email, organizationID string
 	verified              bool
+	authenticatedAt       time.Time
+	methods               principal.Methods
 }
 
-func subjectOf(u User, sessionID string, organizationID *string) subject {
-	who := subject{userID: u.ID, sessionID: sessionID, role: u.Role, epoch: u.AuthEpoch, email: u.Email, verified: u.EmailVerified}
-	if organizationID != nil {
-		who.organizationID = *organizationID
+func subjectOf(u User, ses Session) subject {
+	who := subject{
+		userID: u.ID, sessionID: ses.ID, role: u.Role, epoch: u.AuthEpoch, email: u.Email, verified: u.EmailVerified,
+		authenticatedAt: ses.AuthenticatedAt, methods: ses.Methods,
+	}
+	if ses.ActiveOrganizationID != nil {
+		who.organizationID = *ses.ActiveOrganizationID
 	}
 	return who
 }
@@ -95,6 +100,7 @@ func (s *Service) claims(who subject, id string, issued, expires time.Time) toke
 	return token.Claims{
 		Subject: who.userID, Email: who.email, EmailVerified: who.verified,
 		Role: who.role, AuthEpoch: who.epoch, SessionID: who.sessionID,
+		AuthTime: who.authenticatedAt.Truncate(time.Second), Methods: who.methods,
 		OrganizationID: who.organizationID, Issuer: s.cfg.BaseURL, Audience: s.cfg.Audience,
 		ID: id, IssuedAt: issued, Expires: expires,
 	}

@@ -76,38 +76,45 @@ func (s *Service) registerAgainTx(ctx context.Context, tx pgx.Tx, owner User, p 
 func (s *Service) ResendVerification(ctx context.Context, client principal.Client, email, redirectTo string) error {
 	return s.mail(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		u, err := userOfAddressTx(ctx, tx, email)
-		event := audit.Event{Type: "verification_requested", UserID: u.ID, Client: client}
-		if err != nil || u.ID == "" || u.EmailVerified {
-			return errors.Join(err, audit.RecordTx(ctx, tx, event))
-		}
-		open, err := challenge.OpenTx(ctx, tx, challenge.VerifyEmail, u.ID)
 		if err != nil {
 			return err
 		}
-		seen := make(map[string]bool)
-		for _, c := range open {
-			var p pending
-			if err := json.Unmarshal(c.Data, &p); err != nil {
-				return err
-			}
-			if seen[p.PasswordHash] {
-				continue
-			}
-			seen[p.PasswordHash] = true
-			if redirectTo != "" {
-				p.RedirectTo = redirectTo
-			}
-			if err := s.askForProofTx(ctx, tx, u, p); err != nil {
-				return err
-			}
+		if u.ID != "" && !u.EmailVerified {
+			return s.askAgainTx(ctx, tx, client, u, redirectTo)
 		}
-		if len(open) == 0 {
-			if err := s.askForProofTx(ctx, tx, u, pending{RedirectTo: redirectTo, Client: client}); err != nil {
-				return err
-			}
-		}
-		return audit.RecordTx(ctx, tx, event)
+		return audit.RecordTx(ctx, tx, audit.Event{Type: "verification_requested", UserID: u.ID, Client: client})
 	})
+}
+
+// askAgainTx sends the links of an unproven address again.
+func (s *Service) askAgainTx(ctx context.Context, tx pgx.Tx, client principal.Client, u User, redirectTo string) error {
+	open, err := challenge.OpenTx(ctx, tx, challenge.VerifyEmail, u.ID)
+	if err != nil {
+		return err
+	}
+	seen := make(map[string]bool)
+	for _, c := range open {
+		var p pending
+		if err := json.Unmarshal(c.Data, &p); err != nil {
+			return err
+		}
+		if seen[p.PasswordHash] {
+			continue
+		}
+		seen[p.PasswordHash] = true
+		if redirectTo != "" {
+			p.RedirectTo = redirectTo
+		}
+		if err := s.askForProofTx(ctx, tx, u, p); err != nil {
+			return err
+		}
+	}
+	if len(open) == 0 {
+		if err := s.askForProofTx(ctx, tx, u, pending{RedirectTo: redirectTo, Client: client}); err != nil {
+			return err
+		}
+	}
+	return audit.RecordTx(ctx, tx, audit.Event{Type: "verification_requested", UserID: u.ID, Client: client})
 }
 
 // userOfAddressTx finds who may use an address, the zero User where nobody does.

@@ -32,6 +32,9 @@ type Client struct {
 	// Language is the one the client prefers of those there are, as its tag (RFC
 	// 5646), empty where that is not known.
 	Language string
+	// TrustedDevices are the tokens by which the device may be known as one that
+	// needs no second factor.
+	TrustedDevices []string `json:"-"`
 }
 
 // Caller is who acts: a user whose access token or cookie has been verified.

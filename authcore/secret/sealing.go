@@ -90,7 +90,15 @@ func (s Keys) open(text string, place []byte) ([]byte, error) {
 	return nil, errors.New("sealed with another secret")
 }
 
+// SealingPrefix is what everything begins with that the first key has sealed.
+func (s Keys) SealingPrefix() string {
+	if len(s.sealing) == 0 {
+		return "."
+	}
+	return s.sealing[0].id + "."
+}
+
 // SealedByFirst reports whether the first key has sealed the text.
 func (s Keys) SealedByFirst(text string) bool {
-	return len(s.sealing) > 0 && strings.HasPrefix(text, s.sealing[0].id+".")
+	return strings.HasPrefix(text, s.SealingPrefix())
 }

@@ -9,7 +9,9 @@ import (
 // Claims are what an access token says (RFC 7519, section 4.1, and the
 // contract's email, role, sid and org). EmailVerified is the claim
 // email_verified and AuthEpoch the claim auth_epoch; a token without them, of
-// the replaced service, says false and 0. Times have a resolution of one
+// the replaced service, says false and 0. AuthTime is when the user last proved
+// who they are and Methods how (auth_time and amr of OpenID Connect Core,
+// section 2), zero and empty in such a token. Times have a resolution of one
 // second; IssuedAt and NotBefore are zero where the token lacks them. KeyID is
 // no claim but the key that verified the token, empty in claims that come from
 // a cookie.
@@ -21,6 +23,8 @@ type Claims struct {
 	AuthEpoch      int32
 	SessionID      string
 	OrganizationID string
+	AuthTime       time.Time
+	Methods        principal.Methods
 	Issuer         string
 	Audience       string
 	ID             string

@@ -23,6 +23,8 @@ const (
 	sessionClaim      = "sid"
 	epochClaim        = "auth_epoch"
 	organizationClaim = "org"
+	authTimeClaim     = "auth_time"
+	methodsClaim      = "amr"
 )
 
 // payload is the JSON of the claims, in ASCII, because browsers read it with
@@ -35,6 +37,12 @@ func (c Claims) payload() ([]byte, error) {
 		Claim(sessionClaim, c.SessionID).Claim(epochClaim, c.AuthEpoch)
 	if !c.NotBefore.IsZero() {
 		b.NotBefore(c.NotBefore)
+	}
+	if !c.AuthTime.IsZero() {
+		b.Claim(authTimeClaim, c.AuthTime.Unix())
+	}
+	if c.Methods != "" {
+		b.Claim(methodsClaim, c.Methods.List())
 	}
 	if c.OrganizationID != "" {
 		b.Claim(organizationClaim, c.OrganizationID)
@@ -81,23 +89,40 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 	}
 	var c Claims
 	var role string
-	var epoch float64
+	var epoch, authTime float64
+	var methods []any
 	var audiences []string
 	err := errors.Join(
 		get(t, jwt.SubjectKey, &c.Subject), get(t, jwt.IssuerKey, &c.Issuer), get(t, jwt.JwtIDKey, &c.ID),
 		get(t, jwt.AudienceKey, &audiences),
 		get(t, jwt.ExpirationKey, &c.Expires), get(t, jwt.IssuedAtKey, &c.IssuedAt), get(t, jwt.NotBeforeKey, &c.NotBefore),
 		get(t, emailClaim, &c.Email), get(t, verifiedClaim, &c.EmailVerified), get(t, roleClaim, &role),
-		get(t, sessionClaim, &c.SessionID), get(t, epochClaim, &epoch), get(t, organizationClaim, &c.OrganizationID))
-	if err != nil || epoch < 0 || epoch > math.MaxInt32 || epoch != math.Trunc(epoch) {
+		get(t, sessionClaim, &c.SessionID), get(t, epochClaim, &epoch), get(t, organizationClaim, &c.OrganizationID),
+		get(t, authTimeClaim, &authTime), get(t, methodsClaim, &methods))
+	if err != nil || !isWhole(epoch, math.MaxInt32) || !isWhole(authTime, math.MaxUint32) {
 		return Claims{}, ErrInvalid
 	}
 	if !slices.Contains(audiences, audience) {
 		return Claims{}, &ClaimError{Claim: "aud"}
 	}
 	c.Role, c.AuthEpoch, c.Audience = principal.Role(role), int32(epoch), audience
+	if authTime > 0 {
+		c.AuthTime = time.Unix(int64(authTime), 0)
+	}
+	list := make([]principal.Method, 0, len(methods))
+	for _, m := range methods {
+		name, ok := m.(string)
+		if !ok {
+			return Claims{}, ErrInvalid
+		}
+		list = append(list, principal.Method(name))
+	}
+	c.Methods = principal.MethodsOf(list...)
 	return c, nil
 }
+
+// isWhole reports whether a number of JSON is an integer from 0 to most.
+func isWhole(n, most float64) bool { return n >= 0 && n <= most && n == math.Trunc(n) }
 
 // get reads a claim that the token may lack.
 func get[T any](t jwt.Token, name string, into *T) error {

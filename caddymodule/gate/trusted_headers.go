@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"mana.how/edge/caddymodule/request"
 )
@@ -17,23 +18,33 @@ const (
 	headerRole      = "X-Mana-Role"
 	headerSessionID = "X-Mana-Session-Id"
 	headerOrgID     = "X-Mana-Org-Id"
+	headerAuthTime  = "X-Mana-Auth-Time"
+	headerMethods   = "X-Mana-Amr"
 )
 
 // trustedHeaders are the values of the headers that tell an upstream who a
 // request acts for, empty where unknown.
-type trustedHeaders [6]string
+type trustedHeaders [8]string
 
 // The headers, and the placeholders {http.auth.user.…} of the same.
 var (
-	trustedNames        = [len(trustedHeaders{})]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID, headerVerified}
-	trustedPlaceholders = [len(trustedHeaders{})]string{"id", "email", "role", "session", "org", "email_verified"}
+	trustedNames        = [len(trustedHeaders{})]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID, headerVerified, headerAuthTime, headerMethods}
+	trustedPlaceholders = [len(trustedHeaders{})]string{"id", "email", "role", "session", "org", "email_verified", "auth_time", "amr"}
 )
 
 func trustedHeadersOf(p *request.Principal) trustedHeaders {
 	return trustedHeaders{
 		headerSafe(p.UserID), headerSafe(p.Email), headerSafe(string(p.Role)), headerSafe(p.SessionID), headerSafe(p.OrganizationID),
-		strconv.FormatBool(p.EmailVerified),
+		strconv.FormatBool(p.EmailVerified), unixSeconds(p.AuthTime), headerSafe(string(p.Methods)),
 	}
+}
+
+// unixSeconds is empty for no time.
+func unixSeconds(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return strconv.FormatInt(t.Unix(), 10)
 }
 
 // setTrustedHeaders tells the upstream who the request acts for; what is

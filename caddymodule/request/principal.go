@@ -1,6 +1,8 @@
 package request
 
 import (
+	"time"
+
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/token"
 )
@@ -17,12 +19,16 @@ const (
 
 // Principal is who a request acts for. The zero value is a guest.
 type Principal struct {
-	Kind           Kind
-	UserID         string
-	SessionID      string
-	Email          string
-	EmailVerified  bool
-	Role           principal.Role
+	Kind          Kind
+	UserID        string
+	SessionID     string
+	Email         string
+	EmailVerified bool
+	Role          principal.Role
+	// AuthTime is when they last proved who they are, zero where that is not
+	// known, and Methods how.
+	AuthTime       time.Time
+	Methods        principal.Methods
 	OrganizationID string // empty where the session has no active organization
 }
 
@@ -31,5 +37,6 @@ func PrincipalOf(c *token.Claims) Principal {
 	return Principal{
 		Kind: User, UserID: c.Subject, SessionID: c.SessionID,
 		Email: c.Email, EmailVerified: c.EmailVerified, Role: c.Role, OrganizationID: c.OrganizationID,
+		AuthTime: c.AuthTime, Methods: c.Methods,
 	}
 }

@@ -1,0 +1,131 @@
+package authcore
+
+import (
+	"context"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/principal"
+)
+
+// Wrong codes that lock an account within 15 minutes: of one kind, and of all.
+const (
+	codeTries    = 5
+	allCodeTries = 10
+)
+
+// codeCounters count the wrong codes of an account by kind and over all kinds,
+// as the lockout counts wrong passwords.
+type codeCounters struct{ byKind, overall string }
+
+func codeCountersOf(account string, kind FactorKind, knownDevice string) codeCounters {
+	return codeCounters{
+		byKind:  lockoutSubject("code:"+string(kind)+":"+account, knownDevice),
+		overall: lockoutSubject("code:"+account, knownDevice),
+	}
+}
+
+// lockedTx fails with [*LockedError] while no code is taken.
+func (k codeCounters) lockedTx(ctx context.Context, tx pgx.Tx) error {
+	for _, subject := range []string{k.byKind, k.overall} {
+		var seconds float64
+		if err := tx.QueryRow(ctx, `SELECT coalesce(`+lockedSeconds("$1")+`, 0)`, subject).Scan(&seconds); err != nil {
+			return err
+		}
+		if err := lockedFor(seconds); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countTx counts a wrong code and records it. userID is empty where the account
+// is nobody's.
+func (k codeCounters) countTx(ctx context.Context, tx pgx.Tx, client principal.Client, userID string) error {
+	if _, err := tx.Exec(ctx, countTry, k.byKind, userID, client.Network(), client.Agent(), codeTries, "two_factor_failed"); err != nil {
+		return err
+	}
+	_, err := tx.Exec(ctx, countTry, k.overall, userID, client.Network(), client.Agent(), allCodeTries, "")
+	return err
+}
+
+// clearTx forgets the wrong codes after a right one.
+func (k codeCounters) clearTx(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `DELETE FROM auth.lockouts WHERE subject = ANY($1::text[])`, []string{k.byKind, k.overall})
+	return err
+}
+
+// tryCodeTx reports whether a code is right for the account, whose row the
+// transaction has locked, so that no two are tried at once. Wrong ones count,
+// whatever flow they come from: the transaction must be committed. It fails with
+// [*LockedError].
+func (s *Service) tryCodeTx(ctx context.Context, tx pgx.Tx, client principal.Client, u User, kind FactorKind, code string) (right bool, err error) {
+	if kind == "" {
+		kind = kindOf(code)
+	}
+	check, ok := map[FactorKind]func(context.Context, pgx.Tx, string, string) (bool, error){
+		FactorTOTP:       s.factors.TakeTOTPTx,
+		FactorBackupCode: s.factors.TakeBackupCodeTx,
+		FactorEmailCode:  s.takeEmailCodeTx,
+		confirmTOTP:      s.factors.ConfirmTx,
+	}[kind]
+	if !ok {
+		return false, ErrInvalidInput
+	}
+	if kind == confirmTOTP {
+		kind = FactorTOTP
+	}
+	device, err := knownDeviceTx(ctx, tx, client, u.ID)
+	if err != nil {
+		return false, err
+	}
+	counters := codeCountersOf(u.ID, kind, device)
+	if err := counters.lockedTx(ctx, tx); err != nil {
+		return false, err
+	}
+	right, err = check(ctx, tx, u.ID, code)
+	switch {
+	case err != nil:
+		return false, err
+	case right:
+		return true, counters.clearTx(ctx, tx)
+	}
+	s.log.WarnContext(ctx, "a wrong code", "user", u.ID, "kind", string(kind), "address", client.Network())
+	return false, counters.countTx(ctx, tx, client, u.ID)
+}
+
+// kindOf tells the kinds of codes apart by their form.
+func kindOf(code string) FactorKind {
+	digits := 0
+	for _, r := range code {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case r != ' ' && r != '-':
+			return FactorBackupCode
+		}
+	}
+	switch digits {
+	case 6:
+		return FactorTOTP
+	case emailCodeDigits:
+		return FactorEmailCode
+	}
+	return FactorBackupCode
+}
+
+// knownDeviceTx is the device of the client where it has signed in to the
+// account before, else empty: its tries count apart from those of strangers.
+func knownDeviceTx(ctx context.Context, tx pgx.Tx, client principal.Client, userID string) (string, error) {
+	device := audit.Clip(client.DeviceID, 255)
+	if device == "" {
+		return "", nil
+	}
+	var known bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM auth.sessions AS s WHERE s.user_id = $1 AND s.device_id = $2)`, userID, device).Scan(&known)
+	if err != nil || !known {
+		return "", err
+	}
+	return device, nil
+}

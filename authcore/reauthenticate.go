@@ -1,0 +1,189 @@
+package authcore
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/internal/dbscope"
+)
+
+// recentFor is how long a proof of who somebody is lets them do what could take
+// the account away from its owner.
+const recentFor = 15 * time.Minute
+
+// RequireRecent fails with [*ReauthenticationError] where whoever holds the
+// caller's session has not shown who they are for a while.
+func (s *Service) RequireRecent(ctx context.Context, c principal.Caller) error {
+	type standing struct {
+		Recent, Password, Proven bool
+	}
+	r, err := dbscope.One[standing](ctx, s.db, system(),
+		`SELECT EXISTS (
+		     SELECT FROM auth.sessions AS s
+		     WHERE s.id = $2 AND s.user_id = u.id AND s.revoked_at IS NULL
+		       AND s.authenticated_at > now() - make_interval(secs => $3)) AS recent,
+		   EXISTS (
+		     SELECT FROM auth.accounts AS a
+		     WHERE a.user_id = u.id AND a.provider_id = 'credential' AND a.password <> '') AS password,
+		   u.email_verified AS proven
+		 FROM auth.users AS u
+		 WHERE u.id = $1 AND `+usable, c.UserID, c.SessionID, recentFor.Seconds())
+	if err != nil {
+		return notFound(err, ErrUserNotFound)
+	}
+	if r.Recent {
+		return nil
+	}
+	refusal := new(ReauthenticationError)
+	if r.Password {
+		refusal.Methods = append(refusal.Methods, FactorPassword)
+	}
+	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+		more, err := s.secondFactorsTx(ctx, tx, c.UserID)
+		refusal.Methods = append(refusal.Methods, more...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if r.Proven {
+		refusal.Methods = append(refusal.Methods, FactorEmailCode)
+	}
+	return refusal
+}
+
+// proveRecent takes a password for a recent proof; without one there must be
+// another.
+func (s *Service) proveRecent(ctx context.Context, c principal.Caller, password string) error {
+	if password == "" {
+		return s.RequireRecent(ctx, c)
+	}
+	_, err := s.ownPassword(ctx, c, password)
+	return err
+}
+
+// Reauthentication is one of: a password, or a code of an authenticator, of the
+// backup codes or of a mail.
+type Reauthentication struct{ Password, Code string }
+
+// Reauthenticated is a session whose holder has just shown who they are.
+type Reauthenticated struct {
+	AccessToken string
+	ExpiresIn   time.Duration
+	At          time.Time
+}
+
+// Reauthenticate renews the proof that the caller's session stands on, and that
+// of the browser session it came from. It fails with [ErrWrongPassword],
+// [ErrNoPassword], [ErrSecondFactorFailed], [*LockedError], [ErrSessionNotFound]
+// or, where nothing is given, [ErrInvalidInput].
+func (s *Service) Reauthenticate(ctx context.Context, c principal.Caller, r Reauthentication) (Reauthenticated, error) {
+	var method principal.Method
+	kind := kindOf(r.Code)
+	switch {
+	case r.Password != "":
+		if _, err := s.ownPassword(ctx, c, r.Password); err != nil {
+			return Reauthenticated{}, err
+		}
+		method = principal.MethodPassword
+	case r.Code == "":
+		return Reauthenticated{}, ErrInvalidInput
+	case kind == FactorEmailCode:
+		method = principal.MethodEmail
+	default:
+		method = principal.MethodOTP
+	}
+	var u User
+	var ses Session
+	right := true
+	err := s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, account User) (err error) {
+		u = account
+		if r.Password == "" {
+			if right, err = s.tryCodeTx(ctx, tx, c.Client, u, kind, r.Code); err != nil || !right {
+				return err
+			}
+		}
+		if err := s.provedTx(ctx, tx, c, method); err != nil {
+			return err
+		}
+		ses, err = dbscope.TxRow[Session](ctx, tx, `SELECT `+sessionColumns+` FROM auth.sessions AS s WHERE s.id = $1`, c.SessionID)
+		return err
+	})
+	if err == nil && !right {
+		err = ErrSecondFactorFailed
+	}
+	if err != nil {
+		return Reauthenticated{}, err
+	}
+	s.forgetUser(c.UserID)
+	access, err := s.accessToken(subjectOf(u, ses))
+	return Reauthenticated{AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, At: ses.AuthenticatedAt}, err
+}
+
+// provedTx notes on the caller's session, and on the browser session it came
+// from, that whoever holds it has just shown who they are, and tells the edges
+// that have the session in memory. It fails with [ErrSessionNotFound].
+func (s *Service) provedTx(ctx context.Context, tx pgx.Tx, c principal.Caller, method principal.Method) error {
+	type proved struct {
+		ID      string
+		Methods principal.Methods `db:"amr"`
+	}
+	rows, err := tx.Query(ctx,
+		`SELECT s.id, s.amr FROM auth.sessions AS s
+		 WHERE s.user_id = $1 AND s.revoked_at IS NULL
+		   AND (s.id = $2 OR s.id = (SELECT x.parent_id FROM auth.sessions AS x WHERE x.id = $2 AND x.user_id = $1))
+		 ORDER BY s.id FOR UPDATE`, c.UserID, c.SessionID)
+	if err != nil {
+		return err
+	}
+	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[proved])
+	if err != nil {
+		return err
+	}
+	own := false
+	for _, p := range list {
+		own = own || p.ID == c.SessionID
+		if _, err := tx.Exec(ctx, `UPDATE auth.sessions SET authenticated_at = now(), amr = $2, updated_at = now() WHERE id = $1`,
+			p.ID, string(p.Methods.With(method))); err != nil {
+			return err
+		}
+	}
+	if !own {
+		return ErrSessionNotFound
+	}
+	if err := audit.RecordTx(ctx, tx, audit.Event{Type: "reauthenticated", UserID: c.UserID, Client: c.Client,
+		Metadata: map[string]any{"method": string(method)}}); err != nil {
+		return err
+	}
+	_, err = tx.Exec(ctx, `SELECT pg_notify('`+userChannel+`', $1)`, c.UserID)
+	return err
+}
+
+// emailCodeDigits is the length of a code that is mailed, and emailCodeTries how
+// often it may be mistyped.
+const (
+	emailCodeDigits = 8
+	emailCodeTries  = 5
+)
+
+// takeEmailCodeTx reports whether a code is the one that was mailed last, which
+// is over then.
+func (s *Service) takeEmailCodeTx(ctx context.Context, tx pgx.Tx, userID, code string) (bool, error) {
+	open, err := challenge.OpenTx(ctx, tx, challenge.SignIn, userID)
+	if err != nil || len(open) == 0 || open[0].Attempts >= emailCodeTries {
+		return false, err
+	}
+	right, err := s.isMailedCode(open[0], code)
+	if err != nil {
+		return false, err
+	}
+	if !right {
+		return false, challenge.CountTx(ctx, tx, open[0])
+	}
+	return true, challenge.ConsumeTx(ctx, tx, open[0])
+}
