@@ -66,6 +66,11 @@ var identityTables = []table{
 	{name: "auth.challenges", key: "id",
 		insert: `INSERT INTO auth.challenges (id, purpose, digest, user_id, address, expires_at)
 			VALUES ('challenge-' || $1, 'verify_email', sha256($1::bytea), $1, $1, now())`},
+	{name: "auth.passkeys", key: "id", reads: true,
+		insert: `INSERT INTO auth.passkeys (id, user_id, credential_id, public_key, sign_count, name, device_type, backed_up, aaguid)
+			VALUES ('passkey-' || $1, $1, sha256($1::bytea), 'key', 0, 'Passkey', 'singleDevice', false, gen_random_uuid())`},
+	{name: "auth.passkey_challenges", key: "digest",
+		insert: `INSERT INTO auth.passkey_challenges (digest, expires_at) VALUES (sha256($1::text::bytea), now())`},
 	{name: "auth.refresh_families", key: "id",
 		insert: `INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at) VALUES ('family-' || $1, 'session-' || $1, $1, now())`},
 	{name: "auth.revocations", key: "id",
