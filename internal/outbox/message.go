@@ -9,12 +9,14 @@ import (
 
 // Message is what is to be delivered.
 type Message struct {
-	ID        string // given by [Box.Put]; the same at each try
-	Channel   string // which [Deliver] takes it, such as "mail"
-	Kind      string // what it is about, for logs and metrics
-	UserID    string // whom it concerns; may be empty
-	Body      json.RawMessage
-	Attempts  int // tries begun, this one included
+	ID       string // given by [Box.Put]; the same at each try
+	Channel  string // which [Deliver] takes it, such as "mail"
+	Kind     string // what it is about, for logs and metrics
+	UserID   string // whom it concerns; may be empty
+	Body     json.RawMessage
+	Attempts int // tries begun, this one included
+	// After is how long the first try waits, for whoever tries by themselves before.
+	After     time.Duration
 	CreatedAt time.Time
 }
 

@@ -20,8 +20,8 @@ const (
 )
 
 const insertMessage = `
-	INSERT INTO mana.outbox (id, channel, kind, user_id, body, give_up_at)
-	VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $6))`
+	INSERT INTO mana.outbox (id, channel, kind, user_id, body, due_at, give_up_at)
+	VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $7), now() + make_interval(secs => $6))`
 
 // Put writes messages in the transaction of their cause, in one round trip. The
 // scope of the transaction may be any, and holds afterwards: a user's may write
@@ -47,11 +47,20 @@ func (b *Box) Put(ctx context.Context, tx pgx.Tx, m ...Message) error {
 		if err != nil {
 			return fmt.Errorf("seal a message of the outbox: %w", err)
 		}
-		batch.Queue(insertMessage, id.String(), message.Channel, message.Kind, dbscope.NullText(message.UserID), sealed, b.cfg.GiveUp.Seconds())
+		batch.Queue(insertMessage, id.String(), message.Channel, message.Kind, dbscope.NullText(message.UserID), sealed, b.cfg.GiveUp.Seconds(), message.After.Seconds())
 	}
 	batch.Queue(asBefore)
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return fmt.Errorf("put a message into the outbox: %w", err)
 	}
 	return nil
+}
+
+// Settle notes that what waits for a user in a channel, of a kind, was delivered
+// by other means.
+func (b *Box) Settle(ctx context.Context, channel, kind, userID string) error {
+	_, err := b.cfg.DB.Exec(ctx, dbscope.System(),
+		`UPDATE mana.outbox SET sent_at = now(), body = '', leased_until = NULL, last_error = NULL
+		 WHERE channel = $1 AND kind = $2 AND user_id = $3 AND sent_at IS NULL AND dead_at IS NULL`, channel, kind, userID)
+	return err
 }

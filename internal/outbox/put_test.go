@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -163,5 +164,29 @@ func TestEveryModeOfExecution(t *testing.T) {
 		if waiting, dead, _, err := b.Counts(t.Context()); waiting != 0 || dead != 0 || err != nil {
 			t.Errorf("%s: %d wait, %d dead, %v", mode, waiting, dead, err)
 		}
+	}
+}
+
+// What somebody delivers by themselves waits meanwhile, and is not delivered
+// again.
+func TestSettled(t *testing.T) {
+	t.Parallel()
+	p := pgtest.New(t).Pool
+	var in inbox
+	b := outbox.New(config(t, p, &in))
+	waits, settled, other := letter("waits"), letter("settled"), letter("other")
+	waits.After, waits.UserID = time.Hour, "u"
+	settled.After, settled.UserID, settled.Kind = 300*time.Millisecond, "u", "settled"
+	other.After, other.UserID, other.Kind = 300*time.Millisecond, "another", "settled"
+	put(t, b, p, waits, settled, other)
+	if err := b.Settle(t.Context(), settled.Channel, "settled", "u"); err != nil {
+		t.Fatal(err)
+	}
+	defer run(t, b)()
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end) && len(in.all()) == 0; time.Sleep(10 * time.Millisecond) {
+	}
+	time.Sleep(500 * time.Millisecond)
+	if got := in.all(); len(got) != 1 || got[0].UserID != "another" {
+		t.Errorf("delivered: %+v", got)
 	}
 }
