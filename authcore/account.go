@@ -10,7 +10,6 @@ import (
 
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
-	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/internal/dbscope"
@@ -93,7 +92,7 @@ func (s *Service) ownPassword(ctx context.Context, c principal.Caller, password 
 // sessions; the one he acts from goes on. It fails with [ErrWrongPassword],
 // [ErrNoPassword], [*password.Error] or [*LockedError].
 func (s *Service) ChangePassword(ctx context.Context, c principal.Caller, current, next string) error {
-	if err := password.Check(next); err != nil {
+	if err := s.cfg.Passwords.Check(next); err != nil {
 		return err
 	}
 	old, err := s.ownPassword(ctx, c, current)

@@ -26,6 +26,6 @@
 // # Size
 //
 // The service has many files because sign-in, sessions, refresh families, proof
-// of address and revocation change the same rows in the same transactions. What
+// of address, factors and revocation change the same rows in the same transactions. What
 // needs none of them stands in the packages below.
 package authcore

@@ -18,6 +18,7 @@ var erasures = []struct {
 	{sql: `DELETE FROM auth.accounts WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.passwords WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.two_factor_auth WHERE user_id = $1`},
+	{sql: `DELETE FROM auth.passkeys WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.user_settings WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.challenges WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.api_keys WHERE user_id = $1`},
@@ -76,10 +77,14 @@ func (s *Service) leave(ctx context.Context, userID string, metadata map[string]
 	// Where they went from is personal, too: the event has no client.
 	err := s.closeAccount(ctx, userID, reasonDeleted, audit.Event{Type: "account_deleted", UserID: userID, Metadata: metadata},
 		func(ctx context.Context, tx pgx.Tx) error {
-			_, err := s.eraseTx(ctx, tx, userID)
-			return err
+			u, err := s.eraseTx(ctx, tx, userID)
+			if err != nil || !u.EmailVerified {
+				return err // the address may be somebody else's
+			}
+			return s.mailer.PutTx(ctx, tx, Notice{Kind: NoticeAccountDeleted, UserID: u.ID, To: u.Email, Name: u.Name, At: s.now()})
 		})
 	if err == nil {
+		s.mailer.Wake()
 		s.hooks.Deleted(context.WithoutCancel(ctx), userID)
 	}
 	return err

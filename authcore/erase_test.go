@@ -21,6 +21,8 @@ var marked = principal.Client{IP: netip.MustParseAddr("2001:db8::dead:beef"), Us
 var personalRows = []string{
 	`INSERT INTO auth.passwords (user_id, hashed_password) VALUES ($1, 'MARK')`,
 	`INSERT INTO auth.two_factor_auth (user_id, secret) VALUES ($1, 'MARK')`,
+	`INSERT INTO auth.passkeys (id, user_id, credential_id, public_key, sign_count, name, device_type, backed_up, aaguid)
+		SELECT 'pk', $1, 'x', 'x', 0, 'MARK', 'singleDevice', false, gen_random_uuid()`,
 	`INSERT INTO auth.user_settings (user_id, global_settings) VALUES ($1, '{"displayName": "MARK"}')`,
 	`INSERT INTO auth.api_keys (id, user_id, name, key_prefix, key_hash) VALUES ('k', $1, 'MARK', 'p', 'h')`,
 	`INSERT INTO auth.matrix_user_links (id, matrix_user_id, user_id, email) VALUES ('l', '@MARK:m', $1, 'mark@example.test')`,

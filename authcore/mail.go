@@ -36,6 +36,8 @@ const (
 	// NoticeFactorAdded and NoticeFactorRemoved tell of the second factor. Factor.
 	NoticeFactorAdded   NoticeKind = "factor_added"
 	NoticeFactorRemoved NoticeKind = "factor_removed"
+	// NoticeAccountDeleted is the receipt of who has left.
+	NoticeAccountDeleted NoticeKind = "account_deleted"
 	// NoticeBackupCodesRenewed tells that the codes before are worth nothing.
 	NoticeBackupCodesRenewed NoticeKind = "backup_codes_renewed"
 )
@@ -45,6 +47,7 @@ func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeVerifyEmail, NoticeResetPassword, NoticePasswordChanged, NoticeAccountExists, NoticeMagicLink, NoticeConfirmAddress,
 		NoticeAddressChanging, NoticeAddressChangeUndone, NoticeFactorAdded, NoticeFactorRemoved, NoticeBackupCodesRenewed,
+		NoticeAccountDeleted,
 	}
 }
 

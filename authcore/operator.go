@@ -11,7 +11,6 @@ import (
 
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
-	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/internal/dbscope"
@@ -126,7 +125,7 @@ func (s *Service) SetDisabled(ctx context.Context, op principal.Operator, userID
 // SetPassword gives a user another password, also where there was none, and
 // ends all their sessions. It fails with [*password.Error] or [ErrUserNotFound].
 func (s *Service) SetPassword(ctx context.Context, op principal.Operator, userID, next string) error {
-	if err := password.Check(next); err != nil {
+	if err := s.cfg.Passwords.Check(next); err != nil {
 		return err
 	}
 	hash, err := s.hasher.Hash(ctx, next)

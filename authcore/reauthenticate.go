@@ -2,12 +2,14 @@ package authcore
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 )
@@ -17,44 +19,52 @@ import (
 const recentFor = 15 * time.Minute
 
 // RequireRecent fails with [*ReauthenticationError] where whoever holds the
-// caller's session has not shown who they are for a while.
+// caller's session has not shown who they are for a while, and with
+// [ErrUserNotFound].
 func (s *Service) RequireRecent(ctx context.Context, c principal.Caller) error {
-	type standing struct {
-		Recent, Password, Proven bool
-	}
-	r, err := dbscope.One[standing](ctx, s.db, system(),
+	r, err := dbscope.One[struct{ Recent bool }](ctx, s.db, system(),
 		`SELECT EXISTS (
 		     SELECT FROM auth.sessions AS s
 		     WHERE s.id = $2 AND s.user_id = u.id AND s.revoked_at IS NULL
-		       AND s.authenticated_at > now() - make_interval(secs => $3)) AS recent,
-		   EXISTS (
-		     SELECT FROM auth.accounts AS a
-		     WHERE a.user_id = u.id AND a.provider_id = 'credential' AND a.password <> '') AS password,
-		   u.email_verified AS proven
+		       AND s.authenticated_at > now() - make_interval(secs => $3)) AS recent
 		 FROM auth.users AS u
 		 WHERE u.id = $1 AND `+usable, c.UserID, c.SessionID, recentFor.Seconds())
-	if err != nil {
+	if err != nil || r.Recent {
 		return notFound(err, ErrUserNotFound)
 	}
-	if r.Recent {
-		return nil
-	}
-	refusal := new(ReauthenticationError)
-	if r.Password {
-		refusal.Methods = append(refusal.Methods, FactorPassword)
-	}
-	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
-		more, err := s.secondFactorsTx(ctx, tx, c.UserID)
-		refusal.Methods = append(refusal.Methods, more...)
-		return err
-	})
+	methods, err := s.ProofMethods(ctx, c)
 	if err != nil {
 		return err
 	}
-	if r.Proven {
-		refusal.Methods = append(refusal.Methods, FactorEmailCode)
-	}
-	return refusal
+	return &ReauthenticationError{Methods: methods}
+}
+
+// ProofMethods are the ways in which the caller can show once more who they are.
+func (s *Service) ProofMethods(ctx context.Context, c principal.Caller) (methods []FactorKind, err error) {
+	err = s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+		password, err := hasPasswordTx(ctx, tx, u.ID)
+		if err != nil {
+			return err
+		}
+		if methods = nil; password {
+			methods = append(methods, FactorPassword)
+		}
+		more, err := s.secondFactorsTx(ctx, tx, u.ID)
+		methods = append(methods, more...)
+		if err != nil {
+			return err
+		}
+		if keys, err := passkey.CountTx(ctx, tx, u.ID); err != nil {
+			return err
+		} else if keys > 0 && !slices.Contains(methods, FactorPasskey) {
+			methods = append(methods, FactorPasskey)
+		}
+		if u.EmailVerified {
+			methods = append(methods, FactorEmailCode)
+		}
+		return nil
+	})
+	return methods, err
 }
 
 // proveRecent takes a password for a recent proof; without one there must be
@@ -67,9 +77,12 @@ func (s *Service) proveRecent(ctx context.Context, c principal.Caller, password 
 	return err
 }
 
-// Reauthentication is one of: a password, or a code of an authenticator, of the
-// backup codes or of a mail.
-type Reauthentication struct{ Password, Code string }
+// Reauthentication is one of: a password, a code of an authenticator, of the
+// backup codes or of a mail, or a passkey's answer to [Service.UsePasskey].
+type Reauthentication struct {
+	Password, Code string
+	Passkey        *PasskeyAnswer
+}
 
 // Reauthenticated is a session whose holder has just shown who they are.
 type Reauthenticated struct {
@@ -91,6 +104,8 @@ func (s *Service) Reauthenticate(ctx context.Context, c principal.Caller, r Reau
 			return Reauthenticated{}, err
 		}
 		method = principal.MethodPassword
+	case r.Passkey != nil:
+		return s.reauthenticateByPasskey(ctx, c, *r.Passkey)
 	case r.Code == "":
 		return Reauthenticated{}, ErrInvalidInput
 	case kind == FactorEmailCode:
@@ -108,10 +123,7 @@ func (s *Service) Reauthenticate(ctx context.Context, c principal.Caller, r Reau
 				return err
 			}
 		}
-		if err := s.provedTx(ctx, tx, c, method); err != nil {
-			return err
-		}
-		ses, err = dbscope.TxRow[Session](ctx, tx, `SELECT `+sessionColumns+` FROM auth.sessions AS s WHERE s.id = $1`, c.SessionID)
+		ses, err = s.provedTx(ctx, tx, c, method)
 		return err
 	})
 	if err == nil && !right {
@@ -120,7 +132,32 @@ func (s *Service) Reauthenticate(ctx context.Context, c principal.Caller, r Reau
 	if err != nil {
 		return Reauthenticated{}, err
 	}
-	s.forgetUser(c.UserID)
+	return s.reauthenticated(u, ses)
+}
+
+// reauthenticateByPasskey is Reauthenticate with a passkey of the caller.
+func (s *Service) reauthenticateByPasskey(ctx context.Context, c principal.Caller, a PasskeyAnswer) (Reauthenticated, error) {
+	var u User
+	var ses Session
+	err := s.verifyPasskey(ctx, c.Client, a, func(ctx context.Context, tx pgx.Tx, used passkey.Assertion) (err error) {
+		if used.UserID != c.UserID {
+			return passkey.ErrFailed
+		}
+		if u, err = lockUserTx(ctx, tx, c.UserID); err != nil {
+			return passkey.ErrFailed
+		}
+		ses, err = s.provedTx(ctx, tx, c, methodsOf(used).List()...)
+		return err
+	})
+	if err != nil {
+		return Reauthenticated{}, err
+	}
+	return s.reauthenticated(u, ses)
+}
+
+// reauthenticated makes the token of a session whose proof was renewed.
+func (s *Service) reauthenticated(u User, ses Session) (Reauthenticated, error) {
+	s.forgetUser(u.ID)
 	access, err := s.accessToken(subjectOf(u, ses))
 	return Reauthenticated{AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, At: ses.AuthenticatedAt}, err
 }
@@ -128,7 +165,7 @@ func (s *Service) Reauthenticate(ctx context.Context, c principal.Caller, r Reau
 // provedTx notes on the caller's session, and on the browser session it came
 // from, that whoever holds it has just shown who they are, and tells the edges
 // that have the session in memory. It fails with [ErrSessionNotFound].
-func (s *Service) provedTx(ctx context.Context, tx pgx.Tx, c principal.Caller, method principal.Method) error {
+func (s *Service) provedTx(ctx context.Context, tx pgx.Tx, c principal.Caller, methods ...principal.Method) (Session, error) {
 	type proved struct {
 		ID      string
 		Methods principal.Methods `db:"amr"`
@@ -139,29 +176,31 @@ func (s *Service) provedTx(ctx context.Context, tx pgx.Tx, c principal.Caller, m
 		   AND (s.id = $2 OR s.id = (SELECT x.parent_id FROM auth.sessions AS x WHERE x.id = $2 AND x.user_id = $1))
 		 ORDER BY s.id FOR UPDATE`, c.UserID, c.SessionID)
 	if err != nil {
-		return err
+		return Session{}, err
 	}
 	list, err := pgx.CollectRows(rows, pgx.RowToStructByName[proved])
 	if err != nil {
-		return err
+		return Session{}, err
 	}
 	own := false
 	for _, p := range list {
 		own = own || p.ID == c.SessionID
 		if _, err := tx.Exec(ctx, `UPDATE auth.sessions SET authenticated_at = now(), amr = $2, updated_at = now() WHERE id = $1`,
-			p.ID, string(p.Methods.With(method))); err != nil {
-			return err
+			p.ID, string(p.Methods.With(methods...))); err != nil {
+			return Session{}, err
 		}
 	}
 	if !own {
-		return ErrSessionNotFound
+		return Session{}, ErrSessionNotFound
 	}
 	if err := audit.RecordTx(ctx, tx, audit.Event{Type: "reauthenticated", UserID: c.UserID, Client: c.Client,
-		Metadata: map[string]any{"method": string(method)}}); err != nil {
-		return err
+		Metadata: map[string]any{"methods": methods}}); err != nil {
+		return Session{}, err
 	}
-	_, err = tx.Exec(ctx, `SELECT pg_notify('`+userChannel+`', $1)`, c.UserID)
-	return err
+	if _, err = tx.Exec(ctx, `SELECT pg_notify('`+userChannel+`', $1)`, c.UserID); err != nil {
+		return Session{}, err
+	}
+	return dbscope.TxRow[Session](ctx, tx, `SELECT `+sessionColumns+` FROM auth.sessions AS s WHERE s.id = $1`, c.SessionID)
 }
 
 // emailCodeDigits is the length of a code that is mailed, and emailCodeTries how

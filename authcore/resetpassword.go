@@ -9,7 +9,6 @@ import (
 
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
-	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/internal/ids"
@@ -54,7 +53,7 @@ func (s *Service) ForgotPassword(ctx context.Context, client principal.Client, e
 // locked out any more. It fails with [*password.Error], [password.ErrBusy],
 // [challenge.ErrUnknown] or [challenge.ErrExpired].
 func (s *Service) ResetPassword(ctx context.Context, client principal.Client, token, next string) error {
-	if err := password.Check(next); err != nil {
+	if err := s.cfg.Passwords.Check(next); err != nil {
 		return err
 	}
 	if err := s.mayReset(ctx, token); err != nil {

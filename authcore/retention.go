@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"time"
+
+	"mana.how/edge/authcore/passkey"
 )
 
 // Retention is how long what has ended is kept; zero takes the default named.
@@ -90,5 +92,6 @@ func (s *Service) purge(ctx context.Context) error {
 	_, revocations := s.db.Prune(ctx, "prune auth.revocations", pruneRevocations, (memorySpan + 24*time.Hour).Seconds())
 	_, lockouts := s.db.Prune(ctx, "prune auth.lockouts", pruneLockouts, lockoutsKept.Seconds())
 	_, challenges := s.db.Prune(ctx, "prune auth.challenges", pruneChallenges, challengesKept.Seconds())
-	return errors.Join(sessions, families, events, revocations, lockouts, challenges)
+	_, ceremonies := passkey.Prune(ctx, s.db)
+	return errors.Join(sessions, families, events, revocations, lockouts, challenges, ceremonies)
 }

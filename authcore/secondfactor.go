@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 )
@@ -93,7 +94,11 @@ func (s *Service) secondFactorsTx(ctx context.Context, tx pgx.Tx, userID string)
 	if state.BackupCodes > 0 {
 		methods = append(methods, FactorBackupCode)
 	}
-	return methods, nil
+	keys, err := passkey.CountTx(ctx, tx, userID)
+	if keys > 0 {
+		methods = append(methods, FactorPasskey)
+	}
+	return methods, err
 }
 
 // CompleteSignIn meets the challenge of a [*SecondFactorError] and begins an app
@@ -124,14 +129,7 @@ func (s *Service) CompleteBrowserSignIn(ctx context.Context, client principal.Cl
 func (s *Service) meetSecondFactor(ctx context.Context, client principal.Client, a FactorAnswer) (p proof, persistent bool, trusted string, err error) {
 	var right bool
 	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
-		c, err := challenge.FindTx(ctx, tx, challenge.SecondFactor, a.Challenge)
-		if errors.Is(err, challenge.ErrUnknown) || err == nil && c.Over() {
-			return ErrSecondFactorExpired
-		}
-		if err != nil {
-			return err
-		}
-		u, err := lockUserTx(ctx, tx, c.UserID)
+		c, u, err := secondFactorTx(ctx, tx, a.Challenge)
 		if err != nil {
 			return err
 		}

@@ -20,6 +20,7 @@ import (
 
 	"mana.how/edge/authcore/cookie"
 	"mana.how/edge/authcore/origin"
+	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/authcore/secret"
@@ -59,6 +60,7 @@ type Config struct {
 	KeyRotateEvery  time.Duration // 90 days
 
 	Hashing   password.Hashing
+	Passwords password.Policy
 	Retention Retention
 }
 
@@ -158,10 +160,11 @@ type Service struct {
 	hooks   Hooks
 	mailer  Mailer
 
-	cookies cookie.Codec
-	origins origin.List
-	factors twofactor.Factors
-	hasher  *password.Hasher
+	cookies  cookie.Codec
+	origins  origin.List
+	factors  twofactor.Factors
+	passkeys *passkey.RelyingParty // nil without keys
+	hasher   *password.Hasher
 
 	keys        atomic.Pointer[token.KeySet]
 	keyReadings readings
@@ -218,6 +221,11 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if !cfg.Keyless {
+		if s.passkeys, err = newRelyingParty(cfg, origins, s.now); err != nil {
+			return nil, fmt.Errorf("passkeys: %w", err)
+		}
 	}
 	s.factors = twofactor.Factors{Secrets: cfg.Secrets, Issuer: issuerName(cfg), Now: s.now}
 	if s.mailer = deps.Mailer; s.mailer == nil {

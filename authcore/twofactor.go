@@ -47,7 +47,7 @@ func (s *Service) ConfirmTwoFactor(ctx context.Context, c principal.Caller, code
 		if right, err = s.tryCodeTx(ctx, tx, c.Client, u, confirmTOTP, code); err != nil || !right || before.Enabled {
 			return err
 		}
-		if err := s.provedTx(ctx, tx, c, principal.MethodOTP); err != nil {
+		if _, err := s.provedTx(ctx, tx, c, principal.MethodOTP); err != nil {
 			return err
 		}
 		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "two_factor_enabled", UserID: u.ID, Client: c.Client}); err != nil {

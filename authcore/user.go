@@ -9,7 +9,6 @@ import (
 
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
-	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/ids"
@@ -87,7 +86,7 @@ func (s *Service) makeUser(ctx context.Context, n NewUser, how signUp) (User, er
 	if !n.Role.Valid() {
 		return User{}, fmt.Errorf("%w: role %q is not user, admin or service", ErrInvalidInput, n.Role)
 	}
-	if err := password.Check(n.Password); err != nil {
+	if err := s.cfg.Passwords.Check(n.Password); err != nil {
 		return User{}, err
 	}
 	hash, err := s.hasher.Hash(ctx, n.Password)

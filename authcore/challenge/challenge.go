@@ -35,6 +35,8 @@ const (
 	SecondFactor Purpose = "second_factor"
 	// TrustedDevice spares the device that has the token the second factor.
 	TrustedDevice Purpose = "trusted_device"
+	// Upload lets whoever has the token upload one file.
+	Upload Purpose = "upload"
 	// Notice is no challenge but a mail that somebody can cause again and again:
 	// it is counted as they are, and its token is sent to nobody.
 	Notice Purpose = "notice"

@@ -193,9 +193,35 @@ const (
 	maxPasswordLength = 128
 )
 
+// Policy is what a new password must be. The zero value refuses the commonest
+// passwords that this package knows.
+type Policy struct{ refused func(password string) bool }
+
+// AnyPassword is a policy that refuses none by itself.
+func AnyPassword() Policy { return Policy{func(string) bool { return false }} }
+
+// Refusing is a policy that refuses the passwords of a list, one a line, in any
+// case. Empty lines count for nothing.
+func Refusing(list string) Policy {
+	refused := make(map[string]struct{})
+	for line := range strings.Lines(list) {
+		if line = strings.ToLower(normalize(strings.Trim(line, "\r\n"))); line != "" {
+			refused[line] = struct{}{}
+		}
+	}
+	return Policy{func(password string) bool {
+		_, listed := refused[strings.ToLower(password)]
+		return listed
+	}}
+}
+
 // Check reports whether a new password may be used: 8 to 128 characters
-// in NFKC, and none of the commonest. It fails with [*Error].
-func Check(password string) error {
+// in NFKC, and none that the policy refuses. It fails with [*Error].
+func (p Policy) Check(password string) error {
+	refused := p.refused
+	if refused == nil {
+		refused = commonPassword
+	}
 	password = normalize(password)
 	length := utf8.RuneCountInString(password)
 	switch {
@@ -203,7 +229,7 @@ func Check(password string) error {
 		return &Error{Reason: TooShort}
 	case length > maxPasswordLength:
 		return &Error{Reason: TooLong}
-	case commonPassword(password):
+	case refused(password):
 		return &Error{Reason: Common}
 	}
 	return nil

@@ -29,7 +29,7 @@ func TestCheckPassword(t *testing.T) {
 		{"common inside a longer one", "password of my own", ""},
 		{"lower case and digits, as dev seeds have", "kv7tq2mw", ""},
 	} {
-		err := password.Check(tt.password)
+		err := password.Policy{}.Check(tt.password)
 		var refused *password.Error
 		reason := ""
 		if errors.As(err, &refused) {
@@ -39,6 +39,30 @@ func TestCheckPassword(t *testing.T) {
 		}
 		if reason != tt.reason {
 			t.Errorf("%s: reason %q, want %q", tt.name, reason, tt.reason)
+		}
+	}
+}
+
+func TestPolicies(t *testing.T) {
+	t.Parallel()
+	list := password.Refusing("hunter2hunter2\r\n\nÄrger über alles\n")
+	for _, tt := range []struct {
+		name     string
+		policy   password.Policy
+		password string
+		good     bool
+	}{
+		{"common by default", password.Policy{}, "password1", false},
+		{"common, off", password.AnyPassword(), "password1", true},
+		{"short, off", password.AnyPassword(), "short", false},
+		{"listed", list, "hunter2hunter2", false},
+		{"listed in another case", list, "HUNTER2hunter2", false},
+		{"listed in another composition", list, "A\u0308rger \u00fcber alles", false},
+		{"common, not listed", list, "password1", true},
+		{"an empty line is no password", list, "        ", true},
+	} {
+		if err := tt.policy.Check(tt.password); (err == nil) != tt.good {
+			t.Errorf("%s: %v", tt.name, err)
 		}
 	}
 }

@@ -18,6 +18,9 @@ import (
 type Keys struct {
 	CookieHMAC []byte // signs cookies
 	Refresh    []byte // derives refresh tokens from the id of their family
+	// PasskeyState authenticates what a browser keeps between the two halves of a
+	// ceremony of WebAuthn, five minutes at most.
+	PasskeyState []byte
 
 	// Of encryption keys that are on their way out: they verify still.
 	OlderCookieHMAC, OlderRefresh [][]byte
@@ -70,6 +73,11 @@ func New(encryptionKey, legacySecret string, older ...string) (Keys, error) {
 			return Keys{}, err
 		}
 	}
+	state, err := hkdf.Key(sha256.New, []byte(masters[0]), nil, "mana-edge/passkey-state", 32)
+	if err != nil {
+		return Keys{}, fmt.Errorf("derive keys: %w", err)
+	}
+	s.PasskeyState = state
 	s.CookieHMAC, s.OlderCookieHMAC = s.OlderCookieHMAC[0], s.OlderCookieHMAC[1:]
 	s.Refresh, s.OlderRefresh = s.OlderRefresh[0], s.OlderRefresh[1:]
 	if legacySecret == "" {

@@ -1,0 +1,59 @@
+package cookie
+
+import "time"
+
+// Cookies of one host that hold a token of a sign-in. Nobody can guess one, so
+// that they need no signature.
+const (
+	twoFactorCookie = "mana.two_factor"
+	trustedCookie   = "mana.trusted_device"
+	passkeyCookie   = "mana.passkey_challenge"
+)
+
+// Companion is a cookie of the host of the hosted pages, beside the SSO cookie.
+type Companion struct {
+	codec Codec
+	name  string
+}
+
+// TwoFactor holds the challenge for a second factor.
+func (c Codec) TwoFactor() Companion { return c.companion(twoFactorCookie) }
+
+// TrustedDevice holds the token of a device that needs no second factor.
+func (c Codec) TrustedDevice() Companion { return c.companion(trustedCookie) }
+
+// PasskeyChallenge holds the state of a ceremony of WebAuthn.
+func (c Codec) PasskeyChallenge() Companion { return c.companion(passkeyCookie) }
+
+// Companions are all of them.
+func (c Codec) Companions() []Companion {
+	return []Companion{c.TwoFactor(), c.TrustedDevice(), c.PasskeyChallenge()}
+}
+
+func (c Codec) companion(name string) Companion {
+	c.domain = ""
+	return Companion{codec: c, name: c.prefix + name}
+}
+
+// Name is the name of the cookie.
+func (c Companion) Name() string { return c.name }
+
+// Set is the Set-Cookie value of a token, which must be base64url.
+func (c Companion) Set(token string, maxAge time.Duration) string {
+	return c.codec.header(c.name, token, max(0, maxAge))
+}
+
+// Clear is the Set-Cookie value that makes the browser forget it.
+func (c Companion) Clear() string { return c.codec.header(c.name, "", 0) }
+
+// Tokens are the values of every cookie of the name in raw Cookie headers: a
+// host below the domain may have set one beside ours (RFC 6265, section 5.4).
+func (c Companion) Tokens(cookieHeaders []string) []string {
+	var tokens []string
+	for value := range (query{cookieHeaders, c.name}).values {
+		if value != "" {
+			tokens = append(tokens, value)
+		}
+	}
+	return tokens
+}

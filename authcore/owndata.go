@@ -1,0 +1,71 @@
+package authcore
+
+import (
+	"context"
+	"time"
+
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/internal/dbscope"
+)
+
+// AccountData is what the core keeps of an account, counted. LastLoginAt is nil
+// for who never signed in.
+type AccountData struct {
+	User        User
+	Sessions    int
+	Accounts    int // ways to sign in
+	TwoFactor   bool
+	LastLoginAt *time.Time
+}
+
+// AccountData counts what is kept of the caller, or fails with [ErrUserNotFound].
+func (s *Service) AccountData(ctx context.Context, c principal.Caller) (AccountData, error) {
+	u, err := s.userByID(ctx, c)
+	if err != nil {
+		return AccountData{}, err
+	}
+	type counts struct {
+		Sessions, Accounts int
+		TwoFactor          bool
+		LastLoginAt        *time.Time
+	}
+	n, err := dbscope.One[counts](ctx, s.db, system(),
+		`SELECT (SELECT count(*) FROM auth.sessions AS s WHERE s.user_id = $1) AS sessions,
+		   (SELECT count(*) FROM auth.accounts AS a WHERE a.user_id = $1)
+		     + (SELECT count(*) FROM auth.passkeys AS p WHERE p.user_id = $1) AS accounts,
+		   EXISTS (SELECT FROM auth.two_factor_auth AS f WHERE f.user_id = $1 AND f.enabled) AS two_factor,
+		   (SELECT max(s.created_at) FROM auth.sessions AS s WHERE s.user_id = $1) AS last_login_at`, u.ID)
+	return AccountData{User: u, Sessions: n.Sessions, Accounts: n.Accounts, TwoFactor: n.TwoFactor, LastLoginAt: n.LastLoginAt}, err
+}
+
+// AllSessions are the caller's sessions, those that have ended included, the
+// newest first.
+func (s *Service) AllSessions(ctx context.Context, c principal.Caller) ([]Session, error) {
+	return dbscope.List[Session](ctx, s.db, scopeOf(c),
+		`SELECT `+sessionColumns+` FROM auth.sessions AS s WHERE s.user_id = $1 ORDER BY s.created_at DESC, s.id`, c.UserID)
+}
+
+// eventsPage is how many events are read at a time.
+const eventsPage = 1000
+
+// EachEvent hands the caller's security events to fn, the newest first, until it
+// fails.
+func (s *Service) EachEvent(ctx context.Context, c principal.Caller, fn func(audit.Entry) error) error {
+	query := audit.Query{UserID: c.UserID, Limit: eventsPage}
+	for {
+		list, err := s.OwnEvents(ctx, c, query)
+		if err != nil {
+			return err
+		}
+		for _, e := range list {
+			if err := fn(e); err != nil {
+				return err
+			}
+			query.Before = e.ID
+		}
+		if len(list) < eventsPage {
+			return nil
+		}
+	}
+}
