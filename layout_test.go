@@ -88,7 +88,7 @@ func TestLayout(t *testing.T) {
 		order := []string{
 			"caddymodule/request", "caddymodule/pages", "caddymodule/answer", "caddymodule/guard",
 			"caddymodule/api/endpoint/decode", "caddymodule/api/endpoint/validate", "caddymodule/api/endpoint", "caddymodule/api/endpoint/openapi",
-			"caddymodule/api/sso", "caddymodule/api/auth", "caddymodule/api/settings", "caddymodule/api/page", "caddymodule/api/health",
+			"caddymodule/api/sso", "caddymodule/api/auth", "caddymodule/api/passkey", "caddymodule/api/settings", "caddymodule/api/me", "caddymodule/api/storage", "caddymodule/api/page", "caddymodule/api/health",
 			"caddymodule/api/credit", "caddymodule/api/gift", "caddymodule/api/billing", "caddymodule/api/docs", "caddymodule/api",
 			"caddymodule/syntax", "caddymodule/config", "caddymodule/logging", "caddymodule/counters", "caddymodule/metrics", "caddymodule/services", "caddymodule/app",
 			"caddymodule/site", "caddymodule/gate", "caddymodule/ratelimit", "caddymodule/meter/price", "caddymodule/meter/upstream",
@@ -230,7 +230,7 @@ func TestLayout(t *testing.T) {
 		}
 		for _, dep := range binary.Deps {
 			if strings.HasPrefix(dep, "github.com/caddyserver/xcaddy") || strings.HasPrefix(dep, "github.com/chromedp/") ||
-				within(dep, "internal/pgtest", "internal/edgetest", "internal/stripetest", "cmd/xbuild") {
+				within(dep, "internal/pgtest", "internal/edgetest", "internal/stripetest", "internal/passkeytest", "cmd/xbuild") {
 				t.Errorf("cmd/mana-edge depends on %s", dep)
 			}
 		}

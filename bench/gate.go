@@ -106,7 +106,8 @@ func measureGate(ctx context.Context, s *stand, r *report) error {
 		{"without the gate", s.constant(edge, get(plainHost, "/", bearer))},
 		// What the upstream is told costs the proxy and the app something too, whoever says it.
 		{"without the gate, its headers from the client", s.constant(edge, get(plainHost, "/", bearer, "X-Mana-User-Id: bench-user-0",
-			"X-Mana-Email: "+email(0), "X-Mana-Email-Verified: true", "X-Mana-Role: user", "X-Mana-Session-Id: 0123456789abcdefghijklmnopqrstuv"))},
+			"X-Mana-Email: "+email(0), "X-Mana-Email-Verified: true", "X-Mana-Role: user", "X-Mana-Session-Id: 0123456789abcdefghijklmnopqrstuv",
+			"X-Mana-Auth-Time: 1795911166", "X-Mana-Amr: pwd"))},
 		{"gate, bearer token", s.constant(edge, get(appHost, "/", bearer))},
 		{"gate, sign-on cookie", s.constant(edge, get(appHost, "/", cookies[0]))},
 	}

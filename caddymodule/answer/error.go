@@ -1,6 +1,7 @@
 package answer
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"strconv"
@@ -55,6 +56,8 @@ type Error struct {
 	RetryAfter time.Duration
 	Details    any
 	Problem    *Problem
+	// Challenge is the WWW-Authenticate of a 401, where its code does not tell.
+	Challenge string
 }
 
 func (e Error) Error() string {
@@ -107,7 +110,7 @@ func (e Error) Write(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if e.Status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", Challenge(e.Code))
+		h.Set("WWW-Authenticate", cmp.Or(e.Challenge, Challenge(e.Code)))
 	}
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -13,8 +13,11 @@ import (
 	"mana.how/edge/caddymodule/api/endpoint"
 	giftapi "mana.how/edge/caddymodule/api/gift"
 	"mana.how/edge/caddymodule/api/health"
+	"mana.how/edge/caddymodule/api/me"
 	"mana.how/edge/caddymodule/api/page"
+	passkeyapi "mana.how/edge/caddymodule/api/passkey"
 	"mana.how/edge/caddymodule/api/settings"
+	"mana.how/edge/caddymodule/api/storage"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
@@ -34,6 +37,10 @@ type Credits struct {
 	Ledger  *creditcore.Service
 	Gifts   *gift.Service
 	Billing *billing.Service
+	// Apps are the back ends that keep data of users; nil for none.
+	Apps me.Apps
+	// Pictures is where those of users lie.
+	Pictures storage.Store
 }
 
 // Deps is what the API works with. Credits is required too.
@@ -64,7 +71,18 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 	table := slices.Concat(
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		passkeyapi.Routes(),
 		settings.Routes(),
+		me.Routes(me.Deps{
+			Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
+			Apps: live(deps.Credits, func(c *Credits) me.Apps {
+				if c.Apps == nil {
+					return me.None()
+				}
+				return c.Apps
+			}),
+		}),
+		storage.Routes(live(deps.Credits, func(c *Credits) storage.Store { return c.Pictures })),
 		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		documentation.Routes(),
 		health.Routes(health.Deps{Database: deps.Database, Redis: deps.Redis}),

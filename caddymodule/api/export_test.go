@@ -27,7 +27,7 @@ func Table() []Row {
 			Method: rt.Method, Path: rt.Path, Bearer: rt.Access == endpoint.User, Strict: rt.Body == endpoint.Strict,
 			Page: rt.Format == endpoint.Page, BetterAuth: rt.Format == endpoint.BetterAuth, Body: rt.ReadsBody(),
 			Core: rt.Access != endpoint.Open, Service: rt.Access == endpoint.Service || rt.Access == endpoint.UserOrService, Raw: rt.Body == endpoint.Raw,
-			Keyed: rt.Keyed(), Headers: len(rt.Headers) > 0, Lenient: rt.Body == endpoint.Lenient && rt.Format == endpoint.Legacy,
+			Keyed: rt.Keyed(), Headers: len(rt.Headers) > 0, Lenient: rt.Body == endpoint.Stream || rt.Body == endpoint.Lenient && rt.Format == endpoint.Legacy,
 			Query: rt.Handler.Plan.ReadsQuery, Limit: rt.Limit.Count,
 		})
 	}

@@ -169,6 +169,35 @@ func TestPaymentLinkByAPI(t *testing.T) {
 	}
 }
 
+// A purchase with a way back is paid for on a page of Stripe, and on that alone.
+func TestPurchaseOnAPageOfStripe(t *testing.T) {
+	t.Parallel()
+	s, bank, packageID := storefront(t)
+	_, token := s.member("ada@example.test")
+	body := map[string]any{"packageId": packageID, "successUrl": app + "/done", "cancelUrl": app + "/back", "idempotencyKey": "k"}
+	bought := s.send("POST", buyURL, body, token).status(201)
+	got := bought.object()
+	if got["amount"] != 999.0 || got["credits"] != 1000.0 || got["clientSecret"] != "" || !strings.HasPrefix(bought.text("checkoutUrl"), "http") {
+		t.Errorf("bought: %s", bought.body)
+	}
+	if again := s.send("POST", buyURL, body, token).status(201); again.text("checkoutUrl") != bought.text("checkoutUrl") || again.text("purchaseId") != bought.text("purchaseId") {
+		t.Errorf("again: %s", again.body)
+	}
+	s.send("POST", buyURL, map[string]any{"packageId": packageID, "successUrl": foreign}, token).status(400)
+	for session, err := range bank.Client().V1CheckoutSessions.List(t.Context(), nil).All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.events(bank, bank.Pay(session.ID)...)
+	}
+	if got := s.send("GET", "/api/v1/credits/balance", nil, token).status(200).object()["balance"]; got != 1000.0 {
+		t.Errorf("balance %v", got)
+	}
+	if plain := s.send("POST", buyURL, map[string]any{"packageId": packageID}, token).status(201); plain.text("clientSecret") == "" || plain.object()["checkoutUrl"] != nil {
+		t.Errorf("without a way back: %s", plain.body)
+	}
+}
+
 func TestPaymentRefusals(t *testing.T) {
 	t.Parallel()
 	s, bank, packageID := storefront(t)

@@ -69,6 +69,44 @@ func TestVerifyHandsOutWhatWaited(t *testing.T) {
 	}
 }
 
+// Whoever lost their second factor signs in with the password again.
+func TestResetFactorCommand(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	file := edgetest.ConfigFile(t, edgetest.ExternalApp(db))
+	for _, args := range [][]string{
+		{"user", "create", "--email", "ada@example.com"},
+		{"user", "reset-factor", "ada@example.com"},
+		{"user", "reset-factor", "ada@example.com"},
+		{"user", "reset-factor", "nobody@example.com"},
+	} {
+		_, err := edgetest.Operate(t, "", append(args, "--config", file)...)
+		left, counted := dbscope.Row[struct{ N int }](t.Context(), db.Pool, dbscope.System(), `SELECT count(*) AS n FROM auth.two_factor_auth`)
+		if counted != nil {
+			t.Fatal(counted)
+		}
+		switch {
+		case args[1] == "create":
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := dbscope.Exec(t.Context(), db.Pool, dbscope.System(),
+				`INSERT INTO auth.two_factor_auth (user_id, secret, enabled) SELECT id, 'x', true FROM auth.users`); err != nil {
+				t.Fatal(err)
+			}
+		case args[2] == "nobody@example.com":
+			if err == nil || !strings.Contains(err.Error(), "nobody@example.com") {
+				t.Errorf("an unknown account: %v", err)
+			}
+		case left.N != 0:
+			t.Errorf("%d factors are left, %v", left.N, err)
+		}
+	}
+	if _, err := edgetest.Operate(t, "", "user", "reset-factor", "ada@example.com", "--config", file); err == nil || !strings.Contains(err.Error(), "not enabled") {
+		t.Errorf("without a factor: %v", err)
+	}
+}
+
 // A name that older versions took draws nothing on an operator's terminal.
 func TestCommandsPrintWhatPeopleWroteEscaped(t *testing.T) {
 	t.Parallel()

@@ -90,7 +90,17 @@ terminal; else, or where the answer is empty, one is made and printed.`,
 		RunE:  invoke.Runs(deleteUser),
 	}
 
-	group.AddCommand(create, list, role, disable, sessions, verify, password, remove)
+	factor := &cobra.Command{
+		Use:   "reset-factor <id|email>",
+		Short: "Takes the second factor off an account whose owner has lost it",
+		Long: `Takes the second factor off an account whose owner has lost it, with its backup
+codes, and no device is trusted any more. Make sure that it is the owner who
+asks: from then on the password alone signs in.`,
+		Args: cobra.ExactArgs(1),
+		RunE: invoke.Runs(resetFactor),
+	}
+
+	group.AddCommand(create, list, role, disable, sessions, verify, password, factor, remove)
 	return group
 }
 
@@ -222,6 +232,15 @@ func deleteUser(inv invoke.Invocation, args []string) error {
 		return inv.Print(map[string]any{"id": u.ID, "deleted": true}, func(w io.Writer) {
 			invoke.Line(w, "deleted the account %s of %s", u.ID, u.Email)
 		})
+	})
+}
+
+func resetFactor(inv invoke.Invocation, args []string) error {
+	return onUser(inv, args, func(s *authcore.Service, u authcore.User) error {
+		if err := s.ResetTwoFactor(inv.Ctx, invoke.Operator(), u.ID); err != nil {
+			return err
+		}
+		return viewUser(u).print(inv)
 	})
 }
 

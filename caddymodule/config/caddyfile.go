@@ -30,13 +30,29 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"refresh_token_ttl":  func() { p.One(&c.RefreshTokenTTL) },
 		"email_verification": func() { p.One(&c.EmailVerification) },
 		"registration":       func() { p.One(&c.Registration) },
+		"password_blocklist": func() { p.One(&c.PasswordBlocklist) },
+		"backend":            func() { c.Backends = append(c.Backends, p.backend()) },
 		"gifts":              func() { c.Gifts = p.gifts() },
 		"retention":          func() { c.Retention = p.retention() },
 		"smtp":               func() { c.SMTP = p.smtp() },
 		"stripe":             func() { c.Stripe = p.stripe() },
 		"storage":            func() { c.Storage = p.storage() },
-	})
+	}, "backend")
 	return errors.Join(p.Faults...)
+}
+
+// backend reads the id, the address and perhaps the key of a back end.
+func (p block) backend() (c BackendConfig) {
+	switch args := p.RemainingArgs(); {
+	case len(args) != 2 && len(args) != 3, slices.ContainsFunc(args, syntax.Blank):
+		p.Faultf("backend: takes an id, a URL and perhaps a key, here are %d", len(args))
+	default:
+		if c.ID, c.URL = args[0], args[1]; len(args) == 3 {
+			c.Key = args[2]
+		}
+	}
+	p.NoBlock("backend")
+	return c
 }
 
 // keys reads an encryption key and those that were used before it.

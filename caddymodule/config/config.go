@@ -67,6 +67,14 @@ type Config struct {
 	// accounts are made by `mana user create` alone. Default: open.
 	Registration string `json:"registration,omitempty"`
 
+	// New passwords that are refused: common (a list of this program), off, or a
+	// file with one password a line. Default: common.
+	PasswordBlocklist string `json:"password_blocklist,omitempty"`
+
+	// The back ends of apps that keep data of users, asked when somebody wants to
+	// see theirs, or leaves. Default: CHAT_BACKEND_URL and its kind.
+	Backends []BackendConfig `json:"backends,omitempty"`
+
 	// Gifts of credits.
 	Gifts *GiftsConfig `json:"gifts,omitempty"`
 
@@ -86,9 +94,22 @@ type Config struct {
 	// granted and given away, but not bought.
 	Stripe *StripeConfig `json:"stripe,omitempty"`
 
-	// Object storage for avatars. Not supported by this version: setting it is
-	// a fault.
+	// Object storage for the pictures of users. Default: S3_ENDPOINT, S3_REGION,
+	// S3_ACCESS_KEY, S3_SECRET_KEY and MANACORE_STORAGE_PUBLIC_URL, else a directory
+	// of this machine.
 	Storage *StorageConfig `json:"storage,omitempty"`
+}
+
+// BackendConfig is the back end of an app.
+type BackendConfig struct {
+	// Its name: lower-case letters, digits and hyphens.
+	ID string `json:"id"`
+
+	// Where it is: scheme, host and perhaps a path.
+	URL string `json:"url"`
+
+	// What it knows this service by, in X-Service-Key. Default: ADMIN_SERVICE_KEY.
+	Key string `json:"key,omitempty"`
 }
 
 // DatabaseConfig names the database: either an embedded or an external one.
@@ -221,12 +242,12 @@ type StorageConfig struct {
 	Endpoint string `json:"endpoint,omitempty"`
 	// Region, where the server wants one.
 	Region string `json:"region,omitempty"`
-	// Name of the bucket.
+	// Name of the bucket. Default: manacore-storage.
 	Bucket string `json:"bucket,omitempty"`
 	// Access key id.
 	AccessKey string `json:"access_key,omitempty"`
 	// Secret access key.
 	SecretKey string `json:"secret_key,omitempty"`
-	// Where the world reads the objects.
+	// Where the world reads the objects. Default: the bucket itself.
 	PublicURL string `json:"public_url,omitempty"`
 }

@@ -43,9 +43,11 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	r.identity(&s)
 	s.Stripe = r.stripe(c.Stripe, s)
 	s.SMTP = r.smtp(c.SMTP)
+	s.Backends = r.backends(c.Backends)
+	s.passwords, s.blocklist = r.passwords(c.PasswordBlocklist)
 	s.VerificationRequired = r.verification(c.EmailVerification, s.SMTP)
 	r.secrets(c, s)
-	r.unsupported(c)
+	s.Storage = r.storage(c.Storage)
 	return s, errors.Join(r.faults...)
 }
 
@@ -88,7 +90,7 @@ func (v value) or(fallback string) string {
 }
 
 // secretDirectives hold secrets, of which no fault may quote a piece.
-var secretDirectives = []string{"database", "redis", "encryption_key", "service_key", "stripe", "smtp"}
+var secretDirectives = []string{"database", "redis", "encryption_key", "service_key", "stripe", "smtp", "backend", "storage"}
 
 // expand replaces the placeholders of one directive.
 func (r *resolver) expand(directive, raw string) string {
@@ -242,21 +244,5 @@ func (r *resolver) secrets(c Config, s Settings) {
 	}
 	if _, err := s.Secrets(NewSecret(key)); err != nil {
 		r.faults = append(r.faults, err)
-	}
-}
-
-// unsupported names what this version cannot do, rather than to accept it in
-// silence. Variables of the replaced service that are merely present are no
-// fault.
-func (r *resolver) unsupported(c Config) {
-	for _, part := range []struct {
-		name string
-		set  bool
-	}{
-		{"storage", c.Storage != nil},
-	} {
-		if part.set {
-			r.fault(part.name, "%s is not supported by this version; take the block out", part.name)
-		}
 	}
 }

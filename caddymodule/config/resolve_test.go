@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/internal/appdata"
 )
 
 const someKey = "an-encryption-key-of-some-length-0123456789"
@@ -211,6 +212,8 @@ func TestAllFaultsTogether(t *testing.T) {
 		Registration:      "perhaps",
 		Retention:         &config.RetentionConfig{Events: "always", Sessions: "0s", Holds: "23h"},
 		SMTP:              &config.SMTPConfig{Port: "70000"},
+		PasswordBlocklist: "/no/such/list",
+		Backends:          []config.BackendConfig{{ID: "Chat!", URL: "http://x"}, {ID: "chat", URL: "ftp://x"}, {ID: "chat", URL: "http://x"}},
 		Stripe: &config.StripeConfig{
 			SecretKey: "pk_test_1", APIURL: "ftp://x", ReturnURL: []string{"javascript://x"}, Grace: "soon",
 			WebhookSecret: []string{"a", "b", "c"},
@@ -228,13 +231,67 @@ func TestAllFaultsTogether(t *testing.T) {
 		`retention events: "always" is not a duration`, `retention sessions: "0s" is not a positive duration`,
 		"retention holds: 23h0m0s is less than the 24h that",
 		`email_verification: "sometimes" is neither required nor optional`, `registration: "perhaps" is neither open nor closed`, "smtp: host: missing", `smtp: port "70000"`,
+		"password_blocklist: is common, off or a file", "backend: an id has", "backend: chat: the address", "backend: chat is there twice",
 		"stripe: this is the publishable key", "stripe: api_url must be", `stripe: return_url "javascript://x"`,
 		`stripe grace: "soon"`, "stripe: webhook_secret: one secret, or two", `stripe: plan "pl us"`,
-		`stripe: package "A": "0" is not a number of credits`, `stripe: package "A": "1.5" is not a price in euro cents`, "storage: storage is not supported",
+		`stripe: package "A": "0" is not a number of credits`, `stripe: package "A": "1.5" is not a price in euro cents`, "storage: endpoint: is missing",
 	} {
 		if !strings.Contains("\n"+err.Error(), "\n"+name) {
 			t.Errorf("no fault that begins with %q in:\n%v", name, err)
 		}
+	}
+}
+
+func TestBackends(t *testing.T) {
+	t.Parallel()
+	s, err := config.Config{
+		BaseURL: "https://auth.example.com",
+		Backends: []config.BackendConfig{
+			{ID: "chat", URL: "https://chat.internal/api", Key: "its own key"}, {ID: "shop-2", URL: "http://10.0.0.1:80"},
+		},
+	}.ResolveWith(map[string]string{
+		"ADMIN_SERVICE_KEY": "the key", "CHAT_BACKEND_URL": "http://ignored", "TODO_BACKEND_URL": "http://localhost:3018", "OTHER_BACKEND_URL": "http://unknown",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []appdata.Backend{
+		{ID: "chat", URL: "https://chat.internal/api", Key: "its own key"}, {ID: "shop-2", URL: "http://10.0.0.1:80", Key: "the key"},
+		{ID: "todo", URL: "http://localhost:3018", Key: "the key"},
+	}
+	if diff := cmp.Diff(want, s.Backends); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// Another list, or other back ends, are other settings.
+func TestListsArePartOfTheKey(t *testing.T) {
+	t.Parallel()
+	list := filepath.Join(t.TempDir(), "list")
+	key := func(change func(*config.Config)) any {
+		t.Helper()
+		c := config.Config{BaseURL: "https://auth.example.com"}
+		change(&c)
+		s, err := c.ResolveWith(nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Key()
+	}
+	seen := make(map[any]string)
+	for _, text := range []string{"hunter2hunter2", "correct horse"} {
+		if err := os.WriteFile(list, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		seen[key(func(c *config.Config) { c.PasswordBlocklist = list })] = text
+	}
+	seen[key(func(c *config.Config) { c.PasswordBlocklist = "off" })] = "off"
+	seen[key(func(c *config.Config) { c.PasswordBlocklist = "common" })] = "common"
+	seen[key(func(*config.Config) {})] = "default"
+	seen[key(func(c *config.Config) { c.Backends = []config.BackendConfig{{ID: "a", URL: "http://a"}} })] = "a back end"
+	seen[key(func(c *config.Config) { c.Backends = []config.BackendConfig{{ID: "a", URL: "http://a", Key: "k"}} })] = "its key"
+	if len(seen) != 6 {
+		t.Errorf("%d keys: %v", len(seen), seen)
 	}
 }
 

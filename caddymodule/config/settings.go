@@ -13,8 +13,10 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/origin"
+	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/secret"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/appdata"
 )
 
 // Settings is the resolved configuration: no placeholder, no default left to
@@ -47,6 +49,12 @@ type Settings struct {
 	OlderKeys      []Secret
 	legacySecret   Secret // BETTER_AUTH_SECRET
 	Stripe         Stripe
+	// Backends keep data of users.
+	Backends  []appdata.Backend
+	passwords password.Policy
+	blocklist string
+	// Storage is where the pictures of users lie.
+	Storage Storage
 	// SMTP is the mail server.
 	SMTP SMTP
 	// VerificationRequired lets nobody sign in whose address is not proven.
@@ -82,6 +90,7 @@ func (s Settings) Auth() authcore.Config {
 		VerificationRequired: s.VerificationRequired,
 		AccessTokenTTL:       s.AccessTokenTTL,
 		RefreshTokenTTL:      s.RefreshTokenTTL,
+		Passwords:            s.passwords,
 		Retention:            authcore.Retention{Events: s.Retention.Events, Sessions: s.Retention.Sessions},
 	}
 }
@@ -126,6 +135,11 @@ func (s Settings) Key() settingsKey {
 	s.Stripe.hash(h)
 	hashFields(h, strconv.FormatBool(s.VerificationRequired))
 	hashFields(h, s.SMTP.hashable()...)
+	hashFields(h, s.Storage.hashable()...)
+	hashFields(h, s.blocklist, strconv.Itoa(len(s.Backends)))
+	for _, b := range s.Backends {
+		hashFields(h, b.ID, b.URL, b.Key)
+	}
 	return settingsKey(h.Sum(nil))
 }
 

@@ -3,6 +3,7 @@ package gate
 import (
 	"errors"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
@@ -16,6 +17,8 @@ import (
 //		role <role>...
 //		scope <scope>...
 //		require verified_email
+//		max_age <duration>
+//		amr     <method>...
 //		login redirect|never
 //		paths lax
 //		cache shared
@@ -38,9 +41,19 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"role":    func() { p.Some(&g.Roles) },
 		"scope":   func() { p.Some(&g.Scopes) },
 		"require": func() { p.Some(&g.Require) },
-		"login":   func() { p.One(&g.Login) },
-		"paths":   func() { p.One(&g.Paths) },
-		"cache":   func() { p.One(&g.Cache) },
+		"max_age": func() {
+			var text string
+			p.One(&text)
+			age, err := caddy.ParseDuration(text)
+			if err != nil || age <= 0 {
+				p.Faultf("mana_auth: max_age: %q is no duration above zero, like 15m", text)
+			}
+			g.MaxAge = caddy.Duration(age)
+		},
+		"amr":   func() { p.Some(&g.AMR) },
+		"login": func() { p.One(&g.Login) },
+		"paths": func() { p.One(&g.Paths) },
+		"cache": func() { p.One(&g.Cache) },
 	})
 	return errors.Join(p.Faults...)
 }

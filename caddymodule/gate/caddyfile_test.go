@@ -4,7 +4,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/caddyhttp/standard"
@@ -69,6 +71,7 @@ func TestGateCaddyfile(t *testing.T) {
 	}{
 		{"mana_auth", &gate.Gate{}},
 		{"mana_auth optional", &gate.Gate{Optional: true}},
+		{"mana_auth {\n max_age 15m\n amr mfa\n}", &gate.Gate{MaxAge: caddy.Duration(15 * time.Minute), AMR: []string{"mfa"}}},
 		{"mana_auth {\n role user admin\n scope chat.read chat.write\n login never\n}", &gate.Gate{Roles: []string{"user", "admin"}, Scopes: []string{"chat.read", "chat.write"}, Login: "never"}},
 	} {
 		got := new(gate.Gate)
@@ -82,6 +85,8 @@ func TestGateCaddyfile(t *testing.T) {
 	}
 	for in, wants := range map[string][]string{
 		"mana_auth sometimes":                              {"sometimes", ":1"},
+		"mana_auth {\n max_age soon\n amr\n}":              {":2", ":3", "max_age", "amr"},
+		"mana_auth {\n max_age 0s\n}":                      {":2", "above zero"},
 		"mana_auth optional twice":                         {":1"},
 		"mana_auth {\n role\n login a b\n colour red\n}":   {":2", ":3", ":4", "role", "login", "colour"},
 		"mana_auth {\n role user {\n admin\n }\n}":         {"role", "block"},

@@ -49,6 +49,8 @@ func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next cad
 		return q.refuse(refuseRole)
 	case !who.EmailVerified && slices.Contains(g.Require, requireVerifiedEmail):
 		return g.explain(q, refuseUnverified)
+	case (g.MaxAge > 0 || len(g.AMR) > 0) && !g.satisfied(&who):
+		return g.stepUp(q)
 	}
 	return g.pass(q, who, next)
 }

@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/caddymodule/guard"
@@ -30,7 +32,8 @@ func init() {
 // the single sign-on cookie. A bearer token that does not verify is refused
 // even if a good cookie comes with it. Whoever passes reaches the upstream
 // with the headers `X-Mana-User-Id`, `X-Mana-Email`, `X-Mana-Role`,
-// `X-Mana-Email-Verified`, `X-Mana-Session-Id` and, where there is one, `X-Mana-Org-Id`, and with a
+// `X-Mana-Email-Verified`, `X-Mana-Session-Id`, `X-Mana-Auth-Time` (when they last showed who they are, in Unix
+// seconds), `X-Mana-Amr` (how, by RFC 8176, joined by commas) and, where there is one, `X-Mana-Org-Id`, and with a
 // bearer token that verifies, also if they came with a cookie. Values are
 // visible ASCII; other bytes and `%` are percent-encoded. Whatever the client
 // sent under these names, or a name an upstream may confuse with them, is
@@ -40,7 +43,7 @@ func init() {
 //
 // The same is told by the placeholders `{http.auth.user.id}`,
 // `{http.auth.user.email}`, `{http.auth.user.email_verified}`, `{http.auth.user.role}`,
-// `{http.auth.user.session}` and `{http.auth.user.org}`, which are empty for
+// `{http.auth.user.session}`, `{http.auth.user.auth_time}`, `{http.auth.user.amr}` and `{http.auth.user.org}`, which are empty for
 // guests.
 //
 // CORS preflights carry no credentials by design of the browsers. The gate
@@ -80,6 +83,15 @@ type Gate struct {
 	// What a user must have beside a session. `verified_email`: an address that
 	// has been proven; everyone else gets 403, a page load one that says so.
 	Require []string `json:"require,omitempty"`
+
+	// How long ago a user may have shown who they are, as a duration. Everyone else
+	// is asked to do so again: a page load by a page, others by a 401 (RFC 9470).
+	MaxAge caddy.Duration `json:"max_age,omitempty"`
+
+	// How a user must have shown who they are, all of it: `pwd`, `email`, `fed`,
+	// `otp`, `hwk`, `swk` or, for more than one factor, `mfa` (RFC 8176). Everyone
+	// else is asked to, as with max_age.
+	AMR []string `json:"amr,omitempty"`
 
 	// What a page load without a session gets: `redirect` (the default)
 	// sends it to the sign-in page, `never` answers 401 as everything else.
@@ -158,6 +170,17 @@ func (g *Gate) Validate() error {
 		if what != requireVerifiedEmail {
 			fault("require: %q is not verified_email", what)
 		}
+	}
+	if g.MaxAge < 0 {
+		fault("max_age: %v is less than nothing", time.Duration(g.MaxAge))
+	}
+	for _, method := range g.AMR {
+		if !principal.Method(method).Valid() {
+			fault("amr: %q is none of pwd, email, fed, otp, hwk, swk, mfa", method)
+		}
+	}
+	if (g.Optional || g.Off) && (g.MaxAge != 0 || len(g.AMR) > 0) {
+		fault("max_age, amr: have no hold on the guests that pass; drop them")
 	}
 	if g.Optional && len(g.Require) > 0 {
 		fault("require: has no hold on the guests that optional lets pass; drop one of them")

@@ -28,8 +28,14 @@ func wantSealed(t testing.TB, upstream *http.Request, p edgetest.Person, session
 		t.Fatal("the upstream was not reached")
 	}
 	want := map[string]string{"X-Mana-User-Id": p.User.ID, "X-Mana-Email": p.User.Email, "X-Mana-Role": string(p.User.Role), "X-Mana-Session-Id": sessionID,
-		"X-Mana-Email-Verified": strconv.FormatBool(p.User.EmailVerified)}
-	if diff := cmp.Diff(want, sealedOf(upstream)); diff != "" {
+		"X-Mana-Email-Verified": strconv.FormatBool(p.User.EmailVerified), "X-Mana-Amr": "pwd"}
+	sealed := sealedOf(upstream)
+	seconds, err := strconv.ParseInt(sealed["X-Mana-Auth-Time"], 10, 64)
+	if age := time.Since(time.Unix(seconds, 0)); err != nil || age < 0 || age > 5*time.Minute {
+		t.Errorf("X-Mana-Auth-Time is %q", sealed["X-Mana-Auth-Time"])
+	}
+	delete(sealed, "X-Mana-Auth-Time")
+	if diff := cmp.Diff(want, sealed); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -140,7 +140,7 @@ func TestLiveIdentityCannotBeForged(t *testing.T) {
 	for _, credential := range []string{"Authorization: Bearer " + ada.Tokens.AccessToken, "Cookie: a=1; " + ada.Cookie} {
 		got := send("/", credential)
 		sealed := sealedOf(&http.Request{Header: got.Header})
-		if sealed["X-Mana-User-Id"] != ada.User.ID || sealed["X-Mana-Role"] != "user" || sealed["X-Mana-Email"] != ada.User.Email || sealed["X-Mana-Email-Verified"] == "" || len(sealed) != 5 {
+		if sealed["X-Mana-User-Id"] != ada.User.ID || sealed["X-Mana-Role"] != "user" || sealed["X-Mana-Email"] != ada.User.Email || sealed["X-Mana-Email-Verified"] == "" || sealed["X-Mana-Auth-Time"] == "" || sealed["X-Mana-Amr"] != "pwd" || len(sealed) != 7 {
 			t.Errorf("the upstream got %v", sealed)
 		}
 		token := strings.TrimPrefix(got.Header.Get("Authorization"), "Bearer ")

@@ -27,20 +27,26 @@ const (
 // back again and again without a usable cookie gets an explanation instead,
 // as does one that asks for the sign-in page itself.
 func redirectToLogin(q *gateRequest, base *url.URL) error {
+	return redirectToPage(q, base, "/login", url.Values{})
+}
+
+// redirectToPage is redirectToLogin for any of the hosted pages that lead back.
+func redirectToPage(q *gateRequest, base *url.URL, path string, query url.Values) error {
 	target := returnTarget(q.r, q.auth.Origins())
 	turn := nextTurn(q.cookies, target)
 	if turn.count > loopLimit || isLoginPage(q.r, base) {
 		return writeLoop(q.w, q.r, base)
 	}
-	login := url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/login"}
+	page := url.URL{Scheme: base.Scheme, Host: base.Host, Path: path}
 	if target != "" {
-		login.RawQuery = url.Values{"returnUrl": {target}}.Encode()
+		query.Set("returnUrl", target)
 	}
+	page.RawQuery = query.Encode()
 	h := q.w.Header()
 	h.Add("Set-Cookie", turn.cookie(q.r, loopSpan))
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Location", login.String())
+	h.Set("Location", page.String())
 	q.w.WriteHeader(http.StatusFound)
 	return nil
 }

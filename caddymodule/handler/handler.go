@@ -95,7 +95,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 				if err != nil {
 					return nil, err
 				}
-				return &api.Credits{Ledger: rt.Credits, Gifts: rt.Gifts, Billing: rt.Billing}, nil
+				return &api.Credits{Ledger: rt.Credits, Gifts: rt.Gifts, Billing: rt.Billing, Apps: rt.Apps, Pictures: rt.Pictures}, nil
 			},
 			Database: func(ctx context.Context) error {
 				rt, err := mana.Runtime(ctx)

@@ -121,7 +121,7 @@ func New() (*Pages, error) {
 	for _, lang := range languages {
 		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when}
 		p.templates[lang] = make(map[string]*template.Template)
-		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
+		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
 			t, err := template.New("layout.html").Funcs(funcs).
 				ParseFS(files, "templates/layout.html", "templates/"+v.page()+".html")
 			if err != nil {

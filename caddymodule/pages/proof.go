@@ -14,8 +14,19 @@ type Forgot struct{ Email, Error string }
 type Reset struct{ Token, Error string }
 
 // Mailed says that a mail is on its way, if there is something to mail. About is
-// verify or reset.
+// verify, reset or link.
 type Mailed struct{ Email, About string }
+
+// Again is the page that sends the mail once more.
+func (m Mailed) Again() string {
+	switch m.About {
+	case "verify":
+		return "/resend-verification"
+	case "link":
+		return "/login/link"
+	}
+	return "/forgot-password"
+}
 
 func (Verify) page() string { return "verify" }
 func (Resend) page() string { return "resend" }

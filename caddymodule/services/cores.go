@@ -10,6 +10,7 @@ import (
 
 	"mana.how/edge/authcore"
 	mail "mana.how/edge/authcore/address"
+	"mana.how/edge/caddymodule/api/storage"
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/creditcore"
@@ -27,6 +28,10 @@ type Cores struct {
 	Gifts *gift.Service
 	// Mail is nil where the cores are keyless: its messages are sealed.
 	Mail *Mailing
+	// Apps are the back ends that keep data of users.
+	Apps AppData
+	// Pictures is where those of users lie.
+	Pictures storage.Store
 	// Billing sells credits. It is there without Stripe, too.
 	Billing *billing.Service
 }
@@ -43,6 +48,8 @@ type CoresDeps struct {
 	Key config.Secret
 	// Keyless cores sign nothing and need no encryption key.
 	Keyless bool
+	// Pictures is where those of users lie.
+	Pictures storage.Store
 	// Later runs work that an account has left to be done; its context ends with
 	// the process.
 	Later func(work func(ctx context.Context))
@@ -71,6 +78,7 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 	c.Billing = billing.New(s.Stripe.Config(s.BaseURL), billing.Deps{
 		Pool: d.Pool, Ledger: c.Credits, Logger: d.Logger, Observer: metrics.Process.BillingObserver(),
 	})
+	c.Apps.client.Backends, c.Apps.pictures, c.Pictures = s.Backends, d.Pictures.Objects, d.Pictures
 	accounts := accountHooks{
 		ledger: c.Credits, gifts: c.Gifts, sales: c.Billing, log: d.Logger,
 		redeemUnverified: s.RedeemUnverified, later: d.Later,
@@ -81,10 +89,13 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 	}
 	var err error
 	if !d.Keyless {
-		if c.Mail, err = newMailing(s, d.Pool, config.Secrets, d.Logger); err != nil {
+		if c.Mail, err = newMailing(s, d.Pool, config.Secrets, c.Apps.deliver, d.Logger); err != nil {
 			return Cores{}, err
 		}
 		deps.Mailer = c.Mail
+		c.Apps.box = c.Mail.Outbox()
+		accounts.apps = c.Apps
+		deps.Hooks = accounts.hooks()
 	}
 	c.Auth, err = authcore.New(ctx, config, deps)
 	if err != nil {

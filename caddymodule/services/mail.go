@@ -45,7 +45,7 @@ type queued struct {
 	Data     mail.Data `json:"data"`
 }
 
-func newMailing(s config.Settings, pool *pgxpool.Pool, keys secret.Keys, log *slog.Logger) (*Mailing, error) {
+func newMailing(s config.Settings, pool *pgxpool.Pool, keys secret.Keys, erase outbox.Deliver, log *slog.Logger) (*Mailing, error) {
 	templates, err := mail.NewTemplates(s.SMTP.Templates)
 	if err != nil {
 		return nil, fmt.Errorf("smtp: templates: %w", err)
@@ -58,7 +58,8 @@ func newMailing(s config.Settings, pool *pgxpool.Pool, keys secret.Keys, log *sl
 	}
 	m.box = outbox.New(outbox.Config{
 		DB: dbscope.DB{Pool: pool, Error: func(err error) error { return err }}, Sealer: keys.Bound(),
-		Channels: map[string]outbox.Deliver{mailChannel: m.deliver}, Pauses: map[string][]time.Duration{mailChannel: mailPauses()},
+		Channels:  map[string]outbox.Deliver{mailChannel: m.deliver, erasureChannel: erase},
+		Pauses:    map[string][]time.Duration{mailChannel: mailPauses(), erasureChannel: erasurePauses()},
 		Retention: s.Retention.Outbox, Logger: log, Observe: metrics.Process.ObserveDelivery,
 	})
 	return m, nil
@@ -95,7 +96,23 @@ func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n authcore.Notice) error
 		d.Link = m.link("/api/auth/reset-password/"+n.Token, query)
 	case authcore.NoticeAccountExists:
 		d.Link, d.ResetLink = m.link("/login", nil), forgot
-	case authcore.NoticePasswordChanged:
+	case authcore.NoticeMagicLink:
+		query := url.Values{"token": {n.Token}}
+		if n.RedirectTo != "" {
+			query.Set("callbackURL", n.RedirectTo)
+		}
+		d.Link, d.Code = m.link("/api/auth/magic-link/verify", query), n.Code
+	case authcore.NoticeConfirmAddress:
+		d.Link = m.link("/api/auth/change-email/verify", url.Values{"token": {n.Token}})
+	case authcore.NoticeAddressChanging:
+		if n.Token != "" {
+			d.UndoLink = m.link("/api/auth/change-email/undo", url.Values{"token": {n.Token}})
+		}
+	case authcore.NoticeAccountDeleted:
+		// nothing but what happened
+	case authcore.NoticeFactorAdded, authcore.NoticeFactorRemoved:
+		d.Factor = string(n.Factor)
+	case authcore.NoticePasswordChanged, authcore.NoticeAddressChangeUndone, authcore.NoticeBackupCodesRenewed:
 		d.ResetLink = forgot
 	}
 	body, err := json.Marshal(queued{Kind: mail.Kind(n.Kind), Language: n.Client.Language, Data: d})

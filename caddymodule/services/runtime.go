@@ -60,8 +60,13 @@ func newRuntime(ctx context.Context, s config.Settings, log *slog.Logger) (_ *Ru
 	if err := rt.openLimits(s.Redis, log); err != nil {
 		return nil, err
 	}
+	pictures, closer := openPictures(s, log)
+	if closer != nil {
+		rt.onClose(func() { _ = closer.Close() })
+	}
 	rt.Cores, err = NewCores(ctx, s, CoresDeps{
-		Pool: rt.Pool, ListenDSN: at.Listen, Redis: rt.Redis, Logger: log, Key: key,
+		Pictures: pictures,
+		Pool:     rt.Pool, ListenDSN: at.Listen, Redis: rt.Redis, Logger: log, Key: key,
 		Later: func(work func(context.Context)) { rt.do(func() { work(run) }) },
 	})
 	if err != nil {

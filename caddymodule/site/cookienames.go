@@ -17,7 +17,11 @@ type CookieNames []string
 
 // NewCookieNames are the cookies of one edge.
 func NewCookieNames(c cookie.Codec) CookieNames {
-	return CookieNames{PlainCookieName(c.Name()), PlainCookieName(c.DeviceName()), LoopCookie}
+	names := CookieNames{PlainCookieName(c.Name()), PlainCookieName(c.DeviceName()), LoopCookie}
+	for _, companion := range c.Companions() {
+		names = append(names, PlainCookieName(companion.Name()))
+	}
+	return names
 }
 
 // PlainCookieName drops the prefixes of RFC 6265bis, section 4.1.3: a signed

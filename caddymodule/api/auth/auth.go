@@ -4,9 +4,13 @@ package auth
 
 import (
 	"net/http"
+	"slices"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/caddymodule/api/endpoint"
 )
 
@@ -16,6 +20,12 @@ type Config struct {
 	RegistrationClosed bool
 }
 
+// What the cores say by an error of a type of its own, for the document.
+var (
+	errFactorNeeded = &endpoint.Error{Status: 409, Code: "TWO_FACTOR_REQUIRED", Message: "Two-factor authentication required"}
+	errNotRecent    = &endpoint.Error{Status: 403, Code: "REAUTHENTICATION_REQUIRED", Message: "Recent authentication required"}
+)
+
 // Routes are those of identity.
 func Routes(cfg Config) []endpoint.Route {
 	var closed *endpoint.Error
@@ -23,6 +33,8 @@ func Routes(cfg Config) []endpoint.Route {
 		closed = endpoint.ErrRegistrationClosed
 	}
 	const v1 = "/api/v1/auth"
+	owner := append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrUserNotFound, authcore.ErrNoSession, password.ErrBusy), errNotRecent, endpoint.ErrCrossSite)
+	factor := append(endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, authcore.ErrInvalidCredentials, authcore.ErrNoSession, twofactor.ErrNotEnabled), errOrigin, errNoOrigin, endpoint.ErrCrossSite)
 	return []endpoint.Route{
 		endpoint.Post(v1+"/register", endpoint.Handle(register), endpoint.Rule{Summary: "Make an account",
 			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(5), Closed: closed,
@@ -30,7 +42,11 @@ func Routes(cfg Config) []endpoint.Route {
 			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken), endpoint.ErrRegistrationClosed)}),
 		endpoint.Get(v1+"/signup-status", endpoint.Handle(signUpStatus(cfg.RegistrationClosed)), endpoint.Rule{Summary: "Whether an account can be made", Limit: endpoint.BackEndLimit}),
 		endpoint.Post(v1+"/login", endpoint.Handle(login), endpoint.Rule{Summary: "Sign in an app", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
-			Errors: endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified), errFactorNeeded)}),
+		endpoint.Post(v1+"/login/second-factor", endpoint.Handle(loginSecondFactor), endpoint.Rule{Summary: "Complete a sign-in with a second factor", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
+			Errors: endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, authcore.ErrInvalidCredentials)}),
+		endpoint.Post(v1+"/login/code", endpoint.Handle(loginCode), endpoint.Rule{Summary: "Sign in an app with a mailed code", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCode), errFactorNeeded)}),
 		endpoint.Post(v1+"/logout", endpoint.Handle(logout), endpoint.Rule{Summary: "End the session of an access token, refresh token or cookie",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Limit: endpoint.UserLimit}),
 		endpoint.Post(v1+"/refresh", endpoint.Handle(refresh), endpoint.Rule{Summary: "Exchange a refresh token for its successor",
@@ -67,6 +83,13 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Delete(v1+"/sessions/{id}", endpoint.Handle(revokeSession), endpoint.Rule{Summary: "End a session", Access: endpoint.User, Limit: endpoint.UserLimit,
 			Errors: endpoint.AnswersTo(authcore.ErrSessionNotFound)}),
 
+		endpoint.Get(v1+"/two-factor", endpoint.Handle(twoFactor), endpoint.Rule{Summary: "The caller's second factor", Access: endpoint.User, Limit: endpoint.UserLimit,
+			Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
+		endpoint.Post(v1+"/reauthenticate", endpoint.Handle(reauthenticate), endpoint.Rule{Summary: "Show once more who the caller is", Access: endpoint.User, Limit: endpoint.PerMinute(10),
+			Errors: append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrSecondFactorFailed, authcore.ErrSessionNotFound, twofactor.ErrNotEnabled, password.ErrBusy, passkey.ErrFailed), errOneProof)}),
+		endpoint.Post(v1+"/change-email", endpoint.Handle(changeEmail), endpoint.Rule{Summary: "Mail the link that gives the account another address", Access: endpoint.User, Limit: endpoint.PerMinute(3),
+			Errors: append(endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrSameEmail, challenge.ErrTooMany), errNotRecent)}),
+
 		endpoint.Get(v1+"/security-events", endpoint.Handle(securityEvents), endpoint.Rule{Summary: "What happened to the caller's account", Access: endpoint.User, Limit: endpoint.UserLimit}),
 
 		endpoint.Get("/api/auth/get-session", endpoint.Handle(getSession), endpoint.Rule{Summary: "The SSO session, or null",
@@ -74,6 +97,20 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post("/api/auth/sign-in/email", endpoint.Handle(signInEmail), endpoint.Rule{Summary: "Sign in and set the SSO cookie",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: signInLimit,
 			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified, password.ErrBusy), errOrigin, errNoOrigin, errEmailForm, errCallback)}),
+		endpoint.Post("/api/auth/two-factor/enable", endpoint.Handle(enableTwoFactor), endpoint.Rule{Summary: "Set up a second factor", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(5),
+			Errors: slices.Concat(owner, endpoint.AnswersTo(twofactor.ErrEnabled))}),
+		endpoint.Post("/api/auth/two-factor/disable", endpoint.Handle(disableTwoFactor), endpoint.Rule{Summary: "Take the second factor away", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(5),
+			Errors: slices.Concat(owner, endpoint.AnswersTo(twofactor.ErrNotEnabled))}),
+		endpoint.Post("/api/auth/two-factor/generate-backup-codes", endpoint.Handle(renewBackupCodes), endpoint.Rule{Summary: "Make the backup codes anew", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(5),
+			Errors: slices.Concat(owner, endpoint.AnswersTo(twofactor.ErrNotEnabled))}),
+		endpoint.Post("/api/auth/two-factor/verify-totp", endpoint.Handle(verifyTOTP), endpoint.Rule{Summary: "Complete a sign-in, or the set-up, with a code of an authenticator", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(10),
+			Errors: slices.Concat(factor, endpoint.AnswersTo(authcore.ErrUserNotFound))}),
+		endpoint.Post("/api/auth/two-factor/verify-backup-code", endpoint.Handle(verifyBackupCode), endpoint.Rule{Summary: "Complete a sign-in with a backup code", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(10),
+			Errors: factor}),
+		endpoint.Post("/api/auth/magic-link/send-magic-link", endpoint.Handle(sendMagicLink), endpoint.Rule{Summary: "Mail a link and a code that sign in", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(3),
+			Errors: []*endpoint.Error{errOrigin, errNoOrigin, errEmailForm, errCallback}}),
+		endpoint.Post("/api/auth/sign-in/magic-link", endpoint.Handle(sendMagicLink), endpoint.Rule{Summary: "Mail a link and a code that sign in", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(3),
+			Errors: []*endpoint.Error{errOrigin, errNoOrigin, errEmailForm, errCallback}}),
 		endpoint.Post("/api/auth/sign-out", endpoint.Handle(signOut), endpoint.Rule{Summary: "End the SSO session and clear its cookie",
 			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
 	}

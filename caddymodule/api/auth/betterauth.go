@@ -39,11 +39,16 @@ type signInRequest struct {
 	RememberMe  *bool   `json:"rememberMe" rule:"optional"`
 }
 
+// signInResponse is a session or, where that is not enough, what else is asked
+// for.
 type signInResponse struct {
-	Redirect bool        `json:"redirect"`
-	Token    string      `json:"token"`
-	URL      *string     `json:"url,omitempty"`
-	User     sessionUser `json:"user"`
+	Redirect *bool        `json:"redirect,omitempty"`
+	Token    string       `json:"token,omitempty"`
+	URL      *string      `json:"url,omitempty"`
+	User     *sessionUser `json:"user,omitempty"`
+
+	TwoFactorRedirect bool                  `json:"twoFactorRedirect,omitempty"`
+	TwoFactorMethods  []authcore.FactorKind `json:"twoFactorMethods,omitempty"`
 }
 
 var (
@@ -73,10 +78,15 @@ func signInEmail(ctx context.Context, c *endpoint.Call, req signInRequest) (sign
 		target = &checked
 	}
 	b, err := sso.Begin(ctx, c, req.Email, req.Password, req.RememberMe == nil || *req.RememberMe)
+	var needed *authcore.SecondFactorError
+	if errors.As(err, &needed) {
+		return signInResponse{TwoFactorRedirect: true, TwoFactorMethods: needed.Methods}, nil
+	}
 	if err != nil {
 		return signInResponse{}, err
 	}
-	return signInResponse{Token: b.Session().Token, URL: target, User: userOf(b.User())}, nil
+	u, redirect := userOf(b.User()), false
+	return signInResponse{Redirect: &redirect, Token: b.Session().Token, URL: target, User: &u}, nil
 }
 
 // checkOrigin refuses a sign-in from a foreign site, and one that a browser

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"mana.how/edge/authcore"
-	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/api/sso"
 	"mana.how/edge/caddymodule/request"
@@ -17,37 +16,14 @@ type loginRequest struct {
 	DeviceName string `json:"deviceName" rule:"optional,max=255,string"`
 }
 
-// tokenResponse is what a sign-in, a refresh and an exchange answer.
-type tokenResponse struct {
-	User         tokenUser `json:"user"`
-	AccessToken  string    `json:"accessToken"`
-	RefreshToken string    `json:"refreshToken"`
-	ExpiresIn    int64     `json:"expiresIn"`
-	TokenType    string    `json:"tokenType"`
-}
-
-type tokenUser struct {
-	ID    string         `json:"id"`
-	Email string         `json:"email"`
-	Name  string         `json:"name"`
-	Role  principal.Role `json:"role"`
-}
-
-func tokensOf(t authcore.Tokens) tokenResponse {
-	return tokenResponse{
-		User:        tokenUser{ID: t.User.ID, Email: t.User.Email, Name: t.User.Name, Role: t.User.Role},
-		AccessToken: t.AccessToken, RefreshToken: t.RefreshToken,
-		ExpiresIn: int64(t.ExpiresIn.Seconds()), TokenType: "Bearer",
-	}
-}
-
-func login(ctx context.Context, c *endpoint.Call, req loginRequest) (tokenResponse, error) {
+func login(ctx context.Context, c *endpoint.Call, req loginRequest) (sso.TokenResponse, error) {
 	c.Client.DeviceID, c.Client.DeviceName = req.DeviceID, req.DeviceName
+	sso.Known(c)
 	tokens, err := c.Auth.SignIn(ctx, c.Client, req.Email, req.Password)
 	if err != nil {
-		return tokenResponse{}, err
+		return sso.TokenResponse{}, sso.Asked(c, err)
 	}
-	return tokensOf(tokens), nil
+	return sso.TokensOf(tokens), nil
 }
 
 type logoutRequest struct {

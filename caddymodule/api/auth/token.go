@@ -16,12 +16,12 @@ type refreshRequest struct {
 	RefreshToken string `json:"refreshToken" rule:"string"`
 }
 
-func refresh(ctx context.Context, c *endpoint.Call, req refreshRequest) (tokenResponse, error) {
+func refresh(ctx context.Context, c *endpoint.Call, req refreshRequest) (sso.TokenResponse, error) {
 	tokens, err := c.Auth.Refresh(ctx, c.Client, req.RefreshToken)
 	if err != nil {
-		return tokenResponse{}, err
+		return sso.TokenResponse{}, err
 	}
-	return tokensOf(tokens), nil
+	return sso.TokensOf(tokens), nil
 }
 
 // errNoCookie refuses an exchange for nothing.
@@ -29,12 +29,12 @@ var errNoCookie = &endpoint.Error{Status: 401, Code: "NO_SESSION_COOKIE", Messag
 
 // exchange gives an app tokens of its own for the SSO cookie. Any
 // Authorization header is ignored: clients attach stale ones.
-func exchange(ctx context.Context, c *endpoint.Call, _ endpoint.None) (tokenResponse, error) {
+func exchange(ctx context.Context, c *endpoint.Call, _ endpoint.None) (sso.TokenResponse, error) {
 	if len(sso.Tokens(c)) == 0 {
-		return tokenResponse{}, errNoCookie
+		return sso.TokenResponse{}, errNoCookie
 	}
 	if err := c.SameSite(); err != nil {
-		return tokenResponse{}, err
+		return sso.TokenResponse{}, err
 	}
 	// One app, one device: a page that names no origin is of this site's own.
 	c.Client.Origin = "self"
@@ -43,9 +43,9 @@ func exchange(ctx context.Context, c *endpoint.Call, _ endpoint.None) (tokenResp
 	}
 	tokens, err := c.Auth.Exchange(ctx, c.Client, c.Request.Header["Cookie"])
 	if err != nil {
-		return tokenResponse{}, err
+		return sso.TokenResponse{}, err
 	}
-	return tokensOf(tokens), nil
+	return sso.TokensOf(tokens), nil
 }
 
 type validateRequest struct {
@@ -59,18 +59,20 @@ type validateResponse struct {
 }
 
 type claimsPayload struct {
-	Subject        string         `json:"sub"`
-	Email          string         `json:"email"`
-	EmailVerified  bool           `json:"email_verified"`
-	Role           principal.Role `json:"role"`
-	AuthEpoch      int32          `json:"auth_epoch"`
-	SessionID      string         `json:"sid"`
-	OrganizationID string         `json:"org,omitempty"`
-	Issuer         string         `json:"iss"`
-	Audience       string         `json:"aud"`
-	Expires        int64          `json:"exp"`
-	IssuedAt       *int64         `json:"iat,omitempty"`
-	ID             string         `json:"jti,omitempty"`
+	Subject        string             `json:"sub"`
+	Email          string             `json:"email"`
+	EmailVerified  bool               `json:"email_verified"`
+	Role           principal.Role     `json:"role"`
+	AuthEpoch      int32              `json:"auth_epoch"`
+	SessionID      string             `json:"sid"`
+	OrganizationID string             `json:"org,omitempty"`
+	AuthTime       *int64             `json:"auth_time,omitempty"`
+	Methods        []principal.Method `json:"amr,omitempty"`
+	Issuer         string             `json:"iss"`
+	Audience       string             `json:"aud"`
+	Expires        int64              `json:"exp"`
+	IssuedAt       *int64             `json:"iat,omitempty"`
+	ID             string             `json:"jti,omitempty"`
 }
 
 // validateToken always answers 200. Back ends forward its error to browsers, which
@@ -91,7 +93,11 @@ func validateToken(ctx context.Context, c *endpoint.Call, req validateRequest) (
 		Role: claims.Role, AuthEpoch: claims.AuthEpoch,
 		SessionID: claims.SessionID, OrganizationID: claims.OrganizationID,
 		Issuer: claims.Issuer, Audience: claims.Audience,
-		Expires: claims.Expires.Unix(), ID: claims.ID,
+		Expires: claims.Expires.Unix(), ID: claims.ID, Methods: claims.Methods.List(),
+	}
+	if !claims.AuthTime.IsZero() {
+		at := claims.AuthTime.Unix()
+		payload.AuthTime = &at
 	}
 	if !claims.IssuedAt.IsZero() {
 		iat := claims.IssuedAt.Unix()

@@ -10,20 +10,33 @@ import (
 	purchasing "mana.how/edge/creditcore/billing/purchase"
 )
 
+// buyRequest begins a purchase: with a return address on a page of Stripe, else
+// with a payment that the client confirms by itself.
 type buyRequest struct {
 	PackageID      string          `json:"packageId" rule:"uuid"`
+	SuccessURL     *string         `json:"successUrl" rule:"optional,string,max=2000"`
+	CancelURL      *string         `json:"cancelUrl" rule:"optional,string,max=2000"`
 	IdempotencyKey *string         `json:"idempotencyKey" rule:"optional,key"`
 	Metadata       json.RawMessage `json:"metadata" rule:"optional,object"` // taken and not kept
 }
 
+// buyResponse has either a client secret or the address of a page: two ways to
+// pay for one purchase could both be taken.
 type buyResponse struct {
 	PurchaseID   string            `json:"purchaseId"`
 	ClientSecret string            `json:"clientSecret"`
 	Amount       int64             `json:"amount"` // cents
 	Credits      creditcore.Amount `json:"credits"`
+	CheckoutURL  string            `json:"checkoutUrl,omitempty"`
 }
 
 func buy(ctx context.Context, c *endpoint.Call, payments *billing.Service, req buyRequest) (buyResponse, error) {
+	if req.SuccessURL != nil || req.CancelURL != nil {
+		link, err := paymentLink(ctx, c, payments, paymentLinkRequest{
+			PackageID: req.PackageID, SuccessURL: req.SuccessURL, CancelURL: req.CancelURL, IdempotencyKey: req.IdempotencyKey,
+		})
+		return buyResponse{PurchaseID: link.PurchaseID, Amount: link.Package.PriceEuroCents, Credits: link.Package.Credits, CheckoutURL: link.URL}, err
+	}
 	key, err := c.IdempotencyKey(req.IdempotencyKey)
 	if err != nil {
 		return buyResponse{}, err

@@ -69,6 +69,9 @@ func (c *Call) prepare(w http.ResponseWriter) error {
 	if !c.route.ReadsBody() {
 		return nil
 	}
+	if c.route.Body == Stream {
+		return nil
+	}
 	if c.route.Body == Raw {
 		content, err := readAll(w, c.Request, MaxRaw)
 		c.Raw = content

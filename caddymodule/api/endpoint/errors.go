@@ -11,8 +11,10 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/token"
+	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/api/endpoint/decode"
 	"mana.how/edge/caddymodule/request"
@@ -39,6 +41,7 @@ var (
 	ErrRegistrationClosed = &Error{Status: 403, Code: "REGISTRATION_CLOSED", Message: "Registration is closed"}
 	ErrCrossSite          = &Error{Status: 403, Code: "CROSS_SITE", Message: "Cross-site request refused"}
 	ErrResetToken         = &Error{Status: 401, Code: "INVALID_RESET_TOKEN", Message: "Invalid or expired reset token"}
+	ErrPasskeyFailed      = &Error{Status: 401, Code: "PASSKEY_VERIFICATION_FAILED", Message: "Passkey verification failed"}
 	ErrUnavailable        = &Error{Status: 503, Code: "UNAVAILABLE", Message: "database connection unavailable, please retry", RetryAfter: 5 * time.Second}
 )
 
@@ -47,6 +50,17 @@ var (
 // match many of these texts, so they do not change.
 var common = []Mapping{
 	{authcore.ErrInvalidCredentials, &Error{Status: 401, Code: "INVALID_CREDENTIALS", Message: "Invalid email or password"}},
+	{authcore.ErrSecondFactorFailed, &Error{Status: 401, Code: "TWO_FACTOR_FAILED", Message: "Invalid two-factor code"}},
+	{authcore.ErrSecondFactorExpired, &Error{Status: 401, Code: "TWO_FACTOR_EXPIRED", Message: "Two-factor authentication expired: sign in again"}},
+	{authcore.ErrInvalidCode, &Error{Status: 401, Code: "INVALID_CODE", Message: "Invalid or expired code"}},
+	{authcore.ErrSameEmail, &Error{Status: 400, Code: "SAME_EMAIL", Message: "This is the address of the account already"}},
+	{twofactor.ErrEnabled, &Error{Status: 400, Code: "TWO_FACTOR_ALREADY_ENABLED", Message: "Two-factor authentication is enabled already"}},
+	{twofactor.ErrNotEnabled, &Error{Status: 400, Code: "TWO_FACTOR_NOT_ENABLED", Message: "Two-factor authentication is not enabled"}},
+	{challenge.ErrTooMany, &Error{Status: 429, Code: "TOO_MANY_MAILS", Message: "Too many mails: rate limit exceeded, try again later", RetryAfter: time.Hour}},
+	{authcore.ErrNoPasskeys, &Error{Status: 404, Code: "PASSKEYS_UNAVAILABLE", Message: "Passkeys are not available here"}},
+	{passkey.ErrFailed, ErrPasskeyFailed},
+	{passkey.ErrState, ErrPasskeyFailed},
+	{passkey.ErrUsed, ErrPasskeyFailed},
 	{authcore.ErrEmailNotVerified, &Error{Status: 403, Code: "EMAIL_NOT_VERIFIED", Message: "Email not verified"}},
 	{challenge.ErrUnknown, ErrResetToken},
 	{challenge.ErrExpired, ErrResetToken},
@@ -147,7 +161,14 @@ func known(rt *Route, err error) *Error {
 	var locked *authcore.LockedError
 	var password *password.Error
 	var short *creditcore.InsufficientError
+	var factor *authcore.SecondFactorError
+	var recent *authcore.ReauthenticationError
 	switch {
+	case errors.As(err, &factor):
+		return &Error{Status: 409, Code: "TWO_FACTOR_REQUIRED", Message: "Two-factor authentication required",
+			Details: FactorChallenge{factor.Challenge, factor.Methods, int64(factor.ExpiresIn.Seconds())}}
+	case errors.As(err, &recent):
+		return &Error{Status: 403, Code: "REAUTHENTICATION_REQUIRED", Message: "Recent authentication required", Details: FactorMethods{recent.Methods}}
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &malformed):
@@ -193,6 +214,19 @@ func AnswersTo(errs ...error) []*Error {
 		list[i] = AnswerTo(err)
 	}
 	return list
+}
+
+// FactorChallenge is what a client needs to come with a second factor. ExpiresIn
+// is in seconds.
+type FactorChallenge struct {
+	Challenge string                `json:"challenge"`
+	Methods   []authcore.FactorKind `json:"methods"`
+	ExpiresIn int64                 `json:"expiresIn"`
+}
+
+// FactorMethods are the ways to show once more who one is.
+type FactorMethods struct {
+	Methods []authcore.FactorKind `json:"methods"`
 }
 
 // Shortfall is what an account lacks, in the words of the shared client code.

@@ -26,7 +26,7 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, rt *Route, err e
 	case BetterAuth:
 		code := BetterAuthCode(e)
 		s.writeJSON(w, r, e.Status, BetterAuthError{
-			Message: e.Error(), Code: code, Error: answer.ErrorOf(code), RetryAfterSec: retryAfter, RequestID: requestID,
+			Message: e.Error(), Code: code, Error: answer.ErrorOf(code), Details: e.Details, RetryAfterSec: retryAfter, RequestID: requestID,
 		})
 	case Page:
 		HTML{Status: e.Status, View: pages.Problem{Code: e.Code, RequestID: requestID}}.write(s, w, r)
@@ -62,13 +62,16 @@ type BetterAuthError struct {
 	Message       string `json:"message"`
 	Code          string `json:"code"`
 	Error         string `json:"error"`
+	Details       any    `json:"details,omitempty"`
 	RetryAfterSec int64  `json:"retryAfterSec,omitempty"`
 	RequestID     string `json:"requestId,omitempty"`
 }
 
 // BetterAuthCode is the code of an error in that format.
 func BetterAuthCode(e *Error) string {
-	if e.Code == "VALIDATION_ERROR" || e.Code == "SESSION_CONFLICT" {
+	switch e.Code {
+	case "VALIDATION_ERROR", "SESSION_CONFLICT", "TWO_FACTOR_FAILED", "TWO_FACTOR_EXPIRED", "TWO_FACTOR_ALREADY_ENABLED",
+		"TWO_FACTOR_NOT_ENABLED", "REAUTHENTICATION_REQUIRED":
 		return e.Code
 	}
 	return strings.Map(func(r rune) rune {

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -73,6 +74,30 @@ func (d Document) write(_ *server, w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", d.CacheControl)
 	}
 	write(w, r, 200, d.ContentType, d.Body)
+}
+
+// Download is a file whose content is written as it is made. An error breaks the
+// answer off, so that nobody takes a part of it for the whole.
+type Download struct {
+	Filename    string
+	ContentType string
+	Content     func(io.Writer) error
+}
+
+func (d Download) write(s *server, w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", d.ContentType)
+	h.Set("Content-Disposition", `attachment; filename="`+d.Filename+`"`)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	if r.Method == http.MethodHead {
+		return
+	}
+	if err := d.Content(w); err != nil {
+		s.Logger.ErrorContext(r.Context(), "a download broke off", "file", d.Filename, "error", err)
+		panic(http.ErrAbortHandler)
+	}
 }
 
 // Redirect sends the browser on with a GET (RFC 9110, section 15.4.4). Status is

@@ -26,6 +26,9 @@ func Get(path string, h Handler, r Rule) Route { return Route{http.MethodGet, pa
 // Post is a route of the method POST.
 func Post(path string, h Handler, r Rule) Route { return Route{http.MethodPost, path, h, r} }
 
+// Put is a route of the method PUT.
+func Put(path string, h Handler, r Rule) Route { return Route{http.MethodPut, path, h, r} }
+
 // Patch is a route of the method PATCH.
 func Patch(path string, h Handler, r Rule) Route { return Route{http.MethodPatch, path, h, r} }
 
@@ -103,6 +106,9 @@ const (
 	// Lenient ignores unknown fields and leaves errors to the handler, in
 	// [Call.FieldErrors] and [Call.BodyErr].
 	Lenient
+	// Stream leaves the body to the handler, unread, in [Call.Request]. The handler
+	// bounds it.
+	Stream
 	// Raw leaves the body to the handler, in [Call.Raw], of any type and up to
 	// [MaxRaw] bytes.
 	Raw
@@ -139,7 +145,9 @@ func (rt *Route) Success() int {
 }
 
 // ReadsBody reports whether the route takes a body in any form.
-func (rt *Route) ReadsBody() bool { return rt.Handler.Plan.ReadsBody || rt.Body == Raw }
+func (rt *Route) ReadsBody() bool {
+	return rt.Handler.Plan.ReadsBody || rt.Body == Raw || rt.Body == Stream
+}
 
 // Keyed reports whether a repeated request under one idempotency key takes
 // effect once.

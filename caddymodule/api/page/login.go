@@ -75,6 +75,9 @@ func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRe
 		return s.loginAnswer(400, view), nil
 	}
 	if _, err := sso.Begin(ctx, c, req.Email, req.Password, true); err != nil {
+		if errors.As(err, new(*authcore.SecondFactorError)) {
+			return toSecondFactor(target), nil
+		}
 		p := c.Known(err)
 		if p == nil {
 			return nil, err
@@ -84,10 +87,7 @@ func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRe
 		out.RetryAfter = p.RetryAfter
 		return out, nil
 	}
-	if target == "" {
-		target = defaultTarget
-	}
-	return endpoint.Redirect{To: target}, nil
+	return goOn(target), nil
 }
 
 // ownForm refuses a form that did not come from a page at the base URL, and a

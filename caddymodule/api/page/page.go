@@ -5,6 +5,7 @@ package page
 import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/caddymodule/api/endpoint"
 )
 
@@ -13,6 +14,9 @@ type Config struct {
 	// RegistrationClosed refuses everybody an account.
 	RegistrationClosed bool
 }
+
+// errLinkOver refuses a mailed link that is no good any more.
+var errLinkOver = &endpoint.Error{Status: 401, Code: "LINK_OVER", Message: "This link is not valid any more"}
 
 // Routes are those of the pages.
 func Routes(cfg Config) []endpoint.Route {
@@ -29,6 +33,26 @@ func Routes(cfg Config) []endpoint.Route {
 			Errors: []*endpoint.Error{{Status: 409, Code: "LOOP", Message: "The browser was sent here again and again"}}}),
 		endpoint.Post("/login", endpoint.Handle(sign.loginForm), endpoint.Rule{Summary: "Sign-in form", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
 			Errors: endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified, password.ErrBusy)}),
+		endpoint.Get("/login/link", endpoint.Handle(linkPage), endpoint.Rule{Summary: "Page to have a link mailed that signs in", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
+		endpoint.Post("/login/link", endpoint.Handle(linkForm), endpoint.Rule{Summary: "Mail a link that signs in", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(3)}),
+		endpoint.Get("/api/auth/magic-link/verify", endpoint.Handle(confirmPage("sign-in")), endpoint.Rule{Summary: "The button that signs in", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
+		endpoint.Post("/api/auth/magic-link/verify", endpoint.Handle(signInByLink), endpoint.Rule{Summary: "Sign in by a mailed link", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
+			Errors: []*endpoint.Error{errLinkOver}}),
+		endpoint.Get("/two-factor", endpoint.Handle(twoFactorPage), endpoint.Rule{Summary: "Page for the second factor", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
+		endpoint.Post("/two-factor", endpoint.Handle(twoFactorForm), endpoint.Rule{Summary: "Complete a sign-in with the second factor", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
+			Errors: endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, twofactor.ErrNotEnabled)}),
+		endpoint.Get("/reauthenticate", endpoint.Handle(reauthenticatePage), endpoint.Rule{Summary: "Page to show once more who one is", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
+		endpoint.Post("/reauthenticate", endpoint.Handle(reauthenticateForm), endpoint.Rule{Summary: "Show once more who one is", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
+			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrSecondFactorFailed, authcore.ErrSessionNotFound, authcore.ErrInvalidInput, authcore.ErrUserNotFound, twofactor.ErrNotEnabled, password.ErrBusy)}),
+		endpoint.Get("/api/auth/change-email/verify", endpoint.Handle(confirmPage("change-email")), endpoint.Rule{Summary: "The button that gives an account another address", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
+		endpoint.Post("/api/auth/change-email/verify", endpoint.Handle(changeEmailForm), endpoint.Rule{Summary: "Give an account another address", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
+			Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken), errLinkOver)}),
+		endpoint.Get("/api/auth/change-email/undo", endpoint.Handle(confirmPage("undo-email")), endpoint.Rule{Summary: "The button that undoes a change of address", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
+		endpoint.Post("/api/auth/change-email/undo", endpoint.Handle(undoEmailForm), endpoint.Rule{Summary: "Undo a change of address", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
+			Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken), errLinkOver)}),
+		endpoint.Get(securityPath, endpoint.Handle(securityPage), endpoint.Rule{Summary: "The signed-in user's second factor", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
+		endpoint.Post(securityPath, endpoint.Handle(securityForm), endpoint.Rule{Summary: "Set up or take away the second factor", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
+			Errors: append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrSecondFactorFailed, authcore.ErrUserNotFound, twofactor.ErrEnabled, twofactor.ErrNotEnabled, password.ErrBusy), errUnknownAction)}),
 		endpoint.Get("/register", endpoint.Handle(registerPage), endpoint.Rule{Summary: "Registration page", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit, Closed: closed, Errors: []*endpoint.Error{endpoint.ErrRegistrationClosed}}),
 		endpoint.Post("/register", endpoint.Handle(registerForm), endpoint.Rule{Summary: "Registration form", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(5), Closed: closed, Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken, password.ErrBusy), endpoint.ErrRegistrationClosed)}),
 		endpoint.Get("/api/auth/verify-email", endpoint.Handle(verifyPage), endpoint.Rule{Summary: "The button that confirms an address", Found: true, Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),

@@ -5,6 +5,8 @@ package sso
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
@@ -33,12 +35,134 @@ func Caller(ctx context.Context, c *endpoint.Call) (authcore.BrowserSession, err
 // Begin signs a browser in and sends the SSO cookie. A session that is not to be
 // remembered ends with the browser.
 func Begin(ctx context.Context, c *endpoint.Call, email, password string, remember bool) (authcore.BrowserSession, error) {
+	Known(c)
 	c.Client.DeviceID = device(c)
-	b, err := c.Auth.SignInBrowser(ctx, c.Client, email, password, remember)
-	if err == nil {
+	return begun(c, func() (authcore.BrowserSession, error) {
+		return c.Auth.SignInBrowser(ctx, c.Client, email, password, remember)
+	})
+}
+
+// BeginByLink is Begin by the token of a mailed link.
+func BeginByLink(ctx context.Context, c *endpoint.Call, token string) (authcore.BrowserSession, error) {
+	Known(c)
+	c.Client.DeviceID = device(c)
+	return begun(c, func() (authcore.BrowserSession, error) { return c.Auth.SignInByLink(ctx, c.Client, token) })
+}
+
+// Complete meets the challenge for the second factor, which the answer or the
+// cookie names, and signs the browser in.
+func Complete(ctx context.Context, c *endpoint.Call, a authcore.FactorAnswer) (authcore.BrowserSession, error) {
+	c.Client.DeviceID = device(c)
+	if a.Challenge == "" {
+		a.Challenge = Challenge(c)
+	}
+	return begun(c, func() (authcore.BrowserSession, error) {
+		b, trusted, err := c.Auth.CompleteBrowserSignIn(ctx, c.Client, a)
+		Completed(c, trusted, err)
+		return b, err
+	})
+}
+
+// begun sends the cookie of a session that began, or of the challenge that
+// stands before it.
+func begun(c *endpoint.Call, begin func() (authcore.BrowserSession, error)) (authcore.BrowserSession, error) {
+	b, err := begin()
+	var needed *authcore.SecondFactorError
+	switch {
+	case err == nil:
 		send(c, b)
+	case errors.As(err, &needed):
+		Ask(c, needed)
 	}
 	return b, err
+}
+
+// SignInByPasskey signs the browser in and, in one, the app that asked.
+func SignInByPasskey(ctx context.Context, c *endpoint.Call, a authcore.PasskeyAnswer) (TokenResponse, error) {
+	Known(c)
+	if c.Client.DeviceID == "" {
+		c.Client.DeviceID = device(c)
+	}
+	var tokens authcore.Tokens
+	_, err := begun(c, func() (b authcore.BrowserSession, err error) {
+		b, tokens, err = c.Auth.SignInByPasskey(ctx, c.Client, a)
+		return b, err
+	})
+	if err != nil {
+		return TokenResponse{}, Asked(c, err)
+	}
+	return TokensOf(tokens), nil
+}
+
+// PasskeyAnswer is what a passkey answered, with the state that the browser kept,
+// which is of no more use.
+func PasskeyAnswer(c *endpoint.Call, response json.RawMessage) authcore.PasskeyAnswer {
+	cookie := c.Auth.Cookies().PasskeyChallenge()
+	a := authcore.PasskeyAnswer{Response: response}
+	if states := cookie.Tokens(c.Request.Header["Cookie"]); len(states) > 0 {
+		a.State = states[0]
+	}
+	c.SetCookie(cookie.Clear())
+	return a
+}
+
+// Owner names the caller by the access token or else by the SSO cookie, which
+// another site may not have sent along.
+func Owner(ctx context.Context, c *endpoint.Call) error {
+	if len(c.Request.Header["Authorization"]) > 0 {
+		return c.Authenticate()
+	}
+	if _, err := Caller(ctx, c); err != nil {
+		return err
+	}
+	return c.SameSite()
+}
+
+// Known tells the identity core by which tokens the device may be trusted.
+func Known(c *endpoint.Call) {
+	c.Client.TrustedDevices = c.Auth.Cookies().TrustedDevice().Tokens(c.Request.Header["Cookie"])
+}
+
+// Ask sends the cookie of a challenge for the second factor.
+func Ask(c *endpoint.Call, needed *authcore.SecondFactorError) {
+	c.SetCookie(c.Auth.Cookies().TwoFactor().Set(needed.Challenge, needed.ExpiresIn))
+}
+
+// Asked is Ask for an app, and words, for clients that show the text as it is,
+// that a second factor is needed. Other errors come back as they are.
+func Asked(c *endpoint.Call, err error) error {
+	var needed *authcore.SecondFactorError
+	if !errors.As(err, &needed) {
+		return err
+	}
+	Ask(c, needed)
+	e := *c.Known(err)
+	e.Message += ": sign in at " + c.BaseURL().String() + "/login"
+	return &e
+}
+
+// Challenge is the challenge for the second factor that the browser holds, empty
+// where it holds none.
+func Challenge(c *endpoint.Call) string {
+	tokens := c.Auth.Cookies().TwoFactor().Tokens(c.Request.Header["Cookie"])
+	if len(tokens) == 0 {
+		return ""
+	}
+	return tokens[0]
+}
+
+// trustedFor is how long a browser keeps the cookie of a trusted device.
+const trustedFor = 30 * 24 * time.Hour
+
+// Completed sends the cookies after the second factor was tried: the challenge is
+// over with a right code, or when there is none any more.
+func Completed(c *endpoint.Call, trusted string, err error) {
+	if err == nil || errors.Is(err, authcore.ErrSecondFactorExpired) {
+		c.SetCookie(c.Auth.Cookies().TwoFactor().Clear())
+	}
+	if err == nil && trusted != "" {
+		c.SetCookie(c.Auth.Cookies().TrustedDevice().Set(trusted, trustedFor))
+	}
 }
 
 // End revokes the sessions of the request's cookies and clears them.
@@ -52,8 +176,10 @@ func End(ctx context.Context, c *endpoint.Call) error {
 	return nil
 }
 
-// Clear makes the browser forget the SSO cookie.
+// Clear makes the browser forget the SSO cookie, and what it has cached of this
+// site (Clear Site Data, section 3.1).
 func Clear(c *endpoint.Call) {
+	c.Header.Set("Clear-Site-Data", `"cache"`)
 	for _, value := range c.Auth.Cookies().Clear() {
 		c.SetCookie(value)
 	}

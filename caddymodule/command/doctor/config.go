@@ -69,6 +69,15 @@ func (d *doctor) secrets(c config.Config) {
 		values["stripe secret_key"] = []string{c.Stripe.SecretKey}
 		values["stripe webhook_secret"] = c.Stripe.WebhookSecret
 	}
+	if c.SMTP != nil {
+		values["smtp password"] = []string{c.SMTP.Password}
+	}
+	if c.Storage != nil {
+		values["storage secret_key"] = []string{c.Storage.SecretKey}
+	}
+	for _, b := range c.Backends {
+		values["backend "+b.ID] = []string{b.Key}
+	}
 	urls := map[string]string{"redis": c.Redis}
 	if c.Database != nil {
 		urls["database"], urls["database direct"] = c.Database.URL, c.Database.Direct

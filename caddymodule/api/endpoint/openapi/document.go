@@ -94,6 +94,10 @@ func operation(rt *endpoint.Route, s schemas, failure object) object {
 		op["requestBody"] = object{"required": true, "content": object{
 			"application/json": object{"schema": object{"type": "object", "additionalProperties": true}},
 		}}
+	case rt.Body == endpoint.Stream:
+		op["requestBody"] = object{"required": true, "content": object{
+			"*/*": object{"schema": object{"type": "string", "format": "binary"}},
+		}}
 	case rt.Handler.Plan.ReadsBody:
 		body := requestSchema(rt)
 		schema := object{"schema": body}

@@ -29,6 +29,8 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 		return object{"application/json": object{"schema": failure}}
 	}
 	switch {
+	case rt.Media == "application/json": // a document that is written as it is read
+		success["content"] = object{rt.Media: object{"schema": object{"type": "object", "additionalProperties": true}}}
 	case rt.Media != "":
 		success["content"] = object{rt.Media: object{"schema": object{"type": "string"}}}
 	case rt.Format == endpoint.Page:
@@ -65,6 +67,7 @@ func errorsOf(rt *endpoint.Route) []*endpoint.Error {
 	switch {
 	case refusesBody && rt.Body == endpoint.Raw:
 		list = append(list, endpoint.TooLarge(endpoint.MaxRaw))
+	case rt.Body == endpoint.Stream:
 	case refusesBody:
 		list = append(list, endpoint.Malformed("why"), endpoint.Invalid("what is wrong with each field"), endpoint.TooLarge(endpoint.MaxBody), endpoint.Unsupported("which types are supported"))
 	case slices.ContainsFunc(plan.Fields, func(f validate.Field) bool { return f.Source != validate.FromBody }) && rt.Body == endpoint.Strict:

@@ -1,0 +1,95 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"net/url"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/caddymodule/pages"
+)
+
+// securityPage shows the second factor of who is signed in.
+func securityPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
+	if away, err := ownerOf(ctx, c, securityPath); away != nil || err != nil {
+		return away, err
+	}
+	return securityAnswer(ctx, c, 200, pages.Security{})
+}
+
+const securityPath = "/account/two-factor"
+
+// securityAnswer fills in what the account has.
+func securityAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.Security) (endpoint.Answer, error) {
+	state, err := c.Auth.TwoFactor(ctx, c.Caller)
+	if err != nil {
+		return nil, err
+	}
+	view.Enabled, view.CodesLeft, view.TrustedDevices = state.Enabled, state.BackupCodes, state.TrustedDevices
+	switch err := c.Auth.RequireRecent(ctx, c.Caller); {
+	case errors.As(err, new(*authcore.ReauthenticationError)):
+		view.NeedsPassword = true
+	case err != nil:
+		return nil, err
+	}
+	return endpoint.HTML{Status: status, View: view}, nil
+}
+
+type securityFormRequest struct {
+	Action   string `json:"action" rule:"string"`
+	Password string `json:"password" rule:"optional,max=1024,string"`
+	Code     string `json:"code" rule:"optional,max=64,string"`
+}
+
+// securityForm sets a second factor up, confirms it, takes it away or makes its
+// backup codes anew. Who has no password, and has not authenticated recently, is
+// asked for another proof first.
+func securityForm(ctx context.Context, c *endpoint.Call, req securityFormRequest) (endpoint.Answer, error) {
+	if err := ownForm(c); err != nil {
+		return nil, err
+	}
+	if away, err := ownerOf(ctx, c, securityPath); away != nil || err != nil {
+		return away, err
+	}
+	var view pages.Security
+	var err error
+	switch req.Action {
+	case "enroll":
+		view, err = enroll(ctx, c, req.Password)
+	case "confirm":
+		err = c.Auth.ConfirmTwoFactor(ctx, c.Caller, req.Code)
+	case "disable":
+		err = c.Auth.DisableTwoFactor(ctx, c.Caller, req.Password)
+	case "codes":
+		view.BackupCodes, err = c.Auth.RenewBackupCodes(ctx, c.Caller, req.Password)
+	default:
+		err = errUnknownAction
+	}
+	if errors.As(err, new(*authcore.ReauthenticationError)) {
+		return endpoint.Redirect{To: "/reauthenticate?returnUrl=" + url.QueryEscape(securityPath)}, nil
+	}
+	if err != nil {
+		p := c.Known(err)
+		if p == nil {
+			return nil, err
+		}
+		view = pages.Security{Error: p.Code}
+		if errors.Is(err, authcore.ErrSecondFactorFailed) {
+			// The set-up begins again: its secret is shown once.
+			view.Error = "TWO_FACTOR_FAILED"
+		}
+		return securityAnswer(ctx, c, p.Status, view)
+	}
+	return securityAnswer(ctx, c, 200, view)
+}
+
+// enroll shows once what an authenticator needs, and the backup codes.
+func enroll(ctx context.Context, c *endpoint.Call, password string) (pages.Security, error) {
+	e, err := c.Auth.EnrollTwoFactor(ctx, c.Caller, password)
+	if err != nil {
+		return pages.Security{}, err
+	}
+	setup, err := pages.NewSetup(e.URI)
+	return pages.Security{BackupCodes: e.BackupCodes, Setup: setup}, err
+}

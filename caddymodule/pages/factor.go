@@ -1,0 +1,68 @@
+package pages
+
+import (
+	"fmt"
+	"html/template"
+	"net/url"
+)
+
+// TwoFactor asks for the second factor of a sign-in. Backup says that a backup
+// code is asked for instead of one of an authenticator.
+type TwoFactor struct {
+	ReturnURL, Error string
+	Backup           bool
+}
+
+// Reauthenticate asks who is signed in to show once more who they are, by any of
+// the ways named.
+type Reauthenticate struct {
+	ReturnURL, Error     string
+	Password, Code, Mail bool
+}
+
+// Link asks for the address that a link to sign in is mailed to.
+type Link struct{ Email, ReturnURL, Error string }
+
+// Confirm is a button behind a mailed link. About names its texts: sign-in,
+// change-email or undo-email. Action is where its form goes, Target a checked
+// place or empty.
+type Confirm struct{ About, Action, Token, Target string }
+
+// Security is the page of the second factor of whoever is signed in. Setup is
+// there while it is set up, BackupCodes once after they were made.
+type Security struct {
+	Enabled        bool
+	CodesLeft      int
+	TrustedDevices int
+	NeedsPassword  bool
+	Setup          *Setup
+	BackupCodes    []string
+	Error          string
+}
+
+// Setup is what an authenticator reads: a QR code of an otpauth address, the
+// address itself, or its secret typed in.
+type Setup struct {
+	QR     QR
+	Secret string
+	URI    template.URL
+}
+
+// NewSetup is the set-up of an otpauth address.
+func NewSetup(address string) (*Setup, error) {
+	uri, err := url.Parse(address)
+	if err != nil || uri.Scheme != "otpauth" {
+		return nil, fmt.Errorf("not an otpauth address: %w", err)
+	}
+	code, err := NewQR(address)
+	if err != nil {
+		return nil, err
+	}
+	return &Setup{QR: code, Secret: uri.Query().Get("secret"), URI: template.URL(uri.String())}, nil // #nosec G203 -- of that scheme
+}
+
+func (TwoFactor) page() string      { return "twofactor" }
+func (Reauthenticate) page() string { return "reauthenticate" }
+func (Link) page() string           { return "link" }
+func (Confirm) page() string        { return "confirm" }
+func (Security) page() string       { return "security" }
