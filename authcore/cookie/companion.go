@@ -30,9 +30,16 @@ func (c Codec) Companions() []Companion {
 	return []Companion{c.TwoFactor(), c.TrustedDevice(), c.PasskeyChallenge()}
 }
 
+// hostPrefix keeps other sub-domains from setting a cookie (RFC 6265bis, section
+// 4.1.3.2).
+const hostPrefix = "__Host-"
+
 func (c Codec) companion(name string) Companion {
 	c.domain = ""
-	return Companion{codec: c, name: c.prefix + name}
+	if c.prefix != "" {
+		name = hostPrefix + name
+	}
+	return Companion{codec: c, name: name}
 }
 
 // Name is the name of the cookie.
@@ -46,8 +53,9 @@ func (c Companion) Set(token string, maxAge time.Duration) string {
 // Clear is the Set-Cookie value that makes the browser forget it.
 func (c Companion) Clear() string { return c.codec.header(c.name, "", 0) }
 
-// Tokens are the values of every cookie of the name in raw Cookie headers: a
-// host below the domain may have set one beside ours (RFC 6265, section 5.4).
+// Tokens are the values of every cookie of the name in raw Cookie headers.
+// Over plain http a host below the domain may have set one beside ours (RFC 6265,
+// section 5.4).
 func (c Companion) Tokens(cookieHeaders []string) []string {
 	var tokens []string
 	for value := range (query{cookieHeaders, c.name}).values {

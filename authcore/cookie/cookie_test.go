@@ -206,3 +206,22 @@ func FuzzCookieValue(f *testing.F) {
 		c.Device([]string{header})
 	})
 }
+
+// The companions are cookies of the host alone, which no other host can set.
+func TestCompanions(t *testing.T) {
+	t.Parallel()
+	plain := cookie.New("http://localhost:3001", ".mana.how", []byte(testKey))
+	for _, tt := range []struct{ got, want string }{
+		{secureCookies().TwoFactor().Set("token", 10*time.Minute), "__Host-mana.two_factor=token; Max-Age=600; Path=/; HttpOnly; Secure; SameSite=Lax"},
+		{secureCookies().TrustedDevice().Clear(), "__Host-mana.trusted_device=; Max-Age=0; Path=/; HttpOnly; Secure; SameSite=Lax"},
+		{plain.PasskeyChallenge().Set("state", -1), "mana.passkey_challenge=state; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("got %s, want %s", tt.got, tt.want)
+		}
+	}
+	headers := []string{"__Host-mana.two_factor=a; mana.two_factor=b; __Secure-mana.two_factor=c", "__Host-mana.two_factor=; __Host-mana.two_factor=d"}
+	if got := secureCookies().TwoFactor().Tokens(headers); !slices.Equal(got, []string{"a", "d"}) {
+		t.Errorf("the tokens are %q", got)
+	}
+}

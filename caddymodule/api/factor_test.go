@@ -39,7 +39,7 @@ func (s *site) change(sql string, args ...any) {
 func setCookie(a answer, name string) (header, *http.Cookie) {
 	a.Helper()
 	for _, c := range (&http.Response{Header: a.header}).Cookies() {
-		if c.Name == "__Secure-"+name {
+		if c.Name == "__Host-"+name {
 			return with("Cookie", c.Name+"="+c.Value), c
 		}
 	}

@@ -60,10 +60,11 @@ func newRuntime(ctx context.Context, s config.Settings, log *slog.Logger) (_ *Ru
 	if err := rt.openLimits(s.Redis, log); err != nil {
 		return nil, err
 	}
-	pictures, closer := openPictures(s, log)
-	if closer != nil {
-		rt.onClose(func() { _ = closer.Close() })
+	pictures, closePictures, err := newPictures(s)
+	if err != nil {
+		return nil, fmt.Errorf("storage: %w", err)
 	}
+	rt.onClose(closePictures)
 	rt.Cores, err = NewCores(ctx, s, CoresDeps{
 		Pictures: pictures,
 		Pool:     rt.Pool, ListenDSN: at.Listen, Redis: rt.Redis, Logger: log, Key: key,

@@ -260,7 +260,7 @@ func (d *Disk) deletePrefix(ctx context.Context, prefix string) (n int, err erro
 }
 
 // URL implements [Store].
-func (d *Disk) URL(key string) string { return join(d.base, key) }
+func (d *Disk) URL(key string) string { return Join(d.base, key) }
 
 // Check implements [Store]: it writes a file and removes it.
 func (d *Disk) Check(ctx context.Context) error {

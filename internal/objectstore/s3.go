@@ -206,7 +206,7 @@ func (s *S3) list(ctx context.Context, prefix, after string, page int) iter.Seq2
 }
 
 // URL implements [Store].
-func (s *S3) URL(key string) string { return join(s.base, key) }
+func (s *S3) URL(key string) string { return Join(s.base, key) }
 
 // Check implements [Store]: it asks for the first object, by which it proves the
 // address, the keys, the bucket and the right to list.

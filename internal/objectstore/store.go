@@ -140,8 +140,8 @@ func checkBase(base string) error {
 	return nil
 }
 
-// join is the URL of a key below a base.
-func join(base, key string) string {
+// Join is the URL of a key below a base.
+func Join(base, key string) string {
 	if !ValidKey(key) {
 		return ""
 	}
