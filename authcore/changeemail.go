@@ -193,7 +193,7 @@ func addressChallengeTx(ctx context.Context, tx pgx.Tx, purpose challenge.Purpos
 		return c, User{}, err
 	}
 	u, err := lockUserTx(ctx, tx, c.UserID)
-	if errors.Is(err, ErrSecondFactorExpired) {
+	if errors.Is(err, ErrUserNotFound) {
 		err = challenge.ErrExpired
 	}
 	return c, u, err

@@ -2,7 +2,6 @@ package authcore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -152,9 +151,6 @@ func (s *Service) SetPassword(ctx context.Context, op principal.Operator, userID
 func (s *Service) ResetTwoFactor(ctx context.Context, op principal.Operator, userID string) error {
 	return s.mail(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		u, err := lockUserTx(ctx, tx, userID)
-		if errors.Is(err, ErrSecondFactorExpired) {
-			err = ErrUserNotFound
-		}
 		if err != nil {
 			return err
 		}

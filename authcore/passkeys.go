@@ -208,6 +208,9 @@ func secondFactorTx(ctx context.Context, tx pgx.Tx, token string) (challenge.Cha
 		return c, User{}, err
 	}
 	u, err := lockUserTx(ctx, tx, c.UserID)
+	if errors.Is(err, ErrUserNotFound) {
+		err = ErrSecondFactorExpired
+	}
 	return c, u, err
 }
 
@@ -224,8 +227,8 @@ type PasskeyAnswer struct {
 func (s *Service) SignInByPasskey(ctx context.Context, client principal.Client, a PasskeyAnswer) (BrowserSession, Tokens, error) {
 	var p proof
 	err := s.verifyPasskey(ctx, client, a, func(ctx context.Context, tx pgx.Tx, used passkey.Assertion) (err error) {
-		if p.User, err = lockUserTx(ctx, tx, used.UserID); err != nil {
-			return passkey.ErrFailed
+		if p.User, err = passkeyOwnerTx(ctx, tx, used); err != nil {
+			return err
 		}
 		p.Methods = methodsOf(used)
 		if used.UserVerified {
@@ -251,6 +254,16 @@ func (s *Service) SignInByPasskey(ctx context.Context, client principal.Client, 
 	parent := b.Session().ID
 	tokens, err := s.startFamily(ctx, client, p.User, newSession{ParentID: &parent, Origin: client.Origin, Event: "session_exchanged"})
 	return b, tokens, err
+}
+
+// passkeyOwnerTx locks the account of a passkey that was used. It fails with
+// [passkey.ErrFailed] where that is usable no more.
+func passkeyOwnerTx(ctx context.Context, tx pgx.Tx, used passkey.Assertion) (User, error) {
+	u, err := lockUserTx(ctx, tx, used.UserID)
+	if errors.Is(err, ErrUserNotFound) {
+		err = passkey.ErrFailed
+	}
+	return u, err
 }
 
 // CompleteSignInByPasskey meets the challenge of a [*SecondFactorError] with a

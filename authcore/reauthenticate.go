@@ -143,8 +143,8 @@ func (s *Service) reauthenticateByPasskey(ctx context.Context, c principal.Calle
 		if used.UserID != c.UserID {
 			return passkey.ErrFailed
 		}
-		if u, err = lockUserTx(ctx, tx, c.UserID); err != nil {
-			return passkey.ErrFailed
+		if u, err = passkeyOwnerTx(ctx, tx, used); err != nil {
+			return err
 		}
 		ses, err = s.provedTx(ctx, tx, c, methodsOf(used).List()...)
 		return err

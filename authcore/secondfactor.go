@@ -160,10 +160,10 @@ func (s *Service) meetSecondFactor(ctx context.Context, client principal.Client,
 }
 
 // lockUserTx reads a usable account and keeps others from trying codes on it
-// meanwhile. It fails with [ErrSecondFactorExpired].
+// meanwhile. It fails with [ErrUserNotFound].
 func lockUserTx(ctx context.Context, tx pgx.Tx, userID string) (User, error) {
 	u, err := dbscope.TxRow[User](ctx, tx, `SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1 AND `+usable+` FOR UPDATE`, userID)
-	return u, notFound(err, ErrSecondFactorExpired)
+	return u, notFound(err, ErrUserNotFound)
 }
 
 // maxTrusted bounds the tokens of one request that are looked up.

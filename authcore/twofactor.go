@@ -142,9 +142,6 @@ func (s *Service) TwoFactor(ctx context.Context, c principal.Caller) (t TwoFacto
 func (s *Service) asUser(ctx context.Context, c principal.Caller, fn func(context.Context, pgx.Tx, User) error) error {
 	return s.mail(ctx, func(ctx context.Context, tx pgx.Tx) error {
 		u, err := lockUserTx(ctx, tx, c.UserID)
-		if errors.Is(err, ErrSecondFactorExpired) {
-			err = ErrUserNotFound
-		}
 		if err != nil {
 			return err
 		}

@@ -363,6 +363,18 @@ func TestReauthenticationPage(t *testing.T) {
 	if to := s.send("GET", "/reauthenticate?amr=mfa", nil, cookie).status(303).header.Get("Location"); to != "/account/two-factor" {
 		t.Errorf("who has no second factor is led to %s", to)
 	}
+	access, _ := s.login("ada@example.test")
+	code, _ := s.withFactor(bearer(access))
+	for _, page := range []answer{
+		s.send("GET", "/reauthenticate?amr=mfa", nil, cookie).status(200), s.form("/reauthenticate", url.Values{"code": {"000000"}, "factor": {"true"}}, cookie).status(401),
+	} {
+		if strings.Contains(page.body, `name="password"`) || strings.Contains(page.body, `name="mail"`) || !strings.Contains(page.body, `name="code"`) {
+			t.Errorf("where more than the password is wanted: %s", page.body)
+		}
+	}
+	s.form("/reauthenticate", url.Values{"code": {code()}, "factor": {"true"}}, cookie).status(303)
+	s.change(`UPDATE auth.sessions SET authenticated_at = now() - interval '1 hour'`)
+	s.change(`DELETE FROM auth.two_factor_auth`)
 	if page := s.form("/reauthenticate", url.Values{"password": {"wrong"}, "returnUrl": {foreign}}, cookie).status(401); !strings.Contains(page.body, "The password is wrong") || strings.Contains(page.body, foreign) {
 		t.Errorf("a wrong password: %s", page.body)
 	}

@@ -14,10 +14,11 @@ type TwoFactor struct {
 }
 
 // Reauthenticate asks who is signed in to show once more who they are, by any of
-// the ways named.
+// the ways named. FactorOnly says that the second factor alone is wanted.
 type Reauthenticate struct {
 	ReturnURL, Error     string
 	Password, Code, Mail bool
+	FactorOnly           bool
 }
 
 // Link asks for the address that a link to sign in is mailed to.

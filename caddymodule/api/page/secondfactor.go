@@ -93,7 +93,8 @@ func reauthenticatePage(ctx context.Context, c *endpoint.Call, _ endpoint.None) 
 	if away, err := ownerOf(ctx, c, target); away != nil || err != nil {
 		return away, err
 	}
-	if c.Request.URL.Query().Get("amr") != "" {
+	more := c.Request.URL.Query().Get("amr") != ""
+	if more {
 		state, err := c.Auth.TwoFactor(ctx, c.Caller)
 		if err != nil {
 			return nil, err
@@ -102,32 +103,34 @@ func reauthenticatePage(ctx context.Context, c *endpoint.Call, _ endpoint.None) 
 			return endpoint.Redirect{To: securityPath}, nil
 		}
 	}
-	return reauthenticateAnswer(ctx, c, 200, target, "")
+	return reauthenticateAnswer(ctx, c, 200, pages.Reauthenticate{ReturnURL: target, FactorOnly: more})
 }
 
-func reauthenticateAnswer(ctx context.Context, c *endpoint.Call, status int, target, fault string) (endpoint.Answer, error) {
+// reauthenticateAnswer offers the ways that the account has; only a second factor
+// where more than one is wanted.
+func reauthenticateAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.Reauthenticate) (endpoint.Answer, error) {
 	methods, err := c.Auth.ProofMethods(ctx, c.Caller)
 	if err != nil {
 		return nil, err
 	}
-	view := pages.Reauthenticate{ReturnURL: target, Error: fault}
 	for _, m := range methods {
 		switch m {
 		case authcore.FactorPassword:
-			view.Password = true
+			view.Password = !view.FactorOnly
 		case authcore.FactorTOTP:
 			view.Code = true
 		case authcore.FactorEmailCode:
-			view.Mail = true
+			view.Mail = !view.FactorOnly
 		}
 	}
-	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(target)}, nil
+	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}, nil
 }
 
 type reauthenticateFormRequest struct {
 	Password  string `json:"password" rule:"optional,max=1024,string"`
 	Code      string `json:"code" rule:"optional,max=64,string"`
 	Mail      string `json:"mail" rule:"optional,string"`
+	Factor    string `json:"factor" rule:"optional,string"`
 	ReturnURL string `json:"returnUrl" rule:"optional,string"`
 }
 
@@ -136,6 +139,7 @@ func reauthenticateForm(ctx context.Context, c *endpoint.Call, req reauthenticat
 		return nil, err
 	}
 	target := returnTarget(c, req.ReturnURL)
+	view := pages.Reauthenticate{ReturnURL: target, FactorOnly: req.Factor != ""}
 	if away, err := ownerOf(ctx, c, target); away != nil || err != nil {
 		return away, err
 	}
@@ -143,7 +147,7 @@ func reauthenticateForm(ctx context.Context, c *endpoint.Call, req reauthenticat
 		if err := c.Auth.MailSignIn(ctx, c.Client, c.Email, ""); err != nil {
 			return nil, err
 		}
-		return reauthenticateAnswer(ctx, c, 200, target, "")
+		return reauthenticateAnswer(ctx, c, 200, view)
 	}
 	_, err := c.Auth.Reauthenticate(ctx, c.Caller, authcore.Reauthentication{Password: req.Password, Code: req.Code})
 	if err == nil {
@@ -153,5 +157,6 @@ func reauthenticateForm(ctx context.Context, c *endpoint.Call, req reauthenticat
 	if p == nil {
 		return nil, err
 	}
-	return reauthenticateAnswer(ctx, c, p.Status, target, p.Code)
+	view.Error = p.Code
+	return reauthenticateAnswer(ctx, c, p.Status, view)
 }
