@@ -103,7 +103,7 @@ func TestExportOfOwnData(t *testing.T) {
 	for range 2 {
 		s.login("ada@example.test")
 	}
-	s.change(`UPDATE auth.sessions SET revoked_at = now() WHERE id = (SELECT max(id) FROM auth.sessions WHERE id <> (SELECT min(id) FROM auth.sessions))`)
+	s.change(`UPDATE auth.sessions SET revoked_at = now() WHERE id = (SELECT id FROM auth.sessions ORDER BY created_at DESC LIMIT 1)`)
 	_, fresh := s.member("bob@example.test")
 	got := s.send("GET", "/api/v1/me/data/export", nil, token).status(200)
 	if d := got.header.Get("Content-Disposition"); !strings.HasPrefix(d, `attachment; filename="meine-daten-20`) || !strings.HasSuffix(d, `.json"`) {
