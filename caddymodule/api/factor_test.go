@@ -313,7 +313,9 @@ func TestSecondFactorByItsPages(t *testing.T) {
 		}
 		return text
 	}
-	s.form("/account/two-factor", url.Values{"action": {"confirm"}, "code": {"000000"}}, cookie).status(401)
+	if page := s.form("/account/two-factor", url.Values{"action": {"confirm"}, "code": {"000000"}}, cookie).status(401); !strings.Contains(page.body, `value="confirm"`) {
+		t.Errorf("a mistyped code: %s", page.body)
+	}
 	if page := s.form("/account/two-factor", url.Values{"action": {"confirm"}, "code": {code()}}, cookie).status(200); !strings.Contains(page.body, `value="disable"`) {
 		t.Errorf("confirmed: %s", page.body)
 	}

@@ -30,13 +30,15 @@ type Link struct{ Email, ReturnURL, Error string }
 type Confirm struct{ About, Action, Token, Target string }
 
 // Security is the page of the second factor of whoever is signed in. Setup is
-// there while it is set up, BackupCodes once after they were made.
+// there while it is set up, BackupCodes once after they were made. Confirming asks
+// for the first code again.
 type Security struct {
 	Enabled        bool
 	CodesLeft      int
 	TrustedDevices int
 	NeedsPassword  bool
 	Setup          *Setup
+	Confirming     bool
 	BackupCodes    []string
 	Error          string
 }

@@ -20,12 +20,6 @@ type Config struct {
 	RegistrationClosed bool
 }
 
-// What the cores say by an error of a type of its own, for the document.
-var (
-	errFactorNeeded = &endpoint.Error{Status: 409, Code: "TWO_FACTOR_REQUIRED", Message: "Two-factor authentication required"}
-	errNotRecent    = &endpoint.Error{Status: 403, Code: "REAUTHENTICATION_REQUIRED", Message: "Recent authentication required"}
-)
-
 // Routes are those of identity.
 func Routes(cfg Config) []endpoint.Route {
 	var closed *endpoint.Error
@@ -33,7 +27,7 @@ func Routes(cfg Config) []endpoint.Route {
 		closed = endpoint.ErrRegistrationClosed
 	}
 	const v1 = "/api/v1/auth"
-	owner := append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrUserNotFound, authcore.ErrNoSession, password.ErrBusy), errNotRecent, endpoint.ErrCrossSite)
+	owner := append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrUserNotFound, authcore.ErrNoSession, password.ErrBusy), endpoint.ErrNotRecent, endpoint.ErrCrossSite)
 	factor := append(endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, authcore.ErrInvalidCredentials, authcore.ErrNoSession, twofactor.ErrNotEnabled), errOrigin, errNoOrigin, endpoint.ErrCrossSite)
 	return []endpoint.Route{
 		endpoint.Post(v1+"/register", endpoint.Handle(register), endpoint.Rule{Summary: "Make an account",
@@ -42,11 +36,11 @@ func Routes(cfg Config) []endpoint.Route {
 			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken), endpoint.ErrRegistrationClosed)}),
 		endpoint.Get(v1+"/signup-status", endpoint.Handle(signUpStatus(cfg.RegistrationClosed)), endpoint.Rule{Summary: "Whether an account can be made", Limit: endpoint.BackEndLimit}),
 		endpoint.Post(v1+"/login", endpoint.Handle(login), endpoint.Rule{Summary: "Sign in an app", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
-			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified), errFactorNeeded)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified), endpoint.ErrSecondFactorNeeded)}),
 		endpoint.Post(v1+"/login/second-factor", endpoint.Handle(loginSecondFactor), endpoint.Rule{Summary: "Complete a sign-in with a second factor", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
 			Errors: endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, authcore.ErrInvalidCredentials)}),
 		endpoint.Post(v1+"/login/code", endpoint.Handle(loginCode), endpoint.Rule{Summary: "Sign in an app with a mailed code", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
-			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCode), errFactorNeeded)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCode), endpoint.ErrSecondFactorNeeded)}),
 		endpoint.Post(v1+"/logout", endpoint.Handle(logout), endpoint.Rule{Summary: "End the session of an access token, refresh token or cookie",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Limit: endpoint.UserLimit}),
 		endpoint.Post(v1+"/refresh", endpoint.Handle(refresh), endpoint.Rule{Summary: "Exchange a refresh token for its successor",
@@ -88,7 +82,7 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post(v1+"/reauthenticate", endpoint.Handle(reauthenticate), endpoint.Rule{Summary: "Show once more who the caller is", Access: endpoint.User, Limit: endpoint.PerMinute(10),
 			Errors: append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrSecondFactorFailed, authcore.ErrSessionNotFound, twofactor.ErrNotEnabled, password.ErrBusy, passkey.ErrFailed), errOneProof)}),
 		endpoint.Post(v1+"/change-email", endpoint.Handle(changeEmail), endpoint.Rule{Summary: "Mail the link that gives the account another address", Access: endpoint.User, Limit: endpoint.PerMinute(3),
-			Errors: append(endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrSameEmail, challenge.ErrTooMany), errNotRecent)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrSameEmail, challenge.ErrTooMany), endpoint.ErrNotRecent)}),
 
 		endpoint.Get(v1+"/security-events", endpoint.Handle(securityEvents), endpoint.Rule{Summary: "What happened to the caller's account", Access: endpoint.User, Limit: endpoint.UserLimit}),
 

@@ -41,6 +41,8 @@ var (
 	ErrRegistrationClosed = &Error{Status: 403, Code: "REGISTRATION_CLOSED", Message: "Registration is closed"}
 	ErrCrossSite          = &Error{Status: 403, Code: "CROSS_SITE", Message: "Cross-site request refused"}
 	ErrResetToken         = &Error{Status: 401, Code: "INVALID_RESET_TOKEN", Message: "Invalid or expired reset token"}
+	ErrSecondFactorNeeded = &Error{Status: 409, Code: "TWO_FACTOR_REQUIRED", Message: "Two-factor authentication required"}
+	ErrNotRecent          = &Error{Status: 403, Code: "REAUTHENTICATION_REQUIRED", Message: "Recent authentication required"}
 	ErrPasskeyFailed      = &Error{Status: 401, Code: "PASSKEY_VERIFICATION_FAILED", Message: "Passkey verification failed"}
 	ErrUnavailable        = &Error{Status: 503, Code: "UNAVAILABLE", Message: "database connection unavailable, please retry", RetryAfter: 5 * time.Second}
 )
@@ -165,10 +167,9 @@ func known(rt *Route, err error) *Error {
 	var recent *authcore.ReauthenticationError
 	switch {
 	case errors.As(err, &factor):
-		return &Error{Status: 409, Code: "TWO_FACTOR_REQUIRED", Message: "Two-factor authentication required",
-			Details: FactorChallenge{factor.Challenge, factor.Methods, int64(factor.ExpiresIn.Seconds())}}
+		return detailed(ErrSecondFactorNeeded, FactorChallenge{factor.Challenge, factor.Methods, int64(factor.ExpiresIn.Seconds())})
 	case errors.As(err, &recent):
-		return &Error{Status: 403, Code: "REAUTHENTICATION_REQUIRED", Message: "Recent authentication required", Details: FactorMethods{recent.Methods}}
+		return detailed(ErrNotRecent, FactorMethods{recent.Methods})
 	case errors.As(err, &e):
 		return e
 	case errors.As(err, &malformed):
@@ -187,6 +188,13 @@ func known(rt *Route, err error) *Error {
 		}
 	}
 	return find(common, err)
+}
+
+// detailed is an answer with what one request is told beside it.
+func detailed(e *Error, details any) *Error {
+	told := *e
+	told.Details = details
+	return &told
 }
 
 func find(table []Mapping, err error) *Error {

@@ -32,8 +32,6 @@ type Deps struct {
 	Apps   func(context.Context) (Apps, error)
 }
 
-var errRecent = &endpoint.Error{Status: 403, Code: "REAUTHENTICATION_REQUIRED", Message: "Recent authentication required"}
-
 // Routes are those of own data.
 func Routes(d Deps) []endpoint.Route {
 	const at = "/api/v1/me/data"
@@ -42,9 +40,9 @@ func Routes(d Deps) []endpoint.Route {
 		endpoint.Get(at, endpoint.Handle(d.summary), endpoint.Rule{Summary: "What is kept of the caller, counted", Access: endpoint.User, Limit: endpoint.UserLimit,
 			Errors: []*endpoint.Error{gone}}),
 		endpoint.Get(at+"/export", endpoint.Handle(d.export), endpoint.Rule{Summary: "All that is kept of the caller, as a file", Access: endpoint.User, Limit: endpoint.PerMinute(10),
-			Media: "application/json", Errors: []*endpoint.Error{gone, errRecent}}),
+			Media: "application/json", Errors: []*endpoint.Error{gone, endpoint.ErrNotRecent}}),
 		endpoint.Delete(at, endpoint.Handle(d.erase), endpoint.Rule{Summary: "Delete all that is kept of the caller, and the account", Access: endpoint.User, Limit: endpoint.PerMinute(3),
-			Errors: append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword), gone, errRecent)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword), gone, endpoint.ErrNotRecent)}),
 	}
 }
 

@@ -74,11 +74,8 @@ func securityForm(ctx context.Context, c *endpoint.Call, req securityFormRequest
 		if p == nil {
 			return nil, err
 		}
-		view = pages.Security{Error: p.Code}
-		if errors.Is(err, authcore.ErrSecondFactorFailed) {
-			// The set-up begins again: its secret is shown once.
-			view.Error = "TWO_FACTOR_FAILED"
-		}
+		// The secret is shown once, but a code of it may be mistyped.
+		view = pages.Security{Error: p.Code, Confirming: errors.Is(err, authcore.ErrSecondFactorFailed)}
 		return securityAnswer(ctx, c, p.Status, view)
 	}
 	return securityAnswer(ctx, c, 200, view)

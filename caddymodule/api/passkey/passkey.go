@@ -19,8 +19,6 @@ var (
 	errNotFound = &endpoint.Error{Status: 404, Code: "PASSKEY_NOT_FOUND", Message: "Passkey not found"}
 	errLast     = &endpoint.Error{Status: 409, Code: "LAST_CREDENTIAL", Message: "The last way to sign in cannot be removed"}
 	errName     = &endpoint.Error{Status: 400, Code: "INVALID_INPUT", Message: "The name must be one line of at most 100 characters"}
-	errRecent   = &endpoint.Error{Status: 403, Code: "REAUTHENTICATION_REQUIRED", Message: "Recent authentication required"}
-	errFactor   = &endpoint.Error{Status: 409, Code: "TWO_FACTOR_REQUIRED", Message: "Two-factor authentication required"}
 )
 
 // mappings answer the errors of passkeys.
@@ -36,7 +34,7 @@ func Routes() []endpoint.Route {
 		return endpoint.Rule{Summary: summary, Access: access, Limit: limit, Mappings: mappings, Errors: errs}
 	}
 	none := endpoint.AnswerTo(authcore.ErrNoPasskeys)
-	owner := append(endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrNoSession), errRecent, endpoint.ErrCrossSite, none)
+	owner := append(endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrNoSession), endpoint.ErrNotRecent, endpoint.ErrCrossSite, none)
 	with := func(more ...*endpoint.Error) []*endpoint.Error { return append(more, owner...) }
 	return []endpoint.Route{
 		endpoint.Get(at+"/capability", endpoint.Handle(capability), rule("Whether passkeys can be used, and for which domain", endpoint.Anyone, endpoint.BackEndLimit)),
@@ -45,12 +43,12 @@ func Routes() []endpoint.Route {
 		endpoint.Post(at+"/authenticate/options", endpoint.Handle(useOptions), rule("Begin to sign in with a passkey", endpoint.Anyone, endpoint.PerMinute(30),
 			append(endpoint.AnswersTo(authcore.ErrSecondFactorExpired), errNotFound, none)...)),
 		endpoint.Post(at+"/authenticate/verify", endpoint.Handle(authenticate), rule("Sign in with a passkey", endpoint.Anyone, endpoint.PerMinute(10),
-			append(endpoint.AnswersTo(authcore.ErrEmailNotVerified), endpoint.ErrPasskeyFailed, errFactor, none)...)),
+			append(endpoint.AnswersTo(authcore.ErrEmailNotVerified), endpoint.ErrPasskeyFailed, endpoint.ErrSecondFactorNeeded, none)...)),
 		endpoint.Post("/api/v1/auth/login/second-factor/passkey", endpoint.Handle(completeLogin), rule("Complete a sign-in with a passkey", endpoint.Anyone, endpoint.PerMinute(10),
 			append(endpoint.AnswersTo(authcore.ErrSecondFactorExpired, authcore.ErrInvalidCredentials), endpoint.ErrPasskeyFailed, none)...)),
 		endpoint.Get(at, endpoint.Handle(list), rule("The caller's passkeys", endpoint.User, endpoint.UserLimit)),
 		endpoint.Patch(at+"/{id}", endpoint.Handle(rename), rule("Give a passkey another name", endpoint.User, endpoint.UserLimit, append(endpoint.AnswersTo(authcore.ErrUserNotFound), errNotFound, errName)...)),
-		endpoint.Delete(at+"/{id}", endpoint.Handle(remove), rule("Delete a passkey", endpoint.User, endpoint.UserLimit, append(endpoint.AnswersTo(authcore.ErrUserNotFound), errNotFound, errLast, errRecent)...)),
+		endpoint.Delete(at+"/{id}", endpoint.Handle(remove), rule("Delete a passkey", endpoint.User, endpoint.UserLimit, append(endpoint.AnswersTo(authcore.ErrUserNotFound), errNotFound, errLast, endpoint.ErrNotRecent)...)),
 	}
 }
 
