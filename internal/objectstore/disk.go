@@ -94,10 +94,14 @@ func (d *Disk) put(ctx context.Context, key string, body []byte) error {
 	if err != nil {
 		return err
 	}
-	err = fs.ErrNotExist
-	for try := 0; try < maxTries && errors.Is(err, fs.ErrNotExist); try++ {
+	for range maxTries {
 		if err = d.root.MkdirAll(path.Dir(key), 0o700); err == nil {
 			err = d.root.Rename(temp, key)
+		}
+		// A directory that is removed meanwhile is missing, or was there when
+		// it was to be made and is gone by the time it is opened.
+		if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
+			break
 		}
 	}
 	if err != nil {
