@@ -117,9 +117,20 @@ func (s Set) Shown() Object {
 // Locale is the language that the user has chosen (RFC 5646), empty where that is
 // none.
 func (s Set) Locale() string {
-	locale, _ := s.Global["locale"].(string)
+	locale, _ := s.Global[localeKey].(string)
 	return locale
 }
+
+// SetLocale chooses a language; an empty one forgets what was chosen.
+func (s *Set) SetLocale(tag string) {
+	if tag == "" {
+		delete(s.Global, localeKey)
+		return
+	}
+	s.MergeGlobal(Object{localeKey: tag})
+}
+
+const localeKey = "locale"
 
 // noticesKey and newDeviceKey name, in the global settings, the mails that a user
 // can do without.

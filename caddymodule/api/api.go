@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"mana.how/edge/caddymodule/api/accountpage"
 	"mana.how/edge/caddymodule/api/auth"
 	billingapi "mana.how/edge/caddymodule/api/billing"
 	"mana.how/edge/caddymodule/api/credit"
@@ -69,21 +70,26 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 
 // table is everything this service answers to.
 func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
+	own := me.Deps{
+		Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
+		Apps: live(deps.Credits, func(c *Credits) me.Apps {
+			if c.Apps == nil {
+				return me.None()
+			}
+			return c.Apps
+		}),
+	}
+	pictures := storage.New(live(deps.Credits, func(c *Credits) storage.Store { return c.Pictures }))
 	table := slices.Concat(
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		passkeyapi.Routes(),
 		settings.Routes(),
-		me.Routes(me.Deps{
-			Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
-			Apps: live(deps.Credits, func(c *Credits) me.Apps {
-				if c.Apps == nil {
-					return me.None()
-				}
-				return c.Apps
-			}),
-		}),
-		storage.Routes(live(deps.Credits, func(c *Credits) storage.Store { return c.Pictures })),
+		me.Routes(own),
+		pictures.Routes(),
 		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		accountpage.Routes(accountpage.Deps{
+			OwnData: own, Pictures: pictures, PictureMappings: storage.Mappings(), PictureRefusals: storage.Refusals(),
+		}),
 		documentation.Routes(),
 		health.Routes(health.Deps{Database: deps.Database, Redis: deps.Redis}),
 		credit.Routes(live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger })),
