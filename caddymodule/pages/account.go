@@ -110,8 +110,8 @@ func (Account) page() string     { return "account" }
 func (Email) page() string       { return "email" }
 func (Password) page() string    { return "password" }
 func (Passkeys) page() string    { return "passkeys" }
-func (Devices) page() string     { return "devices" }
-func (Events) page() string      { return "events" }
+func (Devices) page() string     { return "sessions" }
+func (Events) page() string      { return "securitylog" }
 func (Preferences) page() string { return "preferences" }
 func (OwnData) page() string     { return "owndata" }
 func (Left) page() string        { return "left" }
@@ -122,7 +122,7 @@ type section struct{ Page, Path string }
 
 var sections = []section{
 	{"account", "/account"}, {"email", "/account/email"}, {"password", "/account/password"}, {"security", "/account/two-factor"},
-	{"passkeys", "/account/passkeys"}, {"devices", "/account/devices"}, {"events", "/account/events"},
+	{"passkeys", "/account/passkeys"}, {"sessions", "/account/devices"}, {"securitylog", "/account/events"},
 	{"credits", "/account/credits"}, {"gifts", "/account/gifts"},
 	{"preferences", "/account/preferences"}, {"owndata", "/account/data"},
 }
