@@ -166,6 +166,9 @@ func revokeTx(ctx context.Context, tx pgx.Tx, e audit.Event, reason, condition s
 		ids[i] = *rev.SessionID
 	}
 	late, err := revokeSeenTx(ctx, tx, e, reason, `s.id = ANY($1::text[])`, ids)
+	if err == nil {
+		err = audit.RecordAdminTx(ctx, tx, e)
+	}
 	return append(ended, late...), err
 }
 
@@ -197,7 +200,7 @@ func revokeSeenTx(ctx context.Context, tx pgx.Tx, e audit.Event, reason, conditi
 		  INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
 		  SELECT e.user_id, ` + arg(n+3) + `::text, NULLIF(` + arg(n+4) + `::text, ''),
 		    NULLIF(` + arg(n+5) + `::text, ''),
-		    COALESCE(` + arg(n+6) + `::text::jsonb, '{}') || jsonb_build_object('sessions', e.sessions, 'reason', ` + arg(n+1) + `::text)
+		    COALESCE(` + arg(n+6) + `::text::jsonb, '{}') || jsonb_build_object('sessions', e.sessions, 'cause', ` + arg(n+1) + `::text)
 		  FROM (
 		    SELECT COALESCE(NULLIF(` + arg(n+2) + `::text, ''), ended.user_id) AS user_id, count(*) AS sessions
 		    FROM ended GROUP BY 1) AS e)

@@ -365,7 +365,7 @@ func TestDevicesSection(t *testing.T) {
 	if got := s.send("GET", "/account/devices", nil, cookie).status(200); !strings.Contains(got.body, "You ended sessions on the page") {
 		t.Errorf("why: %s", got.body)
 	}
-	s.change(`UPDATE auth.security_events SET metadata = '{"operator":"root","reason":"session_revoked"}' WHERE event_type = 'session_revoked'`)
+	s.change(`UPDATE auth.security_events SET metadata = '{"operator":"root","reason":"asked on the phone","cause":"session_revoked"}' WHERE event_type = 'session_revoked'`)
 	if got := s.send("GET", "/account/devices", nil, cookie).status(200); !strings.Contains(got.body, "The operator ended sessions of yours") {
 		t.Errorf("by an operator: %s", got.body)
 	}

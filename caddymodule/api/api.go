@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"mana.how/edge/caddymodule/api/accountpage"
+	"mana.how/edge/caddymodule/api/admin"
 	"mana.how/edge/caddymodule/api/auth"
 	billingapi "mana.how/edge/caddymodule/api/billing"
 	"mana.how/edge/caddymodule/api/credit"
@@ -14,6 +15,7 @@ import (
 	"mana.how/edge/caddymodule/api/endpoint"
 	giftapi "mana.how/edge/caddymodule/api/gift"
 	"mana.how/edge/caddymodule/api/health"
+	"mana.how/edge/caddymodule/api/kept"
 	"mana.how/edge/caddymodule/api/me"
 	"mana.how/edge/caddymodule/api/page"
 	passkeyapi "mana.how/edge/caddymodule/api/passkey"
@@ -31,6 +33,8 @@ type Config struct {
 	Version string
 	// RegistrationClosed refuses everybody an account.
 	RegistrationClosed bool
+	// Admins are users who are admins without having the role.
+	Admins []string
 }
 
 // Credits are the cores of what can be paid with, and for.
@@ -39,7 +43,7 @@ type Credits struct {
 	Gifts   *gift.Service
 	Billing *billing.Service
 	// Apps are the back ends that keep data of users; nil for none.
-	Apps me.Apps
+	Apps kept.Apps
 	// Pictures is where those of users lie.
 	Pictures storage.Store
 }
@@ -70,11 +74,11 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 
 // table is everything this service answers to.
 func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
-	own := me.Deps{
+	data := kept.Deps{
 		Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
-		Apps: live(deps.Credits, func(c *Credits) me.Apps {
+		Apps: live(deps.Credits, func(c *Credits) kept.Apps {
 			if c.Apps == nil {
-				return me.None()
+				return kept.None()
 			}
 			return c.Apps
 		}),
@@ -84,11 +88,12 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		passkeyapi.Routes(),
 		settings.Routes(),
-		me.Routes(own),
+		me.Routes(data),
+		admin.Routes(admin.Deps{UserIDs: cfg.Admins, Data: data}),
 		pictures.Routes(),
 		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		accountpage.Routes(accountpage.Deps{
-			OwnData: own, Pictures: pictures, PictureMappings: storage.Mappings(), PictureRefusals: storage.Refusals(),
+			OwnData: me.OwnData{Deps: data}, Pictures: pictures, PictureMappings: storage.Mappings(), PictureRefusals: storage.Refusals(),
 		}),
 		documentation.Routes(),
 		health.Routes(health.Deps{Database: deps.Database, Redis: deps.Redis}),

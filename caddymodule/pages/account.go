@@ -70,13 +70,13 @@ type Events struct {
 	Newest bool
 }
 
-// Event is something that happened to the account. Reason and Operator, of sessions
+// Event is something that happened to the account. Cause and Operator, of sessions
 // that ended above all, choose the sentence; Name is that of a passkey.
 type Event struct {
-	Type, Reason, Name string
-	Operator           bool
-	At                 time.Time
-	Device, IPAddress  string
+	Type, Cause, Name string
+	Operator          bool
+	At                time.Time
+	Device, IPAddress string
 }
 
 // Preferences are the language of the account, empty for the browser's, and the
@@ -127,10 +127,10 @@ var sections = []section{
 	{"preferences", "/account/preferences"}, {"owndata", "/account/data"},
 }
 
-// event tells an event in a sentence: that of its reason or of its operator, where
+// event tells an event in a sentence: that of its cause or of its operator, where
 // there is one. What has none is told by its name.
 func (l Language) event(e Event) string {
-	keys := []string{"event." + e.Type + "." + e.Reason, "event." + e.Type}
+	keys := []string{"event." + e.Type + "." + e.Cause, "event." + e.Type}
 	if e.Operator {
 		keys = append([]string{"event." + e.Type + ".operator"}, keys...)
 	}

@@ -24,7 +24,7 @@ func views() []pages.View {
 		}}, pages.Passkeys{Available: true, Proof: pages.Proof{Password: true}}, pages.Passkeys{Done: "added"},
 		pages.Devices{List: []pages.Device{
 			{ID: attack, Name: attack, UserAgent: attack, IPAddress: attack, LastSeen: time.Unix(0, 0)}, {Current: true, App: true},
-		}, Ended: []pages.Event{{Type: attack, Reason: attack, Name: attack, Device: attack, IPAddress: attack}}}, pages.Devices{Done: "ended"},
+		}, Ended: []pages.Event{{Type: attack, Cause: attack, Name: attack, Device: attack, IPAddress: attack}}}, pages.Devices{Done: "ended"},
 		pages.Events{Older: attack, List: []pages.Event{{Type: attack, Name: attack, Device: attack, IPAddress: attack, Operator: true}}}, pages.Events{Newest: true},
 		pages.Preferences{Language: attack, NewDevice: true, Done: "saved"}, pages.Preferences{Language: "de"},
 		pages.OwnData{Email: attack, Error: attack, Proof: pages.Proof{Recent: true}}, pages.OwnData{Proof: pages.Proof{Password: true}}, pages.OwnData{},
@@ -121,7 +121,7 @@ func TestLanguageOf(t *testing.T) {
 }
 
 // Every event that an account can have is told in a sentence of its own, in both
-// languages, and so is every reason that a session ended for.
+// languages, and so is every cause that a session ended for.
 func TestEventsAreSentences(t *testing.T) {
 	t.Parallel()
 	p, err := pages.New()
@@ -133,14 +133,14 @@ func TestEventsAreSentences(t *testing.T) {
 	for _, e := range []pages.Event{
 		{Type: "registered"}, {Type: "user_created", Operator: true}, {Type: "login_success"}, {Type: "login_failed"}, {Type: "two_factor_failed"},
 		{Type: "account_locked"}, {Type: "session_exchanged"}, {Type: "reauthenticated"}, {Type: "sign_in_link_requested"}, {Type: "logout"},
-		{Type: "session_revoked"}, {Type: "session_revoked", Reason: "session_revoked"}, {Type: "session_revoked", Reason: "session_revoked", Operator: true},
-		{Type: "session_revoked", Reason: "password_changed"}, {Type: "session_revoked", Reason: "email_changed"}, {Type: "session_revoked", Reason: "email_verified"},
-		{Type: "session_revoked", Reason: "account_disabled"}, {Type: "session_revoked", Reason: "account_enabled"}, {Type: "refresh_reuse"},
+		{Type: "session_revoked"}, {Type: "session_revoked", Cause: "session_revoked"}, {Type: "session_revoked", Cause: "session_revoked", Operator: true},
+		{Type: "session_revoked", Cause: "password_changed"}, {Type: "session_revoked", Cause: "email_changed"}, {Type: "session_revoked", Cause: "email_verified"},
+		{Type: "session_revoked", Cause: "account_disabled"}, {Type: "session_revoked", Cause: "account_enabled"}, {Type: "refresh_reuse"},
 		{Type: "password_changed"}, {Type: "password_changed", Operator: true}, {Type: "password_reset_requested"}, {Type: "password_reset_completed"},
 		{Type: "verification_requested"}, {Type: "email_verified"}, {Type: "email_verified", Operator: true}, {Type: "email_change_requested"}, {Type: "email_changed"},
 		{Type: "email_change_undone"}, {Type: "two_factor_enabled"}, {Type: "two_factor_disabled"}, {Type: "two_factor_disabled", Operator: true},
 		{Type: "backup_codes_renewed"}, {Type: "passkey_added"}, {Type: "passkey_removed"}, {Type: "passkey_cloned"}, {Type: "role_changed", Operator: true},
-		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"},
+		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "data_viewed", Operator: true},
 	} {
 		for _, lang := range []pages.Language{pages.German, pages.English} {
 			out, _, err := p.Render(lang, pages.Events{List: []pages.Event{e}})

@@ -41,12 +41,12 @@ func eventsPage(ctx context.Context, c *endpoint.Call, req eventsPageRequest) (e
 // eventOf is an event as the pages tell it. What does not stand in its metadata is
 // left out.
 func eventOf(e audit.Entry) pages.Event {
-	var known struct{ Reason, Operator, Name string }
+	var known struct{ Cause, Operator, Name string }
 	if len(e.Metadata) > 0 {
 		_ = json.Unmarshal(e.Metadata, &known)
 	}
 	return pages.Event{
-		Type: e.Type, Reason: known.Reason, Operator: known.Operator != "", Name: known.Name, At: e.CreatedAt,
+		Type: e.Type, Cause: known.Cause, Operator: known.Operator != "", Name: known.Name, At: e.CreatedAt,
 		Device: device.Name(endpoint.TextOf(e.UserAgent)), IPAddress: endpoint.TextOf(e.IPAddress),
 	}
 }
