@@ -91,11 +91,17 @@ func (s *Service) leave(ctx context.Context, userID string, d departure) error {
 	// Where they went from is personal, too: the event has no client.
 	err := s.closeAccount(ctx, userID, reasonDeleted, audit.Event{Type: "account_deleted", UserID: userID, By: d.By, Metadata: metadata},
 		func(ctx context.Context, tx pgx.Tx) error {
+			language, err := languageTx(ctx, tx, userID) // is erased with the rest
+			if err != nil {
+				return err
+			}
 			u, err := s.eraseTx(ctx, tx, userID)
 			if err != nil || d.Quiet || !u.EmailVerified {
 				return err // the address may be somebody else's
 			}
-			return s.mailer.PutTx(ctx, tx, Notice{Kind: NoticeAccountDeleted, UserID: u.ID, To: u.Email, Name: u.Name, At: s.now()})
+			return s.mailer.PutTx(ctx, tx, Notice{
+				Kind: NoticeAccountDeleted, UserID: u.ID, To: u.Email, Name: u.Name, Language: language, At: s.now(),
+			})
 		})
 	if err == nil {
 		s.mailer.Wake()

@@ -43,7 +43,8 @@ type newSession struct {
 	Event        string
 }
 
-// createSession writes session, refresh family and event in one statement.
+// createSession writes session, refresh family and event in one statement, and
+// the mail about a new device, if there is one, with them.
 // What is derived from another session began when that did, so that
 // Config.SessionMaxAge counts from the sign-in, and was authenticated as that
 // was. It fails with
@@ -58,7 +59,28 @@ func (s *Service) createSession(ctx context.Context, client principal.Client, n 
 	if n.Token == "" {
 		n.Token = "id:" + id
 	}
-	ses, err := dbscope.One[Session](ctx, s.db, system(),
+	var ses Session
+	var tells bool
+	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) (err error) {
+		ses, err = s.createSessionTx(ctx, tx, client, n, id, e)
+		if tells = err == nil && n.Event == signedIn; !tells {
+			return err
+		}
+		tells, err = s.tellNewDeviceTx(ctx, tx, client, ses)
+		return err
+	})
+	if err == nil && tells {
+		s.mailer.Wake()
+	}
+	return ses, notFound(err, ErrInvalidCredentials)
+}
+
+// signedIn is the event of a sign-in.
+const signedIn = "login_success"
+
+// createSessionTx is the statement of createSession.
+func (s *Service) createSessionTx(ctx context.Context, tx pgx.Tx, client principal.Client, n newSession, id string, e audit.Event) (Session, error) {
+	return dbscope.TxRow[Session](ctx, tx,
 		`WITH began AS (
 		   SELECT COALESCE(f.created_at, p.created_at, now()) AS at,
 		     COALESCE(p.authenticated_at, now()) AS authenticated_at, COALESCE(p.amr, $20) AS amr
@@ -99,7 +121,6 @@ func (s *Service) createSession(ctx context.Context, client principal.Client, n 
 		id, n.UserID, n.Token, string(n.Kind), n.ParentID, n.Persistent, n.TTL.Seconds(),
 		client.Network(), client.Agent(), audit.Clip(client.DeviceID, 255), usertext.Clean(client.DeviceName, 255), n.Organization,
 		n.PasswordHash, n.FamilyID, e.Type, e.Args()[4], n.Lockout, audit.Clip(n.Origin, 255), s.cfg.SessionMaxAge.Seconds(), string(n.Methods))
-	return ses, notFound(err, ErrInvalidCredentials)
 }
 
 // revoke ends the live sessions that the condition on `s` selects, with those
@@ -179,7 +200,7 @@ func revokeSeenTx(ctx context.Context, tx pgx.Tx, e audit.Event, reason, conditi
 		  INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
 		  SELECT e.user_id, ` + arg(n+3) + `::text, NULLIF(` + arg(n+4) + `::text, ''),
 		    NULLIF(` + arg(n+5) + `::text, ''),
-		    COALESCE(` + arg(n+6) + `::text::jsonb, '{}') || jsonb_build_object('sessions', e.sessions)
+		    COALESCE(` + arg(n+6) + `::text::jsonb, '{}') || jsonb_build_object('sessions', e.sessions, 'cause', ` + arg(n+1) + `::text)
 		  FROM (
 		    SELECT COALESCE(NULLIF(` + arg(n+2) + `::text, ''), ended.user_id) AS user_id, count(*) AS sessions
 		    FROM ended GROUP BY 1) AS e)

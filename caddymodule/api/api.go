@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"mana.how/edge/caddymodule/api/accountpage"
 	"mana.how/edge/caddymodule/api/admin"
 	"mana.how/edge/caddymodule/api/auth"
 	billingapi "mana.how/edge/caddymodule/api/billing"
@@ -82,14 +83,18 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 			return c.Apps
 		}),
 	}
+	pictures := storage.New(live(deps.Credits, func(c *Credits) storage.Store { return c.Pictures }))
 	table := slices.Concat(
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		passkeyapi.Routes(),
 		settings.Routes(),
 		me.Routes(data),
 		admin.Routes(admin.Deps{UserIDs: cfg.Admins, Data: data}),
-		storage.Routes(live(deps.Credits, func(c *Credits) storage.Store { return c.Pictures })),
+		pictures.Routes(),
 		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		accountpage.Routes(accountpage.Deps{
+			OwnData: me.OwnData{Deps: data}, Pictures: pictures, PictureMappings: storage.Mappings(), PictureRefusals: storage.Refusals(),
+		}),
 		documentation.Routes(),
 		health.Routes(health.Deps{Database: deps.Database, Redis: deps.Redis}),
 		credit.Routes(live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger })),

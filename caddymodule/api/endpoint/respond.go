@@ -137,6 +137,9 @@ func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
 		forms += " " + p.FormTarget
 	}
 	answer.SecurePage(w.Header(), nonce, "'self' data:", forms)
+	if pages.Scripted(p.View) {
+		answer.AllowScript(w.Header(), nonce)
+	}
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	w.Header().Add("Vary", "Accept-Language")
 	if p.RetryAfter > 0 {
