@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 )
 
@@ -38,6 +39,9 @@ const (
 	NoticeFactorRemoved NoticeKind = "factor_removed"
 	// NoticeAccountDeleted is the receipt of who has left.
 	NoticeAccountDeleted NoticeKind = "account_deleted"
+	// NoticeInvitation invites somebody, who need not have an account, into an
+	// organisation. Invitation.
+	NoticeInvitation NoticeKind = "invitation"
 	// NoticeBackupCodesRenewed tells that the codes before are worth nothing.
 	NoticeBackupCodesRenewed NoticeKind = "backup_codes_renewed"
 )
@@ -47,11 +51,12 @@ func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeVerifyEmail, NoticeResetPassword, NoticePasswordChanged, NoticeAccountExists, NoticeMagicLink, NoticeConfirmAddress,
 		NoticeAddressChanging, NoticeAddressChangeUndone, NoticeFactorAdded, NoticeFactorRemoved, NoticeBackupCodesRenewed,
-		NoticeAccountDeleted,
+		NoticeAccountDeleted, NoticeInvitation,
 	}
 }
 
-// Notice is a mail that something in an account causes. RedirectTo is where its
+// Notice is a mail that something in an account causes. UserID is empty where it
+// is to an address without one. RedirectTo is where its
 // link leads in the end, a checked origin or empty. Client is where the cause
 // came from.
 type Notice struct {
@@ -62,6 +67,7 @@ type Notice struct {
 	Token      string
 	Code       string
 	Factor     FactorKind
+	Invitation organization.Invitation
 	ValidFor   time.Duration
 	RedirectTo string
 	Client     principal.Client
