@@ -14,6 +14,7 @@ import (
 	giftapi "mana.how/edge/caddymodule/api/gift"
 	"mana.how/edge/caddymodule/api/health"
 	"mana.how/edge/caddymodule/api/me"
+	organizationapi "mana.how/edge/caddymodule/api/organization"
 	"mana.how/edge/caddymodule/api/page"
 	passkeyapi "mana.how/edge/caddymodule/api/passkey"
 	"mana.how/edge/caddymodule/api/settings"
@@ -72,6 +73,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 	table := slices.Concat(
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		passkeyapi.Routes(),
+		organizationapi.Routes(organizationapi.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		settings.Routes(),
 		me.Routes(me.Deps{
 			Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),

@@ -15,7 +15,7 @@ func views() []pages.View {
 		pages.Register{Name: attack, Email: attack, ReturnURL: attack, Error: attack},
 		pages.Verify{Token: attack, RedirectTo: attack}, pages.Resend{Email: attack, Error: attack}, pages.Forgot{Email: attack, Error: attack},
 		pages.Reset{Token: attack, Error: attack}, pages.Mailed{Email: attack, About: attack}, pages.Mailed{Email: attack, About: "verify"},
-		pages.Login{Email: attack, Error: "EMAIL_NOT_VERIFIED", Verified: true, Reset: true}, pages.Notice{Code: "EMAIL_NOT_VERIFIED", Resend: attack},
+		pages.Login{Email: attack, Error: "EMAIL_NOT_VERIFIED", Verified: true, Reset: true}, pages.Notice{Code: "EMAIL_NOT_VERIFIED", Resend: attack}, pages.Notice{Code: "ORG_REQUIRED"},
 		pages.Account{Name: attack, Email: attack, Devices: []pages.Device{
 			{ID: attack, Name: attack, UserAgent: attack, IPAddress: attack, LastSeen: time.Unix(0, 0)}, {Current: true, App: true},
 		}},

@@ -108,6 +108,9 @@ func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n authcore.Notice) error
 		if n.Token != "" {
 			d.UndoLink = m.link("/api/auth/change-email/undo", url.Values{"token": {n.Token}})
 		}
+	case authcore.NoticeInvitation:
+		d.Link = m.link("/accept-invitation", url.Values{"id": {n.Invitation.ID}})
+		d.Organization, d.Inviter = n.Invitation.OrganizationName, n.Invitation.InviterName
 	case authcore.NoticeAccountDeleted:
 		// nothing but what happened
 	case authcore.NoticeFactorAdded, authcore.NoticeFactorRemoved:
