@@ -46,8 +46,9 @@ func (s *Service) CreateOrganizationFor(ctx context.Context, op principal.Operat
 		if made, err = organization.InsertTx(ctx, tx, n, owner.ID); err != nil {
 			return err
 		}
-		return audit.RecordTx(ctx, tx, organizationEvent("organization_created", owner.ID, principal.Client{}, made.ID,
-			map[string]any{"operator": op.Name}))
+		e := organizationEvent("organization_created", owner.ID, principal.Client{}, made.ID, nil)
+		e.By = op
+		return audit.RecordTx(ctx, tx, e)
 	})
 	return made, err
 }
@@ -60,7 +61,7 @@ func (s *Service) RemoveOrganization(ctx context.Context, op principal.Operator,
 		if err != nil {
 			return nil, err
 		}
-		return actor{operator: op.Name}.deleteTx(ctx, tx, o)
+		return actor{operator: op}.deleteTx(ctx, tx, o)
 	})
 	return err
 }

@@ -87,7 +87,7 @@ func organizationEvent(kind, userID string, client principal.Client, organizatio
 type actor struct {
 	organization.Member
 	client   principal.Client
-	operator string
+	operator principal.Operator
 }
 
 // recordTx writes the event of a change for who made it and, where that is
@@ -95,11 +95,10 @@ type actor struct {
 func (a actor) recordTx(ctx context.Context, tx pgx.Tx, kind string, about organization.Member, more map[string]any) error {
 	metadata := map[string]any{"memberId": about.ID, "userId": about.UserID}
 	maps.Copy(metadata, more)
-	if a.operator != "" {
-		metadata["operator"] = a.operator
-	}
 	if a.UserID == "" {
-		return audit.RecordTx(ctx, tx, organizationEvent(kind, about.UserID, principal.Client{}, about.OrganizationID, metadata))
+		e := organizationEvent(kind, about.UserID, principal.Client{}, about.OrganizationID, metadata)
+		e.By = a.operator
+		return audit.RecordTx(ctx, tx, e)
 	}
 	if err := audit.RecordTx(ctx, tx, organizationEvent(kind, a.UserID, a.client, about.OrganizationID, metadata)); err != nil || about.UserID == a.UserID {
 		return err
