@@ -17,6 +17,7 @@ import (
 	"mana.how/edge/caddymodule/api/health"
 	"mana.how/edge/caddymodule/api/kept"
 	"mana.how/edge/caddymodule/api/me"
+	organizationapi "mana.how/edge/caddymodule/api/organization"
 	"mana.how/edge/caddymodule/api/page"
 	passkeyapi "mana.how/edge/caddymodule/api/passkey"
 	"mana.how/edge/caddymodule/api/settings"
@@ -87,6 +88,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 	table := slices.Concat(
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		passkeyapi.Routes(),
+		organizationapi.Routes(organizationapi.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		settings.Routes(),
 		me.Routes(data),
 		admin.Routes(admin.Deps{UserIDs: cfg.Admins, Data: data}),

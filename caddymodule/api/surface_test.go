@@ -34,6 +34,13 @@ func TestTable(t *testing.T) {
 		"POST /api/v1/auth/passkeys/authenticate/options", "POST /api/v1/auth/passkeys/authenticate/verify",
 		"POST /api/v1/auth/login/second-factor/passkey",
 		"GET /api/v1/auth/passkeys", "PATCH /api/v1/auth/passkeys/{id}", "DELETE /api/v1/auth/passkeys/{id}",
+		"POST /api/v1/auth/register/b2b", "GET /api/v1/auth/organizations", "POST /api/v1/auth/organizations",
+		"POST /api/v1/auth/organizations/accept-invitation", "POST /api/v1/auth/organizations/set-active",
+		"GET /api/v1/auth/organizations/{id}", "PUT /api/v1/auth/organizations/{id}", "DELETE /api/v1/auth/organizations/{id}",
+		"POST /api/v1/auth/organizations/{id}/transfer", "POST /api/v1/auth/organizations/{id}/invite",
+		"GET /api/v1/auth/organizations/{id}/invitations", "GET /api/v1/auth/organizations/{id}/members",
+		"DELETE /api/v1/auth/organizations/{id}/members/{memberId}", "PATCH /api/v1/auth/organizations/{id}/members/{memberId}/role",
+		"GET /api/v1/auth/invitations", "DELETE /api/v1/auth/invitations/{id}",
 		"GET /api/v1/settings", "PATCH /api/v1/settings/global", "PATCH /api/v1/settings/app/{appId}", "DELETE /api/v1/settings/app/{appId}",
 		"GET /api/v1/settings/devices", "GET /api/v1/settings/device/{deviceId}/{appId}", "PATCH /api/v1/settings/device/{deviceId}/{appId}",
 		"DELETE /api/v1/settings/device/{deviceId}/{appId}", "DELETE /api/v1/settings/device/{deviceId}",
@@ -87,7 +94,7 @@ func TestUnknownPathsAndMethods(t *testing.T) {
 	s := bare(t)
 	for _, row := range []struct{ method, path, text string }{
 		{"GET", "/nope?token=secret", "Cannot GET /nope"},
-		{"POST", "/api/v1/auth/register/b2b", "Cannot POST /api/v1/auth/register/b2b"},
+		{"POST", "/api/v1/auth/register/b2c", "Cannot POST /api/v1/auth/register/b2c"},
 		{"GET", "/api/v1/auth//profile", "Cannot GET /api/v1/auth//profile"},
 		{"GET", "/api/v1/auth/../auth/jwks", "Cannot GET /api/v1/auth/../auth/jwks"},
 		{"GET", "/API/v1/auth/jwks", "Cannot GET /API/v1/auth/jwks"},

@@ -29,6 +29,7 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 		return object{"application/json": object{"schema": failure}}
 	}
 	switch {
+	case rt.Handler.Response == reflect.TypeFor[endpoint.NoContent]():
 	case rt.Media == "application/json": // a document that is written as it is read
 		success["content"] = object{rt.Media: object{"schema": object{"type": "object", "additionalProperties": true}}}
 	case rt.Media != "":
