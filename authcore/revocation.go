@@ -23,6 +23,7 @@ const (
 	reasonRoleChanged     = "role_changed"
 	reasonVerified        = "email_verified"
 	reasonEmailChanged    = "email_changed"
+	reasonKeyRevoked      = "api_key_revoked"
 )
 
 // Revoked reports whether a token or cookie entry of this session and user,
