@@ -67,6 +67,9 @@ func (k APIKey) Key() apikey.Key { return k.entry.Key }
 // ID is Key().ID, in less time.
 func (k APIKey) ID() string { return k.entry.ID }
 
+// Rate is how often the key may be used.
+func (k APIKey) Rate() (requests int, window time.Duration) { return k.entry.Rate() }
+
 // UserID is whom the key acts for.
 func (k APIKey) UserID() string { return k.entry.UserID }
 

@@ -29,14 +29,23 @@ func (s *Service) keyAffordsTx(ctx context.Context, tx pgx.Tx, key string, amoun
 	if key == "" {
 		return nil
 	}
-	r, err := dbscope.TxRow[outcomeOfKey](ctx, tx, `SELECT credits.key_left($1, clock_timestamp()) AS key_left`, key)
+	r, err := dbscope.TxRow[keyLeft](ctx, tx, keyLeftSQL, key)
 	if err != nil || r.KeyLeft == nil || *r.KeyLeft >= amount {
 		return err
 	}
 	return outcome{KeyLeft: r.KeyLeft}.keyInsufficient(amount)
 }
 
-type outcomeOfKey struct{ KeyLeft *Amount }
+type keyLeft struct{ KeyLeft *Amount }
+
+const keyLeftSQL = `SELECT credits.key_left($1, clock_timestamp()) AS key_left`
+
+// KeyLeft is what the budget of an API key leaves in its present period, nil
+// where it has none. It may be less than nothing.
+func (s *Service) KeyLeft(ctx context.Context, key string) (*Amount, error) {
+	r, err := dbscope.One[keyLeft](ctx, s.db, dbscope.System(), keyLeftSQL, key)
+	return r.KeyLeft, err
+}
 
 // KeySpending is what each of the caller's API keys has spent in the present
 // period of its budget, or ever where it has none. What is reserved counts as

@@ -50,5 +50,10 @@ func (s Scopes) List() []string {
 	return strings.Split(string(s), ",")
 }
 
-// Has reports whether the scope is among them, in the same letters.
+// Has reports whether the scope is among them, spelt the same.
 func (s Scopes) Has(scope string) bool { return scope != "" && slices.Contains(s.List(), scope) }
+
+// HasAll reports whether all of the scopes are among them.
+func (s Scopes) HasAll(scopes []string) bool {
+	return !slices.ContainsFunc(scopes, func(scope string) bool { return !s.Has(scope) })
+}
