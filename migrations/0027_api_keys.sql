@@ -26,6 +26,10 @@ CREATE TRIGGER api_keys_notify AFTER UPDATE OF revoked_at OR DELETE ON auth.api_
 CREATE TRIGGER members_notify_keys AFTER UPDATE OF role OR DELETE ON auth.members
 	FOR EACH ROW EXECUTE FUNCTION auth.notify_owner();
 
+-- How the link of a Matrix id came about.
+ALTER TABLE auth.matrix_user_links
+	ADD COLUMN proof text COLLATE "C" NOT NULL DEFAULT 'service' CHECK (proof IN ('claim', 'service', 'openid'));
+
 -- Which key made a charge or a reservation. No foreign key: the ledger outlives keys.
 ALTER TABLE credits.transactions ADD COLUMN api_key_id text COLLATE "C";
 ALTER TABLE credits.holds ADD COLUMN api_key_id text COLLATE "C";

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	apikeyapi "mana.how/edge/caddymodule/api/apikey"
 	"mana.how/edge/caddymodule/api/auth"
 	billingapi "mana.how/edge/caddymodule/api/billing"
 	"mana.how/edge/caddymodule/api/credit"
@@ -13,6 +14,7 @@ import (
 	"mana.how/edge/caddymodule/api/endpoint"
 	giftapi "mana.how/edge/caddymodule/api/gift"
 	"mana.how/edge/caddymodule/api/health"
+	matrixapi "mana.how/edge/caddymodule/api/matrix"
 	"mana.how/edge/caddymodule/api/me"
 	"mana.how/edge/caddymodule/api/page"
 	passkeyapi "mana.how/edge/caddymodule/api/passkey"
@@ -72,6 +74,8 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 	table := slices.Concat(
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		passkeyapi.Routes(),
+		apikeyapi.Routes(live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger })),
+		matrixapi.Routes(),
 		settings.Routes(),
 		me.Routes(me.Deps{
 			Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),

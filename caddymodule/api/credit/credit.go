@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
 )
@@ -17,13 +18,14 @@ func Routes(ledger func(context.Context) (*creditcore.Service, error)) []endpoin
 	const v1 = "/api/v1/credits"
 	return []endpoint.Route{
 		endpoint.Get(v1+"/balance", endpoint.HandleWith(ledger, balance), endpoint.Rule{Summary: "The caller's balance", Access: endpoint.User, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
-		endpoint.Get(v1+"/balance/{userId}", endpoint.HandleWith(ledger, balanceOf), endpoint.Rule{Summary: "A user's balance, for back ends", Access: endpoint.Service,
+		endpoint.Get(v1+"/balance/{userId}", endpoint.HandleWith(ledger, balanceOf), endpoint.Rule{Summary: "A user's balance, for back ends", Access: endpoint.Service, ServiceScope: servicekey.ReadCredits,
 			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
 		endpoint.Post(v1+"/use", endpoint.HandleWith(ledger, use), endpoint.Rule{Summary: "Charge credits",
-			Status: http.StatusCreated, Access: endpoint.UserOrService, Charges: true, Errors: endpoint.AnswersTo(creditcore.ErrKeyRefunded)}),
+			Status: http.StatusCreated, Access: endpoint.UserOrService, ServiceScope: servicekey.ChargeCredits, Charges: true,
+			Errors: append(endpoint.AnswersTo(creditcore.ErrKeyRefunded), endpoint.ErrServiceApp)}),
 		endpoint.Post(v1+"/refund", endpoint.HandleWith(ledger, refund), endpoint.Rule{Summary: "Give back what was charged, for back ends",
-			Status: http.StatusCreated, Access: endpoint.Service,
-			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount)}),
+			Status: http.StatusCreated, Access: endpoint.Service, ServiceScope: servicekey.RefundCredits,
+			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount), endpoint.ErrServiceApp)}),
 		endpoint.Get(v1+"/transactions", endpoint.HandleWith(ledger, transactions), endpoint.Rule{Summary: "The caller's ledger, newest first", Access: endpoint.User}),
 		endpoint.Get(v1+"/usage", endpoint.HandleWith(ledger, usage), endpoint.Rule{Summary: "What the caller's credits went into", Access: endpoint.User}),
 	}
