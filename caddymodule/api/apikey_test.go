@@ -214,6 +214,20 @@ func TestNamedServiceKeys(t *testing.T) {
 		status(404).message("Transaction not found")
 	s.send("POST", refundURL, charge(1, "userId", id, "appId", "chat", "transactionId", foreign, "description", "x"), asService).status(201)
 
+	// What one back end has reserved no other one charges or gives back.
+	const internal = "/api/v1/internal/credits"
+	reserve := map[string]any{"userId": id, "amount": 3, "reason": "image"}
+	reserved := s.send("POST", internal+"/reserve", reserve, inHeader(chatKey)).status(200).text("reservationId")
+	s.send("POST", internal+"/reserve", reserve, inHeader(chatKey), with("X-App-Id", "images")).status(403).message(elsewhere)
+	others := s.send("POST", internal+"/reserve", reserve, asService, with("X-App-Id", "images")).status(200).text("reservationId")
+	for _, verb := range []string{"/commit", "/refund-reservation"} {
+		s.send("POST", internal+verb, map[string]any{"reservationId": others}, inHeader(chatKey)).status(404).message("Reservation not found")
+		s.send("POST", internal+verb, map[string]any{"reservationId": reserved}, inHeader(botKey)).status(403).message(lacks)
+	}
+	s.send("POST", internal+"/commit", map[string]any{"reservationId": reserved}, inHeader(chatKey)).status(200)
+	s.send("POST", internal+"/grant", map[string]any{"userId": id, "amount": 1, "reason": "x", "referenceId": "x"}, inHeader(chatKey)).status(403).message(lacks)
+	s.send("GET", internal+"/balance/"+id, nil, inHeader(chatKey)).status(403).message(lacks)
+
 	s.send("GET", "/api/v1/credits/balance/"+id, nil, bearer(serviceKey)).status(200)
 	s.send("GET", "/api/v1/credits/balance/"+id, nil, bearer("no key")).status(401)
 	s.send("GET", "/api/v1/credits/balance/"+id, nil, inHeader("wrong"), bearer(serviceKey)).status(401).message("Invalid service key")

@@ -67,7 +67,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 			Config: endpoint.Config{
 				BaseURL: settings.BaseURL, Origins: settings.Origins, ServiceKeys: settings.ServiceKeys(),
 			},
-			Version: metrics.Version(), RegistrationClosed: settings.RegistrationClosed,
+			Version: metrics.Version(), RegistrationClosed: settings.RegistrationClosed, Admins: settings.Admins,
 		},
 		api.Deps{
 			Deps: endpoint.Deps{
