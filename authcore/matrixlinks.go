@@ -112,8 +112,8 @@ func (s *Service) MatrixUser(ctx context.Context, matrixUserID string) (User, er
 
 // MatrixSession gives an access token to a bot for the user whose account is
 // linked to a Matrix id. Its session is shown to the user, who can end it, and
-// proves nobody's presence: nothing that wants a recent proof goes by it. It fails
-// with [matrix.ErrNotLinked].
+// proves nobody's presence: nothing that wants a recent proof goes by it. Of an
+// admin it has the role of a user. It fails with [matrix.ErrNotLinked].
 func (s *Service) MatrixSession(ctx context.Context, client principal.Client, matrixUserID, bot, backEnd string) (accessToken string, u User, err error) {
 	var ses Session
 	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
@@ -130,8 +130,9 @@ func (s *Service) MatrixSession(ctx context.Context, client principal.Client, ma
 			 WHERE s.id = (
 			   SELECT x.id FROM auth.sessions AS x
 			   WHERE x.user_id = $1 AND x.device_id = $2 AND x.device_name = $3 AND x.kind = 'app' AND x.revoked_at IS NULL AND x.expires_at > now()
+			     AND x.created_at > now() - make_interval(secs => $5)
 			   ORDER BY x.created_at DESC LIMIT 1)
-			 RETURNING `+sessionColumns, u.ID, matrixDevice(matrixUserID), bot, matrixSessionTTL.Seconds())
+			 RETURNING `+sessionColumns, u.ID, matrixDevice(matrixUserID), bot, matrixSessionTTL.Seconds(), s.cfg.SessionMaxAge.Seconds())
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
@@ -150,6 +151,7 @@ func (s *Service) MatrixSession(ctx context.Context, client principal.Client, ma
 	}
 	who := subjectOf(u, ses)
 	who.authenticatedAt = time.Time{} // nobody showed who they are
+	who.role = principal.RoleUser
 	accessToken, err = s.accessToken(who)
 	return accessToken, u, err
 }
