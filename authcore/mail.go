@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 )
 
@@ -44,6 +45,9 @@ const (
 	// NoticeAccountLocked tells that nobody can sign in for a while, after too many
 	// wrong passwords or codes.
 	NoticeAccountLocked NoticeKind = "account_locked"
+	// NoticeInvitation invites somebody, who need not have an account, into an
+	// organisation. Invitation.
+	NoticeInvitation NoticeKind = "invitation"
 	// NoticeBackupCodesRenewed tells that the codes before are worth nothing.
 	NoticeBackupCodesRenewed NoticeKind = "backup_codes_renewed"
 )
@@ -53,11 +57,12 @@ func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeVerifyEmail, NoticeResetPassword, NoticePasswordChanged, NoticeAccountExists, NoticeMagicLink, NoticeConfirmAddress,
 		NoticeAddressChanging, NoticeAddressChangeUndone, NoticeFactorAdded, NoticeFactorRemoved, NoticeBackupCodesRenewed,
-		NoticeAccountDeleted, NoticeNewDevice, NoticeAccountLocked,
+		NoticeAccountDeleted, NoticeNewDevice, NoticeAccountLocked, NoticeInvitation,
 	}
 }
 
-// Notice is a mail that something in an account causes. RedirectTo is where its
+// Notice is a mail that something in an account causes. UserID is empty where it
+// is to an address without one. RedirectTo is where its
 // link leads in the end, a checked origin or empty. Client is where the cause
 // came from. Language is what the user has chosen (RFC 5646), empty where that is
 // none: then the client's counts.
@@ -69,6 +74,7 @@ type Notice struct {
 	Token      string
 	Code       string
 	Factor     FactorKind
+	Invitation organization.Invitation
 	ValidFor   time.Duration
 	RedirectTo string
 	Client     principal.Client

@@ -119,7 +119,7 @@ func (s *Service) Exchange(ctx context.Context, client principal.Client, cookieH
 	}
 	parent := browser.Session()
 	tokens, err := s.startFamily(ctx, client, browser.User(), newSession{
-		ParentID: &parent.ID, Origin: client.Origin, Organization: parent.ActiveOrganizationID, Event: "session_exchanged",
+		ParentID: &parent.ID, Origin: client.Origin, Event: "session_exchanged",
 	})
 	if errors.Is(err, ErrInvalidCredentials) {
 		return Tokens{}, ErrNoSession

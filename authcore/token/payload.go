@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -23,8 +24,11 @@ const (
 	sessionClaim      = "sid"
 	epochClaim        = "auth_epoch"
 	organizationClaim = "org"
+	orgRoleClaim      = "org_role"
 	authTimeClaim     = "auth_time"
 	methodsClaim      = "amr"
+	apiKeyClaim       = "api_key"
+	scopeClaim        = "scope"
 )
 
 // payload is the JSON of the claims, in ASCII, because browsers read it with
@@ -46,6 +50,12 @@ func (c Claims) payload() ([]byte, error) {
 	}
 	if c.OrganizationID != "" {
 		b.Claim(organizationClaim, c.OrganizationID)
+	}
+	if c.OrganizationRole != "" {
+		b.Claim(orgRoleClaim, c.OrganizationRole)
+	}
+	if c.APIKeyID != "" {
+		b.Claim(apiKeyClaim, c.APIKeyID).Claim(scopeClaim, strings.Join(c.Scopes.List(), " "))
 	}
 	t, err := b.Build()
 	if err != nil {
@@ -88,7 +98,7 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		}
 	}
 	var c Claims
-	var role string
+	var role, scope string
 	var epoch, authTime float64
 	var methods []any
 	var audiences []string
@@ -97,8 +107,9 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		get(t, jwt.AudienceKey, &audiences),
 		get(t, jwt.ExpirationKey, &c.Expires), get(t, jwt.IssuedAtKey, &c.IssuedAt), get(t, jwt.NotBeforeKey, &c.NotBefore),
 		get(t, emailClaim, &c.Email), get(t, verifiedClaim, &c.EmailVerified), get(t, roleClaim, &role),
-		get(t, sessionClaim, &c.SessionID), get(t, epochClaim, &epoch), get(t, organizationClaim, &c.OrganizationID),
-		get(t, authTimeClaim, &authTime), get(t, methodsClaim, &methods))
+		get(t, sessionClaim, &c.SessionID), get(t, epochClaim, &epoch), get(t, organizationClaim, &c.OrganizationID), get(t, orgRoleClaim, &c.OrganizationRole),
+		get(t, authTimeClaim, &authTime), get(t, methodsClaim, &methods),
+		get(t, apiKeyClaim, &c.APIKeyID), get(t, scopeClaim, &scope))
 	if err != nil || !isWhole(epoch, math.MaxInt32) || !isWhole(authTime, math.MaxUint32) {
 		return Claims{}, ErrInvalid
 	}
@@ -118,6 +129,9 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		list = append(list, principal.Method(name))
 	}
 	c.Methods = principal.MethodsOf(list...)
+	if c.APIKeyID != "" {
+		c.Scopes = principal.ScopesOf(strings.Fields(scope)...)
+	}
 	return c, nil
 }
 

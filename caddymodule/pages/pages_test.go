@@ -15,7 +15,7 @@ func views() []pages.View {
 		pages.Register{Name: attack, Email: attack, ReturnURL: attack, Error: attack},
 		pages.Verify{Token: attack, RedirectTo: attack}, pages.Resend{Email: attack, Error: attack}, pages.Forgot{Email: attack, Error: attack},
 		pages.Reset{Token: attack, Error: attack}, pages.Mailed{Email: attack, About: attack}, pages.Mailed{Email: attack, About: "verify"},
-		pages.Login{Email: attack, Error: "EMAIL_NOT_VERIFIED", Verified: true, Reset: true}, pages.Notice{Code: "EMAIL_NOT_VERIFIED", Resend: attack},
+		pages.Login{Email: attack, Error: "EMAIL_NOT_VERIFIED", Verified: true, Reset: true}, pages.Notice{Code: "EMAIL_NOT_VERIFIED", Resend: attack}, pages.Notice{Code: "ORG_REQUIRED"},
 		pages.Account{Name: attack, NewName: attack, Email: attack, Error: attack, HasPicture: true, Uploads: true}, pages.Account{Done: "name"},
 		pages.Email{Email: attack, Pending: attack, New: attack, Error: attack, Proof: pages.Proof{Recent: true}}, pages.Email{Verified: true, Done: "sent"},
 		pages.Password{Email: attack, HasPassword: true, Error: attack}, pages.Password{Email: attack, Done: "password"},

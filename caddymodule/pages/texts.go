@@ -272,6 +272,10 @@ var faultTexts = map[string]translated{
 		German:  "Deine E-Mail-Adresse ist noch nicht bestätigt. Öffne den Link, den wir dir geschickt haben, oder lass ihn dir noch einmal schicken.",
 		English: "Your e-mail address is not confirmed yet. Open the link that we have sent you, or have it sent again.",
 	},
+	"ORG_REQUIRED": {
+		German:  "Diese Seite ist für Mitglieder einer Organisation, oder für bestimmte Rollen darin. Wechsle in deine Organisation, oder bitte jemanden, der sie verwaltet, dich einzuladen.",
+		English: "This page is for members of an organization, or for certain roles in one. Switch to your organization, or ask somebody who manages it to invite you.",
+	},
 	"REGISTRATION_CLOSED": {
 		German:  "Neue Konten werden hier zurzeit nicht angelegt.",
 		English: "New accounts are not being created here at present.",

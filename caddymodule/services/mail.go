@@ -110,6 +110,9 @@ func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n authcore.Notice) error
 		}
 	case authcore.NoticeNewDevice:
 		d.Link, d.ResetLink = m.link("/account/devices", nil), forgot
+	case authcore.NoticeInvitation:
+		d.Link = m.link("/accept-invitation", url.Values{"id": {n.Invitation.ID}})
+		d.Organization, d.Inviter = n.Invitation.OrganizationName, n.Invitation.InviterName
 	case authcore.NoticeAccountDeleted:
 		// nothing but what happened
 	case authcore.NoticeFactorAdded, authcore.NoticeFactorRemoved:

@@ -29,6 +29,7 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 		return object{"application/json": object{"schema": failure}}
 	}
 	switch {
+	case rt.Handler.Response == reflect.TypeFor[endpoint.NoContent]():
 	case rt.Media == "application/json": // a document that is written as it is read
 		success["content"] = object{rt.Media: object{"schema": object{"type": "object", "additionalProperties": true}}}
 	case rt.Media != "":
@@ -77,10 +78,16 @@ func errorsOf(rt *endpoint.Route) []*endpoint.Error {
 		list = append(list, endpoint.ErrMalformedQuery)
 	}
 	if rt.Access == endpoint.User || rt.Access == endpoint.UserOrService {
-		list = append(list, endpoint.AnswerTo(request.ErrNoToken), endpoint.ErrTokenInvalid, endpoint.ErrTokenExpired)
+		list = append(list, endpoint.AnswerTo(request.ErrNoToken), endpoint.ErrTokenInvalid, endpoint.ErrTokenExpired, endpoint.ErrKeyRefused)
 	}
 	if rt.Access == endpoint.Service || rt.Access == endpoint.UserOrService {
-		list = append(list, endpoint.ErrNoServiceKey, endpoint.ErrWrongServiceKey)
+		list = append(list, endpoint.ErrNoServiceKey, endpoint.ErrWrongServiceKey, endpoint.ErrServiceScope)
+	}
+	if own := rt.Unauthenticated; own != nil {
+		list = slices.DeleteFunc(list, func(e *endpoint.Error) bool {
+			return e.Status == own.Status && e.Code != "INVALID_TOKEN" && e.Code != "TOKEN_EXPIRED"
+		})
+		list = append(list, own)
 	}
 	if rt.Access == endpoint.Cookie {
 		list = append(list, endpoint.AnswerTo(authcore.ErrSessionConflict))
