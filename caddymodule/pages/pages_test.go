@@ -140,7 +140,7 @@ func TestEventsAreSentences(t *testing.T) {
 		{Type: "verification_requested"}, {Type: "email_verified"}, {Type: "email_verified", Operator: true}, {Type: "email_change_requested"}, {Type: "email_changed"},
 		{Type: "email_change_undone"}, {Type: "two_factor_enabled"}, {Type: "two_factor_disabled"}, {Type: "two_factor_disabled", Operator: true},
 		{Type: "backup_codes_renewed"}, {Type: "passkey_added"}, {Type: "passkey_removed"}, {Type: "passkey_cloned"}, {Type: "role_changed", Operator: true},
-		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "data_viewed", Operator: true},
+		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "api_key_created"}, {Type: "api_key_revoked"}, {Type: "data_viewed", Operator: true},
 	} {
 		for _, lang := range []pages.Language{pages.German, pages.English} {
 			out, _, err := p.Render(lang, pages.Events{List: []pages.Event{e}})

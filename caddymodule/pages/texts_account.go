@@ -252,6 +252,8 @@ var accountTexts = map[string]translated{
 	"event.account_disabled":                 {German: "Der Betreiber hat dein Konto gesperrt.", English: "The operator disabled your account."},
 	"event.account_enabled":                  {German: "Der Betreiber hat dein Konto wieder freigegeben.", English: "The operator enabled your account again."},
 	"event.data_viewed":                      {German: "Ein Admin hat sich angesehen, was über dich gespeichert ist.", English: "An admin looked at what is kept of you."},
+	"event.api_key_created":                  {German: "Ein API-Schlüssel wurde angelegt.", English: "An API key was made."},
+	"event.api_key_revoked":                  {German: "Ein API-Schlüssel wurde widerrufen.", English: "An API key was revoked."},
 	"event.admin_action":                     {German: "Du hast als Admin ein anderes Konto geändert.", English: "As an admin you changed another account."},
 	"event.account_deleted":                  {German: "Das Konto wurde gelöscht.", English: "The account was deleted."},
 }

@@ -37,6 +37,22 @@ func TestBrowserSignsInWithAPasskeyAlone(t *testing.T) {
 		t.Error("nothing says that the passkey is kept")
 	}
 
+	// Every section fits a narrow phone, and its menu opens by keyboard.
+	p.do("narrow the window", chromedp.EmulateViewport(320, 640))
+	for _, path := range []string{"", "/email", "/password", "/two-factor", "/passkeys", "/devices", "/events", "/preferences", "/data"} {
+		p.open(e.Auth() + "/account" + path)
+		if width := evaluate[int](p, `document.documentElement.scrollWidth`); width > 320 {
+			t.Errorf("/account%s is %d pixels wide", path, width)
+		}
+	}
+	evaluate[bool](p, `document.querySelector("details.sections-small summary").focus(), true`)
+	p.do("open the menu", chromedp.KeyEvent("\r"))
+	p.do("see the menu", chromedp.WaitVisible(chromedp.CSS(`details.sections-small a[aria-current=page]`)))
+	p.do("widen the window", chromedp.EmulateViewport(1200, 900))
+	if !evaluate[bool](p, `document.querySelector("nav.sections a").offsetHeight > 0 && document.querySelector("details.sections-small").offsetHeight === 0`) {
+		t.Error("a wide page does not show its navigation, or shows it twice")
+	}
+
 	p.open(e.Auth() + "/account")
 	p.click(`button[value=sign-out]`)
 	p.arrive(e.Auth() + "/login")
@@ -93,6 +109,18 @@ func (p page) plugIn() {
 		})
 		return err
 	}))
+}
+
+// evaluate is what an expression is on the page.
+func evaluate[T any](p page, expression string) T {
+	p.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		p.Fatalf("evaluate %s at %s: %v", expression, p.location(), err)
+	}
+	return v
 }
 
 // complaints listens to the console, and gives the warnings and errors that the
