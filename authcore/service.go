@@ -181,7 +181,9 @@ type Service struct {
 	tokenSeed          maphash.Seed
 	tokens             *otter.Cache[uint64, *verifiedToken]
 	sessions           *otter.Cache[digest, *cachedSession]
-	dead               *otter.Cache[digest, time.Time] // until when a signed cookie without a live session is not asked for
+	dead               *otter.Cache[digest, time.Time] // until when a signed cookie without a live session, or an unknown API key, is not asked for
+	apiKeys            *otter.Cache[digest, *cachedKey]
+	keyLookups         chan struct{} // a place each: who tries keys does not keep the pool busy
 	bearers            bearerRing
 	loads              singleflight.Group
 	background         sync.WaitGroup // short tasks that use the pool or Redis
@@ -265,6 +267,8 @@ func (s *Service) makeCaches() {
 	s.tokenSeed = maphash.MakeSeed()
 	s.tokens = newCache[uint64](128<<10, s.now, (*verifiedToken).end)
 	s.sessions = newCache[digest](256<<10, s.now, (*cachedSession).end)
+	s.apiKeys = newCache[digest](16<<10, s.now, (*cachedKey).end)
+	s.keyLookups = make(chan struct{}, maxKeyLookups)
 	s.dead = newCache[digest](64<<10, s.now, func(end time.Time) time.Time { return end })
 }
 
@@ -283,6 +287,7 @@ func (s *Service) Close() {
 	s.tokens.StopAllGoroutines()
 	s.sessions.StopAllGoroutines()
 	s.dead.StopAllGoroutines()
+	s.apiKeys.StopAllGoroutines()
 }
 
 // Cookies writes and reads the SSO cookie.

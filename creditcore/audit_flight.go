@@ -12,4 +12,21 @@ UNION ALL
 UNION ALL
 	SELECT 'usage is added up to a row of the ledger', w.user_id, format('row %s of %s', w.sequence, b.sequence)
 	FROM credits.usage_watermarks AS w JOIN credits.balances AS b USING (user_id)
-	WHERE w.sequence > b.sequence`
+	WHERE w.sequence > b.sequence` + auditKeysSQL
+
+// auditKeysSQL is the part that compares what keys have spent with the ledger.
+const auditKeysSQL = `
+UNION ALL
+	SELECT 'a key has spent what it was charged', k.user_id, format('key %s spent %s, ledger %s', k.id, coalesce(s.amount, 0), coalesce(l.amount, 0))
+	FROM auth.api_keys AS k
+	LEFT JOIN (SELECT api_key_id, sum(amount) AS amount FROM credits.key_spending GROUP BY 1) AS s ON s.api_key_id = k.id
+	LEFT JOIN (
+		SELECT c.api_key_id, sum(c.amount) AS amount FROM (
+			SELECT t.api_key_id, -t.amount - coalesce(r.amount, 0) AS amount
+			FROM credits.transactions AS t LEFT JOIN returned AS r ON r.reverses = t.id
+			WHERE t.api_key_id IS NOT NULL
+			UNION ALL
+			SELECT h.api_key_id, h.amount FROM credits.holds AS h WHERE h.api_key_id IS NOT NULL AND h.state = 'open') AS c
+		GROUP BY 1
+	) AS l ON l.api_key_id = k.id
+	WHERE coalesce(s.amount, 0) <> coalesce(l.amount, 0)`

@@ -22,6 +22,9 @@ type Debit struct {
 	Operation   string
 	Metadata    json.RawMessage
 	Key         string
+	// APIKey is the id of the key that makes the charge, whose budget it counts
+	// against; empty for none.
+	APIKey string
 	// InFlight is set for a charge that is taken before what it is for: until
 	// [Service.Begun] or [Service.Compensate], a crash of this process gives it
 	// back.
@@ -59,7 +62,7 @@ func (s *Service) Debit(ctx context.Context, d Debit) (Receipt, error) {
 	}
 	it := &item{
 		Kind: debiting, UserID: d.UserID, Amount: d.Amount, Type: d.Type, AppID: d.AppID, Operation: d.Operation,
-		Description: d.Description, Metadata: d.Metadata, Key: d.Key, Fingerprint: mark,
+		Description: d.Description, Metadata: d.Metadata, Key: d.Key, Fingerprint: mark, APIKey: d.APIKey,
 	}
 	if d.InFlight {
 		if err = s.takeOff(ctx, it); err != nil {
@@ -122,9 +125,12 @@ func (s *Service) DebitTx(ctx context.Context, tx pgx.Tx, d Debit) (Receipt, err
 	if available := a.Balance - a.Held; available < d.Amount {
 		return Receipt{}, &InsufficientError{Required: d.Amount, Available: available, Debt: a.Debt}
 	}
+	if err := s.keyAffordsTx(ctx, tx, d.APIKey, d.Amount); err != nil {
+		return Receipt{}, dbError(err)
+	}
 	e, err := s.postTx(ctx, tx, &a, posting{
 		Type: d.Type, Spent: d.Amount, Unburnt: d.Amount, AppID: d.AppID, Operation: d.Operation,
-		Description: d.Description, Metadata: d.Metadata, Key: d.Key, Fingerprint: mark,
+		Description: d.Description, Metadata: d.Metadata, Key: d.Key, Fingerprint: mark, APIKey: d.APIKey,
 	})
 	return Receipt{Entry: e, Balance: a.of(d.UserID)}, dbError(err)
 }
@@ -136,7 +142,7 @@ func (s *Service) debitOutcome(ctx context.Context, it *item, o outcome) (Receip
 			ID: *o.EntryID, UserID: it.UserID, Sequence: *o.EntrySequence, Type: it.Type, Status: "completed",
 			Amount: -it.Amount, BalanceBefore: *o.BalanceBefore, BalanceAfter: *o.BalanceBefore - it.Amount,
 			AppID: it.AppID, Description: it.Description, Operation: it.Operation, Metadata: it.Metadata,
-			IdempotencyKey: dbscope.NullText(it.Key), CreatedAt: *o.At, CompletedAt: o.At,
+			IdempotencyKey: dbscope.NullText(it.Key), APIKey: dbscope.NullText(it.APIKey), CreatedAt: *o.At, CompletedAt: o.At,
 		}
 		return Receipt{Entry: e, Balance: o.of(it.UserID)}, nil
 	case "replayed":
@@ -144,6 +150,8 @@ func (s *Service) debitOutcome(ctx context.Context, it *item, o outcome) (Receip
 		return Receipt{Entry: e, Balance: o.of(it.UserID), Replayed: true}, err
 	case "insufficient":
 		return Receipt{}, &InsufficientError{Required: it.Amount, Available: o.Balance - o.Held, Debt: o.Debt}
+	case "key_insufficient":
+		return Receipt{}, o.keyInsufficient(it.Amount)
 	case "key_reused":
 		return Receipt{}, ErrKeyReused
 	case "key_refunded":

@@ -155,7 +155,7 @@ func (s *Service) takeAgain(ctx context.Context, e Entry) error {
 		}
 		_, err = s.postTx(ctx, tx, &a, posting{
 			Type: Usage, Spent: amount, Unburnt: amount, AppID: e.AppID, Operation: e.Operation, Description: e.Description,
-			Metadata: e.Metadata, InternalKey: again,
+			Metadata: e.Metadata, InternalKey: again, APIKey: textOf(e.APIKey),
 		})
 		return err
 	})

@@ -38,12 +38,13 @@ type Entry struct {
 	Metadata       json.RawMessage // an object, or nil
 	IdempotencyKey *string
 	Reverses       *string // the charge this gives back
+	APIKey         *string `db:"api_key_id"` // the key that made the charge
 	CreatedAt      time.Time
 	CompletedAt    *time.Time
 }
 
 const entryColumns = `t.id, t.user_id, t.sequence, t.type, t.status, t.amount, t.balance_before, t.balance_after, t.app_id,
-	t.description, t.operation, t.metadata, t.idempotency_key, t.reverses, t.created_at, t.completed_at`
+	t.description, t.operation, t.metadata, t.idempotency_key, t.reverses, t.api_key_id, t.created_at, t.completed_at`
 
 // Balance is what an account has. Available = TotalEarned − TotalSpent; what
 // open holds reserve (Held) counts as spent. Debt is owed for credits whose

@@ -37,8 +37,13 @@ var (
 )
 
 // InsufficientError refuses a debit or a hold: the account has less than it
-// takes. Nothing was recorded. Debt is what the account owes beside that.
-type InsufficientError struct{ Required, Available, Debt Amount }
+// takes. Nothing was recorded. Debt is what the account owes beside that. With
+// OfKey it is the budget of the API key that has less, and Available what is
+// left of that.
+type InsufficientError struct {
+	Required, Available, Debt Amount
+	OfKey                     bool
+}
 
 func (e *InsufficientError) Error() string { return "Insufficient credits" }
 

@@ -25,6 +25,7 @@ type Hold struct {
 	Metadata    json.RawMessage
 	Key         string
 	Request     string
+	APIKey      string // the id of the key that reserves, as in [Debit]
 	TTL         time.Duration
 	Unattended  bool
 }
@@ -63,7 +64,7 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	}
 	r, err := s.do(ctx, &item{
 		Kind: holding, UserID: h.UserID, Amount: h.Amount, AppID: h.AppID, Operation: h.Operation,
-		Description: h.Description, Metadata: h.Metadata, Key: h.Key, Fingerprint: mark, TTL: h.TTL,
+		Description: h.Description, Metadata: h.Metadata, Key: h.Key, Fingerprint: mark, TTL: h.TTL, APIKey: h.APIKey,
 	})
 	if err != nil {
 		return Held{}, err
@@ -82,6 +83,8 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 		return Held{ID: *r.HoldID, Amount: h.Amount, Replayed: true, Settled: r.SettledAmount, Body: r.Body, Balance: r.of(h.UserID)}, nil
 	case "insufficient":
 		return Held{}, &InsufficientError{Required: h.Amount, Available: r.Balance - r.Held, Debt: r.Debt}
+	case "key_insufficient":
+		return Held{}, r.keyInsufficient(h.Amount)
 	case "key_reused":
 		return Held{}, ErrKeyReused
 	case "key_refunded":

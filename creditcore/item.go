@@ -41,6 +41,7 @@ type item struct {
 	Fingerprint []byte
 	TTL         time.Duration
 	Edge        string // where the charge is in flight
+	APIKey      string // that makes the charge or reservation, empty for none
 	Body        []byte // what is known of the body of a settled request
 
 	done    chan struct{} // closed when outcome and err are set
@@ -64,6 +65,7 @@ type outcome struct {
 	Description   *string
 	Metadata      json.RawMessage
 	Body          []byte
+	KeyLeft       *Amount // of the budget of the item's API key, before it
 	account
 }
 
@@ -129,7 +131,7 @@ func (s *Service) carryOut(items []*item, wait bool) (locked []*item) {
 func (s *Service) batch(ctx context.Context, items []*item, wait bool) ([]outcome, error) {
 	n := len(items)
 	kinds, users, ids, types, edges := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]*string, n)
-	bodies := make([][]byte, n)
+	bodies, apiKeys := make([][]byte, n), make([]*string, n)
 	targets, apps, operations, descriptions := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	amounts, metadata, keys, marks, ttls := make([]int64, n), make([]*string, n), make([]*string, n), make([][]byte, n), make([]time.Duration, n)
 	for i, it := range items {
@@ -139,13 +141,13 @@ func (s *Service) batch(ctx context.Context, items []*item, wait bool) ([]outcom
 		kinds[i], users[i], ids[i], targets[i] = string(it.Kind), it.UserID, it.ID, it.Target
 		types[i], amounts[i], ttls[i], edges[i] = string(it.Type), int64(it.Amount), it.TTL, dbscope.NullText(it.Edge)
 		apps[i], operations[i], descriptions[i] = it.AppID, it.Operation, it.Description
-		metadata[i], marks[i], bodies[i] = dbscope.NullText(string(it.Metadata)), it.Fingerprint, it.Body
+		metadata[i], marks[i], bodies[i], apiKeys[i] = dbscope.NullText(string(it.Metadata)), it.Fingerprint, it.Body, dbscope.NullText(it.APIKey)
 		if it.Kind == debiting || it.Kind == holding {
 			keys[i] = dbscope.NullText(it.Key)
 		}
 	}
 	outcomes, err := dbscope.Rows[outcome](ctx, s.db.Pool, dbscope.System(),
-		`SELECT * FROM credits.batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
-		wait, kinds, users, ids, targets, types, amounts, apps, operations, descriptions, metadata, keys, marks, ttls, edges, bodies)
+		`SELECT * FROM credits.batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+		wait, kinds, users, ids, targets, types, amounts, apps, operations, descriptions, metadata, keys, marks, ttls, edges, bodies, apiKeys)
 	return outcomes, dbError(err)
 }

@@ -25,10 +25,11 @@ type posting struct {
 	Fingerprint   []byte
 	InternalKey   string
 	Reverses      string
+	APIKey        string // that makes the charge
 }
 
 // postTx appends a row to the ledger of a locked account and moves the balance
-// with it.
+// with it, and the budget of the API key that spends.
 func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (Entry, error) {
 	e, err := dbscope.TxRow[Entry](ctx, tx,
 		`WITH b AS (
@@ -38,13 +39,16 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (
 			WHERE b.user_id = $1
 			RETURNING b.balance, b.sequence, b.updated_at)
 		INSERT INTO credits.transactions AS t (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-			operation, description, metadata, idempotency_key, fingerprint, internal_key, reverses, created_at, completed_at)
+			operation, description, metadata, idempotency_key, fingerprint, internal_key, reverses, api_key_id, created_at, completed_at)
 		SELECT $5, $1, b.sequence, $6, $2::bigint - $3::bigint, b.balance - $2::bigint + $3::bigint, b.balance, $7,
-			$8, $9, $10::text::jsonb, $11, $12, $13, $14, b.updated_at, b.updated_at
+			$8, $9, $10::text::jsonb, $11, $12, $13, $14, $15, b.updated_at, b.updated_at
 		FROM b
 		RETURNING `+entryColumns,
 		a.UserID, int64(p.Earned), int64(p.Spent), int64(p.Unburnt), newID(), string(p.Type), p.AppID,
-		p.Operation, p.Description, dbscope.NullText(string(p.Metadata)), dbscope.NullText(p.Key), p.Fingerprint, dbscope.NullText(p.InternalKey), dbscope.NullText(p.Reverses))
+		p.Operation, p.Description, dbscope.NullText(string(p.Metadata)), dbscope.NullText(p.Key), p.Fingerprint, dbscope.NullText(p.InternalKey), dbscope.NullText(p.Reverses), dbscope.NullText(p.APIKey))
+	if err == nil && p.APIKey != "" {
+		_, err = tx.Exec(ctx, `SELECT credits.key_spend($1, $2, $3)`, p.APIKey, int64(p.Spent), e.CreatedAt)
+	}
 	if err != nil {
 		return Entry{}, err
 	}

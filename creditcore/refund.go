@@ -24,6 +24,8 @@ type Refund struct {
 	Metadata    json.RawMessage
 	Key         string
 	InternalKey string
+	// ChargedBy, where set, is the only app whose charges are given back.
+	ChargedBy string
 }
 
 // Refund gives back in a transaction of its own.
@@ -104,7 +106,8 @@ func (s *Service) refundableTx(ctx context.Context, tx pgx.Tx, f Refund) (charge
 			   least(-t.amount - coalesce((SELECT sum(r.amount) FROM credits.transactions AS r WHERE r.reverses = t.id), 0),
 			     CASE WHEN t.type = 'usage' THEN credits.usage_left(t.user_id, t.app_id) END)::bigint AS left
 			 FROM credits.transactions AS t
-			 WHERE t.id = $1 AND t.user_id = $2 AND t.type = $3 AND t.amount < 0`, f.EntryID, f.UserID, string(f.Of))
+			 WHERE t.id = $1 AND t.user_id = $2 AND t.type = $3 AND t.amount < 0 AND ($4 = '' OR t.app_id = $4)`,
+			f.EntryID, f.UserID, string(f.Of), f.ChargedBy)
 	} else {
 		c, err = dbscope.TxRow[charge](ctx, tx,
 			`SELECT 'usage' AS type, $2::text AS app_id, '' AS operation,

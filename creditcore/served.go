@@ -15,7 +15,8 @@ type Served struct{ Paid, Owed Amount }
 // DebitServed charges for what the user has already had: what the account has
 // available is taken, and the rest is a debt that whatever comes in pays first.
 // Reference names the charge among all: a repetition replays it.
-// The debit's Key does not count. It fails with [ErrAccountNotFound],
+// The debit's Key does not count, and the
+// budget of its APIKey is charged, but not asked. It fails with [ErrAccountNotFound],
 // [ErrInvalid] or [ErrUnavailable].
 func (s *Service) DebitServed(ctx context.Context, d Debit, reference string) (Served, error) {
 	d.Key = ""
@@ -47,7 +48,7 @@ func (s *Service) debitServedTx(ctx context.Context, tx pgx.Tx, d Debit, referen
 	if served.Paid > 0 {
 		_, err = s.postTx(ctx, tx, &a, posting{
 			Type: d.Type, Spent: served.Paid, Unburnt: served.Paid, AppID: d.AppID, Operation: d.Operation,
-			Description: d.Description, Metadata: d.Metadata, InternalKey: reference,
+			Description: d.Description, Metadata: d.Metadata, InternalKey: reference, APIKey: d.APIKey,
 		})
 	}
 	if err == nil && served.Owed > 0 {

@@ -153,3 +153,17 @@ func (s *Service) Cancel(ctx context.Context, holdID string) (balance Balance, e
 	}
 	return balance, err
 }
+
+// ReservedFor is the app that an unattended hold was made for. It fails with
+// [ErrHoldNotFound] or [ErrUnavailable].
+func (s *Service) ReservedFor(ctx context.Context, holdID string) (app string, err error) {
+	if !plain(holdID) {
+		return "", ErrHoldNotFound
+	}
+	h, err := dbscope.One[struct{ AppID string }](ctx, s.db, dbscope.System(),
+		`SELECT app_id FROM credits.holds WHERE id = $1 AND metadata ? '`+unattended+`'`, holdID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		err = ErrHoldNotFound
+	}
+	return h.AppID, err
+}

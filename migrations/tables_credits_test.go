@@ -4,6 +4,8 @@ package migrations_test
 var creditTables = []table{
 	{name: "credits.balances", key: "user_id", reads: true, admin: true,
 		insert: `INSERT INTO credits.balances (user_id) VALUES ($1)`},
+	{name: "credits.key_spending", key: "api_key_id", reads: true,
+		insert: `INSERT INTO credits.key_spending (api_key_id, day, user_id, amount) VALUES ('key-' || $1, current_date, $1, 1)`},
 	{name: "credits.holds", key: "id", reads: true, admin: true,
 		insert: `INSERT INTO credits.holds (id, user_id, amount, app_id, operation, description, expires_at)
 			VALUES ('hold-' || $1, $1, 1, 'app', '', '', now())`},

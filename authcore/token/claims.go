@@ -11,7 +11,9 @@ import (
 // email_verified and AuthEpoch the claim auth_epoch; a token without them, of
 // the replaced service, says false and 0. AuthTime is when the user last proved
 // who they are and Methods how (auth_time and amr of OpenID Connect Core,
-// section 2), zero and empty in such a token. Times have a resolution of one
+// section 2), zero and empty in such a token. APIKeyID and Scopes (api_key, and
+// scope of RFC 8693, section 4.2) are of a token that was made for an API key,
+// whose SessionID names no session. Times have a resolution of one
 // second; IssuedAt and NotBefore are zero where the token lacks them. KeyID is
 // no claim but the key that verified the token, empty in claims that come from
 // a cookie.
@@ -28,6 +30,8 @@ type Claims struct {
 	OrganizationRole string
 	AuthTime         time.Time
 	Methods          principal.Methods
+	APIKeyID         string
+	Scopes           principal.Scopes
 	Issuer           string
 	Audience         string
 	ID               string

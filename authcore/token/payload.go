@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -26,6 +27,8 @@ const (
 	orgRoleClaim      = "org_role"
 	authTimeClaim     = "auth_time"
 	methodsClaim      = "amr"
+	apiKeyClaim       = "api_key"
+	scopeClaim        = "scope"
 )
 
 // payload is the JSON of the claims, in ASCII, because browsers read it with
@@ -50,6 +53,9 @@ func (c Claims) payload() ([]byte, error) {
 	}
 	if c.OrganizationRole != "" {
 		b.Claim(orgRoleClaim, c.OrganizationRole)
+	}
+	if c.APIKeyID != "" {
+		b.Claim(apiKeyClaim, c.APIKeyID).Claim(scopeClaim, strings.Join(c.Scopes.List(), " "))
 	}
 	t, err := b.Build()
 	if err != nil {
@@ -92,7 +98,7 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		}
 	}
 	var c Claims
-	var role string
+	var role, scope string
 	var epoch, authTime float64
 	var methods []any
 	var audiences []string
@@ -102,7 +108,8 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		get(t, jwt.ExpirationKey, &c.Expires), get(t, jwt.IssuedAtKey, &c.IssuedAt), get(t, jwt.NotBeforeKey, &c.NotBefore),
 		get(t, emailClaim, &c.Email), get(t, verifiedClaim, &c.EmailVerified), get(t, roleClaim, &role),
 		get(t, sessionClaim, &c.SessionID), get(t, epochClaim, &epoch), get(t, organizationClaim, &c.OrganizationID), get(t, orgRoleClaim, &c.OrganizationRole),
-		get(t, authTimeClaim, &authTime), get(t, methodsClaim, &methods))
+		get(t, authTimeClaim, &authTime), get(t, methodsClaim, &methods),
+		get(t, apiKeyClaim, &c.APIKeyID), get(t, scopeClaim, &scope))
 	if err != nil || !isWhole(epoch, math.MaxInt32) || !isWhole(authTime, math.MaxUint32) {
 		return Claims{}, ErrInvalid
 	}
@@ -122,6 +129,9 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		list = append(list, principal.Method(name))
 	}
 	c.Methods = principal.MethodsOf(list...)
+	if c.APIKeyID != "" {
+		c.Scopes = principal.ScopesOf(strings.Fields(scope)...)
+	}
 	return c, nil
 }
 

@@ -56,7 +56,8 @@ type Error struct {
 	RetryAfter time.Duration
 	Details    any
 	Problem    *Problem
-	// Challenge is the WWW-Authenticate of a 401, where its code does not tell.
+	// Challenge is the WWW-Authenticate of a 401 whose code does not tell it, or of
+	// another status.
 	Challenge string
 }
 
@@ -109,7 +110,7 @@ func (e Error) Write(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if e.Status == http.StatusUnauthorized {
+	if e.Status == http.StatusUnauthorized || e.Challenge != "" {
 		h.Set("WWW-Authenticate", cmp.Or(e.Challenge, Challenge(e.Code)))
 	}
 	h.Set("Content-Type", "application/json; charset=utf-8")

@@ -8,6 +8,7 @@ import (
 
 	"mana.how/edge/caddymodule/api/accountpage"
 	"mana.how/edge/caddymodule/api/admin"
+	apikeyapi "mana.how/edge/caddymodule/api/apikey"
 	"mana.how/edge/caddymodule/api/auth"
 	billingapi "mana.how/edge/caddymodule/api/billing"
 	"mana.how/edge/caddymodule/api/credit"
@@ -16,6 +17,7 @@ import (
 	giftapi "mana.how/edge/caddymodule/api/gift"
 	"mana.how/edge/caddymodule/api/health"
 	"mana.how/edge/caddymodule/api/kept"
+	matrixapi "mana.how/edge/caddymodule/api/matrix"
 	"mana.how/edge/caddymodule/api/me"
 	organizationapi "mana.how/edge/caddymodule/api/organization"
 	"mana.how/edge/caddymodule/api/page"
@@ -89,6 +91,8 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		passkeyapi.Routes(),
 		organizationapi.Routes(organizationapi.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		apikeyapi.Routes(live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger })),
+		matrixapi.Routes(),
 		settings.Routes(),
 		me.Routes(data),
 		admin.Routes(admin.Deps{UserIDs: cfg.Admins, Data: data}),

@@ -256,7 +256,7 @@ func TestServiceKey(t *testing.T) {
 	s.send("POST", refundURL, body).status(401).message("No service key provided")
 	s.send("GET", "/api/v1/credits/balance/"+id, nil, token).status(401).message("No service key provided")
 
-	closed := newSite(t, func(c *api.Config, _ *api.Deps) { c.ServiceKey = "" })
+	closed := newSite(t, func(c *api.Config, _ *api.Deps) { c.ServiceKeys = nil })
 	for _, key := range []string{"", "x"} {
 		closed.send("GET", "/api/v1/credits/balance/x", nil, with("X-Service-Key", key)).status(401).message("Invalid service key")
 	}

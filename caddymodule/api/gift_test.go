@@ -230,7 +230,11 @@ func TestMatrixTargets(t *testing.T) {
 	s.send("POST", redeemURL(made), nil, bob, claim).refusedGift("This gift code is for a specific person")
 	s.send("POST", redeemURL(made), nil, bob, claim, with("X-Service-Key", "guess")).status(401).message("Invalid service key")
 	s.send("POST", redeemURL(made), nil, bob, with("X-Matrix-User-Id", "@eve:matrix"), asService).refusedGift("This gift code is for a specific person")
-	s.send("POST", redeemURL(made), nil, claim, asService).status(401).message("No token provided")
+	unlinked := map[string]any{"success": false, "error": "No account is linked to this Matrix user", "code": "MATRIX_NOT_LINKED"}
+	if diff := cmp.Diff(unlinked, s.send("POST", redeemURL(made), nil, claim, asService).status(200).object()); diff != "" {
+		t.Error(diff)
+	}
+	s.send("POST", redeemURL(made), nil, asService).status(401).message("No token provided")
 	if got := s.send("POST", redeemURL(made), nil, bob, claim, asService).status(200).object(); got["success"] != true {
 		t.Errorf("with the service key: %v", got)
 	}
@@ -239,8 +243,18 @@ func TestMatrixTargets(t *testing.T) {
 		`INSERT INTO auth.matrix_user_links (id, matrix_user_id, user_id) VALUES ('l', '@bob:matrix', $1)`, bobID); err != nil {
 		t.Fatal(err)
 	}
+	// Of an id with an account only that account has what is meant for the id.
+	_, eve := s.member("eve@example.test")
+	s.send("POST", redeemURL(linked), nil, eve, claim, asService).refusedGift("This gift code is for a specific person")
 	if got := s.send("POST", redeemURL(linked), nil, bob).status(200).object(); got["success"] != true {
 		t.Errorf("with a link: %v", got)
+	}
+	byBot := s.gift(ada, map[string]any{"credits": 2, "targetMatrixId": "@bob:matrix"})
+	body := map[string]any{"sourceAppId": "matrix-bot"}
+	s.send("POST", redeemURL(byBot), body, claim, bearer(chatKey)).status(403)
+	s.send("POST", redeemURL(byBot), map[string]any{"sourceAppId": "chat"}, claim, bearer(botKey)).status(403)
+	if got := s.send("POST", redeemURL(byBot), body, claim, bearer(botKey)).status(200).object(); got["success"] != true || got["newBalance"] != 4.0 {
+		t.Errorf("by a bot for the linked account: %v", got)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/secret"
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
@@ -39,7 +40,9 @@ const (
 	foreign      = "https://evil.test"
 	testPassword = "correct horse battery"
 	cookieName   = "__Secure-mana.session_token"
-	serviceKey   = "the service key of tests"
+	serviceKey   = "the-service-key-of-tests"
+	chatKey      = "the-key-of-chat"
+	botKey       = "the-key-of-the-bot"
 )
 
 // site is the API over a real core and a database of its own.
@@ -127,7 +130,11 @@ func settings(auth *authcore.Service, credits *api.Credits) (api.Config, api.Dep
 		panic(errs[0])
 	}
 	return api.Config{
-			Config:  endpoint.Config{BaseURL: baseURL, Origins: origins, ServiceKey: serviceKey},
+			Config: endpoint.Config{BaseURL: baseURL, Origins: origins, ServiceKeys: servicekey.Set{
+				servicekey.All(serviceKey),
+				servicekey.Named("chat", chatKey, servicekey.ChargeCredits, servicekey.RefundCredits),
+				servicekey.Named("matrix-bot", botKey, servicekey.LinkMatrix, servicekey.MatrixSession, servicekey.RedeemGifts),
+			}},
 			Version: "v1.2.3",
 		}, api.Deps{
 			Credits: func(context.Context) (*api.Credits, error) { return credits, nil },

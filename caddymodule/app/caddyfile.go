@@ -39,6 +39,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		trusted_origins    <origin...>
 //		encryption_key     <secret> [<older>...]
 //		service_key        <secret>
+//		service_key        <name> <secret> <scope>...
 //		access_token_ttl   <duration>
 //		refresh_token_ttl  <duration>
 //		email_verification required|optional

@@ -34,5 +34,5 @@ func buildCommands(group *cobra.Command) {
 	flags.Bool("json", false, "Print JSON")
 	group.Args = cobra.NoArgs
 	group.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	group.AddCommand(migrateCommand(), userCommand(), orgCommand(), keysCommand(), auditCommand(), creditsCommand(), giftCommand(), mailCommand(), seedCommand(), doctor.Command())
+	group.AddCommand(migrateCommand(), userCommand(), orgCommand(), keysCommand(), keyCommand(), serviceKeyCommand(), auditCommand(), creditsCommand(), giftCommand(), mailCommand(), seedCommand(), doctor.Command())
 }

@@ -25,7 +25,7 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"cookie_domain":      func() { p.One(&c.CookieDomain) },
 		"trusted_origins":    func() { p.Some(&c.TrustedOrigins) },
 		"encryption_key":     func() { c.EncryptionKey, c.OldEncryptionKeys = p.keys() },
-		"service_key":        func() { p.One(&c.ServiceKey) },
+		"service_key":        func() { p.serviceKey(c) },
 		"access_token_ttl":   func() { p.One(&c.AccessTokenTTL) },
 		"refresh_token_ttl":  func() { p.One(&c.RefreshTokenTTL) },
 		"email_verification": func() { p.One(&c.EmailVerification) },
@@ -38,8 +38,24 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"smtp":               func() { c.SMTP = p.smtp() },
 		"stripe":             func() { c.Stripe = p.stripe() },
 		"storage":            func() { c.Storage = p.storage() },
-	}, "backend")
+	}, "backend", "service_key")
 	return errors.Join(p.Faults...)
+}
+
+// serviceKey reads the key that may do everything, or the name, the key and the
+// scopes of one that may do less.
+func (p block) serviceKey(c *Config) {
+	switch args := p.RemainingArgs(); {
+	case len(args) == 0, slices.ContainsFunc(args, syntax.Blank):
+		p.Faultf("service_key: takes a key, or a name, a key and scopes, here are %d arguments and none may be empty", len(args))
+	case len(args) == 1 && c.ServiceKey != "":
+		p.Faultf("service_key: the one without a name is already set; give this one a name and scopes")
+	case len(args) == 1:
+		c.ServiceKey = args[0]
+	default:
+		c.ServiceKeys = append(c.ServiceKeys, ServiceKeyConfig{Name: args[0], Key: args[1], Scopes: args[2:]})
+	}
+	p.NoBlock("service_key")
 }
 
 // backend reads the id, the address and perhaps the key of a back end.

@@ -50,6 +50,10 @@ type Config struct {
 	// Default: MANA_CORE_SERVICE_KEY. Without one those routes are closed.
 	ServiceKey string `json:"service_key,omitempty"`
 
+	// Keys of back ends that may do less: each acts under the appId of its name
+	// alone, and within its scopes. In a Caddyfile they are service_key with a name.
+	ServiceKeys []ServiceKeyConfig `json:"service_keys,omitempty"`
+
 	// How long an access token lives, as a duration such as 15m. Default: 15m.
 	AccessTokenTTL string `json:"access_token_ttl,omitempty"`
 
@@ -102,6 +106,19 @@ type Config struct {
 	// S3_ACCESS_KEY, S3_SECRET_KEY and MANACORE_STORAGE_PUBLIC_URL, else a directory
 	// of this machine.
 	Storage *StorageConfig `json:"storage,omitempty"`
+}
+
+// ServiceKeyConfig is the key of the back end of one app.
+type ServiceKeyConfig struct {
+	// Its appId: lower-case letters, digits and hyphens.
+	Name string `json:"name"`
+
+	// The secret itself.
+	Key string `json:"key"`
+
+	// What it may do: credits:charge, credits:refund, credits:read, credits:grant,
+	// gifts:redeem, matrix:link, matrix:session.
+	Scopes []string `json:"scopes"`
 }
 
 // BackendConfig is the back end of an app.

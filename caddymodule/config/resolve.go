@@ -44,6 +44,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	r.identity(&s)
 	s.Stripe = r.stripe(c.Stripe, s)
 	s.SMTP = r.smtp(c.SMTP)
+	s.namedKeys = r.serviceKeys(c.ServiceKeys, s.ServiceKey)
 	s.Backends = r.backends(c.Backends)
 	s.passwords, s.blocklist = r.passwords(c.PasswordBlocklist)
 	s.VerificationRequired = r.verification(c.EmailVerification, s.SMTP)

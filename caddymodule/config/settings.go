@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/secret"
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/appdata"
 )
@@ -32,6 +33,8 @@ type Settings struct {
 	Origins origin.List
 	// ServiceKey opens internal routes. Where it is not set they stay closed.
 	ServiceKey Secret
+	// namedKeys are those of back ends that may do less.
+	namedKeys servicekey.Set
 
 	// AccessTokenTTL and RefreshTokenTTL are zero where authcore's defaults hold.
 	AccessTokenTTL, RefreshTokenTTL time.Duration
@@ -61,6 +64,15 @@ type Settings struct {
 	SMTP SMTP
 	// VerificationRequired lets nobody sign in whose address is not proven.
 	VerificationRequired bool
+}
+
+// ServiceKeys are the keys of back ends: the one that may do everything, where it
+// is set, and those with a name.
+func (s Settings) ServiceKeys() servicekey.Set {
+	if !s.ServiceKey.IsSet() {
+		return s.namedKeys
+	}
+	return append(servicekey.Set{servicekey.All(s.ServiceKey.Reveal())}, s.namedKeys...)
 }
 
 // Database is where the state lives: dir for the embedded one, else url.

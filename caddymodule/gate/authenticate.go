@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net/http"
 
+	"go.uber.org/zap"
+
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/request"
@@ -16,20 +18,28 @@ type gateRequest struct {
 	w       http.ResponseWriter
 	r       *http.Request
 	auth    *gateService
+	log     *zap.Logger
 	cookies []string // the Cookie headers as the client sent them
 	taken   bool     // some of the cookies do not go on
 	claims  token.Claims
 	session authcore.BrowserSession // where the client came with a cookie
-	bearer  string                  // the access token to send upstream in its place
+	bearer  string                  // the access token to send upstream in place of what the client came with
+	byKey   bool                    // that was an API key
 }
 
-// authenticate finds out who the request acts for: by its access token, else by
-// its sign-on cookie. It fails with [request.ErrNoToken], [request.ErrCrossSite] or an
+// authenticate finds out who the request acts for: by its access token or API
+// key, else by its sign-on cookie. It fails with [request.ErrNoToken], [request.ErrCrossSite] or an
 // error of authcore. It answers nothing.
 func (q *gateRequest) authenticate() (who request.Principal, err error) {
-	if token, ok := request.Bearer(q.r.Header); ok {
+	token, isToken := request.Bearer(q.r.Header)
+	key, isKey := request.APIKey(token, q.r.Header)
+	request.DropAPIKey(q.r.Header)
+	switch {
+	case isKey:
+		err = q.authenticateKey(key)
+	case isToken:
 		q.claims, err = q.auth.Verify(q.r.Context(), token)
-	} else {
+	default:
 		err = q.authenticateCookie()
 	}
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/apikey"
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/metrics"
@@ -28,6 +29,7 @@ var (
 	refuseExpired      = answer.Error{Status: http.StatusUnauthorized, Code: "TOKEN_EXPIRED", Message: answer.InvalidToken.Message}
 	refuseRole         = answer.Error{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "Forbidden: your role does not allow this"}
 	refuseOrganization = answer.Error{Status: http.StatusForbidden, Code: "ORG_REQUIRED", Message: "Forbidden: this is for members of an organization, or of a role in it"}
+	refuseAddress      = answer.Error{Status: http.StatusForbidden, Code: "ADDRESS_NOT_ALLOWED", Message: "Forbidden: the API key is not for this address"}
 	refuseConflict     = answer.Error{
 		Status: http.StatusConflict, Code: "SESSION_CONFLICT",
 		Message: "Session conflict: two accounts are signed in at once, delete the cookies and sign in again",
@@ -38,6 +40,7 @@ var (
 var (
 	passedByBearer = metrics.Process.Decisions.WithLabelValues("bearer")
 	passedByCookie = metrics.Process.Decisions.WithLabelValues("cookie")
+	passedByKey    = metrics.Process.Decisions.WithLabelValues("api_key")
 )
 
 // decide lets the request of an authenticated caller pass, or answers it.
@@ -48,6 +51,8 @@ func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next cad
 		return g.unauthenticated(q, err, next)
 	case len(g.Roles) > 0 && !slices.Contains(g.Roles, string(who.Role)):
 		return q.refuse(refuseRole)
+	case who.Kind == request.Key && !who.Scopes.HasAll(g.Scopes):
+		return q.refuse(g.insufficientScope())
 	case !who.EmailVerified && slices.Contains(g.Require, requireVerifiedEmail):
 		return g.explain(q, refuseUnverified)
 	case (len(g.Orgs) > 0 || len(g.OrgRoles) > 0) && !g.inOrganization(&who):
@@ -62,7 +67,12 @@ func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next cad
 // as a guest's where the gate is optional.
 func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler) error {
 	refusal := answer.NoToken
+	var tooMany *keyRateError
 	switch {
+	case errors.As(err, &tooMany):
+		return q.refuseRate(tooMany)
+	case errors.Is(err, apikey.ErrAddress):
+		return q.refuse(refuseAddress)
 	case errors.Is(err, request.ErrCrossSite):
 		return q.refuse(answer.CrossSite)
 	case errors.Is(err, authcore.ErrSessionConflict):
@@ -70,7 +80,7 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 	case errors.Is(err, request.ErrNoToken):
 	case errors.Is(err, token.ErrExpired):
 		refusal = refuseExpired
-	case errors.Is(err, token.ErrInvalid), errors.Is(err, authcore.ErrNoSession):
+	case errors.Is(err, token.ErrInvalid), errors.Is(err, apikey.ErrInvalid), errors.Is(err, authcore.ErrNoSession):
 		refusal = answer.InvalidToken
 	case errors.Is(err, authcore.ErrUnavailable), q.r.Context().Err() != nil:
 		return q.refuse(answer.Unavailable)
@@ -94,7 +104,7 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 
 // pass sends the request on, under the caller's name.
 func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handler) error {
-	a := &requestAuth{Auth: request.Auth{Principal: who, ByCookie: q.bearer != ""}, stream: request.IsUpgrade(q.r) || request.WantsEvents(q.r)}
+	a := &requestAuth{Auth: request.Auth{Principal: who, ByCookie: q.bearer != "" && !q.byKey}, stream: request.IsUpgrade(q.r) || request.WantsEvents(q.r)}
 	if before := request.AuthOf(q.r.Context()); before != nil {
 		a.Cookies, a.ByCookie = before.Cookies, a.ByCookie || before.ByCookie
 	}
@@ -112,10 +122,15 @@ func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handle
 		repl.Map(a.placeholder)
 	}
 	if q.bearer != "" {
-		forgetLoop(q.w, q.r, q.cookies)
 		q.r.Header["Authorization"] = []string{"Bearer " + q.bearer}
+	}
+	switch {
+	case q.byKey:
+		passedByKey.Inc()
+	case q.bearer != "":
+		forgetLoop(q.w, q.r, q.cookies)
 		passedByCookie.Inc()
-	} else {
+	default:
 		passedByBearer.Inc()
 	}
 	a.writer = gateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: q.w}, auth: a}

@@ -28,13 +28,16 @@ func init() {
 
 // Gate lets only signed-in users pass and tells the upstream who they are.
 //
-// It knows a client by its access token (`Authorization: Bearer …`), else by
-// the single sign-on cookie. A bearer token that does not verify is refused
-// even if a good cookie comes with it. Whoever passes reaches the upstream
+// It knows a client by its access token (`Authorization: Bearer …`) or API key
+// (`Authorization: Bearer sk_live_…`, or `X-Api-Key`), else by the single
+// sign-on cookie. A bearer token or key that does not verify is refused even if
+// a good cookie comes with it. A key is refused with 403 from an address that it
+// is not for, and with 429 where its own rate is exceeded. Whoever passes reaches the upstream
 // with the headers `X-Mana-User-Id`, `X-Mana-Email`, `X-Mana-Role`,
 // `X-Mana-Email-Verified`, `X-Mana-Session-Id`, `X-Mana-Auth-Time` (when they last showed who they are, in Unix
 // seconds), `X-Mana-Amr` (how, by RFC 8176, joined by commas) and, in an organisation, `X-Mana-Org-Id` and `X-Mana-Org-Role`, and with a
-// bearer token that verifies, also if they came with a cookie. Values are
+// bearer token that verifies, also if they came with a cookie or key. A key has no session: in its place `X-Mana-Key-Id` and
+// `X-Mana-Scopes` (joined by commas) tell which it is and what it is for. Values are
 // visible ASCII; other bytes and `%` are percent-encoded. Whatever the client
 // sent under these names, or a name an upstream may confuse with them, is
 // removed, and so are the edge's own cookies. Connections are upgraded to
@@ -43,8 +46,8 @@ func init() {
 //
 // The same is told by the placeholders `{http.auth.user.id}`,
 // `{http.auth.user.email}`, `{http.auth.user.email_verified}`, `{http.auth.user.role}`,
-// `{http.auth.user.session}`, `{http.auth.user.auth_time}`, `{http.auth.user.amr}`, `{http.auth.user.org}` and
-// `{http.auth.user.org_role}`, which are empty for guests.
+// `{http.auth.user.session}`, `{http.auth.user.auth_time}`, `{http.auth.user.amr}`, `{http.auth.user.org}`, `{http.auth.user.org_role}`,
+// `{http.auth.user.key}` and `{http.auth.user.scopes}`, which are empty for guests.
 //
 // CORS preflights carry no credentials by design of the browsers. The gate
 // answers them: pages of a trusted origin may send what they ask for, others
@@ -76,8 +79,8 @@ type Gate struct {
 	// Empty lets every role pass. Everyone else gets 403.
 	Roles []string `json:"roles,omitempty"`
 
-	// The scopes an API key needs, all of them. Access tokens and cookies
-	// stand for the user and need none.
+	// The scopes an API key needs, all of them; one without gets 403. Access
+	// tokens and cookies stand for the user and need none.
 	Scopes []string `json:"scopes,omitempty"`
 
 	// What a user must have beside a session. `verified_email`: an address that
@@ -159,11 +162,16 @@ func (g *Gate) Validate() error {
 	if g.Optional && len(g.Roles) > 0 {
 		fault("role: has no hold on the guests that optional lets pass; drop one of them")
 	}
-	if len(g.Scopes) > 0 {
-		fault("scope: is for API keys, which this version does not have; it would let everybody pass")
+	for _, scope := range g.Scopes {
+		if !principal.ValidScope(scope) {
+			fault("scope: %q is not 1 to %d letters, digits or signs of :._-/*", scope, principal.MaxScope)
+		}
 	}
-	if g.Off && (g.Optional || len(g.Roles) > 0 || g.Login != "" || g.Cache != "") {
-		fault("off: asks nobody who they are, so optional, role, login and cache have no hold")
+	if g.Optional && len(g.Scopes) > 0 {
+		fault("scope: has no hold on the guests that optional lets pass; drop one of them")
+	}
+	if g.Off && (g.Optional || len(g.Roles) > 0 || len(g.Scopes) > 0 || g.Login != "" || g.Cache != "") {
+		fault("off: asks nobody who they are, so optional, role, scope, login and cache have no hold")
 	}
 	switch g.Paths {
 	case "", "lax":
@@ -228,7 +236,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		entered.Writer.ByCaller()
 	}
 	r, cookies := behindAnotherGate(r)
-	if g.Optional && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 {
+	if g.Optional && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 && len(r.Header[request.APIKeyHeader]) == 0 {
 		return passGuest(w, r, next)
 	}
 	auth, err := g.service.Get(r.Context())
@@ -241,7 +249,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		metrics.Process.Decided("preflight")
 		return answer.Preflight(w, r, auth.Origins())
 	}
-	q := gateRequest{writer: entered.Writer, w: w, r: r, auth: auth, cookies: cookies}
+	q := gateRequest{writer: entered.Writer, w: w, r: r, auth: auth, log: g.Log, cookies: cookies}
 	q.taken = auth.cookies.Take(r.Header)
 	who, err := q.authenticate()
 	return g.decide(&q, who, err, next)

@@ -1,6 +1,8 @@
 package gate
 
 import (
+	"github.com/ulule/limiter/v3"
+
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/caddymodule/site"
@@ -10,8 +12,9 @@ import (
 type gateService struct {
 	*authcore.Service
 	cookies site.CookieNames
+	limits  limiter.Store // nil counts nothing
 }
 
 func newGateService(rt *services.Runtime) *gateService {
-	return &gateService{Service: rt.Auth, cookies: site.NewCookieNames(rt.Auth.Cookies())}
+	return &gateService{Service: rt.Auth, cookies: site.NewCookieNames(rt.Auth.Cookies()), limits: rt.Limits}
 }

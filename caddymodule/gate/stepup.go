@@ -30,7 +30,7 @@ func (g *Gate) satisfied(who *request.Principal) bool {
 // stepUp asks a signed-in user to show once more who they are (RFC 9470): a
 // navigation goes to the page for it, and from there back.
 func (g *Gate) stepUp(q *gateRequest) error {
-	if g.Login == "never" || q.bearer == "" || !request.IsNavigation(q.r) {
+	if g.Login == "never" || q.bearer == "" || q.byKey || !request.IsNavigation(q.r) {
 		return q.refuse(g.insufficient())
 	}
 	metrics.Process.Decided("step_up")

@@ -21,16 +21,23 @@ const (
 	headerOrgRole   = "X-Mana-Org-Role"
 	headerAuthTime  = "X-Mana-Auth-Time"
 	headerMethods   = "X-Mana-Amr"
+	headerKeyID     = "X-Mana-Key-Id"
+	headerScopes    = "X-Mana-Scopes"
 )
 
 // trustedHeaders are the values of the headers that tell an upstream who a
 // request acts for, empty where unknown.
-type trustedHeaders [9]string
+type trustedHeaders [11]string
 
 // The headers, and the placeholders {http.auth.user.…} of the same.
 var (
-	trustedNames        = [len(trustedHeaders{})]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID, headerVerified, headerAuthTime, headerMethods, headerOrgRole}
-	trustedPlaceholders = [len(trustedHeaders{})]string{"id", "email", "role", "session", "org", "email_verified", "auth_time", "amr", "org_role"}
+	trustedNames = [len(trustedHeaders{})]string{
+		headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID, headerVerified, headerAuthTime, headerMethods, headerOrgRole,
+		headerKeyID, headerScopes,
+	}
+	trustedPlaceholders = [len(trustedHeaders{})]string{
+		"id", "email", "role", "session", "org", "email_verified", "auth_time", "amr", "org_role", "key", "scopes",
+	}
 )
 
 func trustedHeadersOf(p *request.Principal) trustedHeaders {
@@ -38,6 +45,7 @@ func trustedHeadersOf(p *request.Principal) trustedHeaders {
 		headerSafe(p.UserID), headerSafe(p.Email), headerSafe(string(p.Role)), headerSafe(p.SessionID), headerSafe(p.OrganizationID),
 		strconv.FormatBool(p.EmailVerified), unixSeconds(p.AuthTime), headerSafe(string(p.Methods)),
 		headerSafe(p.OrganizationRole),
+		headerSafe(p.KeyID), headerSafe(string(p.Scopes)),
 	}
 }
 

@@ -65,7 +65,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 	h.handler, err = api.New(
 		api.Config{
 			Config: endpoint.Config{
-				BaseURL: settings.BaseURL, Origins: settings.Origins, ServiceKey: settings.ServiceKey.Reveal(),
+				BaseURL: settings.BaseURL, Origins: settings.Origins, ServiceKeys: settings.ServiceKeys(),
 			},
 			Version: metrics.Version(), RegistrationClosed: settings.RegistrationClosed, Admins: settings.Admins,
 		},

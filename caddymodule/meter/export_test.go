@@ -10,3 +10,8 @@ import (
 func WithCaller(ctx context.Context, userID string) context.Context {
 	return &request.Auth{Context: ctx, Principal: request.Principal{Kind: request.User, UserID: userID}}
 }
+
+// WithKey is the context behind a gate that found the key of the user.
+func WithKey(ctx context.Context, userID, keyID string) context.Context {
+	return &request.Auth{Context: ctx, Principal: request.Principal{Kind: request.Key, UserID: userID, KeyID: keyID}}
+}

@@ -47,7 +47,8 @@ const (
 //
 // What passes, and a 402, says what it cost and what is left, in `Mana-Credits-Cost`
 // and `Mana-Credits-Remaining`. The upstream cannot set headers that begin
-// with `Mana-Credits-`. Too few credits are answered with 402. CORS preflights
+// with `Mana-Credits-`. Too few credits are answered with 402,
+// and so is an API key whose budget does not cover the price. CORS preflights
 // are answered as the gate answers them.
 //
 // What a browser fetches in advance is answered with 503. A request under the

@@ -53,7 +53,7 @@ func (v *meteredRequest) refuse(err error) error {
 		v.Log.Warn("the ledger cannot be asked: a request is refused", zap.Error(err), zap.String("user", v.userID))
 	}
 	var short *creditcore.InsufficientError
-	if errors.As(err, &short) {
+	if errors.As(err, &short) && !short.OfKey {
 		v.bill.see(short.Available)
 	}
 	v.count(outcome)
@@ -95,7 +95,7 @@ func (v *meteredRequest) refusal(err error) (refusal answer.Error, outcome strin
 	return answer.Internal, metrics.OutcomeUnavailable
 }
 
-// shortfall is what an account lacks, in the words of the shared client code.
+// shortfall is what an account lacks, or the budget of an API key, in the words of the shared client code.
 type shortfall struct {
 	Required   creditcore.Amount `json:"requiredCredits"`
 	Available  creditcore.Amount `json:"availableCredits"`
@@ -107,9 +107,13 @@ type shortfall struct {
 // insufficient is the contract's refusal with the members of RFC 9457 beside
 // it. Its media type stays the contract's, which old clients read.
 func (m *Meter) insufficient(short *creditcore.InsufficientError) answer.Error {
+	creditType := "user"
+	if short.OfKey {
+		creditType = "key"
+	}
 	return answer.Error{
 		Status: http.StatusPaymentRequired, Code: "INSUFFICIENT_CREDITS", Message: "Insufficient credits",
-		Details: shortfall{short.Required, short.Available, "user", short.Debt, m.Operation},
+		Details: shortfall{short.Required, short.Available, creditType, short.Debt, m.Operation},
 		Problem: &answer.Problem{
 			Type: "about:blank", Title: http.StatusText(http.StatusPaymentRequired), Status: http.StatusPaymentRequired,
 			Detail: "Insufficient credits. Required: " + short.Required.String() + ", Available: " + short.Available.String(),

@@ -26,6 +26,7 @@ type meteredRequest struct {
 	r      *http.Request
 	bill   *bill
 	userID string
+	keyID  string // of the API key that the user acts by, empty for none
 	charge charge
 	body   *fingerprint.Body // of a request with a key
 	begun  bool              // the response has
@@ -36,7 +37,8 @@ type meteredRequest struct {
 // the upstream, by refuse; nothing is owed then.
 func (v *meteredRequest) begin() error {
 	ledger, notReady := v.ledger.Get(v.r.Context())
-	if v.userID = request.Caller(v.r.Context()).UserID; v.userID == "" {
+	who := request.Caller(v.r.Context())
+	if v.userID, v.keyID = who.UserID, who.KeyID; v.userID == "" {
 		return request.ErrNoToken
 	}
 	key, err := idempotencyKey(v.r)
@@ -115,7 +117,7 @@ func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, e
 	defer stop()
 	request := creditcore.Hold{
 		UserID: v.userID, Amount: v.price, AppID: v.app(), Operation: v.Operation,
-		Description: v.description(), Metadata: v.metadata(nil), Key: key, TTL: time.Duration(v.HoldTTL),
+		Description: v.description(), Metadata: v.metadata(nil), Key: key, TTL: time.Duration(v.HoldTTL), APIKey: v.keyID,
 	}
 	if key != "" {
 		request.Request = requestLine(v.r)
@@ -134,7 +136,7 @@ func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, e
 func (v *meteredRequest) debit(cost creditcore.Amount, note json.RawMessage) creditcore.Debit {
 	return creditcore.Debit{
 		UserID: v.userID, Amount: cost, AppID: v.app(), Operation: v.Operation,
-		Description: v.description(), Metadata: v.metadata(note),
+		Description: v.description(), Metadata: v.metadata(note), APIKey: v.keyID,
 	}
 }
 

@@ -21,6 +21,7 @@ const shadowWait = 250 * time.Millisecond
 // sighting is what a meter in the shadow sees of an account.
 type sighting struct {
 	balance creditcore.Balance
+	keyLeft *creditcore.Amount // of the budget of the API key, nil for none
 	err     error
 }
 
@@ -28,7 +29,8 @@ type sighting struct {
 // The account is looked at while the upstream works.
 func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
 	real, r := openBill(r)
-	v := &meteredRequest{Meter: m, w: w, r: r, bill: new(bill), userID: request.Caller(r.Context()).UserID}
+	who := request.Caller(r.Context())
+	v := &meteredRequest{Meter: m, w: w, r: r, bill: new(bill), userID: who.UserID, keyID: who.KeyID}
 	seen := make(chan sighting, 1)
 	if v.userID != "" {
 		go func() { seen <- v.look() }()
@@ -59,7 +61,9 @@ func (v *meteredRequest) look() (s sighting) {
 	if err != nil {
 		return sighting{err: err}
 	}
-	s.balance, s.err = ledger.BalanceOf(ctx, v.userID)
+	if s.balance, s.err = ledger.BalanceOf(ctx, v.userID); s.err == nil && v.keyID != "" {
+		s.keyLeft, s.err = ledger.KeyLeft(ctx, v.keyID)
+	}
 	return s
 }
 
@@ -92,7 +96,7 @@ func (v *meteredRequest) verdict(seen <-chan sighting) string {
 		return metrics.OutcomeUnavailable
 	}
 	v.bill.see(s.balance.Available)
-	if s.balance.Available < v.price {
+	if s.balance.Available < v.price || s.keyLeft != nil && *s.keyLeft < v.price {
 		return metrics.OutcomeInsufficient
 	}
 	return metrics.OutcomeCharged

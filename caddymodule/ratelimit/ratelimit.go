@@ -66,7 +66,8 @@ type RateLimit struct {
 	//
 	//   - `ip` (the default): the client's address by Caddy's trusted proxy
 	//     rules; an IPv6 client is its /64 network;
-	//   - `user`: the user of a verified access token or sign-on cookie;
+	//   - `user`: the user of a verified access token, API key or sign-on cookie;
+	//   - `api_key`: a verified API key, on top of the rate that it has of its own;
 	//   - `header`: the value of a request header. A client is free to send
 	//     another value each time, so this is for headers a proxy in front sets.
 	//
@@ -151,9 +152,7 @@ func (l *RateLimit) Validate() error {
 		fault("window: %v is shorter than a second", time.Duration(l.Window))
 	}
 	switch l.Key {
-	case "api_key":
-		fault("key: api_key has no hold, for this version has no API keys; use ip or user")
-	case "", "ip", "user":
+	case "", "ip", "user", "api_key":
 		if l.Header != "" {
 			fault("header: only key header takes a name")
 		}
@@ -162,7 +161,7 @@ func (l *RateLimit) Validate() error {
 			fault("header: %q is not the name of a header", l.Header)
 		}
 	default:
-		fault("key: %q is none of ip, user, header", l.Key)
+		fault("key: %q is none of ip, user, api_key, header", l.Key)
 	}
 	return errors.Join(faults...)
 }
@@ -246,6 +245,10 @@ func (l *RateLimit) key(w http.ResponseWriter, r *http.Request, auth *authcore.S
 		if id, ok := verifiedUser(w, r, auth); ok {
 			return "u:" + id
 		}
+	case "api_key":
+		if id, ok := verifiedKey(r, auth); ok {
+			return "k:" + id
+		}
 	case "header":
 		if values := r.Header.Values(l.Header); len(values) > 0 && values[0] != "" {
 			sum := sha256.Sum256([]byte(values[0]))
@@ -260,7 +263,15 @@ func (l *RateLimit) key(w http.ResponseWriter, r *http.Request, auth *authcore.S
 func verifiedUser(w http.ResponseWriter, r *http.Request, auth *authcore.Service) (id string, ok bool) {
 	ctx, cancel := context.WithTimeout(r.Context(), identifyWait)
 	defer cancel()
-	if token, ok := request.Bearer(r.Header); ok {
+	token, isToken := request.Bearer(r.Header)
+	if secret, isKey := request.APIKey(token, r.Header); isKey {
+		key, err := auth.AuthenticateKey(ctx, secret, request.ClientIP(r))
+		if err != nil {
+			return "", false
+		}
+		return key.UserID(), true
+	}
+	if isToken {
 		claims, err := auth.Verify(ctx, token)
 		return claims.Subject, err == nil
 	}
@@ -274,6 +285,26 @@ func verifiedUser(w http.ResponseWriter, r *http.Request, auth *authcore.Service
 	}
 	site.RenewCookie(w, auth, session)
 	return session.UserID(), true
+}
+
+// verifiedKey is the API key that a later mana_auth will find, or that an
+// earlier one has found.
+func verifiedKey(r *http.Request, auth *authcore.Service) (id string, ok bool) {
+	if who := request.Caller(r.Context()); who.KeyID != "" {
+		return who.KeyID, true
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), identifyWait)
+	defer cancel()
+	token, _ := request.Bearer(r.Header)
+	secret, isKey := request.APIKey(token, r.Header)
+	if !isKey {
+		return "", false
+	}
+	key, err := auth.AuthenticateKey(ctx, secret, request.ClientIP(r))
+	if err != nil {
+		return "", false
+	}
+	return key.ID(), true
 }
 
 // Interface guards

@@ -15,6 +15,8 @@ const (
 	Guest Kind = ""
 	// User is a person with an account.
 	User Kind = "user"
+	// Key is a program that acts for a user by an API key.
+	Key Kind = "key"
 )
 
 // Principal is who a request acts for. The zero value is a guest.
@@ -32,14 +34,22 @@ type Principal struct {
 	// OrganizationID is the active organisation of the session, and
 	// OrganizationRole what the user is there; both are empty where it has none.
 	OrganizationID, OrganizationRole string
+	// KeyID is the API key, and Scopes what it is for; of a key alone.
+	KeyID  string
+	Scopes principal.Scopes
 }
 
-// PrincipalOf is the user whom a verified access token names.
+// PrincipalOf is the user whom a verified access token names, or the key that it
+// was made for, which has no session.
 func PrincipalOf(c *token.Claims) Principal {
-	return Principal{
+	p := Principal{
 		Kind: User, UserID: c.Subject, SessionID: c.SessionID,
 		Email: c.Email, EmailVerified: c.EmailVerified, Role: c.Role,
 		OrganizationID: c.OrganizationID, OrganizationRole: c.OrganizationRole,
 		AuthTime: c.AuthTime, Methods: c.Methods,
 	}
+	if c.APIKeyID != "" {
+		p.Kind, p.SessionID, p.KeyID, p.Scopes = Key, "", c.APIKeyID, c.Scopes
+	}
+	return p
 }

@@ -17,8 +17,9 @@ type Claim struct {
 	Code      string // in any case
 	Answer    string // to a riddle
 	SourceApp string // "gift" where empty
-	// MatrixID is the redeemer's, proven by who calls. Ids that he linked to
-	// his account count without being named.
+	// MatrixID is the redeemer's, proven by who calls, unless another account is
+	// linked to it. Ids that they linked to their account count without being
+	// named.
 	MatrixID string
 	Key      string // the client's idempotency key
 }

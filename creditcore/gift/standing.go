@@ -24,7 +24,8 @@ type standing struct {
 const standingSQL = `
 SELECT coalesce(g.target_email IS NULL AND g.target_matrix_id IS NULL
          OR g.target_email = u.email AND (u.email_verified OR $3)
-         OR g.target_matrix_id = $4
+         OR g.target_matrix_id = $4 AND NOT EXISTS (
+              SELECT FROM auth.matrix_user_links AS l WHERE l.matrix_user_id = $4 AND l.user_id <> $2)
          OR EXISTS (SELECT FROM auth.matrix_user_links AS l WHERE l.user_id = $2 AND l.matrix_user_id = g.target_matrix_id),
        false) AS addressed,
        coalesce(g.target_email = u.email AND NOT u.email_verified AND NOT $3, false) AS unverified,

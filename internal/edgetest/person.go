@@ -19,6 +19,7 @@ import (
 	"go.uber.org/zap"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/apikey"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/secret"
@@ -180,6 +181,9 @@ var refusalCodes = map[string][]string{
 	"The charge of the idempotency key was refunded":                                {"IDEMPOTENCY_KEY_REFUNDED"},
 	"The idempotency key is spent: its request was repeated too often, or too late": {"IDEMPOTENCY_KEY_SPENT"},
 	"Email not verified":                                                            {"EMAIL_NOT_VERIFIED"},
+	"Forbidden: the API key is not for this address":                                {"ADDRESS_NOT_ALLOWED"},
+	"Forbidden: the API key lacks a scope that this needs":                          {"SCOPE_REQUIRED"},
+	"Request failed: rate limit of the API key exceeded, please try again later":    {"RATE_LIMITED"},
 }
 
 // StartedApp is an app that has started with a runtime, or could not.
@@ -244,4 +248,17 @@ func BenchmarkHandler(b *testing.B, h caddyhttp.MiddlewareHandler, request func(
 	if passed != n {
 		b.Fatalf("%d of %d passed", passed, n)
 	}
+}
+
+// NewAPIKey makes a key for a person.
+func NewAPIKey(t testing.TB, s *authcore.Service, p Person, o apikey.Order) (made apikey.Key, secret string) {
+	t.Helper()
+	o.Name = "test"
+	made, secret, err := s.CreateAPIKey(t.Context(), principal.Caller{
+		UserID: p.User.ID, Email: p.User.Email, Role: p.User.Role, SessionID: p.Tokens.SessionID, Client: GateClient,
+	}, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return made, secret
 }

@@ -4,11 +4,11 @@
 -- are 'locked'; with p_wait the lock is waited for, for a second.
 CREATE FUNCTION credits.batch(p_wait boolean, p_kinds text[], p_users text[], p_ids text[], p_targets text[], p_types text[],
 	p_amounts bigint[], p_apps text[], p_operations text[], p_descriptions text[], p_metadata text[], p_keys text[],
-	p_fingerprints bytea[], p_ttls interval[], p_edges text[], p_bodies bytea[])
+	p_fingerprints bytea[], p_ttls interval[], p_edges text[], p_bodies bytea[], p_api_keys text[])
 	RETURNS TABLE (item int, outcome text, entry_id text, entry_sequence bigint, balance_before bigint, at timestamptz,
 		charged bigint, hold_id text, settled_amount bigint, app_id text, operation text, description text, metadata jsonb, body bytea,
 		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
-		created_at timestamptz, updated_at timestamptz)
+		created_at timestamptz, updated_at timestamptz, key_left bigint)
 	LANGUAGE plpgsql AS $$
 DECLARE
 	n      CONSTANT int := cardinality(p_users);
@@ -78,24 +78,25 @@ BEGIN
 		RETURN QUERY
 		SELECT d.item, d.outcome, d.entry_id, d.entry_sequence, d.balance_before, d.at, NULL::bigint, NULL::text, NULL::bigint,
 		       NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::bytea,
-		       d.balance, d.held, d.debt, d.total_earned, d.total_spent, d.version, d.created_at, d.updated_at
+		       d.balance, d.held, d.debt, d.total_earned, d.total_spent, d.version, d.created_at, d.updated_at, d.key_left
 		FROM credits.debit(p_users, p_ids, p_types, p_amounts, p_apps, p_operations, p_descriptions, p_metadata, p_keys,
-			p_fingerprints, p_edges) AS d;
+			p_fingerprints, p_edges, p_api_keys) AS d;
 		RETURN;
 	ELSIF debits IS NOT NULL THEN
 		RETURN QUERY
 		SELECT debits[d.item], d.outcome, d.entry_id, d.entry_sequence, d.balance_before, d.at, NULL::bigint, NULL::text, NULL::bigint,
 		       NULL::text, NULL::text, NULL::text, NULL::jsonb, NULL::bytea,
-		       d.balance, d.held, d.debt, d.total_earned, d.total_spent, d.version, d.created_at, d.updated_at
+		       d.balance, d.held, d.debt, d.total_earned, d.total_spent, d.version, d.created_at, d.updated_at, d.key_left
 		FROM (
 			SELECT array_agg(p_users[i] ORDER BY i) AS users, array_agg(p_ids[i] ORDER BY i) AS ids, array_agg(p_types[i] ORDER BY i) AS types,
 			       array_agg(p_amounts[i] ORDER BY i) AS amounts, array_agg(p_apps[i] ORDER BY i) AS apps,
 			       array_agg(p_operations[i] ORDER BY i) AS operations, array_agg(p_descriptions[i] ORDER BY i) AS descriptions,
 			       array_agg(p_metadata[i] ORDER BY i) AS metadata, array_agg(p_keys[i] ORDER BY i) AS keys,
-			       array_agg(p_fingerprints[i] ORDER BY i) AS fingerprints, array_agg(p_edges[i] ORDER BY i) AS edges
+			       array_agg(p_fingerprints[i] ORDER BY i) AS fingerprints, array_agg(p_edges[i] ORDER BY i) AS edges,
+			       array_agg(p_api_keys[i] ORDER BY i) AS api_keys
 			FROM unnest(debits) AS i
 		) AS a, credits.debit(a.users, a.ids, a.types, a.amounts, a.apps, a.operations, a.descriptions, a.metadata, a.keys,
-			a.fingerprints, a.edges) AS d;
+			a.fingerprints, a.edges, a.api_keys) AS d;
 	END IF;
 	SELECT array_agg(k.i ORDER BY k.i) INTO chosen FROM unnest(p_kinds) WITH ORDINALITY AS k (kind, i) WHERE k.kind = 'hold';
 	IF chosen IS NULL THEN
@@ -104,7 +105,8 @@ BEGIN
 	entry_id := NULL; entry_sequence := NULL; balance_before := NULL; at := NULL; charged := NULL; settled_amount := NULL;
 	app_id := NULL; operation := NULL; description := NULL; metadata := NULL; body := NULL;
 	FOR item, outcome, hold_id, balance, held, debt, total_earned, total_spent, version, created_at, updated_at IN
-		SELECT * FROM credits.hold_new(chosen, p_users, p_ids, p_amounts, p_apps, p_operations, p_descriptions, p_metadata, p_keys, p_fingerprints, p_ttls)
+		SELECT * FROM credits.hold_new(chosen, p_users, p_ids, p_amounts, p_apps, p_operations, p_descriptions, p_metadata, p_keys, p_fingerprints, p_ttls,
+			p_api_keys)
 	LOOP
 		RETURN NEXT;
 		p_kinds[item] := 'done';
@@ -112,8 +114,8 @@ BEGIN
 	FOREACH item IN ARRAY chosen LOOP
 		CONTINUE WHEN p_kinds[item] = 'done';
 		SELECT * INTO o FROM credits.hold(p_users[item], p_ids[item], p_amounts[item], p_apps[item], p_operations[item], p_descriptions[item],
-			p_metadata[item], p_keys[item], p_fingerprints[item], p_ttls[item]);
-		outcome := o.outcome; hold_id := o.hold_id; settled_amount := o.settled_amount; body := o.body;
+			p_metadata[item], p_keys[item], p_fingerprints[item], p_ttls[item], p_api_keys[item]);
+		outcome := o.outcome; hold_id := o.hold_id; settled_amount := o.settled_amount; body := o.body; key_left := o.key_left;
 		balance := o.balance; held := o.held; debt := o.debt; total_earned := o.total_earned; total_spent := o.total_spent;
 		version := o.version; created_at := o.created_at; updated_at := o.updated_at;
 		RETURN NEXT;

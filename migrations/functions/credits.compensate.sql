@@ -21,6 +21,9 @@ BEGIN
 			operation, description, internal_key, reverses, created_at, completed_at)
 		VALUES (p_entry, p_user, account.sequence + 1, 'refund', -charge.amount, account.balance, account.balance - charge.amount,
 			charge.app_id, charge.operation, left('Refund: ' || charge.description, 4096), 'compensation:' || p_charge, p_charge, moment, moment);
+		IF charge.api_key_id IS NOT NULL THEN
+			PERFORM credits.key_return(p_charge, -charge.amount);
+		END IF;
 		UPDATE credits.balances AS b
 		SET balance = b.balance - charge.amount, total_spent = b.total_spent + charge.amount, unburnt = b.unburnt + charge.amount,
 		    version = b.version + 1, sequence = b.sequence + 1, updated_at = moment

@@ -3,10 +3,10 @@
 -- the tables in one statement each: a statement's own cost, above all reading the CHECKs of its table, is many times
 -- that of a row.
 CREATE FUNCTION credits.debit(p_users text[], p_ids text[], p_types text[], p_amounts bigint[], p_apps text[], p_operations text[],
-	p_descriptions text[], p_metadata text[], p_keys text[], p_fingerprints bytea[], p_edges text[])
+	p_descriptions text[], p_metadata text[], p_keys text[], p_fingerprints bytea[], p_edges text[], p_api_keys text[])
 	RETURNS TABLE (item int, outcome text, entry_id text, entry_sequence bigint, balance_before bigint, at timestamptz,
 		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
-		created_at timestamptz, updated_at timestamptz)
+		created_at timestamptz, updated_at timestamptz, key_left bigint)
 	LANGUAGE plpgsql AS $$
 DECLARE
 	n          CONSTANT int := cardinality(p_users);
@@ -42,6 +42,7 @@ BEGIN
 			END IF;
 		END IF;
 		item := i; entry_id := NULL; entry_sequence := NULL; balance_before := NULL; known := NULL;
+		key_left := NULL;
 		IF p_keys[i] IS NOT NULL THEN
 			SELECT t.id, t.fingerprint INTO known, known_mark
 			FROM credits.transactions AS t
@@ -66,6 +67,16 @@ BEGIN
 			outcome := 'insufficient';
 		ELSE
 			outcome := 'charged';
+			IF p_api_keys[i] IS NOT NULL THEN -- what stands before it in the batch has been spent
+				key_left := credits.key_left(p_api_keys[i], at);
+				IF key_left < p_amounts[i] THEN
+					outcome := 'key_insufficient';
+				ELSE
+					PERFORM credits.key_spend(p_api_keys[i], p_amounts[i], at);
+				END IF;
+			END IF;
+		END IF;
+		IF outcome = 'charged' THEN
 			account.sequence := account.sequence + 1;
 			account.version := account.version + 1;
 			account.updated_at := at;
@@ -83,9 +94,9 @@ BEGIN
 		RETURN;
 	END IF;
 	INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-		operation, description, metadata, idempotency_key, fingerprint, edge, created_at, completed_at)
+		operation, description, metadata, idempotency_key, fingerprint, edge, api_key_id, created_at, completed_at)
 	SELECT p_ids[c.i], p_users[c.i], c.sequence, p_types[c.i], -p_amounts[c.i], c.before, c.before - p_amounts[c.i], p_apps[c.i],
-	       p_operations[c.i], p_descriptions[c.i], p_metadata[c.i]::jsonb, p_keys[c.i], p_fingerprints[c.i], p_edges[c.i], at, at
+	       p_operations[c.i], p_descriptions[c.i], p_metadata[c.i]::jsonb, p_keys[c.i], p_fingerprints[c.i], p_edges[c.i], p_api_keys[c.i], at, at
 	FROM unnest(charged, sequences, befores) AS c (i, sequence, before);
 	UPDATE credits.balances AS b
 	SET balance = b.balance - c.amount, total_spent = b.total_spent + c.amount, unburnt = b.unburnt + c.amount,

@@ -1,10 +1,10 @@
 -- hold reserves credits, or finds the hold of a key that is running or settled. A key is good for three passes
 -- within ten minutes of its charge, for none once that was refunded, and forgotten after a day.
 CREATE FUNCTION credits.hold(p_user text, p_id text, p_amount bigint, p_app text, p_operation text, p_description text,
-	p_metadata text, p_key text, p_fingerprint bytea, p_ttl interval)
+	p_metadata text, p_key text, p_fingerprint bytea, p_ttl interval, p_api_key text)
 	RETURNS TABLE (outcome text, hold_id text, settled_amount bigint, body bytea,
 		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
-		created_at timestamptz, updated_at timestamptz)
+		created_at timestamptz, updated_at timestamptz, key_left bigint)
 	LANGUAGE plpgsql AS $$
 DECLARE
 	account credits.balances;
@@ -25,6 +25,9 @@ BEGIN
 			known := NULL;
 		END IF;
 	END IF;
+	IF p_api_key IS NOT NULL THEN
+		key_left := credits.key_left(p_api_key, moment);
+	END IF;
 	IF account.user_id IS NULL THEN
 		outcome := 'no_account';
 	ELSIF known.id IS NOT NULL AND known.fingerprint <> p_fingerprint THEN
@@ -44,10 +47,15 @@ BEGIN
 		WHERE h.id = known.id;
 	ELSIF account.balance - account.held < p_amount THEN
 		outcome := 'insufficient';
+	ELSIF key_left < p_amount THEN
+		outcome := 'key_insufficient';
 	ELSE
 		outcome := 'held'; hold_id := p_id;
-		INSERT INTO credits.holds (id, user_id, amount, app_id, operation, description, metadata, idempotency_key, fingerprint, created_at, expires_at)
-		VALUES (p_id, p_user, p_amount, p_app, p_operation, p_description, p_metadata::jsonb, p_key, p_fingerprint, moment, moment + p_ttl);
+		IF p_api_key IS NOT NULL THEN
+			PERFORM credits.key_spend(p_api_key, p_amount, moment);
+		END IF;
+		INSERT INTO credits.holds (id, user_id, amount, app_id, operation, description, metadata, idempotency_key, fingerprint, api_key_id, created_at, expires_at)
+		VALUES (p_id, p_user, p_amount, p_app, p_operation, p_description, p_metadata::jsonb, p_key, p_fingerprint, p_api_key, moment, moment + p_ttl);
 		UPDATE credits.balances AS b SET held = b.held + p_amount, version = b.version + 1, updated_at = moment
 		WHERE b.user_id = p_user
 		RETURNING b.* INTO account;

@@ -1,8 +1,8 @@
--- hold_new reserves credits for those of a batch's holds that are plain: under no key or one that nobody used before, of an account that owes nothing and has nothing to expire. The others have no row here and are for
+-- hold_new reserves credits for those of a batch's holds that are plain: under no key or one that nobody used before, of an account that owes nothing and has nothing to expire, and not by an API key. The others have no row here and are for
 -- credits.hold. p_items are the positions of the holds in the other arrays, in ascending order of the bytes of their
 -- accounts, which the caller has locked. What is booked goes into the tables in one statement each, as in credits.debit.
 CREATE FUNCTION credits.hold_new(p_items int[], p_users text[], p_ids text[], p_amounts bigint[], p_apps text[], p_operations text[],
-	p_descriptions text[], p_metadata text[], p_keys text[], p_fingerprints bytea[], p_ttls interval[])
+	p_descriptions text[], p_metadata text[], p_keys text[], p_fingerprints bytea[], p_ttls interval[], p_api_keys text[])
 	RETURNS TABLE (item int, outcome text, hold_id text,
 		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
 		created_at timestamptz, updated_at timestamptz)
@@ -35,7 +35,7 @@ BEGIN
 				account := NULL;
 			END IF;
 		END IF;
-		CONTINUE WHEN account.user_id IS NULL OR account.debt > 0 OR account.next_expiry <= moment
+		CONTINUE WHEN account.user_id IS NULL OR account.debt > 0 OR account.next_expiry <= moment OR p_api_keys[item] IS NOT NULL
 			OR item = ANY (known) OR p_keys[item] = ANY (seen);
 		seen := seen || p_keys[item];
 		IF account.balance - account.held < p_amounts[item] THEN

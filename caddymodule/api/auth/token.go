@@ -69,6 +69,8 @@ type claimsPayload struct {
 	OrganizationRole string             `json:"org_role,omitempty"`
 	AuthTime         *int64             `json:"auth_time,omitempty"`
 	Methods          []principal.Method `json:"amr,omitempty"`
+	APIKeyID         string             `json:"api_key,omitempty"`
+	Scope            string             `json:"scope,omitempty"`
 	Issuer           string             `json:"iss"`
 	Audience         string             `json:"aud"`
 	Expires          int64              `json:"exp"`
@@ -95,6 +97,7 @@ func validateToken(ctx context.Context, c *endpoint.Call, req validateRequest) (
 		SessionID: claims.SessionID, OrganizationID: claims.OrganizationID, OrganizationRole: claims.OrganizationRole,
 		Issuer: claims.Issuer, Audience: claims.Audience,
 		Expires: claims.Expires.Unix(), ID: claims.ID, Methods: claims.Methods.List(),
+		APIKeyID: claims.APIKeyID, Scope: strings.Join(claims.Scopes.List(), " "),
 	}
 	if !claims.AuthTime.IsZero() {
 		at := claims.AuthTime.Unix()

@@ -25,6 +25,9 @@ type checkResponse struct {
 
 // check looks, and charges nothing.
 func check(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req checkRequest) (checkResponse, error) {
+	if err := c.ActFor(req.AppID); err != nil {
+		return checkResponse{}, err
+	}
 	if !c.Service {
 		req.UserID = c.UserID
 	}

@@ -25,10 +25,14 @@ var errGrantOver = &endpoint.Error{Status: http.StatusBadRequest, Code: "GRANT_O
 
 // grant gives a user credits, once for each reference.
 func grant(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req grantRequest) (changeResponse, error) {
+	app, err := appID(c)
+	if err != nil {
+		return changeResponse{}, err
+	}
 	reason := usertext.Clean(req.Reason, 4*255)
 	g := creditcore.Grant{
 		UserID: req.UserID, Amount: req.Amount, Type: creditcore.Gift, Source: creditcore.SourceAdmin,
-		AppID: appID(c), Description: reason, InternalKey: "grant:" + req.ReferenceID,
+		AppID: app, Description: reason, InternalKey: "grant:" + req.ReferenceID,
 	}
 	if text := usertext.Clean(endpoint.TextOf(req.Description), 4*1000); text != "" {
 		g.Description = text

@@ -22,12 +22,30 @@ const appIDHeader = "X-App-Id"
 
 var ofApp = []endpoint.HeaderParam{{Name: appIDHeader, Text: "The app that the back end acts for; the ledger names it."}}
 
-// appID is what a back end calls itself.
-func appID(c *endpoint.Call) string {
-	if id := usertext.Clean(c.Request.Header.Get(appIDHeader), 255); id != "" {
-		return id
+// appID is what a back end calls itself: by its key where that has a name, which
+// it cannot act beyond.
+func appID(c *endpoint.Call) (string, error) {
+	id := usertext.Clean(c.Request.Header.Get(appIDHeader), 255)
+	switch {
+	case id != "":
+		return id, c.ActFor(id)
+	case c.Key.Name != "":
+		return c.Key.Name, nil
 	}
-	return backEnd
+	return backEnd, nil
+}
+
+// ownReservation fails with [creditcore.ErrHoldNotFound] where a back end with a
+// key of its own asks for another's reservation.
+func ownReservation(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, id string) error {
+	if c.Key.Name == "" {
+		return nil
+	}
+	app, err := ledger.ReservedFor(ctx, id)
+	if err == nil && !c.Key.MayActFor(app) {
+		err = creditcore.ErrHoldNotFound
+	}
+	return err
 }
 
 var errReservationNotFound = &endpoint.Error{Status: http.StatusNotFound, Code: "RESERVATION_NOT_FOUND", Message: "Reservation not found"}
@@ -77,10 +95,14 @@ func reserve(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, 
 	if req.TTL != nil {
 		ttl = time.Duration(*req.TTL) * time.Second
 	}
+	app, err := appID(c)
+	if err != nil {
+		return reserveResponse{}, err
+	}
 	reason := usertext.Clean(req.Reason, 4*255)
 	expires := c.Now().Add(ttl)
 	held, err := ledger.Reserve(ctx, creditcore.Hold{
-		UserID: req.UserID, Amount: req.Amount, AppID: appID(c), Operation: reason, Description: reason, TTL: ttl,
+		UserID: req.UserID, Amount: req.Amount, AppID: app, Operation: reason, Description: reason, TTL: ttl,
 	})
 	if err != nil {
 		return reserveResponse{}, err
@@ -102,7 +124,10 @@ type commitResponse struct {
 }
 
 // commit charges a reservation.
-func commit(ctx context.Context, _ *endpoint.Call, ledger *creditcore.Service, req commitRequest) (commitResponse, error) {
+func commit(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req commitRequest) (commitResponse, error) {
+	if err := ownReservation(ctx, c, ledger, req.ReservationID); err != nil {
+		return commitResponse{}, err
+	}
 	r, err := ledger.Commit(ctx, req.ReservationID, req.Amount, usertext.Clean(endpoint.TextOf(req.Description), 4*1000))
 	if err != nil {
 		return commitResponse{}, resolvable(err)
@@ -120,7 +145,10 @@ type refundReservationResponse struct {
 }
 
 // refundReservation gives a reservation back.
-func refundReservation(ctx context.Context, _ *endpoint.Call, ledger *creditcore.Service, req refundReservationRequest) (refundReservationResponse, error) {
+func refundReservation(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req refundReservationRequest) (refundReservationResponse, error) {
+	if err := ownReservation(ctx, c, ledger, req.ReservationID); err != nil {
+		return refundReservationResponse{}, err
+	}
 	b, err := ledger.Cancel(ctx, req.ReservationID)
 	if err != nil {
 		return refundReservationResponse{}, resolvable(err)

@@ -48,6 +48,9 @@ func changed(c *endpoint.Call, r creditcore.Receipt) changeResponse {
 
 // use charges the caller or, for a back end, the user it names.
 func use(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req useRequest) (changeResponse, error) {
+	if err := c.ActFor(req.AppID); err != nil {
+		return changeResponse{}, err
+	}
 	key, err := c.IdempotencyKey(req.IdempotencyKey)
 	if err != nil {
 		return changeResponse{}, err
@@ -90,13 +93,16 @@ type refundRequest struct {
 // refund gives back all or part of a charge or, without a transactionId, of
 // what the app charged the user in all.
 func refund(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req refundRequest) (changeResponse, error) {
+	if err := c.ActFor(req.AppID); err != nil {
+		return changeResponse{}, err
+	}
 	key, err := c.IdempotencyKey(req.IdempotencyKey)
 	if err != nil {
 		return changeResponse{}, err
 	}
 	r := creditcore.Refund{
 		UserID: req.UserID, Amount: req.Amount, AppID: req.AppID, Description: usertext.Clean(req.Description, 4*1000),
-		Metadata: req.Metadata, Key: key,
+		Metadata: req.Metadata, Key: key, ChargedBy: c.Key.Name,
 	}
 	if req.TransactionID != nil {
 		r.EntryID = *req.TransactionID

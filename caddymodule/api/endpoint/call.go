@@ -1,8 +1,6 @@
 package endpoint
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -14,6 +12,7 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint/decode"
 	"mana.how/edge/caddymodule/api/endpoint/validate"
 	"mana.how/edge/caddymodule/pages"
@@ -27,8 +26,10 @@ type Call struct {
 	// Caller is filled on routes with access User, or UserOrService without a
 	// key; elsewhere only its Client.
 	principal.Caller
-	// Service says that the request brought the service key.
+	// Service says that the request brought a service key that may do what the
+	// route's ServiceScope is for, and Key is it.
 	Service bool
+	Key     servicekey.Key
 	// Auth is the identity core, nil on Open routes.
 	Auth *authcore.Service
 	// Request is the one of the client. Its body is read.
@@ -91,56 +92,36 @@ func (c *Call) prepare(w http.ResponseWriter) error {
 
 // admit refuses who does not bring what the route asks for.
 func (c *Call) admit() error {
-	keys := c.Request.Header[ServiceKeyHeader]
-	switch access := c.route.Access; {
-	case access == User, access == UserOrService && len(keys) == 0:
-		return c.Authenticate()
-	case access == Service, access == UserOrService:
-		if len(keys) == 0 {
-			return ErrNoServiceKey
-		}
-		byService, err := c.ByService()
-		c.Service = byService
-		return err
+	var err error
+	switch c.route.Access {
+	case User:
+		err = c.Authenticate()
+	case Service, UserOrService:
+		err = c.admitService()
 	}
-	return nil
+	if own := c.route.Unauthenticated; own != nil && errors.Is(err, errUnauthenticated) {
+		return own
+	}
+	return err
 }
 
 // Authenticate verifies the Bearer token and names the caller. Routes with
-// access User have done so already.
+// access User have done so already. A token that was made for an API key is
+// refused: keys act at apps, never on the account itself.
 func (c *Call) Authenticate() error {
 	token, ok := request.Bearer(c.Request.Header)
 	if !ok {
-		return request.ErrNoToken
+		return unauthenticated(request.ErrNoToken)
 	}
 	claims, err := c.Auth.Verify(c.Request.Context(), token)
 	if err != nil {
 		return err
 	}
+	if claims.APIKeyID != "" {
+		return ErrKeyRefused
+	}
 	c.UserID, c.Email, c.Role, c.SessionID = claims.Subject, claims.Email, claims.Role, claims.SessionID
 	return nil
-}
-
-// ServiceKeyHeader carries the secret of the family's back ends.
-const ServiceKeyHeader = "X-Service-Key"
-
-// ByService reports whether the request brought the service key, also on a
-// route that needs none. A wrong one is a refusal, not a request without.
-func (c *Call) ByService() (bool, error) {
-	switch keys := c.Request.Header[ServiceKeyHeader]; {
-	case len(keys) == 0:
-		return false, nil
-	case len(keys) == 1 && c.server.isServiceKey(keys[0]):
-		return true, nil
-	}
-	return false, ErrWrongServiceKey
-}
-
-// isServiceKey compares in constant time, the length included. Without a key
-// in the configuration nothing is one.
-func (s *server) isServiceKey(key string) bool {
-	want, got := sha256.Sum256([]byte(s.ServiceKey)), sha256.Sum256([]byte(key))
-	return subtle.ConstantTimeCompare(want[:], got[:]) == 1 && s.ServiceKey != ""
 }
 
 // Payer is the caller as the ledger knows them.

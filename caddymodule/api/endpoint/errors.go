@@ -36,8 +36,6 @@ var (
 	ErrTokenInvalid       = &Error{Status: 401, Code: "INVALID_TOKEN", Message: "Invalid token"}
 	ErrTokenExpired       = &Error{Status: 401, Code: "TOKEN_EXPIRED", Message: "Invalid token"}
 	ErrMalformedQuery     = &Error{Status: 400, Code: "MALFORMED_QUERY", Message: "Malformed query"}
-	ErrNoServiceKey       = &Error{Status: 401, Code: "NO_SERVICE_KEY", Message: "No service key provided"}
-	ErrWrongServiceKey    = &Error{Status: 401, Code: "INVALID_SERVICE_KEY", Message: "Invalid service key"}
 	ErrRegistrationClosed = &Error{Status: 403, Code: "REGISTRATION_CLOSED", Message: "Registration is closed"}
 	ErrCrossSite          = &Error{Status: 403, Code: "CROSS_SITE", Message: "Cross-site request refused"}
 	ErrResetToken         = &Error{Status: 401, Code: "INVALID_RESET_TOKEN", Message: "Invalid or expired reset token"}

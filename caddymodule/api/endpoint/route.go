@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint/validate"
 )
 
@@ -42,8 +43,14 @@ type Rule struct {
 	// Status of success, 200 where zero.
 	Status int
 	Access Access
-	Body   BodyMode
-	Format ErrorFormat
+	// ServiceScope is what a service key with a name must be allowed. A route
+	// without one is for the key alone that may do everything.
+	ServiceScope servicekey.Scope
+	// Unauthenticated, where set, is the answer to who shows neither a token nor a
+	// service key that is one, in the route's own words.
+	Unauthenticated *Error
+	Body            BodyMode
+	Format          ErrorFormat
 	// Limit by client address, none where zero.
 	Limit Limit
 	// Closed, where set, is the answer to every request: the route is there,
@@ -89,7 +96,8 @@ const (
 	// Cookie reads the SSO cookie, for the OpenAPI document; the handler
 	// decides what it needs.
 	Cookie
-	// Service needs the key of the family's back ends in X-Service-Key.
+	// Service needs a key of the family's back ends, in X-Service-Key or as a
+	// Bearer token.
 	Service
 	// UserOrService takes either; [Call.Service] says which. Of a request that
 	// brings a key the key alone decides.

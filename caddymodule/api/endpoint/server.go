@@ -13,6 +13,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/origin"
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/pages"
 )
 
@@ -22,9 +23,9 @@ type Config struct {
 	BaseURL *url.URL
 	// Origins may call with credentials and be redirected to.
 	Origins origin.List
-	// ServiceKey is the secret with which back ends call internal routes.
-	// Where it is empty those routes are closed.
-	ServiceKey string
+	// ServiceKeys are those with which back ends call internal routes. Where
+	// there are none those routes are closed.
+	ServiceKeys servicekey.Set
 }
 
 // Deps is what the routes work with. Auth, SameSite and ClientIP are required.

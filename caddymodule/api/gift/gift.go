@@ -7,6 +7,7 @@ import (
 	"context"
 	"net/http"
 
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore/gift"
 )
@@ -32,11 +33,13 @@ func Routes(deps Deps) []endpoint.Route {
 		endpoint.Get(v1+"/{gift}", endpoint.HandleWith(deps.Gifts, giftInfo), endpoint.Rule{Summary: "What a gift code holds",
 			Access: endpoint.Anyone, Limit: endpoint.PerMinute(600), Mappings: mappings}),
 		endpoint.Post(v1+"/{gift}/redeem", endpoint.HandleWith(deps.Gifts, redeemGift), endpoint.Rule{Summary: "Redeem a gift code; a refusal is an answer, too",
-			Access: endpoint.User, Limit: endpoint.PerMinute(600), Mappings: mappings}),
+			Access: endpoint.UserOrService, ServiceScope: servicekey.RedeemGifts, Limit: endpoint.PerMinute(600), Mappings: mappings,
+			Headers: []endpoint.HeaderParam{{Name: matrixHeader, Text: "The Matrix user for whom a back end redeems"}},
+			Errors:  []*endpoint.Error{endpoint.ErrServiceApp}}),
 		endpoint.Delete(v1+"/{gift}", endpoint.HandleWith(deps.Gifts, cancelGift), endpoint.Rule{Summary: "Cancel a gift and take back what nobody has claimed",
 			Access: endpoint.User, Mappings: mappings}),
 		endpoint.Post("/api/v1/internal/gifts/redeem-pending", endpoint.HandleWith(deps.Gifts, redeemPending), endpoint.Rule{
-			Summary: "Redeem for a user what waits for their address", Access: endpoint.Service}),
+			Summary: "Redeem for a user what waits for their address", Access: endpoint.Service, ServiceScope: servicekey.RedeemGifts}),
 		endpoint.Get("/g/{gift}", endpoint.HandleWith(deps.Gifts, giftPage(deps.RegistrationClosed)), endpoint.Rule{Summary: "Where the link of a gift leads",
 			Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.PerMinute(600), Mappings: mappings[:1]}),
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
@@ -40,7 +41,7 @@ func giftInfo(ctx context.Context, c *endpoint.Call, gifts *gift.Service, req gi
 			return giftInfoResponse{}, err
 		}
 	}
-	byService, err := c.ByService()
+	byService, err := c.ByService(servicekey.RedeemGifts)
 	if err != nil {
 		return giftInfoResponse{}, err
 	}

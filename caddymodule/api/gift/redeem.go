@@ -5,7 +5,9 @@ import (
 	"errors"
 	"time"
 
+	"mana.how/edge/authcore/matrix"
 	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/gift"
 )
@@ -41,14 +43,16 @@ func redeemGift(ctx context.Context, c *endpoint.Call, gifts *gift.Service, req 
 		return redeemResponse{}, err
 	}
 	claim := gift.Claim{Code: req.Code, Answer: endpoint.TextOf(req.Answer), SourceApp: endpoint.TextOf(req.SourceAppID), Key: key}
-	byService, err := c.ByService()
-	if err != nil {
-		return redeemResponse{}, err
+	if c.Service {
+		err := speakFor(ctx, c, &claim)
+		if errors.Is(err, matrix.ErrNotLinked) {
+			return redeemResponse{Error: "No account is linked to this Matrix user", Code: "MATRIX_NOT_LINKED"}, nil
+		}
+		if err != nil {
+			return redeemResponse{}, err
+		}
 	}
-	if ids := c.Request.Header[matrixHeader]; byService && len(ids) == 1 {
-		claim.MatrixID = ids[0]
-	}
-	guesses := guessesOf(c, byService)
+	guesses := guessesOf(c, c.Service)
 	if err := guesses.allowed(ctx); err != nil {
 		return redeemResponse{}, err
 	}
@@ -70,4 +74,27 @@ func redeemGift(ctx context.Context, c *endpoint.Call, gifts *gift.Service, req 
 		c.Replayed()
 	}
 	return redeemResponse{Success: true, Credits: &r.Credits, NewBalance: &r.Balance, Message: r.Message}, nil
+}
+
+// speakFor names the caller for whom a back end redeems: the user whose token it
+// brings beside its key, else whose account is linked to the Matrix id. It fails with
+// [matrix.ErrNotLinked].
+func speakFor(ctx context.Context, c *endpoint.Call, claim *gift.Claim) error {
+	if claim.SourceApp != "" {
+		if err := c.ActFor(claim.SourceApp); err != nil {
+			return err
+		}
+	}
+	if ids := c.Request.Header[matrixHeader]; len(ids) == 1 {
+		claim.MatrixID = ids[0]
+	}
+	if named, err := c.UserBesideKey(); named || err != nil {
+		return err
+	}
+	if claim.MatrixID == "" {
+		return request.ErrNoToken
+	}
+	u, err := c.Auth.MatrixUser(ctx, claim.MatrixID)
+	c.UserID, c.Email, c.Role = u.ID, u.Email, u.Role
+	return err
 }

@@ -75,6 +75,9 @@ func (d *doctor) secrets(c config.Config) {
 	if c.Storage != nil {
 		values["storage secret_key"] = []string{c.Storage.SecretKey}
 	}
+	for _, k := range c.ServiceKeys {
+		values["service_key "+k.Name] = []string{k.Key}
+	}
 	for _, b := range c.Backends {
 		values["backend "+b.ID] = []string{b.Key}
 	}

@@ -199,6 +199,7 @@ func schemaOf(f validate.Field) object {
 		maps.Copy(schema, f.Schema)
 	case validate.Texts:
 		schema["items"] = object{"type": "string"}
+		maps.Copy(schema, f.Schema)
 	}
 	for _, c := range f.Rules {
 		maps.Copy(schema, c.Schema)

@@ -78,10 +78,16 @@ func errorsOf(rt *endpoint.Route) []*endpoint.Error {
 		list = append(list, endpoint.ErrMalformedQuery)
 	}
 	if rt.Access == endpoint.User || rt.Access == endpoint.UserOrService {
-		list = append(list, endpoint.AnswerTo(request.ErrNoToken), endpoint.ErrTokenInvalid, endpoint.ErrTokenExpired)
+		list = append(list, endpoint.AnswerTo(request.ErrNoToken), endpoint.ErrTokenInvalid, endpoint.ErrTokenExpired, endpoint.ErrKeyRefused)
 	}
 	if rt.Access == endpoint.Service || rt.Access == endpoint.UserOrService {
-		list = append(list, endpoint.ErrNoServiceKey, endpoint.ErrWrongServiceKey)
+		list = append(list, endpoint.ErrNoServiceKey, endpoint.ErrWrongServiceKey, endpoint.ErrServiceScope)
+	}
+	if own := rt.Unauthenticated; own != nil {
+		list = slices.DeleteFunc(list, func(e *endpoint.Error) bool {
+			return e.Status == own.Status && e.Code != "INVALID_TOKEN" && e.Code != "TOKEN_EXPIRED"
+		})
+		list = append(list, own)
 	}
 	if rt.Access == endpoint.Cookie {
 		list = append(list, endpoint.AnswerTo(authcore.ErrSessionConflict))

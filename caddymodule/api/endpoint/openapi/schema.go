@@ -98,7 +98,7 @@ func (s schemas) structure(t reflect.Type) object {
 			}
 			name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 			ft := f.Type
-			if options == "omitempty" {
+			if options == "omitempty" || options == "omitzero" {
 				if ft.Kind() == reflect.Pointer {
 					ft = ft.Elem()
 				}

@@ -31,7 +31,8 @@ const maxErrors = 50
 //	bool              by pointer only
 //	json.RawMessage   an object, as it came; or a type of that, which says by
 //	                  a method Schema what it takes
-//	[]string          an array of texts
+//	[]string          an array of texts; or a type of that, which says by a method
+//	                  Schema what it takes
 //
 // or a pointer to one of the first four, which stays nil where an optional
 // field is missing or null. Text of a form or a query may stand for a number.
@@ -44,7 +45,7 @@ type Plan struct {
 	ReadsBody, ReadsQuery bool
 }
 
-// described is a type of objects that says what it takes, as JSON Schema. What
+// described is a type of objects or arrays that says what it takes, as JSON Schema. What
 // else is to be checked is for the handler.
 type described interface{ Schema() map[string]any }
 
@@ -59,7 +60,8 @@ type Field struct {
 	// Service fields exist for callers with the service key only.
 	Service bool
 	Rules   []Rule
-	// Schema is what the document says of an object; nil where it may be any.
+	// Schema is what the document says of an object or array; nil where it may be
+	// any.
 	Schema map[string]any
 
 	index   int // in the struct
@@ -148,8 +150,11 @@ func fieldFor(t reflect.Type, sf reflect.StructField) Field {
 		f.Kind = Object
 	case elem.ConvertibleTo(reflect.TypeFor[json.RawMessage]()) && elem.Implements(reflect.TypeFor[described]()):
 		f.Kind, f.Schema = Object, reflect.Zero(elem).Interface().(described).Schema()
-	case elem == reflect.TypeFor[[]string]() && !f.pointer:
+	case elem.Kind() == reflect.Slice && elem.Elem().Kind() == reflect.String && !f.pointer:
 		f.Kind = Texts
+		if d, ok := reflect.Zero(elem).Interface().(described); ok {
+			f.Schema = d.Schema()
+		}
 	case elem.Kind() == reflect.String:
 		f.Kind = Text
 	case elem.Kind() == reflect.Int:

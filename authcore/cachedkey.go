@@ -1,0 +1,197 @@
+package authcore
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"mana.how/edge/authcore/apikey"
+	"mana.how/edge/authcore/token"
+)
+
+const (
+	deadKeyDuring = 30 * time.Second // how long an unknown key is not asked for again
+	maxKeyLookups = 8                // at once
+	touchWait     = 4 * time.Second
+)
+
+// cachedKey is a live API key in memory. It is immutable but for the flags and
+// the upstream bearer; a newer reading replaces it.
+type cachedKey struct {
+	apikey.Holder
+	networks []netip.Prefix // of allowed addresses; nil for any
+	readAt   time.Time
+	rechecks atomic.Bool
+	touched  atomic.Bool
+	bearer   atomic.Pointer[bearer]
+}
+
+// end is until when the entry is believed.
+func (k *cachedKey) end() time.Time {
+	end := k.readAt.Add(recheckAfter + trustDuring)
+	if k.ExpiresAt != nil && k.ExpiresAt.Before(end) {
+		return *k.ExpiresAt
+	}
+	return end
+}
+
+// allows reports whether the key may be used from an address.
+func (k *cachedKey) allows(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	return k.networks == nil || slices.ContainsFunc(k.networks, func(n netip.Prefix) bool { return n.Contains(addr) })
+}
+
+func (k *cachedKey) subject() subject {
+	return subject{
+		userID: k.UserID, sessionID: apikey.SessionOf(k.ID), role: k.Role, epoch: k.AuthEpoch,
+		email: k.Email, verified: k.EmailVerified, organizationID: organizationOf(k.OrganizationID),
+	}
+}
+
+func organizationOf(id *string) string {
+	if id == nil {
+		return ""
+	}
+	return *id
+}
+
+// APIKey is a live key that was shown.
+type APIKey struct{ entry *cachedKey }
+
+// Key is the key as it was when it was read.
+func (k APIKey) Key() apikey.Key { return k.entry.Key }
+
+// ID is Key().ID, in less time.
+func (k APIKey) ID() string { return k.entry.ID }
+
+// Rate is how often the key may be used.
+func (k APIKey) Rate() (requests int, window time.Duration) { return k.entry.Rate() }
+
+// UserID is whom the key acts for.
+func (k APIKey) UserID() string { return k.entry.UserID }
+
+// AuthenticateKey finds the live key of a secret that is used from an address;
+// the zero address is none, from which a key that is bound to addresses is
+// refused. In steady state it asks memory only. It fails with [apikey.ErrInvalid],
+// [apikey.ErrAddress], or [ErrUnavailable] when only the database could tell.
+func (s *Service) AuthenticateKey(ctx context.Context, secret string, addr netip.Addr) (APIKey, error) {
+	k, err := s.apiKey(ctx, secret)
+	if err != nil {
+		return APIKey{}, err
+	}
+	if !k.allows(addr) {
+		return APIKey{}, apikey.ErrAddress
+	}
+	if !k.touched.Swap(true) {
+		s.background.Go(func() { s.touchKey(context.WithoutCancel(ctx), k.ID) })
+	}
+	return APIKey{k}, nil
+}
+
+// KeyBearer gives an access token for the key, to be sent upstream, and what it
+// says. It is signed once and handed out again until a third of its life is left.
+func (s *Service) KeyBearer(key APIKey) (string, token.Claims, error) {
+	k := key.entry
+	if have := k.bearer.Load(); have != nil && s.reusable(have) {
+		return have.token, have.claims, nil
+	}
+	signer, err := s.signer()
+	if err != nil {
+		return "", token.Claims{}, err
+	}
+	claims := s.newClaims(k.subject())
+	claims.APIKeyID, claims.Scopes = k.ID, k.Grants()
+	if k.ExpiresAt != nil && k.ExpiresAt.Before(claims.Expires) {
+		claims.Expires = k.ExpiresAt.Truncate(time.Second)
+	}
+	signed, err := token.Sign(signer, claims)
+	if err != nil {
+		return "", token.Claims{}, err
+	}
+	k.bearer.Store(&bearer{token: signed, kid: signer.ID, claims: claims})
+	return signed, claims, nil
+}
+
+// apiKey finds a live key in memory, else in the database.
+func (s *Service) apiKey(ctx context.Context, secret string) (*cachedKey, error) {
+	if !apikey.WellFormed(secret) {
+		return nil, apikey.ErrInvalid
+	}
+	id := digestOf(secret)
+	now := s.now()
+	if k, hit := s.apiKeys.GetIfPresent(id); hit {
+		if s.keyStale(k) {
+			s.apiKeys.Invalidate(id)
+		} else {
+			if age := now.Sub(k.readAt); (age > recheckAfter || age < 0) && !k.rechecks.Swap(true) {
+				s.background.Go(func() { s.recheckKey(context.WithoutCancel(ctx), id, secret, k) })
+			}
+			return k, nil
+		}
+	} else if _, dead := s.dead.GetIfPresent(id); dead {
+		return nil, apikey.ErrInvalid
+	}
+	return s.readKey(ctx, id, secret)
+}
+
+// keyStale reports whether a revocation or a change of the account overtook the
+// entry, or may have done so unheard, or its time is over.
+func (s *Service) keyStale(k *cachedKey) bool {
+	return k.readAt.UnixMicro() <= s.unheardUntil.Load() || !s.now().Before(k.end()) ||
+		s.revoked.Overtakes(apikey.SessionOf(k.ID), k.UserID, k.AuthEpoch, k.readAt)
+}
+
+// readKey reads a key once for all who ask for it at the same moment. Who cannot
+// wait until ctx ends gets [ErrUnavailable]; the reading goes on for others.
+func (s *Service) readKey(ctx context.Context, id digest, secret string) (*cachedKey, error) {
+	reading := s.loads.DoChan("api key "+string(id[:]), func() (any, error) {
+		// One asker's leaving must not fail the others.
+		return s.selectKey(context.WithoutCancel(ctx), id, secret)
+	})
+	select {
+	case <-ctx.Done():
+		return nil, errors.Join(ErrUnavailable, ctx.Err())
+	case r := <-reading:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*cachedKey), nil
+	}
+}
+
+func (s *Service) selectKey(ctx context.Context, id digest, secret string) (*cachedKey, error) {
+	s.keyLookups <- struct{}{}
+	defer func() { <-s.keyLookups }()
+	readAt := s.now()
+	h, err := apikey.Find(ctx, s.db, secret)
+	if errors.Is(err, apikey.ErrInvalid) {
+		s.dead.Set(id, s.now().Add(deadKeyDuring))
+	}
+	if err != nil {
+		return nil, err
+	}
+	k := &cachedKey{Holder: h, networks: h.Networks(), readAt: readAt}
+	s.apiKeys.Set(id, k)
+	return k, nil
+}
+
+// recheckKey reads a key in memory again. A database that is away leaves the
+// entry as it is, until its time is over.
+func (s *Service) recheckKey(ctx context.Context, id digest, secret string, old *cachedKey) {
+	defer old.rechecks.Store(false)
+	_, err := s.readKey(ctx, id, secret)
+	if errors.Is(err, apikey.ErrInvalid) {
+		s.apiKeys.Invalidate(id)
+	}
+}
+
+func (s *Service) touchKey(ctx context.Context, id string) {
+	ctx, cancel := context.WithTimeout(ctx, touchWait)
+	defer cancel()
+	if err := apikey.Touch(ctx, s.db, id); err != nil && !errors.Is(err, ErrUnavailable) {
+		s.log.Warn("note the use of an API key", "error", err)
+	}
+}

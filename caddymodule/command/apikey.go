@@ -1,0 +1,154 @@
+package command
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/apikey"
+	"mana.how/edge/caddymodule/command/invoke"
+	"mana.how/edge/caddymodule/config"
+)
+
+func keyCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use:   "key <command>",
+		Short: "Lists and revokes API keys of users",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	list := &cobra.Command{
+		Use:   "list <user id or e-mail>",
+		Short: "Lists the API keys of a user, newest first, those revoked included",
+		Args:  cobra.ExactArgs(1),
+		RunE:  invoke.Runs(listAPIKeys),
+	}
+	revoke := &cobra.Command{
+		Use:   "revoke <key id>",
+		Short: "Ends an API key",
+		Long: `Ends an API key. Every running edge refuses it within a second, and what is open
+of it ends. Users make new ones by themselves.`,
+		Args: cobra.ExactArgs(1),
+		RunE: invoke.Runs(revokeAPIKey),
+	}
+	group.AddCommand(list, revoke)
+	return group
+}
+
+// apiKeyView is an API key in JSON.
+type apiKeyView struct {
+	ID               string     `json:"id"`
+	Name             string     `json:"name"`
+	KeyPrefix        string     `json:"keyPrefix"`
+	Scopes           []string   `json:"scopes"`
+	OrganizationID   *string    `json:"organizationId"`
+	AllowedAddresses []string   `json:"allowedAddresses"`
+	CreatedAt        time.Time  `json:"createdAt"`
+	ExpiresAt        *time.Time `json:"expiresAt"`
+	LastUsedAt       *time.Time `json:"lastUsedAt"`
+	RevokedAt        *time.Time `json:"revokedAt"`
+}
+
+func viewAPIKey(k apikey.Key) apiKeyView {
+	return apiKeyView{
+		ID: k.ID, Name: k.Name, KeyPrefix: k.Shown, Scopes: k.Scopes, OrganizationID: k.OrganizationID, AllowedAddresses: k.AllowedAddresses,
+		CreatedAt: k.CreatedAt, ExpiresAt: k.ExpiresAt, LastUsedAt: k.LastUsedAt, RevokedAt: k.RevokedAt,
+	}
+}
+
+func listAPIKeys(inv invoke.Invocation, args []string) error {
+	return onUser(inv, args, func(s *authcore.Service, u authcore.User) error {
+		keys, err := s.APIKeysOf(inv.Ctx, invoke.Operator(), u.ID)
+		if err != nil {
+			return err
+		}
+		views := make([]apiKeyView, len(keys))
+		for i, k := range keys {
+			views[i] = viewAPIKey(k)
+		}
+		return inv.Print(views, func(w io.Writer) {
+			invoke.Line(w, "ID\tKEY\tNAME\tSCOPES\tCREATED\tLAST USED\tEXPIRES\tREVOKED")
+			for _, v := range views {
+				invoke.Line(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s", v.ID, v.KeyPrefix, v.Name, strings.Join(v.Scopes, " "),
+					invoke.Time(v.CreatedAt), invoke.OptionalTime(v.LastUsedAt), invoke.OptionalTime(v.ExpiresAt), invoke.OptionalTime(v.RevokedAt))
+			}
+		})
+	})
+}
+
+func revokeAPIKey(inv invoke.Invocation, args []string) error {
+	return inv.WithService(func(s *authcore.Service) error {
+		if err := s.RevokeAPIKeyOf(inv.Ctx, invoke.Operator(), args[0]); err != nil {
+			return fmt.Errorf("%s: %w", args[0], err)
+		}
+		return inv.Print(map[string]any{"id": args[0], "revoked": true}, func(w io.Writer) {
+			invoke.Line(w, "revoked the API key %s", args[0])
+		})
+	})
+}
+
+func serviceKeyCommand() *cobra.Command {
+	group := &cobra.Command{
+		Use:   "service-key <command>",
+		Short: "Lists the service keys of back ends",
+		Args:  cobra.NoArgs,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	list := &cobra.Command{
+		Use:   "list",
+		Short: "Lists the service keys of the config, and what each may do",
+		Long: `Lists the service keys of the config, and what each may do: those with a name
+within their scopes and under their own appId, the one without a name everything.
+The keys themselves are not shown.`,
+		Args: cobra.NoArgs,
+		RunE: invoke.Runs(listServiceKeys),
+	}
+	group.AddCommand(list)
+	return group
+}
+
+// serviceKeyView is a service key in JSON. Name is nil for the one that may do
+// everything.
+type serviceKeyView struct {
+	Name   *string  `json:"name"`
+	Scopes []string `json:"scopes"`
+}
+
+func listServiceKeys(inv invoke.Invocation, _ []string) error {
+	source, err := inv.ReadSource()
+	if err != nil {
+		return err
+	}
+	if !source.Complete {
+		source.Env = config.ProcessEnvironment // where there is no file, MANA_CORE_SERVICE_KEY is all there may be
+	}
+	settings, err := source.Config.Resolve(source.Env)
+	if source.Complete && err != nil {
+		return fmt.Errorf("%s: %w", source.From, err)
+	}
+	views := []serviceKeyView{}
+	for _, k := range settings.ServiceKeys() {
+		v := serviceKeyView{Scopes: []string{}}
+		if k.Name != "" {
+			v.Name = &k.Name
+		}
+		for _, scope := range k.Scopes {
+			v.Scopes = append(v.Scopes, string(scope))
+		}
+		views = append(views, v)
+	}
+	return inv.Print(views, func(w io.Writer) {
+		invoke.Line(w, "NAME\tMAY")
+		for _, v := range views {
+			if v.Name == nil {
+				invoke.Line(w, "-\teverything")
+				continue
+			}
+			invoke.Line(w, "%s\t%s", *v.Name, strings.Join(v.Scopes, " "))
+		}
+	})
+}

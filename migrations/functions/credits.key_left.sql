@@ -1,0 +1,10 @@
+-- key_left is what the budget of a key leaves in the period that p_at lies in, NULL where it has no budget. With the
+-- account of its user locked nobody spends of it meanwhile.
+CREATE FUNCTION credits.key_left(p_key text, p_at timestamptz) RETURNS bigint
+	LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN (
+		SELECT k.budget_credits - credits.key_spent(k.id, p_at)
+		FROM auth.api_keys AS k
+		WHERE k.id = p_key AND k.budget_credits IS NOT NULL);
+END $$;
