@@ -141,6 +141,7 @@ func TestEventsAreSentences(t *testing.T) {
 		{Type: "email_change_undone"}, {Type: "two_factor_enabled"}, {Type: "two_factor_disabled"}, {Type: "two_factor_disabled", Operator: true},
 		{Type: "backup_codes_renewed"}, {Type: "passkey_added"}, {Type: "passkey_removed"}, {Type: "passkey_cloned"}, {Type: "role_changed", Operator: true},
 		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "api_key_created"}, {Type: "api_key_revoked"}, {Type: "data_viewed", Operator: true},
+		{Type: "organization_created"}, {Type: "organization_created", Operator: true}, {Type: "organization_updated"}, {Type: "organization_deleted"}, {Type: "organization_deleted", Operator: true}, {Type: "organization_invited"}, {Type: "organization_invitation_canceled"}, {Type: "organization_invitation_rejected"}, {Type: "organization_joined"}, {Type: "organization_left"}, {Type: "organization_member_removed"}, {Type: "organization_role_changed"}, {Type: "organization_activated"},
 	} {
 		for _, lang := range []pages.Language{pages.German, pages.English} {
 			out, _, err := p.Render(lang, pages.Events{List: []pages.Event{e}})
