@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mana.how/edge/authcore/apikey"
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/dbscope"
 )
@@ -47,11 +48,11 @@ func (k *cachedKey) allows(addr netip.Addr) bool {
 func (k *cachedKey) subject() subject {
 	return subject{
 		userID: k.UserID, sessionID: apikey.SessionOf(k.ID), role: k.Role, epoch: k.AuthEpoch,
-		email: k.Email, verified: k.EmailVerified, organizationID: organizationOf(k.OrganizationID),
+		email: k.Email, verified: k.EmailVerified, organizationID: idOf(k.OrganizationID), organizationRole: organization.Role(k.OrganizationRole),
 	}
 }
 
-func organizationOf(id *string) string {
+func idOf(id *string) string {
 	if id == nil {
 		return ""
 	}

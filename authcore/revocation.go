@@ -24,6 +24,7 @@ const (
 	reasonVerified        = "email_verified"
 	reasonEmailChanged    = "email_changed"
 	reasonKeyRevoked      = "api_key_revoked"
+	reasonOrganization    = "organization_changed" // what the user may do in one
 )
 
 // Revoked reports whether a token or cookie entry of this session and user,

@@ -24,6 +24,7 @@ const (
 	sessionClaim      = "sid"
 	epochClaim        = "auth_epoch"
 	organizationClaim = "org"
+	orgRoleClaim      = "org_role"
 	authTimeClaim     = "auth_time"
 	methodsClaim      = "amr"
 	apiKeyClaim       = "api_key"
@@ -52,6 +53,9 @@ func (c Claims) payload() ([]byte, error) {
 	}
 	if c.APIKeyID != "" {
 		b.Claim(apiKeyClaim, c.APIKeyID).Claim(scopeClaim, strings.Join(c.Scopes.List(), " "))
+	}
+	if c.OrganizationRole != "" {
+		b.Claim(orgRoleClaim, c.OrganizationRole)
 	}
 	t, err := b.Build()
 	if err != nil {
@@ -103,7 +107,7 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		get(t, jwt.AudienceKey, &audiences),
 		get(t, jwt.ExpirationKey, &c.Expires), get(t, jwt.IssuedAtKey, &c.IssuedAt), get(t, jwt.NotBeforeKey, &c.NotBefore),
 		get(t, emailClaim, &c.Email), get(t, verifiedClaim, &c.EmailVerified), get(t, roleClaim, &role),
-		get(t, sessionClaim, &c.SessionID), get(t, epochClaim, &epoch), get(t, organizationClaim, &c.OrganizationID),
+		get(t, sessionClaim, &c.SessionID), get(t, epochClaim, &epoch), get(t, organizationClaim, &c.OrganizationID), get(t, orgRoleClaim, &c.OrganizationRole),
 		get(t, authTimeClaim, &authTime), get(t, methodsClaim, &methods),
 		get(t, apiKeyClaim, &c.APIKeyID), get(t, scopeClaim, &scope))
 	if err != nil || !isWhole(epoch, math.MaxInt32) || !isWhole(authTime, math.MaxUint32) {

@@ -35,7 +35,7 @@ func init() {
 // is not for, and with 429 where its own rate is exceeded. Whoever passes reaches the upstream
 // with the headers `X-Mana-User-Id`, `X-Mana-Email`, `X-Mana-Role`,
 // `X-Mana-Email-Verified`, `X-Mana-Session-Id`, `X-Mana-Auth-Time` (when they last showed who they are, in Unix
-// seconds), `X-Mana-Amr` (how, by RFC 8176, joined by commas) and, where there is one, `X-Mana-Org-Id`, and with a
+// seconds), `X-Mana-Amr` (how, by RFC 8176, joined by commas) and, in an organisation, `X-Mana-Org-Id` and `X-Mana-Org-Role`, and with a
 // bearer token that verifies, also if they came with a cookie or key. A key has no session: in its place `X-Mana-Key-Id` and
 // `X-Mana-Scopes` (joined by commas) tell which it is and what it is for. Values are
 // visible ASCII; other bytes and `%` are percent-encoded. Whatever the client
@@ -46,7 +46,7 @@ func init() {
 //
 // The same is told by the placeholders `{http.auth.user.id}`,
 // `{http.auth.user.email}`, `{http.auth.user.email_verified}`, `{http.auth.user.role}`,
-// `{http.auth.user.session}`, `{http.auth.user.auth_time}`, `{http.auth.user.amr}`, `{http.auth.user.org}`,
+// `{http.auth.user.session}`, `{http.auth.user.auth_time}`, `{http.auth.user.amr}`, `{http.auth.user.org}`, `{http.auth.user.org_role}`,
 // `{http.auth.user.key}` and `{http.auth.user.scopes}`, which are empty for guests.
 //
 // CORS preflights carry no credentials by design of the browsers. The gate
@@ -95,6 +95,15 @@ type Gate struct {
 	// `otp`, `hwk`, `swk` or, for more than one factor, `mfa` (RFC 8176). Everyone
 	// else is asked to, as with max_age.
 	AMR []string `json:"amr,omitempty"`
+
+	// The organisations in which a user may pass, by id, any of them, or `any`:
+	// that which is the active one of their session counts. Everyone else gets 403,
+	// a page load one that says so.
+	Orgs []string `json:"orgs,omitempty"`
+
+	// What a user must be in the active organisation of their session, any of
+	// them: `owner`, `admin`, `member`. Whoever is in none does not pass.
+	OrgRoles []string `json:"org_roles,omitempty"`
 
 	// What a page load without a session gets: `redirect` (the default)
 	// sends it to the sign-in page, `never` answers 401 as everything else.
@@ -192,6 +201,9 @@ func (g *Gate) Validate() error {
 	}
 	if g.Optional && len(g.Require) > 0 {
 		fault("require: has no hold on the guests that optional lets pass; drop one of them")
+	}
+	for _, f := range g.organizationFaults() {
+		fault("%w", f)
 	}
 	switch g.Login {
 	case "", "redirect", "never":

@@ -18,6 +18,7 @@ const (
 	headerRole      = "X-Mana-Role"
 	headerSessionID = "X-Mana-Session-Id"
 	headerOrgID     = "X-Mana-Org-Id"
+	headerOrgRole   = "X-Mana-Org-Role"
 	headerAuthTime  = "X-Mana-Auth-Time"
 	headerMethods   = "X-Mana-Amr"
 	headerKeyID     = "X-Mana-Key-Id"
@@ -26,19 +27,19 @@ const (
 
 // trustedHeaders are the values of the headers that tell an upstream who a
 // request acts for, empty where unknown.
-type trustedHeaders [10]string
+type trustedHeaders [11]string
 
 // The headers, and the placeholders {http.auth.user.…} of the same.
 var (
-	trustedNames        = [len(trustedHeaders{})]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID, headerVerified, headerAuthTime, headerMethods, headerKeyID, headerScopes}
-	trustedPlaceholders = [len(trustedHeaders{})]string{"id", "email", "role", "session", "org", "email_verified", "auth_time", "amr", "key", "scopes"}
+	trustedNames        = [len(trustedHeaders{})]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID, headerVerified, headerAuthTime, headerMethods, headerOrgRole, headerKeyID, headerScopes}
+	trustedPlaceholders = [len(trustedHeaders{})]string{"id", "email", "role", "session", "org", "email_verified", "auth_time", "amr", "org_role", "key", "scopes"}
 )
 
 func trustedHeadersOf(p *request.Principal) trustedHeaders {
 	return trustedHeaders{
 		headerSafe(p.UserID), headerSafe(p.Email), headerSafe(string(p.Role)), headerSafe(p.SessionID), headerSafe(p.OrganizationID),
 		strconv.FormatBool(p.EmailVerified), unixSeconds(p.AuthTime), headerSafe(string(p.Methods)),
-		headerSafe(p.KeyID), headerSafe(string(p.Scopes)),
+		headerSafe(p.OrganizationRole), headerSafe(p.KeyID), headerSafe(string(p.Scopes)),
 	}
 }
 

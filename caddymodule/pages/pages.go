@@ -5,9 +5,11 @@
 // # Threat model
 //
 // Everything in a view may come from an attacker: html/template escapes it
-// for its place. The pages hold no script and no inline handler, and their one
-// style element carries a nonce, so that the policy of the answer can forbid
-// all else but the icon, which is ours. Forms work without JavaScript.
+// for its place. The pages hold no inline handler, and their one style element
+// carries a nonce, so that the policy of the answer can forbid all else but the
+// icon, which is ours. So does the one script, which only pages have that take a
+// passkey ([Scripted]): browsers give passkeys to scripts alone. It knows no secret
+// and decides nothing, it fills in a form. All other forms work without JavaScript.
 package pages
 
 import (
@@ -17,10 +19,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
-	"time"
 )
 
-//go:embed templates/*.html templates/style.css
+//go:embed templates/*.html templates/*.css templates/*.js
 var files embed.FS
 
 //go:embed templates/icon.svg
@@ -40,23 +41,12 @@ type Login struct {
 	// Verified and Reset say what was done before: the address was confirmed, or
 	// another password chosen.
 	Verified, Reset bool
+	// Passkeys says that one may sign in with a passkey.
+	Passkeys bool
 }
 
 // Register is the registration form.
 type Register struct{ Name, Email, ReturnURL, Error string }
-
-// Account is the page of whoever is signed in, with their devices.
-type Account struct {
-	Name, Email string
-	Devices     []Device
-}
-
-// Device is one session. App tells an app's from a browser's.
-type Device struct {
-	ID, Name, UserAgent, IPAddress string
-	LastSeen                       time.Time
-	App, Current                   bool
-}
 
 // Loop explains why signing in again and again does not help: Site, an
 // origin, keeps sending a signed-in browser back.
@@ -99,31 +89,50 @@ type DocAnswer struct {
 
 func (Login) page() string    { return "login" }
 func (Register) page() string { return "register" }
-func (Account) page() string  { return "account" }
 func (Loop) page() string     { return "loop" }
 func (Problem) page() string  { return "problem" }
 func (Docs) page() string     { return "docs" }
+
+// Scripted reports whether a page has the script of passkeys, which the policy of
+// the answer must allow by its nonce.
+func Scripted(v View) bool {
+	s, ok := v.(interface{ scripted() bool })
+	return ok && s.scripted()
+}
+
+func (l Login) scripted() bool          { return l.Passkeys }
+func (f TwoFactor) scripted() bool      { return f.Passkey }
+func (r Reauthenticate) scripted() bool { return r.Passkey }
+func (p Passkeys) scripted() bool       { return p.Available && p.Proof.Recent }
 
 // Pages are the parsed templates. They are safe for concurrent use.
 type Pages struct {
 	templates map[Language]map[string]*template.Template
 	style     template.CSS
+	passkey   template.JS
 }
 
 // New parses the templates of every page in every language.
 func New() (*Pages, error) {
-	style, err := files.ReadFile("templates/style.css")
-	if err != nil {
-		return nil, fmt.Errorf("read the style sheet: %w", err)
+	p := &Pages{templates: make(map[Language]map[string]*template.Template)}
+	for _, sheet := range []string{"style.css", "account.css"} {
+		style, err := files.ReadFile("templates/" + sheet)
+		if err != nil {
+			return nil, fmt.Errorf("read the style sheet: %w", err)
+		}
+		p.style += template.CSS(style) // #nosec G203 -- our own file
 	}
-	css := template.CSS(style) // #nosec G203 -- our own file
-	p := &Pages{templates: make(map[Language]map[string]*template.Template), style: css}
+	script, err := files.ReadFile("templates/passkey.js")
+	if err != nil {
+		return nil, fmt.Errorf("read the script of passkeys: %w", err)
+	}
+	p.passkey = template.JS(script) // #nosec G203 -- our own file
 	for _, lang := range languages {
-		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when}
+		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when, "event": lang.event, "sections": func() []section { return sections }}
 		p.templates[lang] = make(map[string]*template.Template)
-		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
+		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, Email{}, Password{}, Passkeys{}, Devices{}, Events{}, Preferences{}, OwnData{}, Left{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
 			t, err := template.New("layout.html").Funcs(funcs).
-				ParseFS(files, "templates/layout.html", "templates/"+v.page()+".html")
+				ParseFS(files, "templates/layout.html", "templates/sections.html", "templates/passkeyform.html", "templates/"+v.page()+".html")
 			if err != nil {
 				return nil, fmt.Errorf("parse the page %s: %w", v.page(), err)
 			}
@@ -150,16 +159,21 @@ var iconURL = template.URL("data:image/svg+xml;base64," + base64.StdEncoding.Enc
 
 func (p *Pages) render(lang Language, v View, home string, icon template.URL) (html []byte, nonce string, err error) {
 	nonce = rand.Text()
+	var script template.JS
+	if Scripted(v) {
+		script = p.passkey
+	}
 	var out bytes.Buffer
 	err = p.templates[lang][v.page()].Execute(&out, struct {
 		Language Language
 		Page     string
 		Nonce    string
 		Style    template.CSS
+		Script   template.JS
 		Home     string
 		Icon     template.URL
 		View     View
-	}{lang, v.page(), nonce, p.style, home, icon, v})
+	}{lang, v.page(), nonce, p.style, script, home, icon, v})
 	if err != nil {
 		return nil, "", fmt.Errorf("render the page %s: %w", v.page(), err)
 	}

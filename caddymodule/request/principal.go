@@ -29,9 +29,11 @@ type Principal struct {
 	Role          principal.Role
 	// AuthTime is when they last proved who they are, zero where that is not
 	// known, and Methods how.
-	AuthTime       time.Time
-	Methods        principal.Methods
-	OrganizationID string // empty where the session has no active organization
+	AuthTime time.Time
+	Methods  principal.Methods
+	// OrganizationID is the active organisation of the session, and
+	// OrganizationRole what the user is there; both are empty where it has none.
+	OrganizationID, OrganizationRole string
 	// KeyID is the API key, and Scopes what it is for; of a key alone.
 	KeyID  string
 	Scopes principal.Scopes
@@ -42,7 +44,8 @@ type Principal struct {
 func PrincipalOf(c *token.Claims) Principal {
 	p := Principal{
 		Kind: User, UserID: c.Subject, SessionID: c.SessionID,
-		Email: c.Email, EmailVerified: c.EmailVerified, Role: c.Role, OrganizationID: c.OrganizationID,
+		Email: c.Email, EmailVerified: c.EmailVerified, Role: c.Role,
+		OrganizationID: c.OrganizationID, OrganizationRole: c.OrganizationRole,
 		AuthTime: c.AuthTime, Methods: c.Methods,
 	}
 	if c.APIKeyID != "" {
