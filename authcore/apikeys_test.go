@@ -284,7 +284,7 @@ func TestKeysDieWithWhomTheyActFor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, claims, err := far.KeyBearer(found); err != nil || claims.OrganizationID != "org" {
+			if _, claims, err := far.KeyBearer(found); err != nil || claims.OrganizationID != "org" || claims.OrganizationRole != "admin" {
 				t.Errorf("its token says %+v, %v", claims, err)
 			}
 			end(t, db, near, ada)

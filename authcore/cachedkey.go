@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"mana.how/edge/authcore/apikey"
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/token"
+	"mana.how/edge/internal/dbscope"
 )
 
 const (
 	deadKeyDuring = 30 * time.Second // how long an unknown key is not asked for again
 	maxKeyLookups = 8                // at once
-	touchWait     = 4 * time.Second
 )
 
 // cachedKey is a live API key in memory. It is immutable but for the flags and
@@ -47,11 +48,11 @@ func (k *cachedKey) allows(addr netip.Addr) bool {
 func (k *cachedKey) subject() subject {
 	return subject{
 		userID: k.UserID, sessionID: apikey.SessionOf(k.ID), role: k.Role, epoch: k.AuthEpoch,
-		email: k.Email, verified: k.EmailVerified, organizationID: organizationOf(k.OrganizationID),
+		email: k.Email, verified: k.EmailVerified, organizationID: idOf(k.OrganizationID), organizationRole: organization.Role(k.OrganizationRole),
 	}
 }
 
-func organizationOf(id *string) string {
+func idOf(id *string) string {
 	if id == nil {
 		return ""
 	}
@@ -163,8 +164,14 @@ func (s *Service) readKey(ctx context.Context, id digest, secret string) (*cache
 }
 
 func (s *Service) selectKey(ctx context.Context, id digest, secret string) (*cachedKey, error) {
-	s.keyLookups <- struct{}{}
-	defer func() { <-s.keyLookups }()
+	place := time.NewTimer(dbscope.Wait)
+	defer place.Stop()
+	select {
+	case s.keyLookups <- struct{}{}:
+		defer func() { <-s.keyLookups }()
+	case <-place.C:
+		return nil, ErrUnavailable
+	}
 	readAt := s.now()
 	h, err := apikey.Find(ctx, s.db, secret)
 	if errors.Is(err, apikey.ErrInvalid) {
@@ -189,8 +196,6 @@ func (s *Service) recheckKey(ctx context.Context, id digest, secret string, old 
 }
 
 func (s *Service) touchKey(ctx context.Context, id string) {
-	ctx, cancel := context.WithTimeout(ctx, touchWait)
-	defer cancel()
 	if err := apikey.Touch(ctx, s.db, id); err != nil && !errors.Is(err, ErrUnavailable) {
 		s.log.Warn("note the use of an API key", "error", err)
 	}

@@ -88,12 +88,16 @@ type Holder struct {
 	EmailVerified bool
 	Role          principal.Role
 	AuthEpoch     int32
+	// OrganizationRole is what they are in the organisation of the key, empty
+	// without one.
+	OrganizationRole string
 }
 
 // Find reads the live key of a secret. It fails with [ErrInvalid].
 func Find(ctx context.Context, db dbscope.DB, secret string) (Holder, error) {
 	h, err := dbscope.One[Holder](ctx, db, dbscope.System(),
-		`SELECT `+columns+`, u.email, u.email_verified, u.role::text AS role, u.auth_epoch
+		`SELECT `+columns+`, u.email, u.email_verified, u.role::text AS role, u.auth_epoch,
+		   COALESCE((SELECT m.role FROM auth.members AS m WHERE m.user_id = k.user_id AND m.organization_id = k.organization_id), '') AS organization_role
 		 FROM auth.api_keys AS k
 		 JOIN auth.users AS u ON u.id = k.user_id
 		 WHERE k.key_hash = $1 AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
