@@ -71,6 +71,10 @@ type Config struct {
 	// file with one password a line. Default: common.
 	PasswordBlocklist string `json:"password_blocklist,omitempty"`
 
+	// A directory with the passwords of known breaches, which are refused too: range
+	// files as the downloader of Pwned Passwords writes them, looked up in place.
+	BreachedPasswords string `json:"breached_passwords,omitempty"`
+
 	// The back ends of apps that keep data of users, asked when somebody wants to
 	// see theirs, or leaves. Default: CHAT_BACKEND_URL and its kind.
 	Backends []BackendConfig `json:"backends,omitempty"`

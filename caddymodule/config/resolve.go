@@ -45,6 +45,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.SMTP = r.smtp(c.SMTP)
 	s.Backends = r.backends(c.Backends)
 	s.passwords, s.blocklist = r.passwords(c.PasswordBlocklist)
+	s.BreachedPasswords = r.breached(c.BreachedPasswords, &s.passwords)
 	s.VerificationRequired = r.verification(c.EmailVerification, s.SMTP)
 	r.secrets(c, s)
 	s.Storage = r.storage(c.Storage)

@@ -53,6 +53,8 @@ type Settings struct {
 	Backends  []appdata.Backend
 	passwords password.Policy
 	blocklist string
+	// BreachedPasswords is the directory of those, empty without one.
+	BreachedPasswords string
 	// Storage is where the pictures of users lie.
 	Storage Storage
 	// SMTP is the mail server.
@@ -136,7 +138,7 @@ func (s Settings) Key() settingsKey {
 	hashFields(h, strconv.FormatBool(s.VerificationRequired))
 	hashFields(h, s.SMTP.hashable()...)
 	hashFields(h, s.Storage.hashable()...)
-	hashFields(h, s.blocklist, strconv.Itoa(len(s.Backends)))
+	hashFields(h, s.blocklist, s.BreachedPasswords, strconv.Itoa(len(s.Backends)))
 	for _, b := range s.Backends {
 		hashFields(h, b.ID, b.URL, b.Key)
 	}

@@ -253,6 +253,10 @@ var faultTexts = map[string]translated{
 		German:  "Dieses Passwort ist zu verbreitet. Bitte wähle ein anderes.",
 		English: "This password is too common. Please choose another.",
 	},
+	"PASSWORD_BREACHED": {
+		German:  "Dieses Passwort steht in einer Sammlung gestohlener Passwörter. Bitte wähle ein anderes, und ändere es überall, wo du es benutzt.",
+		English: "This password is in a collection of stolen passwords. Please choose another, and change it wherever you use it.",
+	},
 	"VALIDATION_ERROR": {German: "Bitte prüfe deine Eingaben.", English: "Please check what you entered."},
 	"INVALID_INPUT":    {German: "Bitte prüfe deine Eingaben.", English: "Please check what you entered."},
 	"UNAVAILABLE": {

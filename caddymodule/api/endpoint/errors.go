@@ -256,6 +256,8 @@ func Insufficient(text string, err *creditcore.InsufficientError) *Error {
 func PasswordRefused(field string, err *password.Error) *Error {
 	text, code := "is too common", "PASSWORD_TOO_COMMON"
 	switch err.Reason {
+	case password.InBreach:
+		text, code = "was found in a data breach", "PASSWORD_BREACHED"
 	case password.TooShort:
 		text, code = "must be longer than or equal to 8 characters", "VALIDATION_ERROR"
 	case password.TooLong:

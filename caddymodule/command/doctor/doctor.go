@@ -100,6 +100,7 @@ func (d *doctor) examine(s invoke.Source) {
 		d.payments(settings)
 		d.mail(settings)
 		d.storage(settings)
+		d.breaches(settings)
 	}
 	if place, err := s.Locate(); err == nil {
 		d.database(place, settings, faults == nil)
