@@ -33,6 +33,7 @@ type cachedSession struct {
 const (
 	persistent uint32 = 1 << iota
 	emailVerified
+	secondFactor
 	rechecking
 	renewing // once an entry: a renewal that fails is tried again after the next reading
 )
@@ -64,6 +65,9 @@ func packSession(u User, s Session, readAt time.Time) *cachedSession {
 	if u.EmailVerified {
 		c.claim(emailVerified)
 	}
+	if u.SecondFactor {
+		c.claim(secondFactor)
+	}
 	return c
 }
 
@@ -91,14 +95,14 @@ func (c *cachedSession) subject() (who subject, rest packedTexts) {
 	who.userID, who.sessionID, who.role = rest.text(), rest.text(), principal.Role(rest.text())
 	who.email, who.organizationID, who.methods = rest.text(), rest.text(), principal.Methods(rest.text())
 	who.authenticatedAt = unpackSeconds(rest.text())
-	who.epoch, who.verified = c.epoch, c.has(emailVerified)
+	who.epoch, who.verified, who.secondFactor = c.epoch, c.has(emailVerified), c.has(secondFactor)
 	return who, rest
 }
 
 func (c *cachedSession) user() User {
 	who, rest := c.subject()
 	return User{
-		ID: who.userID, Role: who.role, AuthEpoch: who.epoch, Email: who.email, EmailVerified: who.verified,
+		ID: who.userID, Role: who.role, AuthEpoch: who.epoch, Email: who.email, EmailVerified: who.verified, SecondFactor: who.secondFactor,
 		Name: rest.text(), Image: rest.optional(),
 		CreatedAt: time.UnixMicro(c.userCreatedAt), UpdatedAt: time.UnixMicro(c.userUpdatedAt),
 	}

@@ -16,6 +16,7 @@ type User struct {
 	Image         *string
 	Role          principal.Role
 	AuthEpoch     int32 // raised by whatever ends the tokens the user holds
+	SecondFactor  bool  // there is a confirmed authenticator, or a passkey
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	DisabledAt    *time.Time

@@ -23,6 +23,7 @@ const (
 	reasonRoleChanged     = "role_changed"
 	reasonVerified        = "email_verified"
 	reasonEmailChanged    = "email_changed"
+	reasonFactorChanged   = "second_factor_changed"
 )
 
 // Revoked reports whether a token or cookie entry of this session and user,

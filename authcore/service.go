@@ -50,6 +50,9 @@ type Config struct {
 	// VerificationRequired lets nobody sign in whose address is not proven, and
 	// keeps from who registers whether an address has an account.
 	VerificationRequired bool
+	// SecondFactorRequired leads everybody to set a second factor up, and lets
+	// nobody to an app before.
+	SecondFactorRequired bool
 
 	AccessTokenTTL  time.Duration // 15 minutes
 	RefreshTokenTTL time.Duration // 7 days, moved on by each refresh

@@ -15,7 +15,7 @@ import (
 	"mana.how/edge/internal/usertext"
 )
 
-const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::text AS role, u.auth_epoch,
+const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::text AS role, u.auth_epoch, u.second_factor,
 	u.created_at, u.updated_at, u.disabled_at, u.deleted_at`
 
 // usable is the condition under which an account may sign in and refresh.

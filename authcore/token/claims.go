@@ -23,6 +23,7 @@ type Claims struct {
 	AuthEpoch      int32
 	SessionID      string
 	OrganizationID string
+	SecondFactor   FactorState
 	AuthTime       time.Time
 	Methods        principal.Methods
 	Issuer         string
@@ -33,6 +34,17 @@ type Claims struct {
 	NotBefore      time.Time
 	KeyID          string
 }
+
+// FactorState says whether an account has a second factor: the claim
+// second_factor, which is there where one is required.
+type FactorState uint8
+
+// The states.
+const (
+	FactorUnknown FactorState = iota
+	FactorMissing
+	FactorPresent
+)
 
 // KeyState is where a signing key stands in its life.
 type KeyState string

@@ -30,6 +30,7 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"refresh_token_ttl":  func() { p.One(&c.RefreshTokenTTL) },
 		"email_verification": func() { p.One(&c.EmailVerification) },
 		"registration":       func() { p.One(&c.Registration) },
+		"second_factor":      func() { p.One(&c.SecondFactor) },
 		"password_blocklist": func() { p.One(&c.PasswordBlocklist) },
 		"breached_passwords": func() { p.One(&c.BreachedPasswords) },
 		"backend":            func() { c.Backends = append(c.Backends, p.backend()) },

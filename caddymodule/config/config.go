@@ -67,6 +67,11 @@ type Config struct {
 	// accounts are made by `mana user create` alone. Default: open.
 	Registration string `json:"registration,omitempty"`
 
+	// Whether everybody must have a second factor: optional or required. Where it
+	// is required, who has neither an authenticator nor a passkey is led to set one
+	// up, and reaches no app before. Default: optional.
+	SecondFactor string `json:"second_factor,omitempty"`
+
 	// New passwords that are refused: common (a list of this program), off, or a
 	// file with one password a line. Default: common.
 	PasswordBlocklist string `json:"password_blocklist,omitempty"`

@@ -47,6 +47,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.passwords, s.blocklist = r.passwords(c.PasswordBlocklist)
 	s.BreachedPasswords = r.breached(c.BreachedPasswords, &s.passwords)
 	s.VerificationRequired = r.verification(c.EmailVerification, s.SMTP)
+	s.SecondFactorRequired = r.choice("second_factor", c.SecondFactor, "optional", "required") == "required"
 	r.secrets(c, s)
 	s.Storage = r.storage(c.Storage)
 	return s, errors.Join(r.faults...)
@@ -63,6 +64,18 @@ func (r *resolver) registration(raw string) (closed bool) {
 		r.fault("registration", "%q is neither open nor closed", registration)
 		return true
 	}
+}
+
+// choice is one of the words of a directive, the first where none is written.
+func (r *resolver) choice(directive, raw string, words ...string) string {
+	word := r.expand(directive, raw)
+	switch {
+	case word == "":
+		return words[0]
+	case !slices.Contains(words, word):
+		r.fault(directive, "%q is none of %s", word, strings.Join(words, ", "))
+	}
+	return word
 }
 
 // resolver collects the faults of one resolve.

@@ -59,6 +59,8 @@ type Settings struct {
 	Storage Storage
 	// SMTP is the mail server.
 	SMTP SMTP
+	// SecondFactorRequired leads everybody to set a second factor up.
+	SecondFactorRequired bool
 	// VerificationRequired lets nobody sign in whose address is not proven.
 	VerificationRequired bool
 }
@@ -90,6 +92,7 @@ func (s Settings) Auth() authcore.Config {
 		CookieDomain:         s.CookieDomain,
 		TrustedOrigins:       s.trustedOrigins,
 		VerificationRequired: s.VerificationRequired,
+		SecondFactorRequired: s.SecondFactorRequired,
 		AccessTokenTTL:       s.AccessTokenTTL,
 		RefreshTokenTTL:      s.RefreshTokenTTL,
 		Passwords:            s.passwords,
@@ -135,7 +138,7 @@ func (s Settings) Key() settingsKey {
 		hashFields(h, k.Reveal())
 	}
 	s.Stripe.hash(h)
-	hashFields(h, strconv.FormatBool(s.VerificationRequired))
+	hashFields(h, strconv.FormatBool(s.VerificationRequired), strconv.FormatBool(s.SecondFactorRequired))
 	hashFields(h, s.SMTP.hashable()...)
 	hashFields(h, s.Storage.hashable()...)
 	hashFields(h, s.blocklist, s.BreachedPasswords, strconv.Itoa(len(s.Backends)))

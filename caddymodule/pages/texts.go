@@ -77,6 +77,11 @@ var texts = map[string]translated{
 		German:  "Mit einem zweiten Faktor reicht dein Passwort allein nicht mehr: Beim Anmelden gibst du zusätzlich einen Code aus einer App auf deinem Handy ein.",
 		English: "With a second factor your password alone is not enough any more: when you sign in, you also enter a code from an app on your phone.",
 	},
+	"security.required": {
+		German:  "Hier braucht jedes Konto einen zweiten Faktor. Richte ihn ein, dann geht es dort weiter, wo du hinwolltest.",
+		English: "Every account needs a second factor here. Set one up, and you go on to where you wanted to go.",
+	},
+	"security.onward":   {German: "Weiter", English: "Continue"},
 	"security.on":       {German: "Der zweite Faktor ist eingerichtet.", English: "The second factor is set up."},
 	"security.left":     {German: "Backup-Codes übrig:", English: "Backup codes left:"},
 	"security.trusted":  {German: "Geräte, die nicht gefragt werden:", English: "Devices that are not asked:"},
@@ -256,6 +261,10 @@ var faultTexts = map[string]translated{
 	"PASSWORD_BREACHED": {
 		German:  "Dieses Passwort steht in einer Sammlung gestohlener Passwörter. Bitte wähle ein anderes, und ändere es überall, wo du es benutzt.",
 		English: "This password is in a collection of stolen passwords. Please choose another, and change it wherever you use it.",
+	},
+	"SECOND_FACTOR_REQUIRED": {
+		German:  "Hier braucht jedes Konto einen zweiten Faktor. Richte ihn in deinem Konto ein.",
+		English: "Every account needs a second factor here. Set one up in your account.",
 	},
 	"VALIDATION_ERROR": {German: "Bitte prüfe deine Eingaben.", English: "Please check what you entered."},
 	"INVALID_INPUT":    {German: "Bitte prüfe deine Eingaben.", English: "Please check what you entered."},

@@ -20,6 +20,8 @@ type Config struct {
 	RegistrationClosed bool
 }
 
+const exchangePath = "/api/v1/auth/session-to-token"
+
 // Routes are those of identity.
 func Routes(cfg Config) []endpoint.Route {
 	var closed *endpoint.Error
@@ -29,7 +31,7 @@ func Routes(cfg Config) []endpoint.Route {
 	const v1 = "/api/v1/auth"
 	owner := append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrUserNotFound, authcore.ErrNoSession, password.ErrBusy), endpoint.ErrNotRecent, endpoint.ErrCrossSite)
 	factor := append(endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, authcore.ErrInvalidCredentials, authcore.ErrNoSession, twofactor.ErrNotEnabled), errOrigin, errNoOrigin, endpoint.ErrCrossSite)
-	return []endpoint.Route{
+	routes := []endpoint.Route{
 		endpoint.Post(v1+"/register", endpoint.Handle(register), endpoint.Rule{Summary: "Make an account",
 			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(5), Closed: closed,
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrInvalidInput, Answer: endpoint.Invalid("email must be an email")}},
@@ -51,7 +53,7 @@ func Routes(cfg Config) []endpoint.Route {
 			Access: endpoint.User, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrSessionNotFound)}),
 		endpoint.Post(v1+"/validate", endpoint.Handle(validateToken), endpoint.Rule{Summary: "Verify an access token for a back end",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Limit: endpoint.BackEndLimit}),
-		endpoint.Post(v1+"/session-to-token", endpoint.Handle(exchange), endpoint.Rule{Summary: "Tokens for an app out of the SSO cookie",
+		endpoint.Post(exchangePath, endpoint.Handle(exchange), endpoint.Rule{Summary: "Tokens for an app out of the SSO cookie",
 			Access: endpoint.Cookie, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(authcore.ErrNoSession), errNoCookie)}),
 
 		endpoint.Get(v1+"/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, Limit: endpoint.BackEndLimit}),
@@ -108,4 +110,10 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post("/api/auth/sign-out", endpoint.Handle(signOut), endpoint.Rule{Summary: "End the SSO session and clear its cookie",
 			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
 	}
+	for i := range routes {
+		// Whoever has to set a second factor up looks after their account meanwhile,
+		// but gets no tokens for apps.
+		routes[i].Enrolling = routes[i].Path != exchangePath
+	}
+	return routes
 }

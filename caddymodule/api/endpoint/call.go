@@ -106,7 +106,8 @@ func (c *Call) admit() error {
 }
 
 // Authenticate verifies the Bearer token and names the caller. Routes with
-// access User have done so already.
+// access User have done so already. It fails with
+// [authcore.ErrSecondFactorMissing] where the route is none for who lacks one.
 func (c *Call) Authenticate() error {
 	token, ok := request.Bearer(c.Request.Header)
 	if !ok {
@@ -117,8 +118,15 @@ func (c *Call) Authenticate() error {
 		return err
 	}
 	c.UserID, c.Email, c.Role, c.SessionID = claims.Subject, claims.Email, claims.Role, claims.SessionID
+	if c.Auth.TokenLacksSecondFactor(&claims) && !c.route.Enrolling {
+		return authcore.ErrSecondFactorMissing
+	}
 	return nil
 }
+
+// Enrolling reports whether accounts may use the route that must set a second
+// factor up first.
+func (c *Call) Enrolling() bool { return c.route.Enrolling }
 
 // ServiceKeyHeader carries the secret of the family's back ends.
 const ServiceKeyHeader = "X-Service-Key"

@@ -71,10 +71,10 @@ func signInByLink(ctx context.Context, c *endpoint.Call, req tokenFormRequest) (
 		return nil, err
 	}
 	target := returnTarget(c, req.CallbackURL)
-	_, err := sso.BeginByLink(ctx, c, req.Token)
+	b, err := sso.BeginByLink(ctx, c, req.Token)
 	switch {
 	case err == nil:
-		return goOn(target), nil
+		return goOn(c, b, target), nil
 	case errors.As(err, new(*authcore.SecondFactorError)):
 		return toSecondFactor(target), nil
 	case overdue(err), errors.Is(err, authcore.ErrInvalidCredentials):

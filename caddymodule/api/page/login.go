@@ -23,7 +23,7 @@ type signIn struct{ Config }
 // they came here from the same place again and again: then a page explains.
 func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
 	target := returnTarget(c, c.Request.URL.Query().Get("returnUrl"))
-	_, err := sso.Caller(ctx, c)
+	b, err := sso.Caller(ctx, c)
 	switch {
 	case errors.Is(err, authcore.ErrNoSession):
 		query := c.Request.URL.Query()
@@ -33,8 +33,8 @@ func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None
 	case err != nil:
 		return nil, err
 	}
-	if target == "" {
-		return endpoint.Redirect{To: defaultTarget}, nil
+	if target == "" || c.Auth.LacksSecondFactor(b) {
+		return goOn(c, b, target), nil
 	}
 	if looping(c, target) {
 		return endpoint.HTML{Status: 409, View: pages.Loop{Site: endpoint.OriginOf(target)}}, nil
@@ -74,7 +74,8 @@ func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRe
 		view.Error = fieldText(c.FieldErrors[0])
 		return s.loginAnswer(400, view), nil
 	}
-	if _, err := sso.Begin(ctx, c, req.Email, req.Password, true); err != nil {
+	b, err := sso.Begin(ctx, c, req.Email, req.Password, true)
+	if err != nil {
 		if errors.As(err, new(*authcore.SecondFactorError)) {
 			return toSecondFactor(target), nil
 		}
@@ -87,7 +88,7 @@ func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRe
 		out.RetryAfter = p.RetryAfter
 		return out, nil
 	}
-	return goOn(target), nil
+	return goOn(c, b, target), nil
 }
 
 // ownForm refuses a form that did not come from a page at the base URL, and a

@@ -3,6 +3,8 @@
 package page
 
 import (
+	"net/http"
+
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/twofactor"
@@ -15,6 +17,8 @@ type Config struct {
 	RegistrationClosed bool
 }
 
+const accountPath = "/account"
+
 // errLinkOver refuses a mailed link that is no good any more.
 var errLinkOver = &endpoint.Error{Status: 401, Code: "LINK_OVER", Message: "This link is not valid any more"}
 
@@ -25,7 +29,7 @@ func Routes(cfg Config) []endpoint.Route {
 		closed = endpoint.ErrRegistrationClosed
 	}
 	sign := signIn{cfg}
-	return []endpoint.Route{
+	routes := []endpoint.Route{
 		endpoint.Get("/", endpoint.Handle(rootPage), endpoint.Rule{Summary: "To the account or to sign-in", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Get("/favicon.ico", endpoint.Handle(icon), endpoint.Rule{Summary: "The icon of the pages", Format: endpoint.Page, Limit: endpoint.BackEndLimit, Media: "image/svg+xml"}),
 		endpoint.Get("/favicon.svg", endpoint.Handle(icon), endpoint.Rule{Summary: "The icon of the pages", Format: endpoint.Page, Limit: endpoint.BackEndLimit, Media: "image/svg+xml"}),
@@ -66,8 +70,13 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Get("/reset-password", endpoint.Handle(resetPage), endpoint.Rule{Summary: "Page for another password", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/reset-password", endpoint.Handle(resetForm), endpoint.Rule{Summary: "Another password by a link", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(5),
 			Errors: append(endpoint.AnswersTo(password.ErrBusy), endpoint.ErrResetToken)}),
-		endpoint.Get("/account", endpoint.Handle(accountPage), endpoint.Rule{Summary: "The signed-in user's devices", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit}),
-		endpoint.Post("/account", endpoint.Handle(accountForm), endpoint.Rule{Summary: "Sign out, or end other sessions",
+		endpoint.Get(accountPath, endpoint.Handle(accountPage), endpoint.Rule{Summary: "The signed-in user's devices", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit}),
+		endpoint.Post(accountPath, endpoint.Handle(accountForm), endpoint.Rule{Summary: "Sign out, or end other sessions",
 			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: []*endpoint.Error{errUnknownAction}}),
 	}
+	for i := range routes {
+		// The others lead there first whoever must set a second factor up.
+		routes[i].Enrolling = routes[i].Path != accountPath || routes[i].Method != http.MethodGet
+	}
+	return routes
 }

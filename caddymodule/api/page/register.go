@@ -55,9 +55,10 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 	if target == "" {
 		target = defaultTarget
 	}
-	if _, err := sso.Begin(ctx, c, req.Email, req.Password, true); err != nil {
+	b, err := sso.Begin(ctx, c, req.Email, req.Password, true)
+	if err != nil {
 		// The account is there; its owner signs in when the trouble is over.
 		return endpoint.Redirect{To: loginFor(target)}, nil
 	}
-	return endpoint.Redirect{To: target}, nil
+	return goOn(c, b, target), nil
 }

@@ -10,15 +10,27 @@ import (
 	"mana.how/edge/caddymodule/pages"
 )
 
-// securityPage shows the second factor of who is signed in.
+// securityPage shows the second factor of who is signed in. Who must set one up
+// to go on is told so, and where it leads.
 func securityPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
-	if away, err := ownerOf(ctx, c, securityPath); away != nil || err != nil {
+	view := pages.Security{
+		ReturnURL: returnTarget(c, c.Request.URL.Query().Get("returnUrl")),
+	}
+	if away, err := ownerOf(ctx, c, securityFor(view.ReturnURL)); away != nil || err != nil {
 		return away, err
 	}
-	return securityAnswer(ctx, c, 200, pages.Security{})
+	return securityAnswer(ctx, c, 200, view)
 }
 
-const securityPath = "/account/two-factor"
+const securityPath = endpoint.EnrollmentPage
+
+// securityFor is the page that leads on to a checked target.
+func securityFor(target string) string {
+	if target == "" {
+		return securityPath
+	}
+	return endpoint.Enrollment(target)
+}
 
 // securityAnswer fills in what the account has.
 func securityAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.Security) (endpoint.Answer, error) {
@@ -26,20 +38,21 @@ func securityAnswer(ctx context.Context, c *endpoint.Call, status int, view page
 	if err != nil {
 		return nil, err
 	}
-	view.Enabled, view.CodesLeft, view.TrustedDevices = state.Enabled, state.BackupCodes, state.TrustedDevices
+	view.Enabled, view.CodesLeft, view.TrustedDevices, view.Missing = state.Enabled, state.BackupCodes, state.TrustedDevices, state.Missing
 	switch err := c.Auth.RequireRecent(ctx, c.Caller); {
 	case errors.As(err, new(*authcore.ReauthenticationError)):
 		view.NeedsPassword = true
 	case err != nil:
 		return nil, err
 	}
-	return endpoint.HTML{Status: status, View: view}, nil
+	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}, nil
 }
 
 type securityFormRequest struct {
-	Action   string `json:"action" rule:"string"`
-	Password string `json:"password" rule:"optional,max=1024,string"`
-	Code     string `json:"code" rule:"optional,max=64,string"`
+	Action    string `json:"action" rule:"string"`
+	Password  string `json:"password" rule:"optional,max=1024,string"`
+	Code      string `json:"code" rule:"optional,max=64,string"`
+	ReturnURL string `json:"returnUrl" rule:"optional,string"`
 }
 
 // securityForm sets a second factor up, confirms it, takes it away or makes its
@@ -49,7 +62,8 @@ func securityForm(ctx context.Context, c *endpoint.Call, req securityFormRequest
 	if err := ownForm(c); err != nil {
 		return nil, err
 	}
-	if away, err := ownerOf(ctx, c, securityPath); away != nil || err != nil {
+	target := returnTarget(c, req.ReturnURL)
+	if away, err := ownerOf(ctx, c, securityFor(target)); away != nil || err != nil {
 		return away, err
 	}
 	var view pages.Security
@@ -58,7 +72,9 @@ func securityForm(ctx context.Context, c *endpoint.Call, req securityFormRequest
 	case "enroll":
 		view, err = enroll(ctx, c, req.Password)
 	case "confirm":
-		err = c.Auth.ConfirmTwoFactor(ctx, c.Caller, req.Code)
+		if err = c.Auth.ConfirmTwoFactor(ctx, c.Caller, req.Code); err == nil && target != "" {
+			return onward(target), nil
+		}
 	case "disable":
 		err = c.Auth.DisableTwoFactor(ctx, c.Caller, req.Password)
 	case "codes":
@@ -67,7 +83,7 @@ func securityForm(ctx context.Context, c *endpoint.Call, req securityFormRequest
 		err = errUnknownAction
 	}
 	if errors.As(err, new(*authcore.ReauthenticationError)) {
-		return endpoint.Redirect{To: "/reauthenticate?returnUrl=" + url.QueryEscape(securityPath)}, nil
+		return endpoint.Redirect{To: "/reauthenticate?returnUrl=" + url.QueryEscape(securityFor(target))}, nil
 	}
 	if err != nil {
 		p := c.Known(err)
@@ -75,9 +91,10 @@ func securityForm(ctx context.Context, c *endpoint.Call, req securityFormRequest
 			return nil, err
 		}
 		// The secret is shown once, but a code of it may be mistyped.
-		view = pages.Security{Error: p.Code, Confirming: errors.Is(err, authcore.ErrSecondFactorFailed)}
+		view = pages.Security{ReturnURL: target, Error: p.Code, Confirming: errors.Is(err, authcore.ErrSecondFactorFailed)}
 		return securityAnswer(ctx, c, p.Status, view)
 	}
+	view.ReturnURL = target
 	return securityAnswer(ctx, c, 200, view)
 }
 

@@ -31,7 +31,7 @@ var mappings = []endpoint.Mapping{
 func Routes() []endpoint.Route {
 	const at = "/api/v1/auth/passkeys"
 	rule := func(summary string, access endpoint.Access, limit endpoint.Limit, errs ...*endpoint.Error) endpoint.Rule {
-		return endpoint.Rule{Summary: summary, Access: access, Limit: limit, Mappings: mappings, Errors: errs}
+		return endpoint.Rule{Summary: summary, Access: access, Limit: limit, Mappings: mappings, Errors: errs, Enrolling: true}
 	}
 	none := endpoint.AnswerTo(authcore.ErrNoPasskeys)
 	owner := append(endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrNoSession), endpoint.ErrNotRecent, endpoint.ErrCrossSite, none)
