@@ -105,6 +105,8 @@ type Registration struct {
 	Name         string
 	ReferralCode string
 	SourceAppURL string
+	// Invitation is the token of one, or empty.
+	Invitation string
 	// RedirectTo is where the link that confirms the address leads: a checked
 	// origin, or empty.
 	RedirectTo string

@@ -36,6 +36,8 @@ const (
 	// NoticeFactorAdded and NoticeFactorRemoved tell of the second factor. Factor.
 	NoticeFactorAdded   NoticeKind = "factor_added"
 	NoticeFactorRemoved NoticeKind = "factor_removed"
+	// NoticeAccountInvitation invites somebody who has no account yet. Token.
+	NoticeAccountInvitation NoticeKind = "account_invitation"
 	// NoticeAccountDeleted is the receipt of who has left.
 	NoticeAccountDeleted NoticeKind = "account_deleted"
 	// NoticeBackupCodesRenewed tells that the codes before are worth nothing.
@@ -47,7 +49,7 @@ func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeVerifyEmail, NoticeResetPassword, NoticePasswordChanged, NoticeAccountExists, NoticeMagicLink, NoticeConfirmAddress,
 		NoticeAddressChanging, NoticeAddressChangeUndone, NoticeFactorAdded, NoticeFactorRemoved, NoticeBackupCodesRenewed,
-		NoticeAccountDeleted,
+		NoticeAccountDeleted, NoticeAccountInvitation,
 	}
 }
 

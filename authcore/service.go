@@ -50,6 +50,8 @@ type Config struct {
 	// VerificationRequired lets nobody sign in whose address is not proven, and
 	// keeps from who registers whether an address has an account.
 	VerificationRequired bool
+	// InvitationRequired lets nobody make an account without an invitation.
+	InvitationRequired bool
 	// SecondFactorRequired leads everybody to set a second factor up, and lets
 	// nobody to an app before.
 	SecondFactorRequired bool

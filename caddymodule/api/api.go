@@ -28,8 +28,9 @@ type Config struct {
 	endpoint.Config
 	// Version of the program, for the OpenAPI document.
 	Version string
-	// RegistrationClosed refuses everybody an account.
-	RegistrationClosed bool
+	// RegistrationClosed refuses everybody an account, and InvitationRequired
+	// whoever has no invitation.
+	RegistrationClosed, InvitationRequired bool
 }
 
 // Credits are the cores of what can be paid with, and for.
@@ -70,7 +71,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 // table is everything this service answers to.
 func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 	table := slices.Concat(
-		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed, InvitationRequired: cfg.InvitationRequired}),
 		passkeyapi.Routes(),
 		settings.Routes(),
 		me.Routes(me.Deps{
@@ -83,13 +84,13 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 			}),
 		}),
 		storage.Routes(live(deps.Credits, func(c *Credits) storage.Store { return c.Pictures })),
-		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed, InvitationRequired: cfg.InvitationRequired}),
 		documentation.Routes(),
 		health.Routes(health.Deps{Database: deps.Database, Redis: deps.Redis}),
 		credit.Routes(live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger })),
 		giftapi.Routes(giftapi.Deps{
 			Gifts:              live(deps.Credits, func(c *Credits) *gift.Service { return c.Gifts }),
-			RegistrationClosed: cfg.RegistrationClosed,
+			RegistrationClosed: cfg.RegistrationClosed || cfg.InvitationRequired,
 		}),
 		billingapi.Routes(live(deps.Credits, func(c *Credits) *billing.Service { return c.Billing })),
 	)

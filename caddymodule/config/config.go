@@ -63,8 +63,9 @@ type Config struct {
 	// mail. Default: required if there is a mail server, else optional.
 	EmailVerification string `json:"email_verification,omitempty"`
 
-	// Whether anybody may make an account: open or closed. Where it is closed,
-	// accounts are made by `mana user create` alone. Default: open.
+	// Whether anybody may make an account: open, closed or invite. Where it is
+	// closed, accounts are made by `mana user create` alone; with invite whoever
+	// was sent an invitation by `mana user invite` makes one. Default: open.
 	Registration string `json:"registration,omitempty"`
 
 	// Whether everybody must have a second factor: optional or required. Where it

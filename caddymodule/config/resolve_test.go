@@ -214,7 +214,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		SMTP:              &config.SMTPConfig{Port: "70000"},
 		PasswordBlocklist: "/no/such/list",
 		BreachedPasswords: "/no/such/breaches", SecondFactor: "perhaps",
-		Backends:          []config.BackendConfig{{ID: "Chat!", URL: "http://x"}, {ID: "chat", URL: "ftp://x"}, {ID: "chat", URL: "http://x"}},
+		Backends: []config.BackendConfig{{ID: "Chat!", URL: "http://x"}, {ID: "chat", URL: "ftp://x"}, {ID: "chat", URL: "http://x"}},
 		Stripe: &config.StripeConfig{
 			SecretKey: "pk_test_1", APIURL: "ftp://x", ReturnURL: []string{"javascript://x"}, Grace: "soon",
 			WebhookSecret: []string{"a", "b", "c"},
@@ -231,7 +231,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		"cookie_domain:", "trusted_origins:", "encryption_key:", `access_token_ttl: "soon"`, `refresh_token_ttl: "-1m"`,
 		`retention events: "always" is not a duration`, `retention sessions: "0s" is not a positive duration`,
 		"retention holds: 23h0m0s is less than the 24h that",
-		`email_verification: "sometimes" is neither required nor optional`, `registration: "perhaps" is neither open nor closed`, "smtp: host: missing", `smtp: port "70000"`,
+		`email_verification: "sometimes" is neither required nor optional`, `registration: "perhaps" is none of open, closed, invite`, "smtp: host: missing", `smtp: port "70000"`,
 		"password_blocklist: is common, off or a file", "breached_passwords: stat /no/such/breaches", `second_factor: "perhaps" is none of optional, required`, "backend: an id has", "backend: chat: the address", "backend: chat is there twice",
 		"stripe: this is the publishable key", "stripe: api_url must be", `stripe: return_url "javascript://x"`,
 		`stripe grace: "soon"`, "stripe: webhook_secret: one secret, or two", `stripe: plan "pl us"`,

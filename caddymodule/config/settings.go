@@ -35,8 +35,8 @@ type Settings struct {
 
 	// AccessTokenTTL and RefreshTokenTTL are zero where authcore's defaults hold.
 	AccessTokenTTL, RefreshTokenTTL time.Duration
-	// RegistrationClosed leaves it to the admin to make accounts.
-	RegistrationClosed bool
+	// Registration says who may make an account.
+	Registration Registration
 	// RedeemUnverified gives what is meant for an address to whoever registers it.
 	RedeemUnverified bool
 	// Retention is how long what has ended is kept.
@@ -64,6 +64,16 @@ type Settings struct {
 	// VerificationRequired lets nobody sign in whose address is not proven.
 	VerificationRequired bool
 }
+
+// Registration is who may make an account.
+type Registration string
+
+// The words of the directive.
+const (
+	RegistrationOpen         Registration = "open"
+	RegistrationClosed       Registration = "closed" // the admin
+	RegistrationByInvitation Registration = "invite"
+)
 
 // Database is where the state lives: dir for the embedded one, else url.
 type Database struct {
@@ -93,6 +103,7 @@ func (s Settings) Auth() authcore.Config {
 		TrustedOrigins:       s.trustedOrigins,
 		VerificationRequired: s.VerificationRequired,
 		SecondFactorRequired: s.SecondFactorRequired,
+		InvitationRequired:   s.Registration == RegistrationByInvitation,
 		AccessTokenTTL:       s.AccessTokenTTL,
 		RefreshTokenTTL:      s.RefreshTokenTTL,
 		Passwords:            s.passwords,
@@ -138,7 +149,7 @@ func (s Settings) Key() settingsKey {
 		hashFields(h, k.Reveal())
 	}
 	s.Stripe.hash(h)
-	hashFields(h, strconv.FormatBool(s.VerificationRequired), strconv.FormatBool(s.SecondFactorRequired))
+	hashFields(h, strconv.FormatBool(s.VerificationRequired), strconv.FormatBool(s.SecondFactorRequired), strconv.FormatBool(s.Registration == RegistrationByInvitation))
 	hashFields(h, s.SMTP.hashable()...)
 	hashFields(h, s.Storage.hashable()...)
 	hashFields(h, s.blocklist, s.BreachedPasswords, strconv.Itoa(len(s.Backends)))

@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/app"
+	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
@@ -67,7 +68,8 @@ func (h *API) Provision(ctx caddy.Context) error {
 			Config: endpoint.Config{
 				BaseURL: settings.BaseURL, Origins: settings.Origins, ServiceKey: settings.ServiceKey.Reveal(),
 			},
-			Version: metrics.Version(), RegistrationClosed: settings.RegistrationClosed,
+			Version: metrics.Version(), RegistrationClosed: settings.Registration == config.RegistrationClosed,
+			InvitationRequired: settings.Registration == config.RegistrationByInvitation,
 		},
 		api.Deps{
 			Deps: endpoint.Deps{

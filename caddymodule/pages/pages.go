@@ -37,13 +37,16 @@ type View interface{ page() string }
 type Login struct {
 	Email, ReturnURL, Error string
 	Closed                  bool
+	// InviteOnly says that only who was invited makes one.
+	InviteOnly bool
 	// Verified and Reset say what was done before: the address was confirmed, or
 	// another password chosen.
 	Verified, Reset bool
 }
 
-// Register is the registration form.
-type Register struct{ Name, Email, ReturnURL, Error string }
+// Register is the registration form. That of an invitation, a token, is for one
+// address.
+type Register struct{ Name, Email, ReturnURL, Invitation, Error string }
 
 // Account is the page of whoever is signed in, with their devices.
 type Account struct {

@@ -288,6 +288,14 @@ var faultTexts = map[string]translated{
 		German:  "Deine E-Mail-Adresse ist noch nicht bestätigt. Öffne den Link, den wir dir geschickt haben, oder lass ihn dir noch einmal schicken.",
 		English: "Your e-mail address is not confirmed yet. Open the link that we have sent you, or have it sent again.",
 	},
+	"INVITATION_REQUIRED": {
+		German:  "Konten werden hier nur auf Einladung angelegt. Öffne dazu den Link aus deiner Einladung.",
+		English: "Accounts are created by invitation only here. Open the link of your invitation to create one.",
+	},
+	"INVALID_INVITATION": {
+		German:  "Diese Einladung gilt nicht mehr. Vielleicht wurde sie schon benutzt; sonst bitte um eine neue.",
+		English: "This invitation is not valid any more. It may have been used already; otherwise ask for a new one.",
+	},
 	"REGISTRATION_CLOSED": {
 		German:  "Neue Konten werden hier zurzeit nicht angelegt.",
 		English: "New accounts are not being created here at present.",

@@ -65,6 +65,7 @@ var kinds = map[mail.Kind]struct {
 	mail.AccountLocked:       {"Anmeldung vorübergehend gesperrt - ManaCore", "Sign-in paused for a while - ManaCore", "until reset facts"},
 	mail.MagicLink:           {"Dein Link zum Anmelden - ManaCore", "Your link to sign in - ManaCore", "link code validity facts"},
 	mail.Invitation:          {"Einladung zu Analytical Engines - ManaCore", "Invitation to Analytical Engines - ManaCore", "link validity inviter"},
+	mail.AccountInvitation:   {"Einladung zu ManaCore", "Invitation to ManaCore", "link validity"},
 	mail.GiftReceived:        {"Du hast ein Geschenk erhalten - ManaCore", "You received a gift - ManaCore", "link code validity inviter amount message"},
 	mail.AccountDeleted:      {"Dein ManaCore-Konto wurde gelöscht", "Your ManaCore account was deleted", "message"},
 }

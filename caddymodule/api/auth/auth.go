@@ -16,8 +16,9 @@ import (
 
 // Config is what an admin decides of these routes.
 type Config struct {
-	// RegistrationClosed refuses everybody an account.
-	RegistrationClosed bool
+	// RegistrationClosed refuses everybody an account, and InvitationRequired
+	// whoever has no invitation.
+	RegistrationClosed, InvitationRequired bool
 }
 
 const exchangePath = "/api/v1/auth/session-to-token"
@@ -35,8 +36,8 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post(v1+"/register", endpoint.Handle(register), endpoint.Rule{Summary: "Make an account",
 			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(5), Closed: closed,
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrInvalidInput, Answer: endpoint.Invalid("email must be an email")}},
-			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken), endpoint.ErrRegistrationClosed)}),
-		endpoint.Get(v1+"/signup-status", endpoint.Handle(signUpStatus(cfg.RegistrationClosed)), endpoint.Rule{Summary: "Whether an account can be made", Limit: endpoint.BackEndLimit}),
+			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken, authcore.ErrInvitation), endpoint.ErrRegistrationClosed)}),
+		endpoint.Get(v1+"/signup-status", endpoint.Handle(signUpStatus(cfg)), endpoint.Rule{Summary: "Whether an account can be made", Limit: endpoint.BackEndLimit}),
 		endpoint.Post(v1+"/login", endpoint.Handle(login), endpoint.Rule{Summary: "Sign in an app", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
 			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified), endpoint.ErrSecondFactorNeeded)}),
 		endpoint.Post(v1+"/login/second-factor", endpoint.Handle(loginSecondFactor), endpoint.Rule{Summary: "Complete a sign-in with a second factor", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),

@@ -55,6 +55,8 @@ var common = []Mapping{
 	{authcore.ErrInvalidCredentials, &Error{Status: 401, Code: "INVALID_CREDENTIALS", Message: "Invalid email or password"}},
 	{authcore.ErrSecondFactorFailed, &Error{Status: 401, Code: "TWO_FACTOR_FAILED", Message: "Invalid two-factor code"}},
 	{authcore.ErrSecondFactorExpired, &Error{Status: 401, Code: "TWO_FACTOR_EXPIRED", Message: "Two-factor authentication expired: sign in again"}},
+	{authcore.ErrInvitation, &Error{Status: 403, Code: "INVALID_INVITATION", Message: "Invalid or expired invitation"}},
+	{authcore.ErrInvitationRequired, ErrRegistrationClosed},
 	{authcore.ErrSecondFactorMissing, ErrSecondFactorMissing},
 	{authcore.ErrInvalidCode, &Error{Status: 401, Code: "INVALID_CODE", Message: "Invalid or expired code"}},
 	{authcore.ErrSameEmail, &Error{Status: 400, Code: "SAME_EMAIL", Message: "This is the address of the account already"}},

@@ -52,7 +52,7 @@ func returnTarget(c *endpoint.Call, raw string) string {
 }
 
 func (s signIn) loginAnswer(status int, view pages.Login) endpoint.HTML {
-	view.Closed = s.RegistrationClosed
+	view.Closed, view.InviteOnly = s.RegistrationClosed, s.InvitationRequired
 	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}
 }
 

@@ -13,11 +13,15 @@ import (
 
 // Config is what an admin decides of the pages.
 type Config struct {
-	// RegistrationClosed refuses everybody an account.
-	RegistrationClosed bool
+	// RegistrationClosed refuses everybody an account, and InvitationRequired
+	// whoever has no invitation.
+	RegistrationClosed, InvitationRequired bool
 }
 
 const accountPath = "/account"
+
+// errInviteOnly is the refusal of registration in the words of pages.
+var errInviteOnly = &endpoint.Error{Status: 403, Code: "INVITATION_REQUIRED", Message: "Registration is closed, or by invitation only"}
 
 // errLinkOver refuses a mailed link that is no good any more.
 var errLinkOver = &endpoint.Error{Status: 401, Code: "LINK_OVER", Message: "This link is not valid any more"}
@@ -57,8 +61,9 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Get(securityPath, endpoint.Handle(securityPage), endpoint.Rule{Summary: "The signed-in user's second factor", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
 		endpoint.Post(securityPath, endpoint.Handle(securityForm), endpoint.Rule{Summary: "Set up or take away the second factor", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
 			Errors: append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrSecondFactorFailed, authcore.ErrUserNotFound, twofactor.ErrEnabled, twofactor.ErrNotEnabled, password.ErrBusy), errUnknownAction)}),
-		endpoint.Get("/register", endpoint.Handle(registerPage), endpoint.Rule{Summary: "Registration page", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit, Closed: closed, Errors: []*endpoint.Error{endpoint.ErrRegistrationClosed}}),
-		endpoint.Post("/register", endpoint.Handle(registerForm), endpoint.Rule{Summary: "Registration form", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(5), Closed: closed, Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken, password.ErrBusy), endpoint.ErrRegistrationClosed)}),
+		endpoint.Get("/register", endpoint.Handle(registerPage), endpoint.Rule{Summary: "Registration page", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit, Closed: closed,
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvitation), errInviteOnly)}),
+		endpoint.Post("/register", endpoint.Handle(registerForm), endpoint.Rule{Summary: "Registration form", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(5), Closed: closed, Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken, authcore.ErrInvitation, password.ErrBusy), errInviteOnly)}),
 		endpoint.Get("/api/auth/verify-email", endpoint.Handle(verifyPage), endpoint.Rule{Summary: "The button that confirms an address", Found: true, Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/api/auth/verify-email", endpoint.Handle(verifyForm), endpoint.Rule{Summary: "Confirm an address", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10)}),
 		endpoint.Get("/verification-failed", endpoint.Handle(verificationFailed), endpoint.Rule{Summary: "A link that is no good any more", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
