@@ -93,5 +93,5 @@ func (s *Service) purge(ctx context.Context) error {
 	_, lockouts := s.db.Prune(ctx, "prune auth.lockouts", pruneLockouts, lockoutsKept.Seconds())
 	_, challenges := s.db.Prune(ctx, "prune auth.challenges", pruneChallenges, challengesKept.Seconds())
 	_, ceremonies := passkey.Prune(ctx, s.db)
-	return errors.Join(sessions, families, events, revocations, lockouts, challenges, ceremonies)
+	return errors.Join(sessions, families, events, revocations, lockouts, challenges, ceremonies, pruneProofsOfWork(ctx, s.db))
 }

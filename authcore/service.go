@@ -27,6 +27,7 @@ import (
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/proofofwork"
 )
 
 // Config is what an admin decides. A zero duration or Hashing takes the
@@ -170,6 +171,8 @@ type Service struct {
 	factors  twofactor.Factors
 	passkeys *passkey.RelyingParty // nil without keys
 	hasher   *password.Hasher
+	work     proofofwork.Authority
+	pressure proofofwork.Pressure
 
 	keys        atomic.Pointer[token.KeySet]
 	keyReadings readings
@@ -232,6 +235,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 			return nil, fmt.Errorf("passkeys: %w", err)
 		}
 	}
+	s.work = proofofwork.Authority{Key: cfg.Secrets.ProofOfWork, Now: s.now}
 	s.factors = twofactor.Factors{Secrets: cfg.Secrets, Issuer: issuerName(cfg), Now: s.now}
 	if s.mailer = deps.Mailer; s.mailer == nil {
 		s.mailer = noMail{}

@@ -31,6 +31,7 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"email_verification": func() { p.One(&c.EmailVerification) },
 		"registration":       func() { p.One(&c.Registration) },
 		"second_factor":      func() { p.One(&c.SecondFactor) },
+		"proof_of_work":      func() { p.One(&c.ProofOfWork) },
 		"password_blocklist": func() { p.One(&c.PasswordBlocklist) },
 		"breached_passwords": func() { p.One(&c.BreachedPasswords) },
 		"backend":            func() { c.Backends = append(c.Backends, p.backend()) },

@@ -73,6 +73,11 @@ type Config struct {
 	// up, and reaches no app before. Default: optional.
 	SecondFactor string `json:"second_factor,omitempty"`
 
+	// When registration, and what sends mails to an address, ask for a proof of work
+	// (ALTCHA): off, auto (while more than 60 such requests a minute come in at this
+	// edge) or always. Default: auto.
+	ProofOfWork string `json:"proof_of_work,omitempty"`
+
 	// New passwords that are refused: common (a list of this program), off, or a
 	// file with one password a line. Default: common.
 	PasswordBlocklist string `json:"password_blocklist,omitempty"`

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"mana.how/edge/authcore/origin"
+	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/syntax"
 )
 
@@ -47,6 +48,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.passwords, s.blocklist = r.passwords(c.PasswordBlocklist)
 	s.BreachedPasswords = r.breached(c.BreachedPasswords, &s.passwords)
 	s.VerificationRequired = r.verification(c.EmailVerification, s.SMTP)
+	s.ProofOfWork = endpoint.WorkMode(r.choice("proof_of_work", c.ProofOfWork, string(endpoint.WorkAuto), string(endpoint.WorkOff), string(endpoint.WorkAlways)))
 	s.SecondFactorRequired = r.choice("second_factor", c.SecondFactor, "optional", "required") == "required"
 	r.secrets(c, s)
 	s.Storage = r.storage(c.Storage)

@@ -213,7 +213,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		Retention:         &config.RetentionConfig{Events: "always", Sessions: "0s", Holds: "23h"},
 		SMTP:              &config.SMTPConfig{Port: "70000"},
 		PasswordBlocklist: "/no/such/list",
-		BreachedPasswords: "/no/such/breaches", SecondFactor: "perhaps",
+		BreachedPasswords: "/no/such/breaches", SecondFactor: "perhaps", ProofOfWork: "sometimes",
 		Backends: []config.BackendConfig{{ID: "Chat!", URL: "http://x"}, {ID: "chat", URL: "ftp://x"}, {ID: "chat", URL: "http://x"}},
 		Stripe: &config.StripeConfig{
 			SecretKey: "pk_test_1", APIURL: "ftp://x", ReturnURL: []string{"javascript://x"}, Grace: "soon",
@@ -232,7 +232,7 @@ func TestAllFaultsTogether(t *testing.T) {
 		`retention events: "always" is not a duration`, `retention sessions: "0s" is not a positive duration`,
 		"retention holds: 23h0m0s is less than the 24h that",
 		`email_verification: "sometimes" is neither required nor optional`, `registration: "perhaps" is none of open, closed, invite`, "smtp: host: missing", `smtp: port "70000"`,
-		"password_blocklist: is common, off or a file", "breached_passwords: stat /no/such/breaches", `second_factor: "perhaps" is none of optional, required`, "backend: an id has", "backend: chat: the address", "backend: chat is there twice",
+		"password_blocklist: is common, off or a file", "breached_passwords: stat /no/such/breaches", `second_factor: "perhaps" is none of optional, required`, `proof_of_work: "sometimes" is none of auto, off, always`, "backend: an id has", "backend: chat: the address", "backend: chat is there twice",
 		"stripe: this is the publishable key", "stripe: api_url must be", `stripe: return_url "javascript://x"`,
 		`stripe grace: "soon"`, "stripe: webhook_secret: one secret, or two", `stripe: plan "pl us"`,
 		`stripe: package "A": "0" is not a number of credits`, `stripe: package "A": "1.5" is not a price in euro cents`, "storage: endpoint: is missing",

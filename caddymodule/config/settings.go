@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/secret"
+	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/appdata"
 )
@@ -37,6 +38,8 @@ type Settings struct {
 	AccessTokenTTL, RefreshTokenTTL time.Duration
 	// Registration says who may make an account.
 	Registration Registration
+	// ProofOfWork says when one is asked for.
+	ProofOfWork endpoint.WorkMode
 	// RedeemUnverified gives what is meant for an address to whoever registers it.
 	RedeemUnverified bool
 	// Retention is how long what has ended is kept.

@@ -67,6 +67,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 		api.Config{
 			Config: endpoint.Config{
 				BaseURL: settings.BaseURL, Origins: settings.Origins, ServiceKey: settings.ServiceKey.Reveal(),
+				ProofOfWork: settings.ProofOfWork,
 			},
 			Version: metrics.Version(), RegistrationClosed: settings.Registration == config.RegistrationClosed,
 			InvitationRequired: settings.Registration == config.RegistrationByInvitation,

@@ -5,8 +5,9 @@
 // # Threat model
 //
 // Everything in a view may come from an attacker: html/template escapes it
-// for its place. The pages hold no script and no inline handler, and their one
-// style element carries a nonce, so that the policy of the answer can forbid
+// for its place. The pages hold no inline handler and no script, but the one that
+// solves a proof of work while that is asked for; it and their one style element
+// carry a nonce, so that the policy of the answer can forbid
 // all else but the icon, which is ours. Forms work without JavaScript.
 package pages
 
@@ -20,7 +21,7 @@ import (
 	"time"
 )
 
-//go:embed templates/*.html templates/style.css
+//go:embed templates/*.html templates/style.css templates/work.js
 var files embed.FS
 
 //go:embed templates/icon.svg
@@ -111,6 +112,7 @@ func (Docs) page() string     { return "docs" }
 type Pages struct {
 	templates map[Language]map[string]*template.Template
 	style     template.CSS
+	work      template.JS // finds the solution of a proof of work
 }
 
 // New parses the templates of every page in every language.
@@ -120,13 +122,17 @@ func New() (*Pages, error) {
 		return nil, fmt.Errorf("read the style sheet: %w", err)
 	}
 	css := template.CSS(style) // #nosec G203 -- our own file
-	p := &Pages{templates: make(map[Language]map[string]*template.Template), style: css}
+	work, err := script("work.js")
+	if err != nil {
+		return nil, fmt.Errorf("read the script: %w", err)
+	}
+	p := &Pages{templates: make(map[Language]map[string]*template.Template), style: css, work: work}
 	for _, lang := range languages {
 		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when}
 		p.templates[lang] = make(map[string]*template.Template)
 		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
 			t, err := template.New("layout.html").Funcs(funcs).
-				ParseFS(files, "templates/layout.html", "templates/"+v.page()+".html")
+				ParseFS(files, "templates/layout.html", "templates/work.html", "templates/"+v.page()+".html")
 			if err != nil {
 				return nil, fmt.Errorf("parse the page %s: %w", v.page(), err)
 			}
@@ -152,6 +158,10 @@ func (p *Pages) RenderAway(lang Language, v View, home string) (html []byte, non
 var iconURL = template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(Icon())) // #nosec G203 -- our own file
 
 func (p *Pages) render(lang Language, v View, home string, icon template.URL) (html []byte, nonce string, err error) {
+	return p.renderWith(lang, v, home, icon, nil)
+}
+
+func (p *Pages) renderWith(lang Language, v View, home string, icon template.URL, work *Work) (html []byte, nonce string, err error) {
 	nonce = rand.Text()
 	var out bytes.Buffer
 	err = p.templates[lang][v.page()].Execute(&out, struct {
@@ -162,7 +172,9 @@ func (p *Pages) render(lang Language, v View, home string, icon template.URL) (h
 		Home     string
 		Icon     template.URL
 		View     View
-	}{lang, v.page(), nonce, p.style, home, icon, v})
+		Work     *Work
+		Script   template.JS
+	}{lang, v.page(), nonce, p.style, home, icon, v, work, p.work})
 	if err != nil {
 		return nil, "", fmt.Errorf("render the page %s: %w", v.page(), err)
 	}

@@ -143,6 +143,13 @@ var texts = map[string]translated{
 	},
 	"mailed.again": {German: "Noch einmal schicken", English: "Send it again"},
 
+	"work.wait": {
+		German:  "Gerade kommen sehr viele Anfragen. Bitte warte 20 Sekunden, nachdem sich diese Seite geöffnet hat, und schicke das Formular dann ab.",
+		English: "A great many requests are coming in right now. Please wait 20 seconds after this page has opened, then send the form.",
+	},
+	"work.busy": {German: "Gerade kommen sehr viele Anfragen: Dein Browser löst noch eine kleine Rechenaufgabe …", English: "A great many requests are coming in right now: your browser is solving a small puzzle …"},
+	"work.done": {German: "Die Rechenaufgabe ist gelöst, du kannst das Formular abschicken.", English: "The puzzle is solved, you can send the form."},
+
 	"register.submit": {German: "Konto anlegen", English: "Create account"},
 	"register.other":  {German: "Schon ein Konto? Anmelden", English: "Already have an account? Sign in"},
 
@@ -295,6 +302,10 @@ var faultTexts = map[string]translated{
 	"INVALID_INVITATION": {
 		German:  "Diese Einladung gilt nicht mehr. Vielleicht wurde sie schon benutzt; sonst bitte um eine neue.",
 		English: "This invitation is not valid any more. It may have been used already; otherwise ask for a new one.",
+	},
+	"PROOF_OF_WORK_REQUIRED": {
+		German:  "Gerade kommen sehr viele Anfragen. Bitte schicke das Formular noch einmal ab, so wie es unten steht.",
+		English: "A great many requests are coming in right now. Please send the form once more, as it says below.",
 	},
 	"REGISTRATION_CLOSED": {
 		German:  "Neue Konten werden hier zurzeit nicht angelegt.",

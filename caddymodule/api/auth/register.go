@@ -17,6 +17,7 @@ type registerRequest struct {
 	SourceAppURL string `json:"sourceAppUrl" rule:"optional,max=255,url"`
 	SourceAppID  string `json:"sourceAppId" rule:"optional,max=255,string"`
 	Invitation   string `json:"invitation" rule:"optional,max=128,string"`
+	Altcha       string `json:"altcha" rule:"optional,max=1024,string"`
 }
 
 type registerResponse struct {

@@ -126,7 +126,8 @@ type HTML struct {
 }
 
 func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
-	out, nonce, err := s.Pages.Render(pages.LanguageOf(r.Header.Get("Accept-Language")), p.View)
+	work := s.work(r, p.View)
+	out, nonce, err := s.Pages.RenderGuarded(pages.LanguageOf(r.Header.Get("Accept-Language")), p.View, work)
 	if err != nil {
 		s.Logger.ErrorContext(r.Context(), "render a page", "error", err)
 		write(w, r, 500, "text/plain; charset=utf-8", []byte(internalText))
@@ -137,6 +138,9 @@ func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
 		forms += " " + p.FormTarget
 	}
 	answer.SecurePage(w.Header(), nonce, "'self' data:", forms)
+	if work != nil {
+		answer.AllowScript(w.Header(), nonce)
+	}
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	w.Header().Add("Vary", "Accept-Language")
 	if p.RetryAfter > 0 {

@@ -54,6 +54,9 @@ type Rule struct {
 	// Enrolling lets accounts use the route that must set a second factor up
 	// first: it helps them to, or to leave.
 	Enrolling bool
+	// ProofOfWork has requests prove some work, where it is time to. The handler of
+	// a page calls [Call.ProveWork] itself.
+	ProofOfWork bool
 	// Mappings answer errors of the cores that this route words in its own way.
 	Mappings []Mapping
 	// Errors are the other answers of the handler that are no success, for

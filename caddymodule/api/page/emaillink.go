@@ -35,6 +35,9 @@ func linkForm(ctx context.Context, c *endpoint.Call, req linkFormRequest) (endpo
 	if len(c.FieldErrors) > 0 {
 		return endpoint.HTML{Status: 400, View: pages.Link{Email: req.Email, ReturnURL: target, Error: fieldText(c.FieldErrors[0])}}, nil
 	}
+	if err := c.ProveWork(ctx); err != nil {
+		return workAnswer(c, err, pages.Link{Email: req.Email, ReturnURL: target, Error: endpoint.ErrWorkRequired.Code})
+	}
 	if err := c.Auth.MailSignIn(ctx, c.Client, req.Email, target); err != nil {
 		return nil, err
 	}

@@ -63,10 +63,13 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 		view.Error = fieldText(c.FieldErrors[0])
 		return registerAnswer(400, view), nil
 	}
-	_, err := c.Auth.Register(ctx, c.Client, authcore.Registration{
-		Email: req.Email, Password: req.Password, Name: req.Name, SourceAppURL: endpoint.OriginOf(target), RedirectTo: endpoint.OriginOf(target),
-		Invitation: req.Invitation,
-	})
+	err := c.ProveWork(ctx)
+	if err == nil {
+		_, err = c.Auth.Register(ctx, c.Client, authcore.Registration{
+			Email: req.Email, Password: req.Password, Name: req.Name, SourceAppURL: endpoint.OriginOf(target), RedirectTo: endpoint.OriginOf(target),
+			Invitation: req.Invitation,
+		})
+	}
 	if err != nil {
 		p := c.Known(err)
 		if p == nil {
