@@ -73,7 +73,7 @@ func (s *Service) Invite(ctx context.Context, op principal.Operator, email strin
 		if err != nil {
 			return err
 		}
-		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "user_invited", Metadata: map[string]any{"operator": op.Name, "role": role}}); err != nil {
+		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "user_invited", By: op, Metadata: map[string]any{"role": role}}); err != nil {
 			return err
 		}
 		return s.mailer.PutTx(ctx, tx, Notice{

@@ -34,6 +34,7 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"proof_of_work":      func() { p.One(&c.ProofOfWork) },
 		"password_blocklist": func() { p.One(&c.PasswordBlocklist) },
 		"breached_passwords": func() { p.One(&c.BreachedPasswords) },
+		"admins":             func() { p.Some(&c.Admins) },
 		"backend":            func() { c.Backends = append(c.Backends, p.backend()) },
 		"gifts":              func() { c.Gifts = p.gifts() },
 		"retention":          func() { c.Retention = p.retention() },

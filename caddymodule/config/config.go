@@ -78,6 +78,10 @@ type Config struct {
 	// edge) or always. Default: auto.
 	ProofOfWork string `json:"proof_of_work,omitempty"`
 
+	// Ids of users who are admins without having the role, for an admin who gives
+	// the first one theirs. Default: those of ADMIN_USER_IDS, with commas.
+	Admins []string `json:"admins,omitempty"`
+
 	// New passwords that are refused: common (a list of this program), off, or a
 	// file with one password a line. Default: common.
 	PasswordBlocklist string `json:"password_blocklist,omitempty"`

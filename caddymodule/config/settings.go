@@ -40,6 +40,8 @@ type Settings struct {
 	Registration Registration
 	// ProofOfWork says when one is asked for.
 	ProofOfWork endpoint.WorkMode
+	// Admins are ids of users who are admins without having the role.
+	Admins []string
 	// RedeemUnverified gives what is meant for an address to whoever registers it.
 	RedeemUnverified bool
 	// Retention is how long what has ended is kept.

@@ -70,7 +70,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 				ProofOfWork: settings.ProofOfWork,
 			},
 			Version: metrics.Version(), RegistrationClosed: settings.Registration == config.RegistrationClosed,
-			InvitationRequired: settings.Registration == config.RegistrationByInvitation,
+			InvitationRequired: settings.Registration == config.RegistrationByInvitation, Admins: settings.Admins,
 		},
 		api.Deps{
 			Deps: endpoint.Deps{
