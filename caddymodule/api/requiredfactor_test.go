@@ -74,6 +74,9 @@ func TestPagesLeadToTheRequiredSecondFactor(t *testing.T) {
 			t.Errorf("%s leads to %s", name, to)
 		}
 	}
+	if page := s.send("GET", setUp, nil, cookie).status(200); !strings.Contains(page.body, `value="sign-out"`) {
+		t.Errorf("nobody gets out: %s", page.body)
+	}
 	if to := s.send("GET", "/account", nil, cookie).status(303).header.Get("Location"); to != "/account/two-factor?required=1&returnUrl=%2Faccount" {
 		t.Errorf("the account leads to %s", to)
 	}

@@ -37,6 +37,9 @@ func inviteUser(inv invoke.Invocation, args []string) error {
 	if err != nil {
 		return err
 	}
+	if !source.Complete {
+		return errors.New("the link of an invitation leads to base_url: name the config of the edge with --config")
+	}
 	if settings, err := source.Config.Resolve(source.Env); err == nil && settings.Registration == config.RegistrationClosed {
 		return errors.New("registration is closed, for who was invited too; write `registration invite`")
 	}

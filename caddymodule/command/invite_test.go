@@ -44,6 +44,9 @@ func TestInviteCommand(t *testing.T) {
 			t.Errorf("%s: is taken", name)
 		}
 	}
+	if _, err := edgetest.Operate(t, "", "user", "invite", "b@example.com", "--database", db.DSN); err == nil || !strings.Contains(err.Error(), "--config") {
+		t.Errorf("without the address of the pages: %v", err)
+	}
 	closed := edgetest.ConfigFile(t, edgetest.With(app, "registration", "closed"))
 	if _, err := edgetest.Operate(t, "", "user", "invite", "b@example.com", "--config", closed); err == nil || !strings.Contains(err.Error(), "registration invite") {
 		t.Errorf("while registration is closed: %v", err)

@@ -32,6 +32,7 @@ var texts = map[string]translated{
 	"field.code":        {German: "Code aus deiner Authenticator-App", English: "Code from your authenticator app"},
 	"field.backupCode":  {German: "Backup-Code", English: "Backup code"},
 	"field.mailCode":    {German: "Code aus der E-Mail", English: "Code from the e-mail"},
+	"hint.invited":      {German: "Die Einladung gilt für diese Adresse.", English: "The invitation is for this address."},
 	"hint.password":     {German: "8 bis 128 Zeichen", English: "8 to 128 characters"},
 
 	"login.submit": {German: "Anmelden", English: "Sign in"},

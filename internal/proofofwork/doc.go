@@ -7,7 +7,7 @@
 // # Threat model
 //
 // Everything in a solution comes from an attacker. Only what this program writes
-// is read: one algorithm, one form of the salt, one spelling of the number. The
+// is read: one algorithm, one form of the salt, a number in decimal digits. The
 // salt ends in a delimiter, so that no digit of the number can be moved into the
 // end of the challenge (CVE-2025-68113). Whether a solution or a ticket was taken
 // before is for the caller to keep, by its [Taken]: for all edges, and until it
