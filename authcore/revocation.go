@@ -24,6 +24,7 @@ const (
 	reasonVerified        = "email_verified"
 	reasonEmailChanged    = "email_changed"
 	reasonFactorChanged   = "second_factor_changed"
+	reasonOrganization    = "organization_changed" // what the user may do in one
 )
 
 // Revoked reports whether a token or cookie entry of this session and user,

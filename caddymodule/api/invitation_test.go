@@ -21,7 +21,7 @@ func inviteSite(t *testing.T) (s *site, invite func(email string) string) {
 	}, func(c *api.Config, _ *api.Deps) { c.InvitationRequired = true })
 	return s, func(email string) string {
 		t.Helper()
-		if _, err := s.auth.Invite(t.Context(), principal.Operator{Name: "test"}, email, principal.RoleUser, 24*time.Hour, ""); err != nil {
+		if _, err := s.auth.InviteUser(t.Context(), principal.Operator{Name: "test"}, email, principal.RoleUser, 24*time.Hour, ""); err != nil {
 			t.Fatal(err)
 		}
 		return mails.last(t, authcore.NoticeAccountInvitation).Token

@@ -166,8 +166,8 @@ func TestProofOfWorkOnPages(t *testing.T) {
 			}
 		}
 	}
-	if page := s.send("GET", "/login", nil).status(200); strings.Contains(page.body, "<script") {
-		t.Error("the sign-in page has a script")
+	if page := s.send("GET", "/login", nil).status(200); strings.Contains(page.body, `id="work"`) {
+		t.Error("the sign-in page asks for work")
 	}
 	refused := s.form("/register", fields).status(428)
 	if !strings.Contains(refused.body, "send the form once more") || !strings.Contains(refused.body, `value="&#34;&gt;&lt;b&gt;"`) || strings.Contains(refused.body, testPassword) {

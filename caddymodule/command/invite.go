@@ -44,7 +44,7 @@ func inviteUser(inv invoke.Invocation, args []string) error {
 		return errors.New("registration is closed, for who was invited too; write `registration invite`")
 	}
 	return inv.WithKeys(func(s *authcore.Service) error {
-		i, err := s.Invite(inv.Ctx, invoke.Operator(), args[0], principal.Role(inv.Flag("role")), valid, inv.Flag("language"))
+		i, err := s.InviteUser(inv.Ctx, invoke.Operator(), args[0], principal.Role(inv.Flag("role")), valid, inv.Flag("language"))
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}

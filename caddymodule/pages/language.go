@@ -43,19 +43,33 @@ func LanguageOf(header string) Language {
 	return best
 }
 
+// Writes reports whether the pages are written in the language of a tag.
+func Writes(tag string) bool {
+	for _, lang := range languages {
+		if tag == string(lang) {
+			return true
+		}
+	}
+	return false
+}
+
 // text is the text of a key. An unknown key is its own text, so that a
 // missing one shows.
 func (l Language) text(key string) string {
-	if s, ok := texts[key]; ok {
-		return s[l]
+	for _, list := range []map[string]translated{texts, accountTexts} {
+		if s, ok := list[key]; ok {
+			return s[l]
+		}
 	}
 	return key
 }
 
 // fault is the text of an error's code, a general one where it has none.
 func (l Language) fault(code string) string {
-	if s, ok := faultTexts[code]; ok {
-		return s[l]
+	for _, list := range []map[string]translated{faultTexts, accountFaultTexts} {
+		if s, ok := list[code]; ok {
+			return s[l]
+		}
 	}
 	return faultTexts["INTERNAL"][l]
 }

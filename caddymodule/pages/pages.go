@@ -5,10 +5,13 @@
 // # Threat model
 //
 // Everything in a view may come from an attacker: html/template escapes it
-// for its place. The pages hold no inline handler and no script, but the one that
-// solves a proof of work while that is asked for; it and their one style element
-// carry a nonce, so that the policy of the answer can forbid
-// all else but the icon, which is ours. Forms work without JavaScript.
+// for its place. The pages hold no inline handler, and their one style element
+// carries a nonce, so that the policy of the answer can forbid all else but the
+// icon, which is ours. So does the one script, which only pages have that take a
+// passkey ([Scripted]), for browsers give passkeys to scripts alone, or whose form
+// asks for a proof of work ([AsksForWork]) while that is asked for. It knows no
+// secret and decides nothing, it fills in a form. All other forms work without
+// JavaScript, and so do those that ask for work.
 package pages
 
 import (
@@ -18,10 +21,9 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
-	"time"
 )
 
-//go:embed templates/*.html templates/style.css templates/work.js
+//go:embed templates/*.html templates/*.css templates/*.js
 var files embed.FS
 
 //go:embed templates/icon.svg
@@ -43,24 +45,13 @@ type Login struct {
 	// Verified and Reset say what was done before: the address was confirmed, or
 	// another password chosen.
 	Verified, Reset bool
+	// Passkeys says that one may sign in with a passkey.
+	Passkeys bool
 }
 
 // Register is the registration form. That of an invitation, a token, is for one
 // address.
 type Register struct{ Name, Email, ReturnURL, Invitation, Error string }
-
-// Account is the page of whoever is signed in, with their devices.
-type Account struct {
-	Name, Email string
-	Devices     []Device
-}
-
-// Device is one session. App tells an app's from a browser's.
-type Device struct {
-	ID, Name, UserAgent, IPAddress string
-	LastSeen                       time.Time
-	App, Current                   bool
-}
 
 // Loop explains why signing in again and again does not help: Site, an
 // origin, keeps sending a signed-in browser back.
@@ -103,36 +94,53 @@ type DocAnswer struct {
 
 func (Login) page() string    { return "login" }
 func (Register) page() string { return "register" }
-func (Account) page() string  { return "account" }
 func (Loop) page() string     { return "loop" }
 func (Problem) page() string  { return "problem" }
 func (Docs) page() string     { return "docs" }
+
+// Scripted reports whether a page has the script of passkeys, which the policy of
+// the answer must allow by its nonce.
+func Scripted(v View) bool {
+	s, ok := v.(interface{ scripted() bool })
+	return ok && s.scripted()
+}
+
+func (l Login) scripted() bool          { return l.Passkeys }
+func (f TwoFactor) scripted() bool      { return f.Passkey }
+func (r Reauthenticate) scripted() bool { return r.Passkey }
+func (p Passkeys) scripted() bool       { return p.Available && p.Proof.Recent }
 
 // Pages are the parsed templates. They are safe for concurrent use.
 type Pages struct {
 	templates map[Language]map[string]*template.Template
 	style     template.CSS
+	passkey   template.JS
 	work      template.JS // finds the solution of a proof of work
 }
 
 // New parses the templates of every page in every language.
 func New() (*Pages, error) {
-	style, err := files.ReadFile("templates/style.css")
-	if err != nil {
-		return nil, fmt.Errorf("read the style sheet: %w", err)
+	p := &Pages{templates: make(map[Language]map[string]*template.Template)}
+	for _, sheet := range []string{"style.css", "account.css"} {
+		style, err := files.ReadFile("templates/" + sheet)
+		if err != nil {
+			return nil, fmt.Errorf("read the style sheet: %w", err)
+		}
+		p.style += template.CSS(style) // #nosec G203 -- our own file
 	}
-	css := template.CSS(style) // #nosec G203 -- our own file
-	work, err := script("work.js")
-	if err != nil {
-		return nil, fmt.Errorf("read the script: %w", err)
+	for name, into := range map[string]*template.JS{"passkey.js": &p.passkey, "work.js": &p.work} {
+		script, err := files.ReadFile("templates/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("read a script: %w", err)
+		}
+		*into = template.JS(script) // #nosec G203 -- our own file
 	}
-	p := &Pages{templates: make(map[Language]map[string]*template.Template), style: css, work: work}
 	for _, lang := range languages {
-		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when}
+		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when, "event": lang.event, "sections": func() []section { return sections }}
 		p.templates[lang] = make(map[string]*template.Template)
-		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
+		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, Email{}, Password{}, Passkeys{}, Devices{}, Events{}, Preferences{}, OwnData{}, Left{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
 			t, err := template.New("layout.html").Funcs(funcs).
-				ParseFS(files, "templates/layout.html", "templates/work.html", "templates/"+v.page()+".html")
+				ParseFS(files, "templates/layout.html", "templates/sections.html", "templates/passkeyform.html", "templates/work.html", "templates/"+v.page()+".html")
 			if err != nil {
 				return nil, fmt.Errorf("parse the page %s: %w", v.page(), err)
 			}
@@ -163,18 +171,25 @@ func (p *Pages) render(lang Language, v View, home string, icon template.URL) (h
 
 func (p *Pages) renderWith(lang Language, v View, home string, icon template.URL, work *Work) (html []byte, nonce string, err error) {
 	nonce = rand.Text()
+	var script template.JS
+	switch {
+	case Scripted(v):
+		script = p.passkey
+	case work != nil:
+		script = p.work
+	}
 	var out bytes.Buffer
 	err = p.templates[lang][v.page()].Execute(&out, struct {
 		Language Language
 		Page     string
 		Nonce    string
 		Style    template.CSS
+		Script   template.JS
 		Home     string
 		Icon     template.URL
 		View     View
 		Work     *Work
-		Script   template.JS
-	}{lang, v.page(), nonce, p.style, home, icon, v, work, p.work})
+	}{lang, v.page(), nonce, p.style, script, home, icon, v, work})
 	if err != nil {
 		return nil, "", fmt.Errorf("render the page %s: %w", v.page(), err)
 	}

@@ -2,7 +2,6 @@ package pages
 
 import (
 	"encoding/json"
-	"html/template"
 	"time"
 
 	"mana.how/edge/internal/proofofwork"
@@ -40,10 +39,4 @@ func AsksForWork(v View) bool {
 // script has the nonce of the style.
 func (p *Pages) RenderGuarded(lang Language, v View, w *Work) (html []byte, nonce string, err error) {
 	return p.renderWith(lang, v, "/", "/favicon.svg", w)
-}
-
-// script is that of a page, as it is.
-func script(name string) (template.JS, error) {
-	text, err := files.ReadFile("templates/" + name)
-	return template.JS(text), err // #nosec G203 -- our own file
 }

@@ -175,8 +175,8 @@ func TestAddressChangeBeforeItCounts(t *testing.T) {
 
 func TestDefaultsOfInvitations(t *testing.T) {
 	t.Parallel()
-	letter := render(t, mail.Invitation, "de", mail.Data{Email: "ada@example.com", Link: "https://mana.example/i"})
-	if letter.Subject != "Einladung zu einer Organisation - ManaCore" || !strings.Contains(letter.Text, "Ein Teammitglied") || strings.Contains(letter.Text, "gilt") {
+	letter := render(t, mail.Invitation, "de", mail.Data{Email: "ada@example.com", Link: "https://mana.example/i", Expires: noon.Add(48 * time.Hour)})
+	if letter.Subject != "Einladung zu einer Organisation - ManaCore" || !strings.Contains(letter.Text, "Ein Teammitglied") || !strings.Contains(letter.Text, "gilt 2 Tage") {
 		t.Errorf("%s\n%s", letter.Subject, letter.Text)
 	}
 }

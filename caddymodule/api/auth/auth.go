@@ -34,7 +34,7 @@ func Routes(cfg Config) []endpoint.Route {
 	factor := append(endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, authcore.ErrInvalidCredentials, authcore.ErrNoSession, twofactor.ErrNotEnabled), errOrigin, errNoOrigin, endpoint.ErrCrossSite)
 	routes := []endpoint.Route{
 		endpoint.Post(v1+"/register", endpoint.Handle(register), endpoint.Rule{Summary: "Make an account",
-			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(5), Closed: closed, ProofOfWork: true, Headers: workHeader,
+			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(5), Closed: closed, ProofOfWork: true, Headers: endpoint.WorkHeaders,
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrInvalidInput, Answer: endpoint.Invalid("email must be an email")}},
 			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken, authcore.ErrInvitation), endpoint.ErrRegistrationClosed)}),
 		endpoint.Get(v1+"/signup-status", endpoint.Handle(signUpStatus(cfg)), endpoint.Rule{Summary: "Whether an account can be made", Limit: endpoint.BackEndLimit}),
@@ -69,10 +69,10 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post(v1+"/change-password", endpoint.Handle(changePassword), endpoint.Rule{Summary: "Change the password and end all other sessions",
 			Access: endpoint.User, Limit: endpoint.PerMinute(5), Errors: endpoint.AnswersTo(authcore.ErrNoPassword, password.ErrBusy),
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrWrongPassword, Answer: &endpoint.Error{Status: 401, Code: "WRONG_PASSWORD", Message: "Current password is incorrect"}}}}),
-		endpoint.Post(v1+"/forgot-password", endpoint.Handle(forgotPassword), endpoint.Rule{Summary: "Mail the link to another password", Access: endpoint.Anyone, ProofOfWork: true, Headers: workHeader, Limit: endpoint.PerMinute(3)}),
+		endpoint.Post(v1+"/forgot-password", endpoint.Handle(forgotPassword), endpoint.Rule{Summary: "Mail the link to another password", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Limit: endpoint.PerMinute(3)}),
 		endpoint.Post(v1+"/reset-password", endpoint.Handle(resetPassword), endpoint.Rule{Summary: "Another password by a link", Access: endpoint.Anyone, Limit: endpoint.PerMinute(5),
 			Errors: append(endpoint.AnswersTo(password.ErrBusy), endpoint.ErrResetToken)}),
-		endpoint.Post(v1+"/resend-verification", endpoint.Handle(resendVerification), endpoint.Rule{Summary: "Mail the link that confirms an address", Access: endpoint.Anyone, ProofOfWork: true, Headers: workHeader, Limit: endpoint.PerMinute(3)}),
+		endpoint.Post(v1+"/resend-verification", endpoint.Handle(resendVerification), endpoint.Rule{Summary: "Mail the link that confirms an address", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Limit: endpoint.PerMinute(3)}),
 		endpoint.Delete(v1+"/account", endpoint.Handle(deleteAccount), endpoint.Rule{Summary: "Delete the account", Access: endpoint.User, Limit: endpoint.PerMinute(3),
 			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, password.ErrBusy)}),
 
@@ -105,9 +105,9 @@ func Routes(cfg Config) []endpoint.Route {
 			Errors: slices.Concat(factor, endpoint.AnswersTo(authcore.ErrUserNotFound))}),
 		endpoint.Post("/api/auth/two-factor/verify-backup-code", endpoint.Handle(verifyBackupCode), endpoint.Rule{Summary: "Complete a sign-in with a backup code", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(10),
 			Errors: factor}),
-		endpoint.Post("/api/auth/magic-link/send-magic-link", endpoint.Handle(sendMagicLink), endpoint.Rule{Summary: "Mail a link and a code that sign in", Access: endpoint.Anyone, ProofOfWork: true, Headers: workHeader, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(3),
+		endpoint.Post("/api/auth/magic-link/send-magic-link", endpoint.Handle(sendMagicLink), endpoint.Rule{Summary: "Mail a link and a code that sign in", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(3),
 			Errors: []*endpoint.Error{errOrigin, errNoOrigin, errEmailForm, errCallback}}),
-		endpoint.Post("/api/auth/sign-in/magic-link", endpoint.Handle(sendMagicLink), endpoint.Rule{Summary: "Mail a link and a code that sign in", Access: endpoint.Anyone, ProofOfWork: true, Headers: workHeader, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(3),
+		endpoint.Post("/api/auth/sign-in/magic-link", endpoint.Handle(sendMagicLink), endpoint.Rule{Summary: "Mail a link and a code that sign in", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(3),
 			Errors: []*endpoint.Error{errOrigin, errNoOrigin, errEmailForm, errCallback}}),
 		endpoint.Post("/api/auth/sign-out", endpoint.Handle(signOut), endpoint.Rule{Summary: "End the SSO session and clear its cookie",
 			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"time"
 
 	"mana.how/edge/authcore"
@@ -164,6 +165,23 @@ func (c *Call) SameSite() error {
 	return nil
 }
 
+// OwnForm refuses a form that did not come from a page at the base URL, and a
+// body that is none. A trusted origin may call the API, but who signs in where,
+// and what an account is, is the business of the hosted pages alone. A browser
+// that names no origin must say that it sends the form to where it has it from.
+func (c *Call) OwnForm() error {
+	origin, site := c.Request.Header["Origin"], c.Request.Header["Sec-Fetch-Site"]
+	switch {
+	case len(origin) == 1 && origin[0] != "null":
+		if !c.Origins().IsBase(origin[0]) {
+			return ErrCrossSite
+		}
+	case len(origin) > 1, len(site) != 1, site[0] != "same-origin", !strings.EqualFold(c.Request.Host, c.BaseURL().Host):
+		return ErrCrossSite
+	}
+	return c.BodyErr
+}
+
 // Logger is where what concerns admins goes.
 func (c *Call) Logger() *slog.Logger { return c.server.Logger }
 
@@ -206,6 +224,15 @@ func (c *Call) fill(p *validate.Plan, into reflect.Value) error {
 		texts[i] = e.Text
 	}
 	return Invalid(texts...)
+}
+
+// FieldText names the text of the first field's error in the texts of the pages,
+// empty where there is none.
+func (c *Call) FieldText() string {
+	if len(c.FieldErrors) == 0 {
+		return ""
+	}
+	return "FIELD_" + c.FieldErrors[0].Field + "_" + c.FieldErrors[0].Rule
 }
 
 // TextOf is an optional text, empty where it was not sent.

@@ -26,6 +26,9 @@ const (
 // WorkHeader carries a solution, as the field altcha of the body does.
 const WorkHeader = "X-Altcha"
 
+// WorkHeaders are what routes read that may ask for a proof of work.
+var WorkHeaders = []HeaderParam{{Name: WorkHeader, Text: "The solution of a challenge, in base64, where one is asked for"}}
+
 // ErrWorkRequired asks for a proof of work (RFC 6585, section 3).
 var ErrWorkRequired = &Error{Status: 428, Code: "PROOF_OF_WORK_REQUIRED",
 	Message: "Proof of work required: solve details.challenge, as ALTCHA does, and send the request again with it in " + WorkHeader}

@@ -2,12 +2,11 @@ package page
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
-	"strings"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api/endpoint"
-	"mana.how/edge/caddymodule/api/endpoint/validate"
 	"mana.how/edge/caddymodule/api/sso"
 	"mana.how/edge/caddymodule/pages"
 )
@@ -27,7 +26,7 @@ func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None
 	switch {
 	case errors.Is(err, authcore.ErrNoSession):
 		query := c.Request.URL.Query()
-		return s.loginAnswer(200, pages.Login{
+		return s.loginAnswer(c, 200, pages.Login{
 			ReturnURL: target, Email: query.Get("email"), Verified: query.Get("verified") == "true", Reset: query.Get("reset") == "true",
 		}), nil
 	case err != nil:
@@ -51,30 +50,40 @@ func returnTarget(c *endpoint.Call, raw string) string {
 	return target
 }
 
-func (s signIn) loginAnswer(status int, view pages.Login) endpoint.HTML {
+func (s signIn) loginAnswer(c *endpoint.Call, status int, view pages.Login) endpoint.HTML {
 	view.Closed, view.InviteOnly = s.RegistrationClosed, s.InvitationRequired
+	_, view.Passkeys = c.Auth.PasskeyDomain()
 	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}
 }
 
+// loginFormRequest has an address and a password, or what a passkey answered.
 type loginFormRequest struct {
 	Email     string `json:"email" rule:"max=254,account"`
 	Password  string `json:"password" rule:"max=1024,min=1,string"`
+	Response  string `json:"response" rule:"optional,max=65536,string"`
 	ReturnURL string `json:"returnUrl" rule:"optional,string"`
 }
 
 // loginForm signs in and goes on to the checked return target. A refusal
 // shows the form again.
 func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	target := returnTarget(c, req.ReturnURL)
 	view := pages.Login{Email: req.Email, ReturnURL: target}
-	if len(c.FieldErrors) > 0 {
-		view.Error = fieldText(c.FieldErrors[0])
-		return s.loginAnswer(400, view), nil
+	begin := func() (authcore.BrowserSession, error) {
+		return sso.Begin(ctx, c, req.Email, req.Password, true)
 	}
-	b, err := sso.Begin(ctx, c, req.Email, req.Password, true)
+	if req.Response != "" {
+		begin = func() (authcore.BrowserSession, error) {
+			return sso.BeginByPasskey(ctx, c, sso.PasskeyAnswer(c, json.RawMessage(req.Response)))
+		}
+	} else if len(c.FieldErrors) > 0 {
+		view.Error = c.FieldText()
+		return s.loginAnswer(c, 400, view), nil
+	}
+	b, err := begin()
 	if err != nil {
 		if errors.As(err, new(*authcore.SecondFactorError)) {
 			return toSecondFactor(target), nil
@@ -84,29 +93,9 @@ func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRe
 			return nil, err
 		}
 		view.Error = p.Code
-		out := s.loginAnswer(p.Status, view)
+		out := s.loginAnswer(c, p.Status, view)
 		out.RetryAfter = p.RetryAfter
 		return out, nil
 	}
 	return goOn(c, b, target), nil
 }
-
-// ownForm refuses a form that did not come from a page at the base URL, and a
-// body that is none. A trusted origin may call the API, but who signs in where
-// is the business of the hosted pages alone. A browser that names no origin
-// must say that it sends the form to where it has it from.
-func ownForm(c *endpoint.Call) error {
-	origin, site := c.Request.Header["Origin"], c.Request.Header["Sec-Fetch-Site"]
-	switch {
-	case len(origin) == 1 && origin[0] != "null":
-		if !c.Origins().IsBase(origin[0]) {
-			return endpoint.ErrCrossSite
-		}
-	case len(origin) > 1, len(site) != 1, site[0] != "same-origin", !strings.EqualFold(c.Request.Host, c.BaseURL().Host):
-		return endpoint.ErrCrossSite
-	}
-	return c.BodyErr
-}
-
-// fieldText names the text of a field's error in the pages' texts.
-func fieldText(e validate.FieldError) string { return "FIELD_" + e.Field + "_" + e.Rule }

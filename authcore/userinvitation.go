@@ -42,10 +42,10 @@ type invited struct {
 	Role principal.Role `json:"role"`
 }
 
-// Invite mails an invitation, in the language (RFC 5646) where that is one of
+// InviteUser mails an invitation, in the language (RFC 5646) where that is one of
 // mails; those of the address before are worth nothing any more. It fails with
 // [ErrInvalidInput], [ErrEmailTaken] or [challenge.ErrTooMany].
-func (s *Service) Invite(ctx context.Context, op principal.Operator, email string, role principal.Role, validFor time.Duration, language string) (Invitation, error) {
+func (s *Service) InviteUser(ctx context.Context, op principal.Operator, email string, role principal.Role, validFor time.Duration, language string) (Invitation, error) {
 	to, err := address.Canonical(email)
 	if err != nil {
 		return Invitation{}, fmt.Errorf("%w: %w", ErrInvalidInput, err)

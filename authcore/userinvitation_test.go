@@ -28,7 +28,7 @@ func inviting(t *testing.T) (one, other *authcore.Service, mails *mailbox, db *p
 func invite(t *testing.T, s *authcore.Service, mails *mailbox, email string, role principal.Role) string {
 	t.Helper()
 	mails.take()
-	if _, err := s.Invite(t.Context(), principal.Operator{Name: "test"}, email, role, week, "en"); err != nil {
+	if _, err := s.InviteUser(t.Context(), principal.Operator{Name: "test"}, email, role, week, "en"); err != nil {
 		t.Fatal(err)
 	}
 	n := mails.one(t, authcore.NoticeAccountInvitation)
@@ -69,7 +69,7 @@ func TestInvitation(t *testing.T) {
 	if _, err := s.Register(t.Context(), laptop, authcore.Registration{Email: ada, Password: testPassword, Invitation: token}); !errors.Is(err, authcore.ErrInvitation) {
 		t.Errorf("twice: %v", err)
 	}
-	if _, err := s.Invite(t.Context(), principal.Operator{}, ada, principal.RoleUser, week, ""); !errors.Is(err, authcore.ErrEmailTaken) {
+	if _, err := s.InviteUser(t.Context(), principal.Operator{}, ada, principal.RoleUser, week, ""); !errors.Is(err, authcore.ErrEmailTaken) {
 		t.Errorf("who has an account is invited: %v", err)
 	}
 
@@ -90,7 +90,7 @@ func TestInvitation(t *testing.T) {
 	for range 3 {
 		invite(t, s, mails, "bob@example.test", principal.RoleUser)
 	}
-	if _, err := s.Invite(t.Context(), principal.Operator{}, "bob@example.test", principal.RoleUser, week, ""); !errors.Is(err, challenge.ErrTooMany) {
+	if _, err := s.InviteUser(t.Context(), principal.Operator{}, "bob@example.test", principal.RoleUser, week, ""); !errors.Is(err, challenge.ErrTooMany) {
 		t.Errorf("the sixth in an hour: %v", err)
 	}
 	for name, tt := range map[string]struct {
@@ -101,7 +101,7 @@ func TestInvitation(t *testing.T) {
 		"address": {"no address", principal.RoleUser, week}, "role": {"c@example.test", "owner", week},
 		"short": {"c@example.test", principal.RoleUser, time.Minute}, "long": {"c@example.test", principal.RoleUser, 365 * 24 * time.Hour},
 	} {
-		if _, err := s.Invite(t.Context(), principal.Operator{}, tt.email, tt.role, tt.valid, ""); !errors.Is(err, authcore.ErrInvalidInput) {
+		if _, err := s.InviteUser(t.Context(), principal.Operator{}, tt.email, tt.role, tt.valid, ""); !errors.Is(err, authcore.ErrInvalidInput) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
