@@ -184,16 +184,17 @@ type sessionWithUser struct {
 	UserImage     *string
 	UserRole      principal.Role
 	UserEpoch     int32
+	UserFactor    bool
 	UserCreatedAt time.Time
 	UserUpdatedAt time.Time
 }
 
 const userOfSession = `u.name AS user_name, u.email AS user_email, u.email_verified AS user_verified,
-	u.image AS user_image, u.role::text AS user_role, u.auth_epoch AS user_epoch, u.created_at AS user_created_at, u.updated_at AS user_updated_at`
+	u.image AS user_image, u.role::text AS user_role, u.auth_epoch AS user_epoch, u.second_factor AS user_factor, u.created_at AS user_created_at, u.updated_at AS user_updated_at`
 
 func (r sessionWithUser) user() User {
 	return User{ID: r.UserID, Name: r.UserName, Email: r.UserEmail, EmailVerified: r.UserVerified,
-		Image: r.UserImage, Role: r.UserRole, AuthEpoch: r.UserEpoch, CreatedAt: r.UserCreatedAt, UpdatedAt: r.UserUpdatedAt}
+		Image: r.UserImage, Role: r.UserRole, AuthEpoch: r.UserEpoch, SecondFactor: r.UserFactor, CreatedAt: r.UserCreatedAt, UpdatedAt: r.UserUpdatedAt}
 }
 
 // readSessions reads the sessions of tokens in one statement, once for all who

@@ -34,6 +34,7 @@ type cachedSession struct {
 const (
 	persistent uint32 = 1 << iota
 	emailVerified
+	secondFactor
 	rechecking
 	renewing // once an entry: a renewal that fails is tried again after the next reading
 )
@@ -66,6 +67,9 @@ func packSession(u User, s Session, readAt time.Time) *cachedSession {
 	if u.EmailVerified {
 		c.claim(emailVerified)
 	}
+	if u.SecondFactor {
+		c.claim(secondFactor)
+	}
 	return c
 }
 
@@ -94,14 +98,14 @@ func (c *cachedSession) subject() (who subject, rest packedTexts) {
 	who.email, who.organizationID, who.organizationRole = rest.text(), rest.text(), organization.Role(rest.text())
 	who.methods = principal.Methods(rest.text())
 	who.authenticatedAt = unpackSeconds(rest.text())
-	who.epoch, who.verified = c.epoch, c.has(emailVerified)
+	who.epoch, who.verified, who.secondFactor = c.epoch, c.has(emailVerified), c.has(secondFactor)
 	return who, rest
 }
 
 func (c *cachedSession) user() User {
 	who, rest := c.subject()
 	return User{
-		ID: who.userID, Role: who.role, AuthEpoch: who.epoch, Email: who.email, EmailVerified: who.verified,
+		ID: who.userID, Role: who.role, AuthEpoch: who.epoch, Email: who.email, EmailVerified: who.verified, SecondFactor: who.secondFactor,
 		Name: rest.text(), Image: rest.optional(),
 		CreatedAt: time.UnixMicro(c.userCreatedAt), UpdatedAt: time.UnixMicro(c.userUpdatedAt),
 	}

@@ -37,6 +37,7 @@ var erasures = []struct {
 		SET ip_address = NULL, user_agent = NULL, metadata = NULL
 		WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.verification WHERE identifier = $2 OR value = $1 OR right(identifier, length($2) + 1) = '-' || $2`, email: true},
+	{sql: `DELETE FROM auth.challenges WHERE user_id IS NULL AND address = $2 AND $1 <> ''`, email: true},
 	{sql: `DELETE FROM auth.invitations WHERE email = $2 AND $1 <> ''`, email: true},
 }
 

@@ -38,6 +38,9 @@ var (
 	// must begin again.
 	ErrSecondFactorFailed  = errors.New("Invalid two-factor code")
 	ErrSecondFactorExpired = errors.New("Two-factor authentication expired: sign in again")
+	// ErrSecondFactorMissing means that the account must set a second factor up
+	// first.
+	ErrSecondFactorMissing = errors.New("Second factor required")
 	// ErrInvalidCode means that a mailed code is wrong, or good no more.
 	ErrInvalidCode = errors.New("Invalid or expired code")
 	// ErrSameEmail means that the account has the address already.

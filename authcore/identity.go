@@ -17,6 +17,7 @@ type User struct {
 	Image         *string
 	Role          principal.Role
 	AuthEpoch     int32 // raised by whatever ends the tokens the user holds
+	SecondFactor  bool  // there is a confirmed authenticator, or a passkey
 	CreatedAt     time.Time
 	UpdatedAt     time.Time
 	DisabledAt    *time.Time
@@ -109,6 +110,8 @@ type Registration struct {
 	Name         string
 	ReferralCode string
 	SourceAppURL string
+	// Invitation is the token of one, or empty.
+	Invitation string
 	// RedirectTo is where the link that confirms the address leads: a checked
 	// origin, or empty.
 	RedirectTo string

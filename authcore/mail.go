@@ -37,6 +37,8 @@ const (
 	// NoticeFactorAdded and NoticeFactorRemoved tell of the second factor. Factor.
 	NoticeFactorAdded   NoticeKind = "factor_added"
 	NoticeFactorRemoved NoticeKind = "factor_removed"
+	// NoticeAccountInvitation invites somebody who has no account yet. Token.
+	NoticeAccountInvitation NoticeKind = "account_invitation"
 	// NoticeAccountDeleted is the receipt of who has left.
 	NoticeAccountDeleted NoticeKind = "account_deleted"
 	// NoticeNewDevice tells of a sign-in from a device that has not signed in
@@ -57,7 +59,7 @@ func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeVerifyEmail, NoticeResetPassword, NoticePasswordChanged, NoticeAccountExists, NoticeMagicLink, NoticeConfirmAddress,
 		NoticeAddressChanging, NoticeAddressChangeUndone, NoticeFactorAdded, NoticeFactorRemoved, NoticeBackupCodesRenewed,
-		NoticeAccountDeleted, NoticeNewDevice, NoticeAccountLocked, NoticeInvitation,
+		NoticeAccountDeleted, NoticeNewDevice, NoticeAccountLocked, NoticeInvitation, NoticeAccountInvitation,
 	}
 }
 

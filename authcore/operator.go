@@ -177,11 +177,7 @@ func (s *Service) SetPassword(ctx context.Context, op principal.Operator, userID
 // ResetTwoFactor takes the second factor off a user who has lost it, and tells
 // them. It fails with [ErrUserNotFound] or [twofactor.ErrNotEnabled].
 func (s *Service) ResetTwoFactor(ctx context.Context, op principal.Operator, userID string) error {
-	return s.mail(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		u, err := lockUserTx(ctx, tx, userID)
-		if err != nil {
-			return err
-		}
+	return s.onAccount(ctx, userID, func(ctx context.Context, tx pgx.Tx, u User) error {
 		return s.removeTwoFactorTx(ctx, tx, u, audit.Event{Type: "two_factor_disabled", UserID: u.ID, By: op})
 	})
 }

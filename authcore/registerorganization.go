@@ -17,6 +17,9 @@ import (
 // little: of an address that has an account, user and organisation are nobody's.
 // The organisation is then made when the mail of this registration comes back.
 func (s *Service) RegisterOrganization(ctx context.Context, client principal.Client, r OrganizationRegistration) (User, organization.Organization, error) {
+	if s.cfg.InvitationRequired {
+		return User{}, organization.Organization{}, ErrInvitationRequired
+	}
 	n, err := organization.New{ID: ids.New(), Name: r.Organization}.Check()
 	if err != nil {
 		return User{}, organization.Organization{}, err

@@ -95,5 +95,5 @@ func (s *Service) purge(ctx context.Context) error {
 	_, challenges := s.db.Prune(ctx, "prune auth.challenges", pruneChallenges, challengesKept.Seconds())
 	_, ceremonies := passkey.Prune(ctx, s.db)
 	_, invitations := organization.Prune(ctx, s.db)
-	return errors.Join(sessions, families, events, revocations, lockouts, challenges, ceremonies, invitations)
+	return errors.Join(sessions, families, events, revocations, lockouts, challenges, ceremonies, invitations, pruneProofsOfWork(ctx, s.db))
 }

@@ -23,6 +23,7 @@ const (
 	reasonRoleChanged     = "role_changed"
 	reasonVerified        = "email_verified"
 	reasonEmailChanged    = "email_changed"
+	reasonFactorChanged   = "second_factor_changed"
 	reasonOrganization    = "organization_changed" // what the user may do in one
 	reasonKeyRevoked      = "api_key_revoked"
 )

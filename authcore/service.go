@@ -27,6 +27,7 @@ import (
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/proofofwork"
 )
 
 // Config is what an admin decides. A zero duration or Hashing takes the
@@ -50,6 +51,11 @@ type Config struct {
 	// VerificationRequired lets nobody sign in whose address is not proven, and
 	// keeps from who registers whether an address has an account.
 	VerificationRequired bool
+	// InvitationRequired lets nobody make an account without an invitation.
+	InvitationRequired bool
+	// SecondFactorRequired leads everybody to set a second factor up, and lets
+	// nobody to an app before.
+	SecondFactorRequired bool
 
 	AccessTokenTTL  time.Duration // 15 minutes
 	RefreshTokenTTL time.Duration // 7 days, moved on by each refresh
@@ -165,6 +171,8 @@ type Service struct {
 	factors  twofactor.Factors
 	passkeys *passkey.RelyingParty // nil without keys
 	hasher   *password.Hasher
+	work     proofofwork.Authority
+	pressure proofofwork.Pressure
 
 	keys        atomic.Pointer[token.KeySet]
 	keyReadings readings
@@ -229,6 +237,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 			return nil, fmt.Errorf("passkeys: %w", err)
 		}
 	}
+	s.work = proofofwork.Authority{Key: cfg.Secrets.ProofOfWork, Now: s.now}
 	s.factors = twofactor.Factors{Secrets: cfg.Secrets, Issuer: issuerName(cfg), Now: s.now}
 	if s.mailer = deps.Mailer; s.mailer == nil {
 		s.mailer = noMail{}

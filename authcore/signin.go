@@ -111,11 +111,14 @@ func (s *Service) beginBrowser(ctx context.Context, client principal.Client, p p
 // session and a refresh family of its own, which end with the browser session.
 // Pages of one origin share one session, however often they ask, and none
 // invalidates what another one was given. It fails as [Service.BrowserSession]
-// does.
+// does, or with [ErrSecondFactorMissing].
 func (s *Service) Exchange(ctx context.Context, client principal.Client, cookieHeaders []string) (Tokens, error) {
 	browser, err := s.BrowserSession(ctx, cookieHeaders)
 	if err != nil {
 		return Tokens{}, err
+	}
+	if s.LacksSecondFactor(browser) {
+		return Tokens{}, ErrSecondFactorMissing
 	}
 	parent := browser.Session()
 	tokens, err := s.startFamily(ctx, client, browser.User(), newSession{
@@ -153,7 +156,7 @@ var authenticateSQL = `
 	  SELECT u.* FROM auth.users AS u WHERE u.email = $1 AND ` + usable + `
 	  UNION ALL
 	  SELECT nobody.* FROM jsonb_populate_record(NULL::auth.users, '{"id": "", "name": "", "email": "", "email_verified": false,
-	    "role": "user", "created_at": "epoch", "updated_at": "epoch", "auth_epoch": 0}') AS nobody
+	    "role": "user", "created_at": "epoch", "updated_at": "epoch", "auth_epoch": 0, "second_factor": false}') AS nobody
 	  ORDER BY id DESC
 	  LIMIT 1) AS u
 	LEFT JOIN auth.accounts AS a ON a.user_id = u.id AND a.provider_id = 'credential'

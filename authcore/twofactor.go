@@ -9,6 +9,9 @@ import (
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
 	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/token"
+	"mana.how/edge/internal/dbscope"
 )
 
 // Enrollment is what somebody needs who sets up a second factor: the address
@@ -116,6 +119,8 @@ type TwoFactor struct {
 	Methods        []FactorKind
 	BackupCodes    int // left
 	TrustedDevices int
+	// Missing says that one must be set up, or a passkey made, to go on.
+	Missing bool
 }
 
 // TwoFactor reads what the caller has.
@@ -125,7 +130,7 @@ func (s *Service) TwoFactor(ctx context.Context, c principal.Caller) (t TwoFacto
 		if err != nil {
 			return err
 		}
-		t.Enabled, t.BackupCodes = state.Enabled, state.BackupCodes
+		t.Enabled, t.BackupCodes, t.Missing = state.Enabled, state.BackupCodes, s.lacksSecondFactor(u)
 		if t.Methods, err = s.secondFactorsTx(ctx, tx, u.ID); err != nil {
 			return err
 		}
@@ -140,13 +145,51 @@ func (s *Service) TwoFactor(ctx context.Context, c principal.Caller) (t TwoFacto
 // whose row is locked, and wakes the mailer after it. It fails with
 // [ErrUserNotFound].
 func (s *Service) asUser(ctx context.Context, c principal.Caller, fn func(context.Context, pgx.Tx, User) error) error {
-	return s.mail(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		u, err := lockUserTx(ctx, tx, c.UserID)
+	return s.onAccount(ctx, c.UserID, fn)
+}
+
+// onAccount is asUser for whoever acts on the account. Where a second factor is
+// required, tokens that say otherwise of the account's than is so after fn are cut
+// off; its sessions live on and give new ones.
+func (s *Service) onAccount(ctx context.Context, userID string, fn func(context.Context, pgx.Tx, User) error) error {
+	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
+		u, err := lockUserTx(ctx, tx, userID)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		return fn(ctx, tx, u)
+		if err := fn(ctx, tx, u); err != nil || !s.cfg.SecondFactorRequired {
+			return nil, err
+		}
+		now, err := dbscope.TxRow[struct{ SecondFactor bool }](ctx, tx, `SELECT second_factor FROM auth.users WHERE id = $1`, u.ID)
+		if err != nil || now.SecondFactor == u.SecondFactor {
+			return nil, err
+		}
+		cut, err := cutUserTx(ctx, tx, u.ID, reasonFactorChanged)
+		return []revocation.Revocation{cut}, err
 	})
+	if err == nil {
+		s.mailer.Wake()
+	}
+	return err
+}
+
+// SecondFactorRequired reports whether everybody must have a second factor.
+func (s *Service) SecondFactorRequired() bool { return s.cfg.SecondFactorRequired }
+
+// TokenLacksSecondFactor reports whether a verified token is one of an account
+// that must set a second factor up first. Accounts of services need none: nobody
+// is there to be asked for it.
+func (s *Service) TokenLacksSecondFactor(c *token.Claims) bool {
+	return s.cfg.SecondFactorRequired && c.SecondFactor == token.FactorMissing && c.Role != principal.RoleService
+}
+
+// LacksSecondFactor is TokenLacksSecondFactor of a browser session.
+func (s *Service) LacksSecondFactor(b BrowserSession) bool {
+	return s.cfg.SecondFactorRequired && s.lacksSecondFactor(b.User())
+}
+
+func (s *Service) lacksSecondFactor(u User) bool {
+	return s.cfg.SecondFactorRequired && !u.SecondFactor && u.Role != principal.RoleService
 }
 
 // resealLimit bounds the second factors that one transaction seals anew.

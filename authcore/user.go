@@ -16,7 +16,7 @@ import (
 	"mana.how/edge/internal/usertext"
 )
 
-const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::text AS role, u.auth_epoch,
+const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::text AS role, u.auth_epoch, u.second_factor,
 	u.created_at, u.updated_at, u.disabled_at, u.deleted_at`
 
 // usable is the condition under which an account may sign in and refresh.
@@ -45,7 +45,9 @@ func registerTx(ctx context.Context, tx pgx.Tx, u User, passwordHash string) (Us
 // Register makes an account. It fails with [ErrEmailTaken], [*password.Error],
 // [ErrInvalidInput] or [password.ErrBusy]. Where addresses must be proven it
 // never says that one is taken: the user it returns then is nobody's, and what
-// there is to know is mailed to the address.
+// there is to know is mailed to the address. With an invitation the address is
+// proven, and whether it is taken no secret; a bad one is [ErrInvitation], a
+// missing one, where it is required, [ErrInvitationRequired].
 func (s *Service) Register(ctx context.Context, client principal.Client, r Registration) (User, error) {
 	metadata := map[string]any{}
 	if r.ReferralCode != "" {
@@ -54,9 +56,30 @@ func (s *Service) Register(ctx context.Context, client principal.Client, r Regis
 	if r.SourceAppURL != "" {
 		metadata["sourceAppUrl"] = audit.Clip(r.SourceAppURL, 255)
 	}
+	if r.Invitation != "" {
+		return s.registerInvited(ctx, r, audit.Event{Type: "registered", Client: client, Metadata: metadata})
+	}
+	if s.cfg.InvitationRequired {
+		return User{}, ErrInvitationRequired
+	}
 	return s.makeUser(ctx,
 		NewUser{Email: r.Email, Password: r.Password, Name: r.Name, Role: principal.RoleUser},
 		signUp{event: audit.Event{Type: "registered", Client: client, Metadata: metadata}, quiet: s.cfg.VerificationRequired, ask: true, redirectTo: r.RedirectTo})
+}
+
+// registerInvited makes the account of an invitation, which is looked at before a
+// hash is computed for who guesses.
+func (s *Service) registerInvited(ctx context.Context, r Registration, e audit.Event) (User, error) {
+	i, err := s.Invitation(ctx, r.Invitation)
+	if err != nil {
+		return User{}, err
+	}
+	if to, err := address.Canonical(r.Email); err != nil || to != i.Address {
+		return User{}, ErrInvitation
+	}
+	e.Metadata["invited"] = true
+	return s.makeUser(ctx, NewUser{Email: i.Address, Password: r.Password, Name: r.Name, Role: i.Role, Verified: true},
+		signUp{event: e, invitation: r.Invitation})
 }
 
 // signUp is how an account comes to be. quiet keeps that the address is taken
@@ -66,6 +89,7 @@ type signUp struct {
 	quiet, ask   bool
 	redirectTo   string
 	organization *organization.New // to be made with the account
+	invitation   string            // the token of one, which is consumed
 }
 
 // CreateUser makes an account as an operator.
@@ -130,6 +154,11 @@ func (s *Service) makeOnce(ctx context.Context, u User, hash string, how signUp)
 					return nil
 				}
 				return s.registerAgainTx(ctx, tx, *owner, p)
+			}
+		}
+		if how.invitation != "" {
+			if err := acceptTx(ctx, tx, how.invitation, &u); err != nil {
+				return err
 			}
 		}
 		written, err := registerTx(ctx, tx, u, hash)

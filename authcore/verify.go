@@ -45,6 +45,9 @@ func (s *Service) Verify(ctx context.Context, bearer string) (token.Claims, erro
 		}
 		s.tokens.Set(id, known)
 	}
+	if s.cfg.SecondFactorRequired && known.SecondFactor == token.FactorUnknown {
+		return token.Claims{}, token.ErrInvalid // made where none was required
+	}
 	if s.revoked.Refuses(known.SessionID, known.Subject, known.AuthEpoch) {
 		return token.Claims{}, token.ErrRevoked
 	}
@@ -83,13 +86,14 @@ type subject struct {
 	email, organizationID string
 	organizationRole      organization.Role
 	verified              bool
+	secondFactor          bool
 	authenticatedAt       time.Time
 	methods               principal.Methods
 }
 
 func subjectOf(u User, ses Session) subject {
 	who := subject{
-		userID: u.ID, sessionID: ses.ID, role: u.Role, epoch: u.AuthEpoch, email: u.Email, verified: u.EmailVerified,
+		userID: u.ID, sessionID: ses.ID, role: u.Role, epoch: u.AuthEpoch, email: u.Email, verified: u.EmailVerified, secondFactor: u.SecondFactor,
 		authenticatedAt: ses.AuthenticatedAt, methods: ses.Methods,
 	}
 	if ses.ActiveOrganizationID != nil && ses.OrganizationRole != nil {
@@ -100,13 +104,20 @@ func subjectOf(u User, ses Session) subject {
 
 // claims are those of a token that this service makes.
 func (s *Service) claims(who subject, id string, issued, expires time.Time) token.Claims {
-	return token.Claims{
+	c := token.Claims{
 		Subject: who.userID, Email: who.email, EmailVerified: who.verified,
 		Role: who.role, AuthEpoch: who.epoch, SessionID: who.sessionID,
 		AuthTime: who.authenticatedAt.Truncate(time.Second), Methods: who.methods,
 		OrganizationID: who.organizationID, OrganizationRole: string(who.organizationRole), Issuer: s.cfg.BaseURL, Audience: s.cfg.Audience,
 		ID: id, IssuedAt: issued, Expires: expires,
 	}
+	if s.cfg.SecondFactorRequired {
+		c.SecondFactor = token.FactorMissing
+		if who.secondFactor {
+			c.SecondFactor = token.FactorPresent
+		}
+	}
+	return c
 }
 
 // newClaims are those of a token made now.

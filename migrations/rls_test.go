@@ -170,7 +170,7 @@ func TestDeletingAUserCascades(t *testing.T) {
 	kept := map[string]bool{
 		"auth.verification": true, "auth.jwks": true, "auth.organizations": true, "auth.invitations": true,
 		"auth.oauth_applications": true, "auth.security_events": true, "auth.revocations": true,
-		"auth.lockouts": true, "auth.passkey_challenges": true, "mana.data_steps": true, "mana.outbox": true,
+		"auth.lockouts": true, "auth.passkey_challenges": true, "auth.proofs_of_work": true, "mana.data_steps": true, "mana.outbox": true,
 	}
 	for _, tab := range identityTables {
 		if tab.insert == "" {

@@ -71,6 +71,8 @@ var identityTables = []table{
 			VALUES ('passkey-' || $1, $1, sha256($1::bytea), 'key', 0, 'Passkey', 'singleDevice', false, gen_random_uuid())`},
 	{name: "auth.passkey_challenges", key: "digest",
 		insert: `INSERT INTO auth.passkey_challenges (digest, expires_at) VALUES (sha256($1::text::bytea), now())`},
+	{name: "auth.proofs_of_work", key: "digest",
+		insert: `INSERT INTO auth.proofs_of_work (digest, expires_at) VALUES (sha256($1::text::bytea), now())`},
 	{name: "auth.refresh_families", key: "id",
 		insert: `INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at) VALUES ('family-' || $1, 'session-' || $1, $1, now())`},
 	{name: "auth.revocations", key: "id",

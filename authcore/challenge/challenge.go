@@ -35,6 +35,9 @@ const (
 	SecondFactor Purpose = "second_factor"
 	// TrustedDevice spares the device that has the token the second factor.
 	TrustedDevice Purpose = "trusted_device"
+	// AccountInvitation lets whoever reads the mail of an address make an account
+	// with it. It is of no account.
+	AccountInvitation Purpose = "account_invitation"
 	// Upload lets whoever has the token upload one file.
 	Upload Purpose = "upload"
 	// Notice is no challenge but a mail that somebody can cause again and again:
@@ -69,7 +72,7 @@ type Challenge struct {
 	Attempts   int // of wrong codes
 }
 
-const columns = `id, purpose, user_id, address, data, created_at, expires_at, consumed_at, expires_at <= now() AS expired, attempts`
+const columns = `id, purpose, coalesce(user_id, '') AS user_id, address, data, created_at, expires_at, consumed_at, expires_at <= now() AS expired, attempts`
 
 // Over reports whether the challenge can no longer be met: it was, or it is too
 // old.
@@ -86,8 +89,9 @@ type New struct {
 	Unbounded bool
 }
 
-// MakeTx makes a token for who owns the account, in the caller's transaction and
-// in the scope of the system. It fails with [ErrTooMany].
+// MakeTx makes a token for who owns the account or, without one, the address, in
+// the caller's transaction and in the scope of the system. It fails with
+// [ErrTooMany].
 func MakeTx(ctx context.Context, tx pgx.Tx, n New) (token string, err error) {
 	data, err := json.Marshal(n.Data)
 	if err != nil {
@@ -103,8 +107,8 @@ func MakeTx(ctx context.Context, tx pgx.Tx, n New) (token string, err error) {
 		`INSERT INTO auth.challenges (id, purpose, digest, user_id, address, data, expires_at)
 		 SELECT $1, $2, $3, $4, $5, $6, now() + make_interval(secs => $7)
 		 WHERE (SELECT count(*) FROM auth.challenges AS c
-		        WHERE c.user_id = $4 AND c.purpose = $2 AND c.created_at > now() - interval '1 hour') < $8 OR $9`,
-		ids.New(), string(n.Purpose), digestOf(token), n.UserID, n.Address, data, n.TTL.Seconds(), perHour, n.Unbounded)
+		        WHERE (c.user_id = $4 OR $4 IS NULL AND c.user_id IS NULL AND c.address = $5) AND c.purpose = $2 AND c.created_at > now() - interval '1 hour') < $8 OR $9`,
+		ids.New(), string(n.Purpose), digestOf(token), dbscope.NullText(n.UserID), n.Address, data, n.TTL.Seconds(), perHour, n.Unbounded)
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrTooMany
 	}
@@ -154,6 +158,15 @@ func EndTx(ctx context.Context, tx pgx.Tx, purpose Purpose, userID string) error
 	_, err := tx.Exec(ctx,
 		`UPDATE auth.challenges SET expires_at = now(), data = '{}'
 		 WHERE user_id = $1 AND purpose = $2 AND consumed_at IS NULL AND expires_at > now()`, userID, string(purpose))
+	return err
+}
+
+// EndInvitationsTx makes the open invitations of an address worthless.
+func EndInvitationsTx(ctx context.Context, tx pgx.Tx, address string) error {
+	_, err := tx.Exec(ctx,
+		`UPDATE auth.challenges SET expires_at = now(), data = '{}'
+		 WHERE user_id IS NULL AND address = $1 AND purpose = $2 AND consumed_at IS NULL AND expires_at > now()`,
+		address, string(AccountInvitation))
 	return err
 }
 

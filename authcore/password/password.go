@@ -181,6 +181,7 @@ const (
 	TooShort = "Password must be at least 8 characters long"
 	TooLong  = "Password must be at most 128 characters long"
 	Common   = "Password is too common"
+	InBreach = "Password was found in a data breach"
 )
 
 // Error refuses a new password. Reason is one of the constants above.
@@ -195,10 +196,19 @@ const (
 
 // Policy is what a new password must be. The zero value refuses the commonest
 // passwords that this package knows.
-type Policy struct{ refused func(password string) bool }
+type Policy struct {
+	refused  func(password string) bool
+	breached *Breached
+}
 
 // AnyPassword is a policy that refuses none by itself.
-func AnyPassword() Policy { return Policy{func(string) bool { return false }} }
+func AnyPassword() Policy { return Policy{refused: func(string) bool { return false }} }
+
+// RefusingBreached is the policy that refuses those of breaches too.
+func (p Policy) RefusingBreached(b Breached) Policy {
+	p.breached = &b
+	return p
+}
 
 // Refusing is a policy that refuses the passwords of a list, one a line, in any
 // case. Empty lines count for nothing.
@@ -209,20 +219,22 @@ func Refusing(list string) Policy {
 			refused[line] = struct{}{}
 		}
 	}
-	return Policy{func(password string) bool {
+	return Policy{refused: func(password string) bool {
 		_, listed := refused[strings.ToLower(password)]
 		return listed
 	}}
 }
 
 // Check reports whether a new password may be used: 8 to 128 characters
-// in NFKC, and none that the policy refuses. It fails with [*Error].
-func (p Policy) Check(password string) error {
+// in NFKC, and none that the policy refuses. It fails with [*Error], or with
+// what is wrong with the files of breaches: one that cannot be looked up is not
+// taken.
+func (p Policy) Check(typed string) error {
 	refused := p.refused
 	if refused == nil {
 		refused = commonPassword
 	}
-	password = normalize(password)
+	password := normalize(typed)
 	length := utf8.RuneCountInString(password)
 	switch {
 	case length < minPasswordLength:
@@ -231,6 +243,12 @@ func (p Policy) Check(password string) error {
 		return &Error{Reason: TooLong}
 	case refused(password):
 		return &Error{Reason: Common}
+	case p.breached == nil:
+		return nil
 	}
-	return nil
+	found, err := p.breached.Has(typed)
+	if err == nil && found {
+		err = &Error{Reason: InBreach}
+	}
+	return err
 }

@@ -21,6 +21,8 @@ type Keys struct {
 	// PasskeyState authenticates what a browser keeps between the two halves of a
 	// ceremony of WebAuthn, five minutes at most.
 	PasskeyState []byte
+	// ProofOfWork signs the challenges of proofs of work, ten minutes at most.
+	ProofOfWork []byte
 
 	// Of encryption keys that are on their way out: they verify still.
 	OlderCookieHMAC, OlderRefresh [][]byte
@@ -78,6 +80,9 @@ func New(encryptionKey, legacySecret string, older ...string) (Keys, error) {
 		return Keys{}, fmt.Errorf("derive keys: %w", err)
 	}
 	s.PasskeyState = state
+	if s.ProofOfWork, err = hkdf.Key(sha256.New, []byte(masters[0]), nil, "mana-edge/proof-of-work", 32); err != nil {
+		return Keys{}, fmt.Errorf("derive keys: %w", err)
+	}
 	s.CookieHMAC, s.OlderCookieHMAC = s.OlderCookieHMAC[0], s.OlderCookieHMAC[1:]
 	s.Refresh, s.OlderRefresh = s.OlderRefresh[0], s.OlderRefresh[1:]
 	if legacySecret == "" {

@@ -25,6 +25,7 @@ type Claims struct {
 	AuthEpoch      int32
 	SessionID      string
 	OrganizationID string
+	SecondFactor   FactorState
 	// OrganizationRole is what the user is in the organisation: owner, admin or
 	// member. Both are empty in a session without an active one.
 	OrganizationRole string
@@ -40,6 +41,17 @@ type Claims struct {
 	NotBefore        time.Time
 	KeyID            string
 }
+
+// FactorState says whether an account has a second factor: the claim
+// second_factor, which is there where one is required.
+type FactorState uint8
+
+// The states.
+const (
+	FactorUnknown FactorState = iota
+	FactorMissing
+	FactorPresent
+)
 
 // KeyState is where a signing key stands in its life.
 type KeyState string

@@ -29,6 +29,7 @@ const (
 	methodsClaim      = "amr"
 	apiKeyClaim       = "api_key"
 	scopeClaim        = "scope"
+	factorClaim       = "second_factor"
 )
 
 // payload is the JSON of the claims, in ASCII, because browsers read it with
@@ -47,6 +48,9 @@ func (c Claims) payload() ([]byte, error) {
 	}
 	if c.Methods != "" {
 		b.Claim(methodsClaim, c.Methods.List())
+	}
+	if c.SecondFactor != FactorUnknown {
+		b.Claim(factorClaim, c.SecondFactor == FactorPresent)
 	}
 	if c.OrganizationID != "" {
 		b.Claim(organizationClaim, c.OrganizationID)
@@ -101,6 +105,7 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 	var role, scope string
 	var epoch, authTime float64
 	var methods []any
+	var factor bool
 	var audiences []string
 	err := errors.Join(
 		get(t, jwt.SubjectKey, &c.Subject), get(t, jwt.IssuerKey, &c.Issuer), get(t, jwt.JwtIDKey, &c.ID),
@@ -108,7 +113,7 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		get(t, jwt.ExpirationKey, &c.Expires), get(t, jwt.IssuedAtKey, &c.IssuedAt), get(t, jwt.NotBeforeKey, &c.NotBefore),
 		get(t, emailClaim, &c.Email), get(t, verifiedClaim, &c.EmailVerified), get(t, roleClaim, &role),
 		get(t, sessionClaim, &c.SessionID), get(t, epochClaim, &epoch), get(t, organizationClaim, &c.OrganizationID), get(t, orgRoleClaim, &c.OrganizationRole),
-		get(t, authTimeClaim, &authTime), get(t, methodsClaim, &methods),
+		get(t, authTimeClaim, &authTime), get(t, methodsClaim, &methods), get(t, factorClaim, &factor),
 		get(t, apiKeyClaim, &c.APIKeyID), get(t, scopeClaim, &scope))
 	if err != nil || !isWhole(epoch, math.MaxInt32) || !isWhole(authTime, math.MaxUint32) {
 		return Claims{}, ErrInvalid
@@ -117,6 +122,12 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		return Claims{}, &ClaimError{Claim: "aud"}
 	}
 	c.Role, c.AuthEpoch, c.Audience = principal.Role(role), int32(epoch), audience
+	if t.Has(factorClaim) {
+		c.SecondFactor = FactorMissing
+		if factor {
+			c.SecondFactor = FactorPresent
+		}
+	}
 	if authTime > 0 {
 		c.AuthTime = time.Unix(int64(authTime), 0)
 	}

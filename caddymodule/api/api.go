@@ -34,8 +34,9 @@ type Config struct {
 	endpoint.Config
 	// Version of the program, for the OpenAPI document.
 	Version string
-	// RegistrationClosed refuses everybody an account.
-	RegistrationClosed bool
+	// RegistrationClosed refuses everybody an account, and InvitationRequired
+	// whoever has no invitation.
+	RegistrationClosed, InvitationRequired bool
 	// Admins are users who are admins without having the role.
 	Admins []string
 }
@@ -88,7 +89,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 	}
 	pictures := storage.New(live(deps.Credits, func(c *Credits) storage.Store { return c.Pictures }))
 	table := slices.Concat(
-		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed, InvitationRequired: cfg.InvitationRequired}),
 		passkeyapi.Routes(),
 		organizationapi.Routes(organizationapi.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		apikeyapi.Routes(live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger })),
@@ -97,7 +98,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 		me.Routes(data),
 		admin.Routes(admin.Deps{UserIDs: cfg.Admins, Data: data}),
 		pictures.Routes(),
-		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed, InvitationRequired: cfg.InvitationRequired}),
 		accountpage.Routes(accountpage.Deps{
 			OwnData: me.OwnData{Deps: data}, Pictures: pictures, PictureMappings: storage.Mappings(), PictureRefusals: storage.Refusals(),
 		}),
@@ -106,7 +107,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 		credit.Routes(live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger })),
 		giftapi.Routes(giftapi.Deps{
 			Gifts:              live(deps.Credits, func(c *Credits) *gift.Service { return c.Gifts }),
-			RegistrationClosed: cfg.RegistrationClosed,
+			RegistrationClosed: cfg.RegistrationClosed || cfg.InvitationRequired,
 		}),
 		billingapi.Routes(live(deps.Credits, func(c *Credits) *billing.Service { return c.Billing })),
 	)

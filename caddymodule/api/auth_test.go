@@ -54,6 +54,12 @@ func TestRegisterLoginAndProfile(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("changed profile (-want +got):\n%s", diff)
 	}
+	for _, local := range []string{"http://localhost:9000/manacore-storage/avatars/a.png", "http://LOCALHOST/a.png"} {
+		got := s.send("POST", "/api/v1/auth/profile", map[string]any{"image": local}, bearer(access)).status(200).object()
+		if u, _ := got["user"].(map[string]any); u["image"] != local {
+			t.Errorf("the picture in storage on this machine: %v", got)
+		}
+	}
 	s.send("POST", "/api/v1/auth/profile", map[string]any{"name": nil, "image": nil}, bearer(access)).status(200)
 }
 

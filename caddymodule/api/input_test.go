@@ -42,7 +42,8 @@ func TestValidationTexts(t *testing.T) {
 		{"login", `{"email":"a@b.co","password":"x\ud800"}`, []string{"password must be valid Unicode text"}},
 		{"login", `{"email":"a@b.co","password":"\udc00\ud800"}`, []string{"password must be valid Unicode text"}},
 		{"profile", `{"name":"A","image":"no url"}`, []string{"name must be longer than or equal to 2 characters", "image must be a URL address"}},
-		{"profile", `{"image":"http://localhost/a.png"}`, []string{"image must be a URL address"}},
+		{"profile", `{"image":"http://storage/a.png"}`, []string{"image must be a URL address"}},
+		{"profile", `{"image":"http://localhost@storage/a.png"}`, []string{"image must be a URL address"}},
 		{"profile", `{"image":"javascript://example.test/%0aalert(1)"}`, []string{"image must be a URL address"}},
 	} {
 		got := s.send("POST", "/api/v1/auth/"+tt.path, tt.content, bearer(access)).status(400).message(tt.want...)

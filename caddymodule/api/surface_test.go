@@ -15,7 +15,7 @@ import (
 func TestTable(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"POST /api/v1/auth/register", "GET /api/v1/auth/signup-status", "POST /api/v1/auth/login",
+		"POST /api/v1/auth/register", "GET /api/v1/auth/signup-status", "GET /api/v1/auth/challenge", "POST /api/v1/auth/login",
 		"POST /api/v1/auth/login/second-factor", "POST /api/v1/auth/login/code", "POST /api/v1/auth/logout",
 		"POST /api/v1/auth/refresh", "GET /api/v1/auth/session", "POST /api/v1/auth/validate",
 		"POST /api/v1/auth/session-to-token",
@@ -238,7 +238,7 @@ func TestCORS(t *testing.T) {
 		"Access-Control-Allow-Origin":      app,
 		"Access-Control-Allow-Credentials": "true",
 		"Access-Control-Allow-Methods":     "GET,POST,PUT,DELETE,PATCH,OPTIONS",
-		"Access-Control-Allow-Headers":     "Content-Type,Authorization,X-Requested-With,X-App-Id,Idempotency-Key",
+		"Access-Control-Allow-Headers":     "Content-Type,Authorization,X-Requested-With,X-App-Id,Idempotency-Key,X-Altcha",
 		"Access-Control-Max-Age":           "600",
 	} {
 		if got := h.Get(name); got != want {

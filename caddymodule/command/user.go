@@ -100,7 +100,20 @@ asks: from then on the password alone signs in.`,
 		RunE: invoke.Runs(resetFactor),
 	}
 
-	group.AddCommand(create, list, role, disable, sessions, verify, password, factor, remove)
+	invite := &cobra.Command{
+		Use:   "invite <address> [--role user|admin|service] [--valid 7d] [--language de|en]",
+		Short: "Mails an invitation to make an account, once and with that address",
+		Long: `Mails an invitation to make an account, once and with that address, which is
+proven then. Invitations of the address before are worth nothing any more. The
+mail is sealed with the encryption key, and sent by a running edge.`,
+		Args: cobra.ExactArgs(1),
+		RunE: invoke.Runs(inviteUser),
+	}
+	invite.Flags().String("role", "user", "user, admin or service")
+	invite.Flags().String("valid", "7d", "How long it is good, 1h to 90d")
+	invite.Flags().String("language", "", "Language of the mail: de or en")
+
+	group.AddCommand(create, invite, list, role, disable, sessions, verify, password, factor, remove)
 	return group
 }
 

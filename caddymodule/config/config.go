@@ -67,9 +67,20 @@ type Config struct {
 	// mail. Default: required if there is a mail server, else optional.
 	EmailVerification string `json:"email_verification,omitempty"`
 
-	// Whether anybody may make an account: open or closed. Where it is closed,
-	// accounts are made by `mana user create` alone. Default: open.
+	// Whether anybody may make an account: open, closed or invite. Where it is
+	// closed, accounts are made by `mana user create` alone; with invite whoever
+	// was sent an invitation by `mana user invite` makes one. Default: open.
 	Registration string `json:"registration,omitempty"`
+
+	// Whether everybody must have a second factor: optional or required. Where it
+	// is required, who has neither an authenticator nor a passkey is led to set one
+	// up, and reaches no app before. Default: optional.
+	SecondFactor string `json:"second_factor,omitempty"`
+
+	// When registration, and what sends mails to an address, ask for a proof of work
+	// (ALTCHA): off, auto (while more than 60 such requests a minute come in at this
+	// edge) or always. Default: auto.
+	ProofOfWork string `json:"proof_of_work,omitempty"`
 
 	// Ids of users who are admins without having the role, for an admin who gives
 	// the first one theirs. Default: those of ADMIN_USER_IDS, with commas.
@@ -78,6 +89,10 @@ type Config struct {
 	// New passwords that are refused: common (a list of this program), off, or a
 	// file with one password a line. Default: common.
 	PasswordBlocklist string `json:"password_blocklist,omitempty"`
+
+	// A directory with the passwords of known breaches, which are refused too: range
+	// files as the downloader of Pwned Passwords writes them, looked up in place.
+	BreachedPasswords string `json:"breached_passwords,omitempty"`
 
 	// The back ends of apps that keep data of users, asked when somebody wants to
 	// see theirs, or leaves. Default: CHAT_BACKEND_URL and its kind.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/publicsuffix"
 
 	"mana.how/edge/authcore/origin"
+	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/syntax"
 )
 
@@ -22,20 +23,20 @@ import (
 func (c Config) Resolve(env Environment) (Settings, error) {
 	r := &resolver{env: env, replacer: caddy.NewReplacer(), faults: syntax.Flatten(c.Faults.Err())}
 	s := Settings{
-		RegistrationClosed: r.registration(c.Registration),
-		Audience:           r.value("audience", c.Audience, "JWT_AUDIENCE").or("manacore"),
-		CookieDomain:       r.cookieDomain(c.CookieDomain),
-		ServiceKey:         NewSecret(r.value("service_key", c.ServiceKey, "MANA_CORE_SERVICE_KEY").text),
-		AccessTokenTTL:     r.duration("access_token_ttl", c.AccessTokenTTL),
-		RefreshTokenTTL:    r.duration("refresh_token_ttl", c.RefreshTokenTTL),
-		Admins:             r.admins(c.Admins),
-		RedeemUnverified:   c.Gifts != nil && c.Gifts.RedeemUnverified,
-		Retention:          r.retention(c.Retention),
-		trustedOrigins:     r.origins(c.TrustedOrigins),
-		Redis:              r.redis(c.Redis),
-		Database:           r.database(c.Database),
-		EncryptionKey:      NewSecret(r.value("encryption_key", c.EncryptionKey, "MANA_ENCRYPTION_KEY").text),
-		legacySecret:       NewSecret(env.First("BETTER_AUTH_SECRET", "AUTH_SECRET")),
+		Registration:     Registration(r.choice("registration", c.Registration, string(RegistrationOpen), string(RegistrationClosed), string(RegistrationByInvitation))),
+		Audience:         r.value("audience", c.Audience, "JWT_AUDIENCE").or("manacore"),
+		CookieDomain:     r.cookieDomain(c.CookieDomain),
+		ServiceKey:       NewSecret(r.value("service_key", c.ServiceKey, "MANA_CORE_SERVICE_KEY").text),
+		AccessTokenTTL:   r.duration("access_token_ttl", c.AccessTokenTTL),
+		RefreshTokenTTL:  r.duration("refresh_token_ttl", c.RefreshTokenTTL),
+		Admins:           r.admins(c.Admins),
+		RedeemUnverified: c.Gifts != nil && c.Gifts.RedeemUnverified,
+		Retention:        r.retention(c.Retention),
+		trustedOrigins:   r.origins(c.TrustedOrigins),
+		Redis:            r.redis(c.Redis),
+		Database:         r.database(c.Database),
+		EncryptionKey:    NewSecret(r.value("encryption_key", c.EncryptionKey, "MANA_ENCRYPTION_KEY").text),
+		legacySecret:     NewSecret(env.First("BETTER_AUTH_SECRET", "AUTH_SECRET")),
 	}
 	for _, raw := range c.OldEncryptionKeys {
 		s.OlderKeys = append(s.OlderKeys, NewSecret(r.expand("encryption_key", raw)))
@@ -47,23 +48,25 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.namedKeys = r.serviceKeys(c.ServiceKeys, s.ServiceKey)
 	s.Backends = r.backends(c.Backends)
 	s.passwords, s.blocklist = r.passwords(c.PasswordBlocklist)
+	s.BreachedPasswords = r.breached(c.BreachedPasswords, &s.passwords)
 	s.VerificationRequired = r.verification(c.EmailVerification, s.SMTP)
+	s.ProofOfWork = endpoint.WorkMode(r.choice("proof_of_work", c.ProofOfWork, string(endpoint.WorkAuto), string(endpoint.WorkOff), string(endpoint.WorkAlways)))
+	s.SecondFactorRequired = r.choice("second_factor", c.SecondFactor, "optional", "required") == "required"
 	r.secrets(c, s)
 	s.Storage = r.storage(c.Storage)
 	return s, errors.Join(r.faults...)
 }
 
-// registration reports whether nobody may make an account.
-func (r *resolver) registration(raw string) (closed bool) {
-	switch registration := r.expand("registration", raw); registration {
-	case "", "open":
-		return false
-	case "closed":
-		return true
-	default:
-		r.fault("registration", "%q is neither open nor closed", registration)
-		return true
+// choice is one of the words of a directive, the first where none is written.
+func (r *resolver) choice(directive, raw string, words ...string) string {
+	word := r.expand(directive, raw)
+	switch {
+	case word == "":
+		return words[0]
+	case !slices.Contains(words, word):
+		r.fault(directive, "%q is none of %s", word, strings.Join(words, ", "))
 	}
+	return word
 }
 
 // admins are ids of users, by default those of ADMIN_USER_IDS, with commas.

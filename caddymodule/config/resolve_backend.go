@@ -79,3 +79,19 @@ func (r *resolver) passwords(raw string) (policy password.Policy, list string) {
 		return password.Refusing(string(text)), string(text)
 	}
 }
+
+// breached opens the directory of breached passwords and has the policy refuse
+// those.
+func (r *resolver) breached(raw string, policy *password.Policy) (dir string) {
+	dir = r.expand("breached_passwords", raw)
+	if dir == "" {
+		return ""
+	}
+	found, err := password.OpenBreached(dir)
+	if err != nil {
+		r.fault("breached_passwords", "%w", err)
+		return ""
+	}
+	*policy = policy.RefusingBreached(found)
+	return dir
+}

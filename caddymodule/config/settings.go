@@ -16,6 +16,7 @@ import (
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/secret"
 	"mana.how/edge/authcore/servicekey"
+	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/appdata"
 )
@@ -38,8 +39,10 @@ type Settings struct {
 
 	// AccessTokenTTL and RefreshTokenTTL are zero where authcore's defaults hold.
 	AccessTokenTTL, RefreshTokenTTL time.Duration
-	// RegistrationClosed leaves it to the admin to make accounts.
-	RegistrationClosed bool
+	// Registration says who may make an account.
+	Registration Registration
+	// ProofOfWork says when one is asked for.
+	ProofOfWork endpoint.WorkMode
 	// Admins are ids of users who are admins without having the role.
 	Admins []string
 	// RedeemUnverified gives what is meant for an address to whoever registers it.
@@ -58,10 +61,14 @@ type Settings struct {
 	Backends  []appdata.Backend
 	passwords password.Policy
 	blocklist string
+	// BreachedPasswords is the directory of those, empty without one.
+	BreachedPasswords string
 	// Storage is where the pictures of users lie.
 	Storage Storage
 	// SMTP is the mail server.
 	SMTP SMTP
+	// SecondFactorRequired leads everybody to set a second factor up.
+	SecondFactorRequired bool
 	// VerificationRequired lets nobody sign in whose address is not proven.
 	VerificationRequired bool
 }
@@ -74,6 +81,16 @@ func (s Settings) ServiceKeys() servicekey.Set {
 	}
 	return append(servicekey.Set{servicekey.All(s.ServiceKey.Reveal())}, s.namedKeys...)
 }
+
+// Registration is who may make an account.
+type Registration string
+
+// The words of the directive.
+const (
+	RegistrationOpen         Registration = "open"
+	RegistrationClosed       Registration = "closed" // the admin
+	RegistrationByInvitation Registration = "invite"
+)
 
 // Database is where the state lives: dir for the embedded one, else url.
 type Database struct {
@@ -102,6 +119,8 @@ func (s Settings) Auth() authcore.Config {
 		CookieDomain:         s.CookieDomain,
 		TrustedOrigins:       s.trustedOrigins,
 		VerificationRequired: s.VerificationRequired,
+		SecondFactorRequired: s.SecondFactorRequired,
+		InvitationRequired:   s.Registration == RegistrationByInvitation,
 		AccessTokenTTL:       s.AccessTokenTTL,
 		RefreshTokenTTL:      s.RefreshTokenTTL,
 		Passwords:            s.passwords,
@@ -147,10 +166,10 @@ func (s Settings) Key() settingsKey {
 		hashFields(h, k.Reveal())
 	}
 	s.Stripe.hash(h)
-	hashFields(h, strconv.FormatBool(s.VerificationRequired))
+	hashFields(h, strconv.FormatBool(s.VerificationRequired), strconv.FormatBool(s.SecondFactorRequired), strconv.FormatBool(s.Registration == RegistrationByInvitation))
 	hashFields(h, s.SMTP.hashable()...)
 	hashFields(h, s.Storage.hashable()...)
-	hashFields(h, s.blocklist, strconv.Itoa(len(s.Backends)))
+	hashFields(h, s.blocklist, s.BreachedPasswords, strconv.Itoa(len(s.Backends)))
 	for _, b := range s.Backends {
 		hashFields(h, b.ID, b.URL, b.Key)
 	}

@@ -27,6 +27,7 @@ const requireVerifiedEmail = "verified_email"
 var (
 	refuseUnverified   = answer.Error{Status: http.StatusForbidden, Code: "EMAIL_NOT_VERIFIED", Message: "Email not verified"}
 	refuseExpired      = answer.Error{Status: http.StatusUnauthorized, Code: "TOKEN_EXPIRED", Message: answer.InvalidToken.Message}
+	refuseNoFactor     = answer.Error{Status: http.StatusForbidden, Code: "SECOND_FACTOR_REQUIRED", Message: "Second factor required: set one up on the account page"}
 	refuseRole         = answer.Error{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "Forbidden: your role does not allow this"}
 	refuseOrganization = answer.Error{Status: http.StatusForbidden, Code: "ORG_REQUIRED", Message: "Forbidden: this is for members of an organization, or of a role in it"}
 	refuseAddress      = answer.Error{Status: http.StatusForbidden, Code: "ADDRESS_NOT_ALLOWED", Message: "Forbidden: the API key is not for this address"}
@@ -49,6 +50,8 @@ func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next cad
 	switch {
 	case err != nil:
 		return g.unauthenticated(q, err, next)
+	case q.auth.TokenLacksSecondFactor(&q.claims):
+		return g.withoutSecondFactor(q, next)
 	case len(g.Roles) > 0 && !slices.Contains(g.Roles, string(who.Role)):
 		return q.refuse(refuseRole)
 	case who.Kind == request.Key && !who.Scopes.HasAll(g.Scopes):
@@ -89,17 +92,35 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 		return q.refuse(answer.Internal)
 	}
 	if g.Optional {
-		dropBearer(q.r.Header)
-		if q.taken {
-			q.r = q.r.WithContext(&request.Auth{Context: q.r.Context(), Cookies: q.cookies})
-		}
-		return passGuest(q.w, q.r, next)
+		return q.passAsGuest(next)
 	}
 	if g.Login != "never" && request.IsNavigation(q.r) {
 		metrics.Process.Decided("login")
 		return redirectToLogin(q, g.BaseURL)
 	}
 	return q.refuse(refusal)
+}
+
+// passAsGuest lets a request pass unnamed that came with something to be known by.
+func (q *gateRequest) passAsGuest(next caddyhttp.Handler) error {
+	dropBearer(q.r.Header)
+	if q.taken {
+		q.r = q.r.WithContext(&request.Auth{Context: q.r.Context(), Cookies: q.cookies})
+	}
+	return passGuest(q.w, q.r, next)
+}
+
+// withoutSecondFactor leads a user who must set a second factor up to where that
+// is done, and from there back. Where guests may pass, so may they, unnamed.
+func (g *Gate) withoutSecondFactor(q *gateRequest, next caddyhttp.Handler) error {
+	if g.Optional {
+		return q.passAsGuest(next)
+	}
+	if g.Login == "never" || q.bearer == "" || !request.IsNavigation(q.r) {
+		return q.refuse(refuseNoFactor)
+	}
+	metrics.Process.Decided("second_factor")
+	return redirectToEnrollment(q, g.BaseURL)
 }
 
 // pass sends the request on, under the caller's name.

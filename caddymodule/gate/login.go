@@ -51,6 +51,29 @@ func redirectToPage(q *gateRequest, base *url.URL, path string, query url.Values
 	return nil
 }
 
+// enrollmentPage is where a second factor is set up.
+const enrollmentPage = "/account/two-factor"
+
+// redirectToEnrollment answers a navigation with 302 to the page where a second
+// factor is set up. That page leads back by itself only when it is, so nothing is
+// counted; a gate in front of the very page is explained as a loop.
+func redirectToEnrollment(q *gateRequest, base *url.URL) error {
+	if strings.EqualFold(q.r.Host, base.Host) && strings.TrimSuffix(request.Original(q.r).URL.Path, "/") == enrollmentPage {
+		return writeLoop(q.w, q.r, base)
+	}
+	query := url.Values{"required": {"1"}}
+	if target := returnTarget(q.r, q.auth.Origins()); target != "" {
+		query.Set("returnUrl", target)
+	}
+	page := url.URL{Scheme: base.Scheme, Host: base.Host, Path: enrollmentPage, RawQuery: query.Encode()}
+	h := q.w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Location", page.String())
+	q.w.WriteHeader(http.StatusFound)
+	return nil
+}
+
 // returnTarget is the absolute URL the client asked for, if its origin is a
 // trusted one, else empty. A path the sign-in page would refuse becomes "/".
 func returnTarget(r *http.Request, origins origin.List) string {

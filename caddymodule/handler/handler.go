@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/app"
+	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
@@ -66,8 +67,10 @@ func (h *API) Provision(ctx caddy.Context) error {
 		api.Config{
 			Config: endpoint.Config{
 				BaseURL: settings.BaseURL, Origins: settings.Origins, ServiceKeys: settings.ServiceKeys(),
+				ProofOfWork: settings.ProofOfWork,
 			},
-			Version: metrics.Version(), RegistrationClosed: settings.RegistrationClosed, Admins: settings.Admins,
+			Version: metrics.Version(), RegistrationClosed: settings.Registration == config.RegistrationClosed,
+			InvitationRequired: settings.Registration == config.RegistrationByInvitation, Admins: settings.Admins,
 		},
 		api.Deps{
 			Deps: endpoint.Deps{

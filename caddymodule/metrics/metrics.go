@@ -29,7 +29,7 @@ type Set struct {
 	revocationLag, hashWait       prometheus.Histogram
 	tokenCache, sessionCache      *prometheus.CounterVec
 	signIns, refreshes, Decisions *prometheus.CounterVec
-	refused                       *prometheus.CounterVec
+	refused, work                 *prometheus.CounterVec
 
 	creditMetrics
 	outboxMetrics
@@ -64,6 +64,8 @@ func New() *Set {
 	m.refreshes = m.counter("mana_token_refreshes_total", "Token refreshes by outcome.", "outcome")
 	m.Decisions = m.counter("mana_gate_decisions_total", "Requests at mana_auth by outcome.", "outcome")
 	m.refused = m.counter("mana_rate_limit_refusals_total", "Requests refused with 429, by where.", "where")
+
+	m.work = m.counter("mana_proofs_of_work_total", "Proofs of work that were asked for, solved and refused.", "outcome")
 
 	m.creditMetrics = newCreditMetrics(m)
 	m.outboxMetrics = newOutboxMetrics(m)
@@ -118,6 +120,7 @@ func (m *Set) API() endpoint.Metrics {
 			m.duration.WithLabelValues(labels...).Observe(took.Seconds())
 		},
 		Limited: func(route string) { m.Limited(route) },
+		Work:    func(outcome string) { m.work.WithLabelValues(outcome).Inc() },
 	}
 }
 

@@ -17,8 +17,9 @@ func (m *Set) begin() {
 	for counters, outcomes := range map[*prometheus.CounterVec][]string{
 		m.signIns:       {"success", "invalid", "locked", "unverified"},
 		m.refreshes:     {"success", "invalid", "expired", "revoked", "reused", "no_user", "error"},
-		m.Decisions:     {"bearer", "cookie", "guest", "login", "preflight", "400", "401", "403", "405", "503"},
+		m.Decisions:     {"bearer", "cookie", "guest", "login", "second_factor", "preflight", "400", "401", "403", "405", "503"},
 		m.refused:       {"mana_rate_limit"},
+		m.work:          {"asked", "solved", "refused"},
 		m.tokenCache:    {"hit", "miss"},
 		m.sessionCache:  {"hit", "miss"},
 		m.debits:        {"charged", "replayed", "insufficient", "key_reused", "no_account", "unavailable", "error"},

@@ -42,6 +42,10 @@ type Security struct {
 	Confirming     bool
 	BackupCodes    []string
 	Error          string
+	// ReturnURL is a checked target to go on to, or empty. Missing says that nobody
+	// does before they have a second factor.
+	ReturnURL string
+	Missing   bool
 }
 
 // Setup is what an authenticator reads: a QR code of an otpauth address, the

@@ -8,8 +8,10 @@
 // for its place. The pages hold no inline handler, and their one style element
 // carries a nonce, so that the policy of the answer can forbid all else but the
 // icon, which is ours. So does the one script, which only pages have that take a
-// passkey ([Scripted]): browsers give passkeys to scripts alone. It knows no secret
-// and decides nothing, it fills in a form. All other forms work without JavaScript.
+// passkey ([Scripted]), for browsers give passkeys to scripts alone, or whose form
+// asks for a proof of work ([AsksForWork]) while that is asked for. It knows no
+// secret and decides nothing, it fills in a form. All other forms work without
+// JavaScript, and so do those that ask for work.
 package pages
 
 import (
@@ -38,6 +40,8 @@ type View interface{ page() string }
 type Login struct {
 	Email, ReturnURL, Error string
 	Closed                  bool
+	// InviteOnly says that only who was invited makes one.
+	InviteOnly bool
 	// Verified and Reset say what was done before: the address was confirmed, or
 	// another password chosen.
 	Verified, Reset bool
@@ -45,8 +49,9 @@ type Login struct {
 	Passkeys bool
 }
 
-// Register is the registration form.
-type Register struct{ Name, Email, ReturnURL, Error string }
+// Register is the registration form. That of an invitation, a token, is for one
+// address.
+type Register struct{ Name, Email, ReturnURL, Invitation, Error string }
 
 // Loop explains why signing in again and again does not help: Site, an
 // origin, keeps sending a signed-in browser back.
@@ -110,6 +115,7 @@ type Pages struct {
 	templates map[Language]map[string]*template.Template
 	style     template.CSS
 	passkey   template.JS
+	work      template.JS // finds the solution of a proof of work
 }
 
 // New parses the templates of every page in every language.
@@ -122,17 +128,19 @@ func New() (*Pages, error) {
 		}
 		p.style += template.CSS(style) // #nosec G203 -- our own file
 	}
-	script, err := files.ReadFile("templates/passkey.js")
-	if err != nil {
-		return nil, fmt.Errorf("read the script of passkeys: %w", err)
+	for name, into := range map[string]*template.JS{"passkey.js": &p.passkey, "work.js": &p.work} {
+		script, err := files.ReadFile("templates/" + name)
+		if err != nil {
+			return nil, fmt.Errorf("read a script: %w", err)
+		}
+		*into = template.JS(script) // #nosec G203 -- our own file
 	}
-	p.passkey = template.JS(script) // #nosec G203 -- our own file
 	for _, lang := range languages {
 		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when, "event": lang.event, "sections": func() []section { return sections }}
 		p.templates[lang] = make(map[string]*template.Template)
 		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, Email{}, Password{}, Passkeys{}, Devices{}, Events{}, Preferences{}, OwnData{}, Left{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
 			t, err := template.New("layout.html").Funcs(funcs).
-				ParseFS(files, "templates/layout.html", "templates/sections.html", "templates/passkeyform.html", "templates/"+v.page()+".html")
+				ParseFS(files, "templates/layout.html", "templates/sections.html", "templates/passkeyform.html", "templates/work.html", "templates/"+v.page()+".html")
 			if err != nil {
 				return nil, fmt.Errorf("parse the page %s: %w", v.page(), err)
 			}
@@ -158,10 +166,17 @@ func (p *Pages) RenderAway(lang Language, v View, home string) (html []byte, non
 var iconURL = template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(Icon())) // #nosec G203 -- our own file
 
 func (p *Pages) render(lang Language, v View, home string, icon template.URL) (html []byte, nonce string, err error) {
+	return p.renderWith(lang, v, home, icon, nil)
+}
+
+func (p *Pages) renderWith(lang Language, v View, home string, icon template.URL, work *Work) (html []byte, nonce string, err error) {
 	nonce = rand.Text()
 	var script template.JS
-	if Scripted(v) {
+	switch {
+	case Scripted(v):
 		script = p.passkey
+	case work != nil:
+		script = p.work
 	}
 	var out bytes.Buffer
 	err = p.templates[lang][v.page()].Execute(&out, struct {
@@ -173,7 +188,8 @@ func (p *Pages) render(lang Language, v View, home string, icon template.URL) (h
 		Home     string
 		Icon     template.URL
 		View     View
-	}{lang, v.page(), nonce, p.style, script, home, icon, v})
+		Work     *Work
+	}{lang, v.page(), nonce, p.style, script, home, icon, v, work})
 	if err != nil {
 		return nil, "", fmt.Errorf("render the page %s: %w", v.page(), err)
 	}

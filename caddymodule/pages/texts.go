@@ -32,6 +32,7 @@ var texts = map[string]translated{
 	"field.code":        {German: "Code aus deiner Authenticator-App", English: "Code from your authenticator app"},
 	"field.backupCode":  {German: "Backup-Code", English: "Backup code"},
 	"field.mailCode":    {German: "Code aus der E-Mail", English: "Code from the e-mail"},
+	"hint.invited":      {German: "Die Einladung gilt für diese Adresse.", English: "The invitation is for this address."},
 	"hint.password":     {German: "8 bis 128 Zeichen", English: "8 to 128 characters"},
 
 	"login.submit": {German: "Anmelden", English: "Sign in"},
@@ -77,6 +78,11 @@ var texts = map[string]translated{
 		German:  "Mit einem zweiten Faktor reicht dein Passwort allein nicht mehr: Beim Anmelden gibst du zusätzlich einen Code aus einer App auf deinem Handy ein.",
 		English: "With a second factor your password alone is not enough any more: when you sign in, you also enter a code from an app on your phone.",
 	},
+	"security.required": {
+		German:  "Hier braucht jedes Konto einen zweiten Faktor. Richte ihn ein, dann geht es dort weiter, wo du hinwolltest.",
+		English: "Every account needs a second factor here. Set one up, and you go on to where you wanted to go.",
+	},
+	"security.onward":   {German: "Weiter", English: "Continue"},
 	"security.on":       {German: "Der zweite Faktor ist eingerichtet.", English: "The second factor is set up."},
 	"security.left":     {German: "Backup-Codes übrig:", English: "Backup codes left:"},
 	"security.trusted":  {German: "Geräte, die nicht gefragt werden:", English: "Devices that are not asked:"},
@@ -136,6 +142,13 @@ var texts = map[string]translated{
 		English: "Nothing there? Have a look at your spam folder too.",
 	},
 	"mailed.again": {German: "Noch einmal schicken", English: "Send it again"},
+
+	"work.wait": {
+		German:  "Gerade kommen sehr viele Anfragen. Bitte warte 20 Sekunden, nachdem sich diese Seite geöffnet hat, und schicke das Formular dann ab.",
+		English: "A great many requests are coming in right now. Please wait 20 seconds after this page has opened, then send the form.",
+	},
+	"work.busy": {German: "Gerade kommen sehr viele Anfragen: Dein Browser löst noch eine kleine Rechenaufgabe …", English: "A great many requests are coming in right now: your browser is solving a small puzzle …"},
+	"work.done": {German: "Die Rechenaufgabe ist gelöst, du kannst das Formular abschicken.", English: "The puzzle is solved, you can send the form."},
 
 	"register.submit": {German: "Konto anlegen", English: "Create account"},
 	"register.other":  {German: "Schon ein Konto? Anmelden", English: "Already have an account? Sign in"},
@@ -250,6 +263,14 @@ var faultTexts = map[string]translated{
 		German:  "Dieses Passwort ist zu verbreitet. Bitte wähle ein anderes.",
 		English: "This password is too common. Please choose another.",
 	},
+	"PASSWORD_BREACHED": {
+		German:  "Dieses Passwort steht in einer Sammlung gestohlener Passwörter. Bitte wähle ein anderes, und ändere es überall, wo du es benutzt.",
+		English: "This password is in a collection of stolen passwords. Please choose another, and change it wherever you use it.",
+	},
+	"SECOND_FACTOR_REQUIRED": {
+		German:  "Hier braucht jedes Konto einen zweiten Faktor. Richte ihn in deinem Konto ein.",
+		English: "Every account needs a second factor here. Set one up in your account.",
+	},
 	"VALIDATION_ERROR": {German: "Bitte prüfe deine Eingaben.", English: "Please check what you entered."},
 	"INVALID_INPUT":    {German: "Bitte prüfe deine Eingaben.", English: "Please check what you entered."},
 	"UNAVAILABLE": {
@@ -271,6 +292,18 @@ var faultTexts = map[string]translated{
 	"EMAIL_NOT_VERIFIED": {
 		German:  "Deine E-Mail-Adresse ist noch nicht bestätigt. Öffne den Link, den wir dir geschickt haben, oder lass ihn dir noch einmal schicken.",
 		English: "Your e-mail address is not confirmed yet. Open the link that we have sent you, or have it sent again.",
+	},
+	"INVITATION_REQUIRED": {
+		German:  "Konten werden hier nur auf Einladung angelegt. Öffne dazu den Link aus deiner Einladung.",
+		English: "Accounts are created by invitation only here. Open the link of your invitation to create one.",
+	},
+	"INVALID_INVITATION": {
+		German:  "Diese Einladung gilt nicht mehr. Vielleicht wurde sie schon benutzt; sonst bitte um eine neue.",
+		English: "This invitation is not valid any more. It may have been used already; otherwise ask for a new one.",
+	},
+	"PROOF_OF_WORK_REQUIRED": {
+		German:  "Gerade kommen sehr viele Anfragen. Bitte schicke das Formular noch einmal ab, so wie es unten steht.",
+		English: "A great many requests are coming in right now. Please send the form once more, as it says below.",
 	},
 	"ORG_REQUIRED": {
 		German:  "Diese Seite ist für Mitglieder einer Organisation, oder für bestimmte Rollen darin. Wechsle in deine Organisation, oder bitte jemanden, der sie verwaltet, dich einzuladen.",

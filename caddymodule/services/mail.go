@@ -108,6 +108,8 @@ func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n authcore.Notice) error
 		if n.Token != "" {
 			d.UndoLink = m.link("/api/auth/change-email/undo", url.Values{"token": {n.Token}})
 		}
+	case authcore.NoticeAccountInvitation:
+		d.Link = m.link("/register", url.Values{"invitation": {n.Token}})
 	case authcore.NoticeNewDevice:
 		d.Link, d.ResetLink = m.link("/account/devices", nil), forgot
 	case authcore.NoticeInvitation:

@@ -3,6 +3,7 @@ package mail_test
 import (
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
@@ -162,7 +163,7 @@ func FuzzNames(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		d := mail.Data{Email: "ada@example.com", Link: "https://mana.example/x", Name: text, Organization: text, Inviter: text, Message: text}
+		d := mail.Data{Email: "ada@example.com", Link: "https://mana.example/x", Name: text, Organization: text, Inviter: text, Message: text, Expires: time.Now().Add(48 * time.Hour)}
 		for _, k := range []mail.Kind{mail.Invitation, mail.GiftReceived} {
 			letter, err := all.Render(k, "en", d)
 			if err != nil {

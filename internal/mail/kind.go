@@ -20,6 +20,7 @@ const (
 	AccountLocked       Kind = "account_locked"        // Expires: until when; ResetLink if any
 	MagicLink           Kind = "magic_link"            // Link, Code, Expires
 	Invitation          Kind = "invitation"            // Link, Expires; Organization, Inviter if any
+	AccountInvitation   Kind = "account_invitation"    // to who has no account: Link, Expires
 	GiftReceived        Kind = "gift_received"         // Link; Amount, Inviter, Message, Code, Expires if any
 	AccountDeleted      Kind = "account_deleted"       // Message, of what goes on, if any
 )
@@ -40,6 +41,7 @@ var needs = map[Kind][]string{
 	AccountLocked:       nil,
 	MagicLink:           {"Link", "Code", "Expires"},
 	Invitation:          {"Link", "Expires"},
+	AccountInvitation:   {"Link", "Expires"},
 	GiftReceived:        {"Link"},
 	AccountDeleted:      nil,
 }

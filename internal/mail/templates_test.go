@@ -65,6 +65,7 @@ var kinds = map[mail.Kind]struct {
 	mail.AccountLocked:       {"Anmeldung vorübergehend gesperrt - ManaCore", "Sign-in paused for a while - ManaCore", "until reset facts"},
 	mail.MagicLink:           {"Dein Link zum Anmelden - ManaCore", "Your link to sign in - ManaCore", "link code validity facts"},
 	mail.Invitation:          {"Einladung zu Analytical Engines - ManaCore", "Invitation to Analytical Engines - ManaCore", "link validity inviter"},
+	mail.AccountInvitation:   {"Einladung zu ManaCore", "Invitation to ManaCore", "link validity"},
 	mail.GiftReceived:        {"Du hast ein Geschenk erhalten - ManaCore", "You received a gift - ManaCore", "link code validity inviter amount message"},
 	mail.AccountDeleted:      {"Dein ManaCore-Konto wurde gelöscht", "Your ManaCore account was deleted", "message"},
 }
@@ -174,8 +175,8 @@ func TestAddressChangeBeforeItCounts(t *testing.T) {
 
 func TestDefaultsOfInvitations(t *testing.T) {
 	t.Parallel()
-	letter := render(t, mail.Invitation, "de", mail.Data{Email: "ada@example.com", Link: "https://mana.example/i"})
-	if letter.Subject != "Einladung zu einer Organisation - ManaCore" || !strings.Contains(letter.Text, "Ein Teammitglied") || strings.Contains(letter.Text, "gilt") {
+	letter := render(t, mail.Invitation, "de", mail.Data{Email: "ada@example.com", Link: "https://mana.example/i", Expires: noon.Add(48 * time.Hour)})
+	if letter.Subject != "Einladung zu einer Organisation - ManaCore" || !strings.Contains(letter.Text, "Ein Teammitglied") || !strings.Contains(letter.Text, "gilt 2 Tage") {
 		t.Errorf("%s\n%s", letter.Subject, letter.Text)
 	}
 }

@@ -14,6 +14,7 @@ package accountpage
 import (
 	"context"
 	"errors"
+	"net/http"
 	"slices"
 
 	"mana.how/edge/authcore"
@@ -55,7 +56,7 @@ const (
 	picturePath     = "/account/picture"
 	emailPath       = "/account/email"
 	passwordPath    = "/account/password" // #nosec G101 -- a path
-	factorPath      = "/account/two-factor"
+	factorPath      = endpoint.EnrollmentPage
 	passkeysPath    = "/account/passkeys"
 	devicesPath     = "/account/devices"
 	eventsPath      = "/account/events"
@@ -84,7 +85,7 @@ func Routes(d Deps) []endpoint.Route {
 	export := form("Download what is kept of the account", 10)
 	export.Media = "application/json"
 	proof := endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, password.ErrBusy)
-	return []endpoint.Route{
+	routes := []endpoint.Route{
 		endpoint.Get(profilePath, endpoint.Handle(d.profilePage), show("The account: name and picture")),
 		endpoint.Post(profilePath, endpoint.Handle(d.profileForm), form("Sign out, or another name", 100)),
 		endpoint.Post(picturePath, endpoint.Handle(d.pictureForm), picture),
@@ -111,6 +112,12 @@ func Routes(d Deps) []endpoint.Route {
 		endpoint.Post(exportPath, endpoint.Handle(d.exportForm), export),
 		endpoint.Post(dataPath, endpoint.Handle(d.dataForm), form("Delete the account", 5, append(proof, errConfirmation)...)),
 	}
+	for i := range routes {
+		// The first page leads whoever must set a second factor up there; the others
+		// help them to, or to leave.
+		routes[i].Enrolling = routes[i].Path != profilePath || routes[i].Method != http.MethodGet
+	}
+	return routes
 }
 
 // ownForm is what every form begins with: it comes from a page of ours, and names

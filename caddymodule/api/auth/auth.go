@@ -16,9 +16,12 @@ import (
 
 // Config is what an admin decides of these routes.
 type Config struct {
-	// RegistrationClosed refuses everybody an account.
-	RegistrationClosed bool
+	// RegistrationClosed refuses everybody an account, and InvitationRequired
+	// whoever has no invitation.
+	RegistrationClosed, InvitationRequired bool
 }
+
+const exchangePath = "/api/v1/auth/session-to-token"
 
 // Routes are those of identity.
 func Routes(cfg Config) []endpoint.Route {
@@ -29,12 +32,13 @@ func Routes(cfg Config) []endpoint.Route {
 	const v1 = "/api/v1/auth"
 	owner := append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrUserNotFound, authcore.ErrNoSession, password.ErrBusy), endpoint.ErrNotRecent, endpoint.ErrCrossSite)
 	factor := append(endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, authcore.ErrInvalidCredentials, authcore.ErrNoSession, twofactor.ErrNotEnabled), errOrigin, errNoOrigin, endpoint.ErrCrossSite)
-	return []endpoint.Route{
+	routes := []endpoint.Route{
 		endpoint.Post(v1+"/register", endpoint.Handle(register), endpoint.Rule{Summary: "Make an account",
-			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(5), Closed: closed,
+			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(5), Closed: closed, ProofOfWork: true, Headers: endpoint.WorkHeaders,
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrInvalidInput, Answer: endpoint.Invalid("email must be an email")}},
-			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken), endpoint.ErrRegistrationClosed)}),
-		endpoint.Get(v1+"/signup-status", endpoint.Handle(signUpStatus(cfg.RegistrationClosed)), endpoint.Rule{Summary: "Whether an account can be made", Limit: endpoint.BackEndLimit}),
+			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken, authcore.ErrInvitation), endpoint.ErrRegistrationClosed)}),
+		endpoint.Get(v1+"/signup-status", endpoint.Handle(signUpStatus(cfg)), endpoint.Rule{Summary: "Whether an account can be made", Limit: endpoint.BackEndLimit}),
+		endpoint.Get(v1+"/challenge", endpoint.Handle(workChallenge), endpoint.Rule{Summary: "A challenge of ALTCHA, for routes that ask for a proof of work", Access: endpoint.Anyone, Limit: endpoint.UserLimit}),
 		endpoint.Post(v1+"/login", endpoint.Handle(login), endpoint.Rule{Summary: "Sign in an app", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
 			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified), endpoint.ErrSecondFactorNeeded)}),
 		endpoint.Post(v1+"/login/second-factor", endpoint.Handle(loginSecondFactor), endpoint.Rule{Summary: "Complete a sign-in with a second factor", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
@@ -51,7 +55,7 @@ func Routes(cfg Config) []endpoint.Route {
 			Access: endpoint.User, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrSessionNotFound)}),
 		endpoint.Post(v1+"/validate", endpoint.Handle(validateToken), endpoint.Rule{Summary: "Verify an access token for a back end",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Limit: endpoint.BackEndLimit}),
-		endpoint.Post(v1+"/session-to-token", endpoint.Handle(exchange), endpoint.Rule{Summary: "Tokens for an app out of the SSO cookie",
+		endpoint.Post(exchangePath, endpoint.Handle(exchange), endpoint.Rule{Summary: "Tokens for an app out of the SSO cookie",
 			Access: endpoint.Cookie, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(authcore.ErrNoSession), errNoCookie)}),
 
 		endpoint.Get(v1+"/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, Limit: endpoint.BackEndLimit}),
@@ -65,10 +69,10 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post(v1+"/change-password", endpoint.Handle(changePassword), endpoint.Rule{Summary: "Change the password and end all other sessions",
 			Access: endpoint.User, Limit: endpoint.PerMinute(5), Errors: endpoint.AnswersTo(authcore.ErrNoPassword, password.ErrBusy),
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrWrongPassword, Answer: &endpoint.Error{Status: 401, Code: "WRONG_PASSWORD", Message: "Current password is incorrect"}}}}),
-		endpoint.Post(v1+"/forgot-password", endpoint.Handle(forgotPassword), endpoint.Rule{Summary: "Mail the link to another password", Access: endpoint.Anyone, Limit: endpoint.PerMinute(3)}),
+		endpoint.Post(v1+"/forgot-password", endpoint.Handle(forgotPassword), endpoint.Rule{Summary: "Mail the link to another password", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Limit: endpoint.PerMinute(3)}),
 		endpoint.Post(v1+"/reset-password", endpoint.Handle(resetPassword), endpoint.Rule{Summary: "Another password by a link", Access: endpoint.Anyone, Limit: endpoint.PerMinute(5),
 			Errors: append(endpoint.AnswersTo(password.ErrBusy), endpoint.ErrResetToken)}),
-		endpoint.Post(v1+"/resend-verification", endpoint.Handle(resendVerification), endpoint.Rule{Summary: "Mail the link that confirms an address", Access: endpoint.Anyone, Limit: endpoint.PerMinute(3)}),
+		endpoint.Post(v1+"/resend-verification", endpoint.Handle(resendVerification), endpoint.Rule{Summary: "Mail the link that confirms an address", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Limit: endpoint.PerMinute(3)}),
 		endpoint.Delete(v1+"/account", endpoint.Handle(deleteAccount), endpoint.Rule{Summary: "Delete the account", Access: endpoint.User, Limit: endpoint.PerMinute(3),
 			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, password.ErrBusy)}),
 
@@ -101,11 +105,17 @@ func Routes(cfg Config) []endpoint.Route {
 			Errors: slices.Concat(factor, endpoint.AnswersTo(authcore.ErrUserNotFound))}),
 		endpoint.Post("/api/auth/two-factor/verify-backup-code", endpoint.Handle(verifyBackupCode), endpoint.Rule{Summary: "Complete a sign-in with a backup code", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(10),
 			Errors: factor}),
-		endpoint.Post("/api/auth/magic-link/send-magic-link", endpoint.Handle(sendMagicLink), endpoint.Rule{Summary: "Mail a link and a code that sign in", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(3),
+		endpoint.Post("/api/auth/magic-link/send-magic-link", endpoint.Handle(sendMagicLink), endpoint.Rule{Summary: "Mail a link and a code that sign in", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(3),
 			Errors: []*endpoint.Error{errOrigin, errNoOrigin, errEmailForm, errCallback}}),
-		endpoint.Post("/api/auth/sign-in/magic-link", endpoint.Handle(sendMagicLink), endpoint.Rule{Summary: "Mail a link and a code that sign in", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(3),
+		endpoint.Post("/api/auth/sign-in/magic-link", endpoint.Handle(sendMagicLink), endpoint.Rule{Summary: "Mail a link and a code that sign in", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(3),
 			Errors: []*endpoint.Error{errOrigin, errNoOrigin, errEmailForm, errCallback}}),
 		endpoint.Post("/api/auth/sign-out", endpoint.Handle(signOut), endpoint.Rule{Summary: "End the SSO session and clear its cookie",
 			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
 	}
+	for i := range routes {
+		// Whoever has to set a second factor up looks after their account meanwhile,
+		// but gets no tokens for apps.
+		routes[i].Enrolling = routes[i].Path != exchangePath
+	}
+	return routes
 }

@@ -11,6 +11,7 @@ import (
 type magicLinkRequest struct {
 	Email       string  `json:"email" rule:"max=254,string"`
 	CallbackURL *string `json:"callbackURL" rule:"optional,max=2048,string"`
+	Altcha      string  `json:"altcha" rule:"optional,max=1024,string"`
 }
 
 // sendMagicLink mails a link and a code that sign in, and tells nothing of

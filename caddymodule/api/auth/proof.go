@@ -9,6 +9,7 @@ import (
 type forgotPasswordRequest struct {
 	Email      string `json:"email" rule:"email"`
 	RedirectTo string `json:"redirectTo" rule:"optional,max=2048,string"`
+	Altcha     string `json:"altcha" rule:"optional,max=1024,string"`
 }
 
 // forgotPassword mails the link to another password, and tells nothing of
@@ -35,6 +36,7 @@ func resetPassword(ctx context.Context, c *endpoint.Call, req resetPasswordReque
 type resendVerificationRequest struct {
 	Email        string `json:"email" rule:"email"`
 	SourceAppURL string `json:"sourceAppUrl" rule:"optional,max=2048,string"`
+	Altcha       string `json:"altcha" rule:"optional,max=1024,string"`
 }
 
 // resendVerification mails the link that confirms an address again, and tells

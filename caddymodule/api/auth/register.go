@@ -16,6 +16,8 @@ type registerRequest struct {
 	ReferralCode string `json:"referralCode" rule:"optional,max=255,string"`
 	SourceAppURL string `json:"sourceAppUrl" rule:"optional,max=255,url"`
 	SourceAppID  string `json:"sourceAppId" rule:"optional,max=255,string"`
+	Invitation   string `json:"invitation" rule:"optional,max=128,string"`
+	Altcha       string `json:"altcha" rule:"optional,max=1024,string"`
 }
 
 type registerResponse struct {
@@ -32,7 +34,7 @@ type registeredUser struct {
 func register(ctx context.Context, c *endpoint.Call, req registerRequest) (registerResponse, error) {
 	u, err := c.Auth.Register(ctx, c.Client, authcore.Registration{
 		Email: req.Email, Password: req.Password, Name: req.Name,
-		ReferralCode: req.ReferralCode, SourceAppURL: req.SourceAppURL, RedirectTo: c.TrustedOrigin(req.SourceAppURL),
+		ReferralCode: req.ReferralCode, SourceAppURL: req.SourceAppURL, RedirectTo: c.TrustedOrigin(req.SourceAppURL), Invitation: req.Invitation,
 	})
 	if err != nil {
 		return registerResponse{}, err
@@ -47,10 +49,13 @@ type signUpStatusResponse struct {
 
 // signUpStatus says whether an account can be made, before somebody fills in a
 // form.
-func signUpStatus(closed bool) func(context.Context, *endpoint.Call, endpoint.None) (signUpStatusResponse, error) {
+func signUpStatus(cfg Config) func(context.Context, *endpoint.Call, endpoint.None) (signUpStatusResponse, error) {
 	status := signUpStatusResponse{Open: true}
-	if closed {
+	switch {
+	case cfg.RegistrationClosed:
 		status = signUpStatusResponse{Reason: "registration closed"}
+	case cfg.InvitationRequired:
+		status = signUpStatusResponse{Reason: "invite"}
 	}
 	return func(context.Context, *endpoint.Call, endpoint.None) (signUpStatusResponse, error) { return status, nil }
 }

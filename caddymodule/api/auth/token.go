@@ -90,6 +90,8 @@ func validateToken(ctx context.Context, c *endpoint.Call, req validateRequest) (
 		return validateResponse{Error: err.Error()}, nil
 	case err != nil:
 		return validateResponse{}, err
+	case c.Auth.TokenLacksSecondFactor(&claims):
+		return validateResponse{Error: endpoint.ErrSecondFactorMissing.Message}, nil
 	}
 	payload := &claimsPayload{
 		Subject: claims.Subject, Email: claims.Email, EmailVerified: claims.EmailVerified,

@@ -107,7 +107,8 @@ func (c *Call) admit() error {
 
 // Authenticate verifies the Bearer token and names the caller. Routes with
 // access User have done so already. A token that was made for an API key is
-// refused: keys act at apps, never on the account itself.
+// refused: keys act at apps, never on the account itself. It fails with
+// [authcore.ErrSecondFactorMissing] where the route is none for who lacks one.
 func (c *Call) Authenticate() error {
 	token, ok := request.Bearer(c.Request.Header)
 	if !ok {
@@ -121,8 +122,15 @@ func (c *Call) Authenticate() error {
 		return ErrKeyRefused
 	}
 	c.UserID, c.Email, c.Role, c.SessionID = claims.Subject, claims.Email, claims.Role, claims.SessionID
+	if c.Auth.TokenLacksSecondFactor(&claims) && !c.route.Enrolling {
+		return authcore.ErrSecondFactorMissing
+	}
 	return nil
 }
+
+// Enrolling reports whether accounts may use the route that must set a second
+// factor up first.
+func (c *Call) Enrolling() bool { return c.route.Enrolling }
 
 // Payer is the caller as the ledger knows them.
 func (c *Call) Payer() creditcore.Caller {

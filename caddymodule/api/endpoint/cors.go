@@ -9,7 +9,7 @@ import (
 
 const (
 	corsMethods = "GET,POST,PUT,DELETE,PATCH,OPTIONS"
-	corsHeaders = "Content-Type,Authorization,X-Requested-With,X-App-Id,Idempotency-Key"
+	corsHeaders = "Content-Type,Authorization,X-Requested-With,X-App-Id,Idempotency-Key,X-Altcha"
 )
 
 // cors lets trusted origins call with credentials (Fetch, section 3.2) and

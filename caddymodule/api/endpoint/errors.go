@@ -33,16 +33,17 @@ type Mapping struct {
 
 // The answers that several resources give.
 var (
-	ErrTokenInvalid       = &Error{Status: 401, Code: "INVALID_TOKEN", Message: "Invalid token"}
-	ErrTokenExpired       = &Error{Status: 401, Code: "TOKEN_EXPIRED", Message: "Invalid token"}
-	ErrMalformedQuery     = &Error{Status: 400, Code: "MALFORMED_QUERY", Message: "Malformed query"}
-	ErrRegistrationClosed = &Error{Status: 403, Code: "REGISTRATION_CLOSED", Message: "Registration is closed"}
-	ErrCrossSite          = &Error{Status: 403, Code: "CROSS_SITE", Message: "Cross-site request refused"}
-	ErrResetToken         = &Error{Status: 401, Code: "INVALID_RESET_TOKEN", Message: "Invalid or expired reset token"}
-	ErrSecondFactorNeeded = &Error{Status: 409, Code: "TWO_FACTOR_REQUIRED", Message: "Two-factor authentication required"}
-	ErrNotRecent          = &Error{Status: 403, Code: "REAUTHENTICATION_REQUIRED", Message: "Recent authentication required"}
-	ErrPasskeyFailed      = &Error{Status: 401, Code: "PASSKEY_VERIFICATION_FAILED", Message: "Passkey verification failed"}
-	ErrUnavailable        = &Error{Status: 503, Code: "UNAVAILABLE", Message: "database connection unavailable, please retry", RetryAfter: 5 * time.Second}
+	ErrTokenInvalid        = &Error{Status: 401, Code: "INVALID_TOKEN", Message: "Invalid token"}
+	ErrTokenExpired        = &Error{Status: 401, Code: "TOKEN_EXPIRED", Message: "Invalid token"}
+	ErrMalformedQuery      = &Error{Status: 400, Code: "MALFORMED_QUERY", Message: "Malformed query"}
+	ErrRegistrationClosed  = &Error{Status: 403, Code: "REGISTRATION_CLOSED", Message: "Registration is closed"}
+	ErrCrossSite           = &Error{Status: 403, Code: "CROSS_SITE", Message: "Cross-site request refused"}
+	ErrResetToken          = &Error{Status: 401, Code: "INVALID_RESET_TOKEN", Message: "Invalid or expired reset token"}
+	ErrSecondFactorNeeded  = &Error{Status: 409, Code: "TWO_FACTOR_REQUIRED", Message: "Two-factor authentication required"}
+	ErrNotRecent           = &Error{Status: 403, Code: "REAUTHENTICATION_REQUIRED", Message: "Recent authentication required"}
+	ErrSecondFactorMissing = &Error{Status: 403, Code: "SECOND_FACTOR_REQUIRED", Message: "Second factor required: set one up on the account page"}
+	ErrPasskeyFailed       = &Error{Status: 401, Code: "PASSKEY_VERIFICATION_FAILED", Message: "Passkey verification failed"}
+	ErrUnavailable         = &Error{Status: 503, Code: "UNAVAILABLE", Message: "database connection unavailable, please retry", RetryAfter: 5 * time.Second}
 )
 
 // common is the one table from errors of the cores to answers. The first line
@@ -52,6 +53,9 @@ var common = []Mapping{
 	{authcore.ErrInvalidCredentials, &Error{Status: 401, Code: "INVALID_CREDENTIALS", Message: "Invalid email or password"}},
 	{authcore.ErrSecondFactorFailed, &Error{Status: 401, Code: "TWO_FACTOR_FAILED", Message: "Invalid two-factor code"}},
 	{authcore.ErrSecondFactorExpired, &Error{Status: 401, Code: "TWO_FACTOR_EXPIRED", Message: "Two-factor authentication expired: sign in again"}},
+	{authcore.ErrInvitation, &Error{Status: 403, Code: "INVALID_INVITATION", Message: "Invalid or expired invitation"}},
+	{authcore.ErrInvitationRequired, ErrRegistrationClosed},
+	{authcore.ErrSecondFactorMissing, ErrSecondFactorMissing},
 	{authcore.ErrInvalidCode, &Error{Status: 401, Code: "INVALID_CODE", Message: "Invalid or expired code"}},
 	{authcore.ErrSameEmail, &Error{Status: 400, Code: "SAME_EMAIL", Message: "This is the address of the account already"}},
 	{twofactor.ErrEnabled, &Error{Status: 400, Code: "TWO_FACTOR_ALREADY_ENABLED", Message: "Two-factor authentication is enabled already"}},
@@ -259,6 +263,8 @@ func Insufficient(text string, err *creditcore.InsufficientError) *Error {
 func PasswordRefused(field string, err *password.Error) *Error {
 	text, code := "is too common", "PASSWORD_TOO_COMMON"
 	switch err.Reason {
+	case password.InBreach:
+		text, code = "was found in a data breach", "PASSWORD_BREACHED"
 	case password.TooShort:
 		text, code = "must be longer than or equal to 8 characters", "VALIDATION_ERROR"
 	case password.TooLong:

@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 
@@ -29,12 +30,36 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, rt *Route, err e
 			Message: e.Error(), Code: code, Error: answer.ErrorOf(code), Details: e.Details, RetryAfterSec: retryAfter, RequestID: requestID,
 		})
 	case Page:
+		if e.Code == ErrSecondFactorMissing.Code {
+			Redirect{To: enrollmentFrom(r)}.write(s, w, r)
+			return
+		}
 		HTML{Status: e.Status, View: pages.Problem{Code: e.Code, RequestID: requestID}}.write(s, w, r)
 	default:
 		body := e.Body(pathOf(r), s.Now())
 		body.RequestID = requestID
 		s.writeJSON(w, r, e.Status, body)
 	}
+}
+
+// EnrollmentPage is where a second factor is set up.
+const EnrollmentPage = "/account/two-factor"
+
+// Enrollment is that page for who must set one up to go on to a checked target.
+func Enrollment(target string) string {
+	query := url.Values{"required": {"1"}}
+	if target != "" {
+		query.Set("returnUrl", target)
+	}
+	return EnrollmentPage + "?" + query.Encode()
+}
+
+// enrollmentFrom leads back to a page that was asked for.
+func enrollmentFrom(r *http.Request) string {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return Enrollment("")
+	}
+	return Enrollment(r.URL.RequestURI())
 }
 
 // formatOf is the format of a route's errors or, where there is none, of those
@@ -71,7 +96,7 @@ type BetterAuthError struct {
 func BetterAuthCode(e *Error) string {
 	switch e.Code {
 	case "VALIDATION_ERROR", "SESSION_CONFLICT", "TWO_FACTOR_FAILED", "TWO_FACTOR_EXPIRED", "TWO_FACTOR_ALREADY_ENABLED",
-		"TWO_FACTOR_NOT_ENABLED", "REAUTHENTICATION_REQUIRED":
+		"TWO_FACTOR_NOT_ENABLED", "REAUTHENTICATION_REQUIRED", "SECOND_FACTOR_REQUIRED", "PROOF_OF_WORK_REQUIRED":
 		return e.Code
 	}
 	return strings.Map(func(r rune) rune {

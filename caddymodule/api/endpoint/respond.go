@@ -135,7 +135,8 @@ type HTML struct {
 }
 
 func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
-	out, nonce, err := s.Pages.Render(pages.LanguageOf(r.Header.Get("Accept-Language")), p.View)
+	work := s.work(r, p.View)
+	out, nonce, err := s.Pages.RenderGuarded(pages.LanguageOf(r.Header.Get("Accept-Language")), p.View, work)
 	if err != nil {
 		s.Logger.ErrorContext(r.Context(), "render a page", "error", err)
 		write(w, r, 500, "text/plain; charset=utf-8", []byte(internalText))
@@ -146,7 +147,7 @@ func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
 		forms += " " + p.FormTarget
 	}
 	answer.SecurePage(w.Header(), nonce, "'self' data:", forms)
-	if pages.Scripted(p.View) {
+	if work != nil || pages.Scripted(p.View) {
 		answer.AllowScript(w.Header(), nonce)
 	}
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")

@@ -58,6 +58,12 @@ type Rule struct {
 	Closed *Error
 	// Charges marks a route that answers 402 where credits are lacking.
 	Charges bool
+	// Enrolling lets accounts use the route that must set a second factor up
+	// first: it helps them to, or to leave.
+	Enrolling bool
+	// ProofOfWork has requests prove some work, where it is time to. The handler of
+	// a page calls [Call.ProveWork] itself.
+	ProofOfWork bool
 	// Mappings answer errors of the cores that this route words in its own way.
 	Mappings []Mapping
 	// Errors are the other answers of the handler that are no success, for

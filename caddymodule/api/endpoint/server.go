@@ -26,6 +26,8 @@ type Config struct {
 	// ServiceKeys are those with which back ends call internal routes. Where
 	// there are none those routes are closed.
 	ServiceKeys servicekey.Set
+	// ProofOfWork says when routes that make accounts and mails ask for one.
+	ProofOfWork WorkMode
 }
 
 // Deps is what the routes work with. Auth, SameSite and ClientIP are required.
@@ -56,6 +58,8 @@ type Metrics struct {
 	Request func(method, route string, status int, took time.Duration)
 	// Limited is told of every request refused by a limit.
 	Limited func(route string)
+	// Work is told of proofs of work: asked, solved or refused.
+	Work func(outcome string)
 }
 
 // server is the handler: the table, and what its routes work with.
@@ -128,6 +132,12 @@ func (s *server) serve(w http.ResponseWriter, r *http.Request, rt *Route, params
 	if err := c.prepare(w); err != nil {
 		s.refuse(w, r, rt, err)
 		return
+	}
+	if rt.ProofOfWork && rt.Format != Page {
+		if err := c.ProveWork(r.Context()); err != nil {
+			s.refuse(w, r, rt, err)
+			return
+		}
 	}
 	resp, err := rt.Handler.run(r.Context(), c)
 	if err != nil {

@@ -18,7 +18,7 @@ func Routes(deps kept.Deps) []endpoint.Route {
 	d := own{deps}
 	const at = "/api/v1/me/data"
 	gone := &endpoint.Error{Status: 404, Code: "USER_NOT_FOUND", Message: "User not found"}
-	return []endpoint.Route{
+	routes := []endpoint.Route{
 		endpoint.Get(at, endpoint.Handle(d.summary), endpoint.Rule{Summary: "What is kept of the caller, counted", Access: endpoint.User, Limit: endpoint.UserLimit,
 			Errors: []*endpoint.Error{gone}}),
 		endpoint.Get(at+"/export", endpoint.Handle(d.export), endpoint.Rule{Summary: "All that is kept of the caller, as a file", Access: endpoint.User, Limit: endpoint.PerMinute(10),
@@ -26,6 +26,10 @@ func Routes(deps kept.Deps) []endpoint.Route {
 		endpoint.Delete(at, endpoint.Handle(d.erase), endpoint.Rule{Summary: "Delete all that is kept of the caller, and the account", Access: endpoint.User, Limit: endpoint.PerMinute(3),
 			Errors: append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword), gone, endpoint.ErrNotRecent)}),
 	}
+	for i := range routes {
+		routes[i].Enrolling = true // who will not set a second factor up may leave
+	}
+	return routes
 }
 
 func (d own) summary(ctx context.Context, c *endpoint.Call, _ endpoint.None) (kept.Summary, error) {

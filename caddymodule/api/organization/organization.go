@@ -85,6 +85,7 @@ func Routes(cfg Config) []endpoint.Route {
 	return []endpoint.Route{
 		endpoint.Post(v1+"/register/b2b", endpoint.Handle(registerB2B), endpoint.Rule{Summary: "Make an account and an organization that it owns",
 			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(3), Closed: closed,
+			ProofOfWork: true, Headers: endpoint.WorkHeaders,
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrEmailTaken, Answer: errOwnerExists},
 				{Err: authcore.ErrInvalidInput, Answer: endpoint.Invalid("ownerEmail must be an email")}, invalid},
 			Errors: append(endpoint.AnswersTo(password.ErrBusy), errOwnerExists, endpoint.ErrRegistrationClosed)}),

@@ -35,6 +35,9 @@ func linkForm(ctx context.Context, c *endpoint.Call, req linkFormRequest) (endpo
 	if len(c.FieldErrors) > 0 {
 		return endpoint.HTML{Status: 400, View: pages.Link{Email: req.Email, ReturnURL: target, Error: c.FieldText()}}, nil
 	}
+	if err := c.ProveWork(ctx); err != nil {
+		return workAnswer(c, err, pages.Link{Email: req.Email, ReturnURL: target, Error: endpoint.ErrWorkRequired.Code})
+	}
 	if err := c.Auth.MailSignIn(ctx, c.Client, req.Email, target); err != nil {
 		return nil, err
 	}
@@ -71,10 +74,10 @@ func signInByLink(ctx context.Context, c *endpoint.Call, req tokenFormRequest) (
 		return nil, err
 	}
 	target := returnTarget(c, req.CallbackURL)
-	_, err := sso.BeginByLink(ctx, c, req.Token)
+	b, err := sso.BeginByLink(ctx, c, req.Token)
 	switch {
 	case err == nil:
-		return goOn(target), nil
+		return goOn(c, b, target), nil
 	case errors.As(err, new(*authcore.SecondFactorError)):
 		return toSecondFactor(target), nil
 	case overdue(err), errors.Is(err, authcore.ErrInvalidCredentials):

@@ -22,7 +22,7 @@ type signIn struct{ Config }
 // they came here from the same place again and again: then a page explains.
 func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
 	target := returnTarget(c, c.Request.URL.Query().Get("returnUrl"))
-	_, err := sso.Caller(ctx, c)
+	b, err := sso.Caller(ctx, c)
 	switch {
 	case errors.Is(err, authcore.ErrNoSession):
 		query := c.Request.URL.Query()
@@ -32,8 +32,8 @@ func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None
 	case err != nil:
 		return nil, err
 	}
-	if target == "" {
-		return endpoint.Redirect{To: defaultTarget}, nil
+	if target == "" || c.Auth.LacksSecondFactor(b) {
+		return goOn(c, b, target), nil
 	}
 	if looping(c, target) {
 		return endpoint.HTML{Status: 409, View: pages.Loop{Site: endpoint.OriginOf(target)}}, nil
@@ -51,7 +51,7 @@ func returnTarget(c *endpoint.Call, raw string) string {
 }
 
 func (s signIn) loginAnswer(c *endpoint.Call, status int, view pages.Login) endpoint.HTML {
-	view.Closed = s.RegistrationClosed
+	view.Closed, view.InviteOnly = s.RegistrationClosed, s.InvitationRequired
 	_, view.Passkeys = c.Auth.PasskeyDomain()
 	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}
 }
@@ -72,20 +72,19 @@ func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRe
 	}
 	target := returnTarget(c, req.ReturnURL)
 	view := pages.Login{Email: req.Email, ReturnURL: target}
-	begin := func() error {
-		_, err := sso.Begin(ctx, c, req.Email, req.Password, true)
-		return err
+	begin := func() (authcore.BrowserSession, error) {
+		return sso.Begin(ctx, c, req.Email, req.Password, true)
 	}
 	if req.Response != "" {
-		begin = func() error {
-			_, err := sso.BeginByPasskey(ctx, c, sso.PasskeyAnswer(c, json.RawMessage(req.Response)))
-			return err
+		begin = func() (authcore.BrowserSession, error) {
+			return sso.BeginByPasskey(ctx, c, sso.PasskeyAnswer(c, json.RawMessage(req.Response)))
 		}
 	} else if len(c.FieldErrors) > 0 {
 		view.Error = c.FieldText()
 		return s.loginAnswer(c, 400, view), nil
 	}
-	if err := begin(); err != nil {
+	b, err := begin()
+	if err != nil {
 		if errors.As(err, new(*authcore.SecondFactorError)) {
 			return toSecondFactor(target), nil
 		}
@@ -98,5 +97,5 @@ func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRe
 		out.RetryAfter = p.RetryAfter
 		return out, nil
 	}
-	return goOn(target), nil
+	return goOn(c, b, target), nil
 }

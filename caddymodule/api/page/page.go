@@ -12,9 +12,13 @@ import (
 
 // Config is what an admin decides of the pages.
 type Config struct {
-	// RegistrationClosed refuses everybody an account.
-	RegistrationClosed bool
+	// RegistrationClosed refuses everybody an account, and InvitationRequired
+	// whoever has no invitation.
+	RegistrationClosed, InvitationRequired bool
 }
+
+// errInviteOnly is the refusal of registration in the words of pages.
+var errInviteOnly = &endpoint.Error{Status: 403, Code: "INVITATION_REQUIRED", Message: "Registration is closed, or by invitation only"}
 
 // errLinkOver refuses a mailed link that is no good any more.
 var errLinkOver = &endpoint.Error{Status: 401, Code: "LINK_OVER", Message: "This link is not valid any more"}
@@ -26,7 +30,7 @@ func Routes(cfg Config) []endpoint.Route {
 		closed = endpoint.ErrRegistrationClosed
 	}
 	sign := signIn{cfg}
-	return []endpoint.Route{
+	routes := []endpoint.Route{
 		endpoint.Get("/", endpoint.Handle(rootPage), endpoint.Rule{Summary: "To the account or to sign-in", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Get("/favicon.ico", endpoint.Handle(icon), endpoint.Rule{Summary: "The icon of the pages", Format: endpoint.Page, Limit: endpoint.BackEndLimit, Media: "image/svg+xml"}),
 		endpoint.Get("/favicon.svg", endpoint.Handle(icon), endpoint.Rule{Summary: "The icon of the pages", Format: endpoint.Page, Limit: endpoint.BackEndLimit, Media: "image/svg+xml"}),
@@ -35,7 +39,7 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post("/login", endpoint.Handle(sign.loginForm), endpoint.Rule{Summary: "Sign-in form", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
 			Errors: endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified, authcore.ErrNoPasskeys, passkey.ErrFailed, password.ErrBusy)}),
 		endpoint.Get("/login/link", endpoint.Handle(linkPage), endpoint.Rule{Summary: "Page to have a link mailed that signs in", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
-		endpoint.Post("/login/link", endpoint.Handle(linkForm), endpoint.Rule{Summary: "Mail a link that signs in", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(3)}),
+		endpoint.Post("/login/link", endpoint.Handle(linkForm), endpoint.Rule{Summary: "Mail a link that signs in", ProofOfWork: true, Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(3)}),
 		endpoint.Get("/api/auth/magic-link/verify", endpoint.Handle(confirmPage("sign-in")), endpoint.Rule{Summary: "The button that signs in", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/api/auth/magic-link/verify", endpoint.Handle(signInByLink), endpoint.Rule{Summary: "Sign in by a mailed link", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
 			Errors: []*endpoint.Error{errLinkOver}}),
@@ -51,18 +55,23 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Get("/api/auth/change-email/undo", endpoint.Handle(confirmPage("undo-email")), endpoint.Rule{Summary: "The button that undoes a change of address", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/api/auth/change-email/undo", endpoint.Handle(undoEmailForm), endpoint.Rule{Summary: "Undo a change of address", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
 			Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken), errLinkOver)}),
-		endpoint.Get("/register", endpoint.Handle(registerPage), endpoint.Rule{Summary: "Registration page", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit, Closed: closed, Errors: []*endpoint.Error{endpoint.ErrRegistrationClosed}}),
-		endpoint.Post("/register", endpoint.Handle(registerForm), endpoint.Rule{Summary: "Registration form", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(5), Closed: closed, Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken, password.ErrBusy), endpoint.ErrRegistrationClosed)}),
+		endpoint.Get("/register", endpoint.Handle(registerPage), endpoint.Rule{Summary: "Registration page", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit, Closed: closed,
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvitation), errInviteOnly)}),
+		endpoint.Post("/register", endpoint.Handle(registerForm), endpoint.Rule{Summary: "Registration form", ProofOfWork: true, Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(5), Closed: closed, Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken, authcore.ErrInvitation, password.ErrBusy), errInviteOnly)}),
 		endpoint.Get("/api/auth/verify-email", endpoint.Handle(verifyPage), endpoint.Rule{Summary: "The button that confirms an address", Found: true, Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/api/auth/verify-email", endpoint.Handle(verifyForm), endpoint.Rule{Summary: "Confirm an address", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10)}),
 		endpoint.Get("/verification-failed", endpoint.Handle(verificationFailed), endpoint.Rule{Summary: "A link that is no good any more", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Get("/resend-verification", endpoint.Handle(resendPage), endpoint.Rule{Summary: "Page to have the link mailed again", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
-		endpoint.Post("/resend-verification", endpoint.Handle(resendForm), endpoint.Rule{Summary: "Mail the link again", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(3)}),
+		endpoint.Post("/resend-verification", endpoint.Handle(resendForm), endpoint.Rule{Summary: "Mail the link again", ProofOfWork: true, Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(3)}),
 		endpoint.Get("/forgot-password", endpoint.Handle(forgotPage), endpoint.Rule{Summary: "Page for a forgotten password", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
-		endpoint.Post("/forgot-password", endpoint.Handle(forgotForm), endpoint.Rule{Summary: "Mail the link to another password", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(3)}),
+		endpoint.Post("/forgot-password", endpoint.Handle(forgotForm), endpoint.Rule{Summary: "Mail the link to another password", ProofOfWork: true, Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(3)}),
 		endpoint.Get("/api/auth/reset-password/{token}", endpoint.Handle(resetLink), endpoint.Rule{Summary: "From the mail to the page for another password", Found: true, Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Get("/reset-password", endpoint.Handle(resetPage), endpoint.Rule{Summary: "Page for another password", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/reset-password", endpoint.Handle(resetForm), endpoint.Rule{Summary: "Another password by a link", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(5),
 			Errors: append(endpoint.AnswersTo(password.ErrBusy), endpoint.ErrResetToken)}),
 	}
+	for i := range routes {
+		routes[i].Enrolling = true // they lead whoever must set a second factor up there
+	}
+	return routes
 }

@@ -78,6 +78,9 @@ func resendForm(ctx context.Context, c *endpoint.Call, req addressFormRequest) (
 	if len(c.FieldErrors) > 0 {
 		return endpoint.HTML{Status: 400, View: pages.Resend{Email: req.Email, Error: c.FieldText()}}, nil
 	}
+	if err := c.ProveWork(ctx); err != nil {
+		return workAnswer(c, err, pages.Resend{Email: req.Email, Error: endpoint.ErrWorkRequired.Code})
+	}
 	if err := c.Auth.ResendVerification(ctx, c.Client, req.Email, ""); err != nil {
 		return nil, err
 	}
@@ -99,6 +102,9 @@ func forgotForm(ctx context.Context, c *endpoint.Call, req addressFormRequest) (
 	}
 	if len(c.FieldErrors) > 0 {
 		return endpoint.HTML{Status: 400, View: pages.Forgot{Email: req.Email, Error: c.FieldText()}}, nil
+	}
+	if err := c.ProveWork(ctx); err != nil {
+		return workAnswer(c, err, pages.Forgot{Email: req.Email, Error: endpoint.ErrWorkRequired.Code})
 	}
 	if err := c.Auth.ForgotPassword(ctx, c.Client, req.Email, ""); err != nil {
 		return nil, err

@@ -9,8 +9,23 @@ import (
 	"mana.how/edge/caddymodule/pages"
 )
 
-func registerPage(_ context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
-	return registerAnswer(200, pages.Register{ReturnURL: returnTarget(c, c.Request.URL.Query().Get("returnUrl"))}), nil
+// registerPage shows the form. That of an invitation has its address, which
+// cannot be changed; opening it consumes nothing.
+func registerPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
+	query := c.Request.URL.Query()
+	view := pages.Register{ReturnURL: returnTarget(c, query.Get("returnUrl")), Invitation: query.Get("invitation")}
+	if view.Invitation == "" {
+		if c.Auth.InvitationRequired() {
+			return nil, errInviteOnly
+		}
+		return registerAnswer(200, view), nil
+	}
+	i, err := c.Auth.Invitation(ctx, view.Invitation)
+	if err != nil {
+		return nil, err
+	}
+	view.Email = i.Address
+	return registerAnswer(200, view), nil
 }
 
 func registerAnswer(status int, view pages.Register) endpoint.HTML {
@@ -22,6 +37,8 @@ type registerFormRequest struct {
 	Email     string `json:"email" rule:"max=254,email"`
 	Password  string `json:"password" rule:"max=128,min=8,string"`
 	ReturnURL string `json:"returnUrl" rule:"optional,string"`
+	// Invitation is the token of one.
+	Invitation string `json:"invitation" rule:"optional,max=128,string"`
 }
 
 // registerForm makes an account, signs in and goes on to the checked return
@@ -31,14 +48,28 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 		return nil, err
 	}
 	target := returnTarget(c, req.ReturnURL)
-	view := pages.Register{Name: req.Name, Email: req.Email, ReturnURL: target}
+	view := pages.Register{Name: req.Name, Email: req.Email, ReturnURL: target, Invitation: req.Invitation}
+	switch {
+	case req.Invitation != "":
+		i, err := c.Auth.Invitation(ctx, req.Invitation)
+		if err != nil {
+			return nil, err
+		}
+		view.Email, req.Email = i.Address, i.Address
+	case c.Auth.InvitationRequired():
+		return nil, errInviteOnly
+	}
 	if len(c.FieldErrors) > 0 {
 		view.Error = c.FieldText()
 		return registerAnswer(400, view), nil
 	}
-	_, err := c.Auth.Register(ctx, c.Client, authcore.Registration{
-		Email: req.Email, Password: req.Password, Name: req.Name, SourceAppURL: endpoint.OriginOf(target), RedirectTo: endpoint.OriginOf(target),
-	})
+	err := c.ProveWork(ctx)
+	if err == nil {
+		_, err = c.Auth.Register(ctx, c.Client, authcore.Registration{
+			Email: req.Email, Password: req.Password, Name: req.Name, SourceAppURL: endpoint.OriginOf(target), RedirectTo: endpoint.OriginOf(target),
+			Invitation: req.Invitation,
+		})
+	}
 	if err != nil {
 		p := c.Known(err)
 		if p == nil {
@@ -49,15 +80,16 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 		out.RetryAfter = p.RetryAfter
 		return out, nil
 	}
-	if c.Auth.VerificationRequired() {
+	if c.Auth.VerificationRequired() && req.Invitation == "" {
 		return endpoint.HTML{Status: 200, View: pages.Mailed{Email: req.Email, About: "verify"}}, nil
 	}
 	if target == "" {
 		target = defaultTarget
 	}
-	if _, err := sso.Begin(ctx, c, req.Email, req.Password, true); err != nil {
+	b, err := sso.Begin(ctx, c, req.Email, req.Password, true)
+	if err != nil {
 		// The account is there; its owner signs in when the trouble is over.
 		return endpoint.Redirect{To: sso.LoginFor(target)}, nil
 	}
-	return endpoint.Redirect{To: target}, nil
+	return goOn(c, b, target), nil
 }

@@ -13,8 +13,17 @@ import (
 	"mana.how/edge/caddymodule/pages"
 )
 
-// goOn leads who has just signed in to the checked target.
-func goOn(target string) endpoint.Redirect {
+// goOn leads who has just signed in to the checked target; who must set a second
+// factor up before, there first.
+func goOn(c *endpoint.Call, b authcore.BrowserSession, target string) endpoint.Redirect {
+	if c.Auth.LacksSecondFactor(b) {
+		return endpoint.Redirect{To: endpoint.Enrollment(target)}
+	}
+	return onward(target)
+}
+
+// onward leads to the checked target.
+func onward(target string) endpoint.Redirect {
 	if target == "" {
 		target = defaultTarget
 	}
@@ -71,15 +80,16 @@ func twoFactorForm(ctx context.Context, c *endpoint.Call, req twoFactorFormReque
 	if view.Backup {
 		kind = authcore.FactorBackupCode
 	}
+	var b authcore.BrowserSession
 	var err error
 	if req.Response != "" {
-		_, err = sso.CompleteByPasskey(ctx, c, sso.PasskeyAnswer(c, json.RawMessage(req.Response)))
+		b, err = sso.CompleteByPasskey(ctx, c, sso.PasskeyAnswer(c, json.RawMessage(req.Response)))
 	} else {
-		_, err = sso.Complete(ctx, c, authcore.FactorAnswer{Kind: kind, Code: req.Code, TrustDevice: req.TrustDevice != ""})
+		b, err = sso.Complete(ctx, c, authcore.FactorAnswer{Kind: kind, Code: req.Code, TrustDevice: req.TrustDevice != ""})
 	}
 	switch {
 	case err == nil:
-		return goOn(target), nil
+		return goOn(c, b, target), nil
 	case errors.Is(err, authcore.ErrSecondFactorExpired), errors.Is(err, authcore.ErrInvalidCredentials):
 		return endpoint.HTML{Status: 401, View: pages.Login{ReturnURL: target, Error: "TWO_FACTOR_EXPIRED"}, FormTarget: endpoint.OriginOf(target)}, nil
 	}
@@ -169,7 +179,7 @@ func reauthenticateForm(ctx context.Context, c *endpoint.Call, req reauthenticat
 	}
 	_, err := c.Auth.Reauthenticate(ctx, c.Caller, shown)
 	if err == nil {
-		return goOn(target), nil
+		return onward(target), nil
 	}
 	p := c.Known(err)
 	if p == nil {

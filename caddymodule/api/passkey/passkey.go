@@ -16,7 +16,7 @@ import (
 func Routes() []endpoint.Route {
 	const at = "/api/v1/auth/passkeys"
 	rule := func(summary string, access endpoint.Access, limit endpoint.Limit, errs ...*endpoint.Error) endpoint.Rule {
-		return endpoint.Rule{Summary: summary, Access: access, Limit: limit, Errors: errs}
+		return endpoint.Rule{Summary: summary, Access: access, Limit: limit, Errors: errs, Enrolling: true}
 	}
 	errExists, errTooMany, errNotFound := endpoint.AnswerTo(passkey.ErrExists), endpoint.AnswerTo(passkey.ErrTooMany), endpoint.AnswerTo(passkey.ErrNotFound)
 	errName, errLast := endpoint.AnswerTo(passkey.ErrInvalidInput), endpoint.AnswerTo(authcore.ErrLastCredential)

@@ -18,7 +18,8 @@ import (
 func Tokens(c *endpoint.Call) []string { return c.Auth.Cookies().Tokens(c.Request.Header["Cookie"]) }
 
 // Caller names who is signed in by the SSO cookie, and sends the cookie again
-// where the session's end has moved. Nobody is [authcore.ErrNoSession].
+// where the session's end has moved. Nobody is [authcore.ErrNoSession]; who must
+// set a second factor up before is [authcore.ErrSecondFactorMissing].
 func Caller(ctx context.Context, c *endpoint.Call) (authcore.BrowserSession, error) {
 	b, err := c.Auth.BrowserSession(ctx, c.Request.Header["Cookie"])
 	if err != nil {
@@ -29,6 +30,9 @@ func Caller(ctx context.Context, c *endpoint.Call) (authcore.BrowserSession, err
 	}
 	u := b.User()
 	c.UserID, c.Email, c.Role, c.SessionID = u.ID, u.Email, u.Role, b.Session().ID
+	if !c.Enrolling() && c.Auth.LacksSecondFactor(b) {
+		return b, authcore.ErrSecondFactorMissing
+	}
 	return b, nil
 }
 

@@ -17,7 +17,7 @@ func Command() *cobra.Command {
 		Use:   "doctor",
 		Short: "Looks for what is wrong, and says what to do",
 		Long: `Checks the config, as validate does, the database (address, poolers, roles, schema, row-level
-security, clock, keys), cookies, DNS, Redis, the mail server and Stripe. Each line is ok, warn or fail; the
+security, clock, keys), cookies, DNS, Redis, the mail server, the storage of pictures and Stripe. Each line is ok, warn or fail; the
 exit code is 1 if any fails.`,
 		Args: cobra.NoArgs,
 		RunE: invoke.Runs(doctorAction),
@@ -99,6 +99,8 @@ func (d *doctor) examine(s invoke.Source) {
 	if faults == nil {
 		d.payments(settings)
 		d.mail(settings)
+		d.storage(settings)
+		d.breaches(settings)
 	}
 	if place, err := s.Locate(); err == nil {
 		d.database(place, settings, faults == nil)

@@ -92,6 +92,12 @@ func errorsOf(rt *endpoint.Route) []*endpoint.Error {
 	if rt.Access == endpoint.Cookie {
 		list = append(list, endpoint.AnswerTo(authcore.ErrSessionConflict))
 	}
+	if (rt.Access == endpoint.User || rt.Access == endpoint.UserOrService || rt.Access == endpoint.Cookie && rt.Format != endpoint.Page) && !rt.Enrolling {
+		list = append(list, endpoint.ErrSecondFactorMissing)
+	}
+	if rt.ProofOfWork {
+		list = append(list, endpoint.ErrWorkRequired)
+	}
 	if rt.Charges {
 		list = append(list, &endpoint.Error{Status: 402, Code: "INSUFFICIENT_CREDITS", Message: "Insufficient credits"},
 			endpoint.AnswerTo(creditcore.ErrAccountNotFound))

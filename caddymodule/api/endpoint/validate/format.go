@@ -118,3 +118,15 @@ func IsURL(s string, tld bool) bool {
 	}
 	return isDomain(host, tld)
 }
+
+// isLocalURL accepts what [IsURL] does without a TLD, of the host localhost.
+func isLocalURL(s string) bool {
+	if !IsURL(s, false) {
+		return false
+	}
+	if !strings.Contains(s, "://") {
+		s = "http://" + s
+	}
+	u, err := url.Parse(s)
+	return err == nil && strings.EqualFold(u.Hostname(), "localhost")
+}

@@ -44,7 +44,7 @@ func (c Rule) of(field string) string {
 const (
 	emailPattern   = `^\s*[^\s@"(),:;<>\[\]\\.]+(\.[^\s@"(),:;<>\[\]\\.]+)*@([\p{L}\p{N}\p{M}]([\p{L}\p{N}\p{M}-]*[\p{L}\p{N}\p{M}])?\.)+[\p{L}\p{N}\p{M}-]*\p{L}[\p{L}\p{N}\p{M}-]*\s*$`
 	urlPattern     = `^([hH][tT][tT][pP][sS]?://|[fF][tT][pP]://)?[^\s@<>"\\/?#]+([/?#][^\s<>"\\]*)?$`
-	webURLPattern  = `^([hH][tT][tT][pP][sS]?://|[fF][tT][pP]://)?(\[[0-9a-fA-F:.]+\]|[^\s@<>"\\/?#:]+\.[^\s@<>"\\/?#:]+)(:[0-9]*)?([/?#][^\s<>"\\]*)?$`
+	webURLPattern  = `^([hH][tT][tT][pP][sS]?://|[fF][tT][pP]://)?(\[[0-9a-fA-F:.]+\]|[lL][oO][cC][aA][lL][hH][oO][sS][tT]|[^\s@<>"\\/?#:]+\.[^\s@<>"\\/?#:]+)(:[0-9]*)?([/?#][^\s<>"\\]*)?$`
 	isoDatePattern = `^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])(T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.,][0-9]+)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9]))?$`
 )
 
@@ -92,8 +92,8 @@ func ruleNamed(tag string) Rule {
 			worded: func(s string) string { _, err := usertext.Message(s, math.MaxInt); return fmt.Sprint(err) }}
 	case "url": // of a site, which may be a host without a dot
 		return Rule{Name: name, Message: "must be a URL address", text: func(s string) bool { return IsURL(s, false) }, Schema: map[string]any{"pattern": urlPattern}}
-	case "weburl":
-		return Rule{Name: name, Message: "must be a URL address", text: func(s string) bool { return IsURL(s, true) }, Schema: map[string]any{"pattern": webURLPattern}}
+	case "weburl": // of a site of the web, or of this machine, where storage is while an app is made
+		return Rule{Name: name, Message: "must be a URL address", text: func(s string) bool { return IsURL(s, true) || isLocalURL(s) }, Schema: map[string]any{"pattern": webURLPattern}}
 	case "uuid":
 		return Rule{Name: name, Message: "must be a UUID", text: isUUID,
 			Schema: map[string]any{"format": "uuid", "pattern": uuidPattern}}
