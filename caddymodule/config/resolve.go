@@ -48,6 +48,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.VerificationRequired = r.verification(c.EmailVerification, s.SMTP)
 	r.secrets(c, s)
 	s.Storage = r.storage(c.Storage)
+	s.Brand = r.brand(c.Brand)
 	return s, errors.Join(r.faults...)
 }
 

@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/secret"
+	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/appdata"
 )
@@ -55,6 +56,8 @@ type Settings struct {
 	blocklist string
 	// Storage is where the pictures of users lie.
 	Storage Storage
+	// Brand is whose pages and mails they are.
+	Brand pages.Brand
 	// SMTP is the mail server.
 	SMTP SMTP
 	// VerificationRequired lets nobody sign in whose address is not proven.
@@ -84,6 +87,7 @@ func (s Settings) SameDatabase(other Settings) bool {
 func (s Settings) Auth() authcore.Config {
 	return authcore.Config{
 		BaseURL:              s.BaseURL.String(),
+		Name:                 s.Brand.Name,
 		Audience:             s.Audience,
 		CookieDomain:         s.CookieDomain,
 		TrustedOrigins:       s.trustedOrigins,
@@ -136,6 +140,7 @@ func (s Settings) Key() settingsKey {
 	hashFields(h, strconv.FormatBool(s.VerificationRequired))
 	hashFields(h, s.SMTP.hashable()...)
 	hashFields(h, s.Storage.hashable()...)
+	hashFields(h, hashableBrand(s.Brand)...)
 	hashFields(h, s.blocklist, strconv.Itoa(len(s.Backends)))
 	for _, b := range s.Backends {
 		hashFields(h, b.ID, b.URL, b.Key)

@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,12 @@ const (
 )
 
 var languages = []Language{German, English}
+
+// Named is the language of a tag that is one of ours, in lower case.
+func Named(tag string) (l Language, ok bool) {
+	l = Language(tag)
+	return l, slices.Contains(languages, l)
+}
 
 // LanguageOf picks the language an Accept-Language header prefers (RFC 9110,
 // section 12.5.4), English where it names none of ours.
@@ -46,16 +53,20 @@ func LanguageOf(header string) Language {
 // text is the text of a key. An unknown key is its own text, so that a
 // missing one shows.
 func (l Language) text(key string) string {
-	if s, ok := texts[key]; ok {
-		return s[l]
+	for _, table := range [...]map[string]translated{texts, creditTexts} {
+		if s, ok := table[key]; ok {
+			return s[l]
+		}
 	}
 	return key
 }
 
 // fault is the text of an error's code, a general one where it has none.
 func (l Language) fault(code string) string {
-	if s, ok := faultTexts[code]; ok {
-		return s[l]
+	for _, table := range [...]map[string]translated{faultTexts, creditFaultTexts} {
+		if s, ok := table[code]; ok {
+			return s[l]
+		}
 	}
 	return faultTexts["INTERNAL"][l]
 }

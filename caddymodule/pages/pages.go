@@ -7,27 +7,22 @@
 // Everything in a view may come from an attacker: html/template escapes it
 // for its place. The pages hold no script and no inline handler, and their one
 // style element carries a nonce, so that the policy of the answer can forbid
-// all else but the icon, which is ours. Forms work without JavaScript.
+// all else but the logo, which is ours or the admin's. Forms work without
+// JavaScript.
 package pages
 
 import (
-	"bytes"
-	"crypto/rand"
 	"embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"time"
 )
 
-//go:embed templates/*.html templates/style.css
+//go:embed templates/*.html templates/*.css
 var files embed.FS
 
 //go:embed templates/icon.svg
 var iconSVG []byte
-
-// Icon is the icon of the pages, as SVG.
-func Icon() []byte { return bytes.TrimSpace(iconSVG) }
 
 // View is what one page shows.
 type View interface{ page() string }
@@ -63,8 +58,11 @@ type Device struct {
 type Loop struct{ Site string }
 
 // Problem is an error. Code names its text; RequestID, where set, is what the
-// log has it under.
-type Problem struct{ Code, RequestID string }
+// log has it under, and Wait how long it is until another try may help.
+type Problem struct {
+	Code, RequestID string
+	Wait            time.Duration
+}
 
 // Docs is the documentation of the API.
 type Docs struct {
@@ -106,24 +104,57 @@ func (Docs) page() string     { return "docs" }
 
 // Pages are the parsed templates. They are safe for concurrent use.
 type Pages struct {
+	// Brand is whose pages they are.
+	Brand Brand
+
 	templates map[Language]map[string]*template.Template
-	style     template.CSS
+	styles    map[string]template.CSS // by page
+}
+
+// sheets are the style sheets that pages have beside the common one.
+var sheets = map[string][]string{
+	"credits": {"sections.css", "credits.css"}, "shop": {"sections.css", "credits.css"}, "gifts": {"sections.css", "credits.css"},
+	"docs": {"docs.css"},
+}
+
+// styleOf is the style of a page.
+func styleOf(page string) (css template.CSS, err error) {
+	for _, name := range append([]string{"style.css"}, sheets[page]...) {
+		sheet, err := files.ReadFile("templates/" + name)
+		if err != nil {
+			return "", fmt.Errorf("read the style sheet: %w", err)
+		}
+		css += template.CSS(sheet) // #nosec G203 -- our own file
+	}
+	return css, nil
+}
+
+// all has a view of every page.
+var all = []View{
+	Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{},
+	Loop{}, Problem{}, Price{}, Notice{}, Shortfall{}, Docs{},
+	Gift{}, Gifts{}, Credits{}, Shop{}, Onward{},
 }
 
 // New parses the templates of every page in every language.
 func New() (*Pages, error) {
-	style, err := files.ReadFile("templates/style.css")
-	if err != nil {
-		return nil, fmt.Errorf("read the style sheet: %w", err)
+	p := &Pages{templates: make(map[Language]map[string]*template.Template), styles: make(map[string]template.CSS)}
+	for _, v := range all {
+		css, err := styleOf(v.page())
+		if err != nil {
+			return nil, err
+		}
+		p.styles[v.page()] = css
 	}
-	css := template.CSS(style) // #nosec G203 -- our own file
-	p := &Pages{templates: make(map[Language]map[string]*template.Template), style: css}
 	for _, lang := range languages {
-		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when}
+		funcs := template.FuncMap{
+			"t": lang.text, "fault": lang.fault, "when": lang.when, "day": lang.day, "wait": lang.wait, "stamp": stamp,
+			"amount": lang.amount, "credits": lang.credits, "euro": lang.euro,
+		}
 		p.templates[lang] = make(map[string]*template.Template)
-		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
+		for _, v := range all {
 			t, err := template.New("layout.html").Funcs(funcs).
-				ParseFS(files, "templates/layout.html", "templates/"+v.page()+".html")
+				ParseFS(files, "templates/layout.html", "templates/sections.html", "templates/"+v.page()+".html")
 			if err != nil {
 				return nil, fmt.Errorf("parse the page %s: %w", v.page(), err)
 			}
@@ -133,35 +164,9 @@ func New() (*Pages, error) {
 	return p, nil
 }
 
-// Render writes a page in the language, for the site of the hosted pages. The
-// nonce is that of its style, for the Content-Security-Policy of the answer.
-func (p *Pages) Render(lang Language, v View) (html []byte, nonce string, err error) {
-	return p.render(lang, v, "/", "/favicon.svg")
-}
-
-// RenderAway is Render for another site. The page leads to home, the address of
-// the hosted pages, and has its icon in itself.
-func (p *Pages) RenderAway(lang Language, v View, home string) (html []byte, nonce string, err error) {
-	return p.render(lang, v, home, iconURL)
-}
-
-// iconURL is the icon as a URL (RFC 2397).
-var iconURL = template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(Icon())) // #nosec G203 -- our own file
-
-func (p *Pages) render(lang Language, v View, home string, icon template.URL) (html []byte, nonce string, err error) {
-	nonce = rand.Text()
-	var out bytes.Buffer
-	err = p.templates[lang][v.page()].Execute(&out, struct {
-		Language Language
-		Page     string
-		Nonce    string
-		Style    template.CSS
-		Home     string
-		Icon     template.URL
-		View     View
-	}{lang, v.page(), nonce, p.style, home, icon, v})
-	if err != nil {
-		return nil, "", fmt.Errorf("render the page %s: %w", v.page(), err)
-	}
-	return out.Bytes(), nonce, nil
+// With is the same pages for a brand.
+func (p *Pages) With(b Brand) *Pages {
+	branded := *p
+	branded.Brand = b
+	return &branded
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"strings"
 	"time"
 
 	"mana.how/edge/authcore"
@@ -50,8 +51,8 @@ type Call struct {
 // prepare checks who calls and reads the body.
 func (c *Call) prepare(w http.ResponseWriter) error {
 	c.Client = principal.Client{IP: c.server.ClientIP(c.Request), UserAgent: request.Printable(c.Request.UserAgent(), 512)}
-	if accept := c.Request.Header.Get("Accept-Language"); accept != "" {
-		c.Client.Language = string(pages.LanguageOf(accept))
+	if _, chosen := c.server.chosenLanguage(c.Request); chosen || c.Request.Header.Get("Accept-Language") != "" {
+		c.Client.Language = string(c.server.languageOf(c.Request))
 	}
 	if c.route.Closed != nil {
 		return c.route.Closed
@@ -155,6 +156,35 @@ func (c *Call) SameSite() error {
 	}
 	return nil
 }
+
+// OwnForm refuses a form that did not come from a page at the base URL, and a
+// body that is none. A trusted origin may call the API, but what people do on
+// the hosted pages is the business of these alone. A browser that names no origin
+// must say that it sends the form to where it has it from.
+func (c *Call) OwnForm() error {
+	origin, site := c.Request.Header["Origin"], c.Request.Header["Sec-Fetch-Site"]
+	switch {
+	case len(origin) == 1 && origin[0] != "null":
+		if !c.Origins().IsBase(origin[0]) {
+			return ErrCrossSite
+		}
+	case len(origin) > 1, len(site) != 1, site[0] != "same-origin", !strings.EqualFold(c.Request.Host, c.BaseURL().Host):
+		return ErrCrossSite
+	}
+	return c.BodyErr
+}
+
+// FieldText names the text of the first error of a form's fields in the pages'
+// texts, empty where there is none.
+func (c *Call) FieldText() string {
+	if len(c.FieldErrors) == 0 {
+		return ""
+	}
+	return "FIELD_" + c.FieldErrors[0].Field + "_" + c.FieldErrors[0].Rule
+}
+
+// Brand is whose pages the hosted ones are.
+func (c *Call) Brand() pages.Brand { return c.server.Pages.Brand }
 
 // Logger is where what concerns admins goes.
 func (c *Call) Logger() *slog.Logger { return c.server.Logger }

@@ -29,7 +29,7 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, rt *Route, err e
 			Message: e.Error(), Code: code, Error: answer.ErrorOf(code), Details: e.Details, RetryAfterSec: retryAfter, RequestID: requestID,
 		})
 	case Page:
-		HTML{Status: e.Status, View: pages.Problem{Code: e.Code, RequestID: requestID}}.write(s, w, r)
+		HTML{Status: e.Status, View: pages.Problem{Code: e.Code, RequestID: requestID, Wait: e.RetryAfter}}.write(s, w, r)
 	default:
 		body := e.Body(pathOf(r), s.Now())
 		body.RequestID = requestID

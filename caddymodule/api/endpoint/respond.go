@@ -126,7 +126,11 @@ type HTML struct {
 }
 
 func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
-	out, nonce, err := s.Pages.Render(pages.LanguageOf(r.Header.Get("Accept-Language")), p.View)
+	visit := pages.Visit{Language: s.languageOf(r)}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		visit.Query = r.URL.Query()
+	}
+	out, nonce, err := s.Pages.Show(visit, p.View)
 	if err != nil {
 		s.Logger.ErrorContext(r.Context(), "render a page", "error", err)
 		write(w, r, 500, "text/plain; charset=utf-8", []byte(internalText))
@@ -136,9 +140,10 @@ func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
 	if p.FormTarget != "" {
 		forms += " " + p.FormTarget
 	}
+	s.rememberLanguage(w.Header(), r)
 	answer.SecurePage(w.Header(), nonce, "'self' data:", forms)
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-	w.Header().Add("Vary", "Accept-Language")
+	w.Header().Add("Vary", "Accept-Language, Cookie")
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(answer.Seconds(p.RetryAfter), 10))
 	}

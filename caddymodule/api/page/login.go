@@ -3,7 +3,6 @@ package page
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api/endpoint"
@@ -90,22 +89,8 @@ func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRe
 	return goOn(target), nil
 }
 
-// ownForm refuses a form that did not come from a page at the base URL, and a
-// body that is none. A trusted origin may call the API, but who signs in where
-// is the business of the hosted pages alone. A browser that names no origin
-// must say that it sends the form to where it has it from.
-func ownForm(c *endpoint.Call) error {
-	origin, site := c.Request.Header["Origin"], c.Request.Header["Sec-Fetch-Site"]
-	switch {
-	case len(origin) == 1 && origin[0] != "null":
-		if !c.Origins().IsBase(origin[0]) {
-			return endpoint.ErrCrossSite
-		}
-	case len(origin) > 1, len(site) != 1, site[0] != "same-origin", !strings.EqualFold(c.Request.Host, c.BaseURL().Host):
-		return endpoint.ErrCrossSite
-	}
-	return c.BodyErr
-}
+// ownForm is [endpoint.Call.OwnForm].
+func ownForm(c *endpoint.Call) error { return c.OwnForm() }
 
 // fieldText names the text of a field's error in the pages' texts.
 func fieldText(e validate.FieldError) string { return "FIELD_" + e.Field + "_" + e.Rule }

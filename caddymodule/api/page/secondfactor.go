@@ -79,11 +79,7 @@ func twoFactorForm(ctx context.Context, c *endpoint.Call, req twoFactorFormReque
 
 // ownerOf names who is signed in, or leads to the sign-in and back to the page.
 func ownerOf(ctx context.Context, c *endpoint.Call, page string) (endpoint.Answer, error) {
-	_, err := sso.Caller(ctx, c)
-	if errors.Is(err, authcore.ErrNoSession) {
-		return endpoint.Redirect{To: loginFor(page)}, nil
-	}
-	return nil, err
+	return sso.OrSignIn(ctx, c, page)
 }
 
 // reauthenticatePage asks who is signed in to show once more who they are. Who
