@@ -52,15 +52,16 @@ func TestTable(t *testing.T) {
 		"GET /health", "GET /health/live", "GET /health/ready",
 		"GET /api/v1/health", "GET /api/v1/health/live", "GET /api/v1/health/ready",
 		"GET /api/v1/credits/balance", "GET /api/v1/credits/balance/{userId}", "POST /api/v1/credits/use",
-		"POST /api/v1/credits/refund", "GET /api/v1/credits/transactions", "GET /api/v1/credits/usage",
+		"POST /api/v1/credits/refund", "GET /api/v1/credits/transactions", "GET /api/v1/credits/usage", "GET /account/credits", "GET /account/credits/history.csv",
 		"POST /api/v1/gifts", "GET /api/v1/gifts/me/created", "GET /api/v1/gifts/me/received", "GET /api/v1/gifts/{gift}",
-		"POST /api/v1/gifts/{gift}/redeem", "DELETE /api/v1/gifts/{gift}", "GET /g/{gift}",
+		"POST /api/v1/gifts/{gift}/redeem", "DELETE /api/v1/gifts/{gift}", "GET /g/{gift}", "POST /g/{gift}", "GET /account/gifts", "POST /account/gifts",
 		"GET /api/v1/credits/packages", "GET /api/v1/credits/purchases", "GET /api/v1/credits/purchase/{purchaseId}",
 		"POST /api/v1/credits/purchase", "POST /api/v1/credits/payment-link",
 		"POST /api/v1/webhooks/stripe", "POST /webhooks/stripe",
 		"GET /api/v1/subscriptions/plans", "GET /api/v1/subscriptions/plans/{planId}", "GET /api/v1/subscriptions/current",
 		"GET /api/v1/subscriptions/invoices", "POST /api/v1/subscriptions/checkout", "POST /api/v1/subscriptions/portal",
 		"POST /api/v1/subscriptions/cancel", "POST /api/v1/subscriptions/reactivate",
+		"GET /account/credits/buy", "POST /account/credits/buy",
 	}
 	var got []string
 	for _, row := range api.Table() {

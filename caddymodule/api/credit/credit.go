@@ -1,5 +1,5 @@
 // Package credit has the routes of a user's credits: balance, ledger, usage,
-// charges and refunds.
+// charges and refunds, and the page of them all.
 package credit
 
 import (
@@ -11,10 +11,19 @@ import (
 	"mana.how/edge/creditcore"
 )
 
+// Deps is what the routes work with.
+type Deps struct {
+	// Ledger finds the live core.
+	Ledger func(context.Context) (*creditcore.Service, error)
+	// Sells reports whether credits can be bought.
+	Sells func(context.Context) (bool, error)
+}
+
 // Routes are those of balance and ledger. They carry no limit, as whole back
 // ends call them from one address, and each needs a token or the key.
-func Routes(ledger func(context.Context) (*creditcore.Service, error)) []endpoint.Route {
+func Routes(deps Deps) []endpoint.Route {
 	const v1 = "/api/v1/credits"
+	ledger := deps.Ledger
 	return []endpoint.Route{
 		endpoint.Get(v1+"/balance", endpoint.HandleWith(ledger, balance), endpoint.Rule{Summary: "The caller's balance", Access: endpoint.User, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
 		endpoint.Get(v1+"/balance/{userId}", endpoint.HandleWith(ledger, balanceOf), endpoint.Rule{Summary: "A user's balance, for back ends", Access: endpoint.Service,
@@ -26,6 +35,10 @@ func Routes(ledger func(context.Context) (*creditcore.Service, error)) []endpoin
 			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount)}),
 		endpoint.Get(v1+"/transactions", endpoint.HandleWith(ledger, transactions), endpoint.Rule{Summary: "The caller's ledger, newest first", Access: endpoint.User}),
 		endpoint.Get(v1+"/usage", endpoint.HandleWith(ledger, usage), endpoint.Rule{Summary: "What the caller's credits went into", Access: endpoint.User}),
+		endpoint.Get(accountPath, endpoint.HandleWith(ledger, deps.accountPage), endpoint.Rule{Summary: "The signed-in user's credits, usage and history",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), errRange)}),
+		endpoint.Get(accountPath+"/history.csv", endpoint.HandleWith(ledger, export), endpoint.Rule{Summary: "The signed-in user's history as a file",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(20), Media: "text/csv", Errors: []*endpoint.Error{errRange}}),
 	}
 }
 

@@ -1,6 +1,6 @@
 // Package gift has the routes of gift codes: what their creators, their
-// redeemers and those who ask about them may do, and the page that a gift's
-// link leads to.
+// redeemers and those who ask about them may do, the page that a gift's link
+// leads to, and that of the gifts of an account.
 package gift
 
 import (
@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/gift"
 )
 
@@ -18,6 +19,8 @@ type Deps struct {
 	// RegistrationClosed says that nobody can make an account, which the page
 	// of a gift says.
 	RegistrationClosed bool
+	// Ledger finds the live ledger, which says what a giver has.
+	Ledger func(context.Context) (*creditcore.Service, error)
 }
 
 // Routes are those of gift codes. Their limits by address are wide, since
@@ -35,8 +38,14 @@ func Routes(deps Deps) []endpoint.Route {
 			Access: endpoint.User, Limit: endpoint.PerMinute(600), Mappings: mappings}),
 		endpoint.Delete(v1+"/{gift}", endpoint.HandleWith(deps.Gifts, cancelGift), endpoint.Rule{Summary: "Cancel a gift and take back what nobody has claimed",
 			Access: endpoint.User, Mappings: mappings}),
-		endpoint.Get("/g/{gift}", endpoint.HandleWith(deps.Gifts, giftPage(deps.RegistrationClosed)), endpoint.Rule{Summary: "Where the link of a gift leads",
+		endpoint.Get("/g/{gift}", endpoint.HandleWith(deps.Gifts, deps.giftPage), endpoint.Rule{Summary: "Where the link of a gift leads",
 			Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.PerMinute(600), Mappings: mappings[:1]}),
+		endpoint.Post("/g/{gift}", endpoint.HandleWith(deps.Gifts, deps.giftForm), endpoint.Rule{Summary: "Redeem a gift by its page",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(60), Mappings: mappings, Errors: append(refusalErrors(), endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrKeyReused)...)}),
+		endpoint.Get(accountPath, endpoint.HandleWith(deps.Gifts, deps.accountPage), endpoint.Rule{Summary: "The signed-in user's gifts",
+			Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
+		endpoint.Post(accountPath, endpoint.HandleWith(deps.Gifts, deps.accountForm), endpoint.Rule{Summary: "Make, redeem or cancel a gift",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Charges: true, Limit: endpoint.PerMinute(60), Mappings: mappings, Errors: append(append(refusalErrors(), errUnknownAction), endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrKeyReused)...)}),
 	}
 }
 
