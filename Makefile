@@ -14,7 +14,12 @@ FUZZ ?= 30s
 # Where the pictures of the hosted pages go: make shots SHOTS=/tmp/pictures
 SHOTS ?= /tmp/mana-edge-shots
 
-.PHONY: help run build test lint bench soak shots xcaddy fmt clean
+# What make mutate changes lines of: packages that guard who gets in and what is paid, and whose own tests are quick.
+MUTATE ?= authcore/principal authcore/token authcore/revocation authcore/refreshtoken authcore/secret authcore/cookie authcore/origin \
+	authcore/address authcore/challenge authcore/password authcore/twofactor caddymodule/request caddymodule/guard \
+	caddymodule/meter/price caddymodule/meter/fingerprint caddymodule/counters
+
+.PHONY: help run build test lint mutate bench soak shots xcaddy fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +45,10 @@ test: ## format, vet and every test, with the race detector; installs what they 
 
 lint: bin/golangci-lint ## the linters of .golangci.yml, import rules included
 	GOFLAGS="$$(go env GOFLAGS) -race" bin/golangci-lint run
+
+mutate: bin/gremlins ## change lines of what guards, one at a time, and see that tests of the package fail: MUTATE=authcore/token
+	@.ci/packages initdb
+	@for p in $(MUTATE); do echo "== $$p"; bin/gremlins unleash ./$$p -t $(TAGS) --workers 1 --timeout-coefficient 30 -S ltc || exit 1; done
 
 bench: build ## measure the targets of the README, peers included; prints medians and ratios
 	@.ci/packages initdb
@@ -67,6 +76,9 @@ fmt: ## gofmt, and caddy fmt for the example
 clean: ## remove what was built
 	rm -rf bin
 
-# The linter is a module of its own, so that its dependencies stay out of go.mod.
+# The linter and the mutator are modules of their own, so that their dependencies stay out of go.mod.
 bin/golangci-lint: tools/go.mod
 	go build -C tools -o ../bin/ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+bin/gremlins: tools/mutate/go.mod
+	go build -C tools/mutate -o ../../bin/ github.com/go-gremlins/gremlins/cmd/gremlins

@@ -151,11 +151,7 @@ func (s *Service) DeleteAccount(ctx context.Context, c principal.Caller, passwor
 	if err := s.proveRecent(ctx, c, password); err != nil {
 		return err
 	}
-	metadata := map[string]any{"deletedAt": s.now().UTC().Format(time.RFC3339Nano)}
-	if reason = usertext.Clean(reason, 1000); reason != "" {
-		metadata["reason"] = reason
-	}
-	return s.leave(ctx, c.UserID, metadata)
+	return s.leave(ctx, c.UserID, departure{Reason: usertext.Clean(reason, 1000)})
 }
 
 // closeAccount bars a user and ends their sessions: the change, the event and

@@ -2,10 +2,12 @@ package authcore
 
 import (
 	"context"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/principal"
 )
 
 // erasures are what is done with the rows of a user who leaves, in order: $1 is
@@ -70,15 +72,27 @@ func (s *Service) eraseTx(ctx context.Context, tx pgx.Tx, userID string) (User, 
 	return u, s.hooks.EraseTx(ctx, tx, u)
 }
 
+// departure is how somebody leaves: by themselves or by an operator, for what
+// reason, and whether without a mail.
+type departure struct {
+	By     principal.Operator
+	Reason string
+	Quiet  bool
+}
+
 // leave closes an account for ever: every session ends, what tells who its
 // owner was is erased, and the row remains without it for the ledger to point
 // at. The address is free again.
-func (s *Service) leave(ctx context.Context, userID string, metadata map[string]any) error {
+func (s *Service) leave(ctx context.Context, userID string, d departure) error {
+	metadata := map[string]any{"deletedAt": s.now().UTC().Format(time.RFC3339Nano)}
+	if d.Reason != "" {
+		metadata["reason"] = d.Reason
+	}
 	// Where they went from is personal, too: the event has no client.
-	err := s.closeAccount(ctx, userID, reasonDeleted, audit.Event{Type: "account_deleted", UserID: userID, Metadata: metadata},
+	err := s.closeAccount(ctx, userID, reasonDeleted, audit.Event{Type: "account_deleted", UserID: userID, By: d.By, Metadata: metadata},
 		func(ctx context.Context, tx pgx.Tx) error {
 			u, err := s.eraseTx(ctx, tx, userID)
-			if err != nil || !u.EmailVerified {
+			if err != nil || d.Quiet || !u.EmailVerified {
 				return err // the address may be somebody else's
 			}
 			return s.mailer.PutTx(ctx, tx, Notice{Kind: NoticeAccountDeleted, UserID: u.ID, To: u.Email, Name: u.Name, At: s.now()})

@@ -46,7 +46,7 @@ func (s *Service) rotate(ctx context.Context, op principal.Operator, announce, m
 		if err := s.succeedTx(ctx, tx, now, now.Add(announce)); err != nil {
 			return err
 		}
-		return audit.RecordTx(ctx, tx, audit.Event{Type: "key_rotated", Metadata: map[string]any{"operator": op.Name}})
+		return audit.RecordTx(ctx, tx, audit.Event{Type: "key_rotated", By: op})
 	})
 	if err != nil || !made {
 		return token.Info{}, err
@@ -125,7 +125,7 @@ func (s *Service) RevokeKey(ctx context.Context, op principal.Operator, id strin
 		if err != nil {
 			return err
 		}
-		return audit.RecordTx(ctx, tx, audit.Event{Type: "key_revoked", Metadata: map[string]any{"operator": op.Name, "key": id}})
+		return audit.RecordTx(ctx, tx, audit.Event{Type: "key_revoked", By: op, Metadata: map[string]any{"key": id}})
 	})
 	if err != nil {
 		return nil, err

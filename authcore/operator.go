@@ -30,6 +30,36 @@ func (s *Service) Users(ctx context.Context, _ principal.Operator, q UserQuery) 
 		 LIMIT $2 OFFSET $3`, strings.TrimSpace(q.Search), q.Limit, max(0, q.Offset))
 }
 
+// ListedUser is an account with when it was last active, nil for who never signed
+// in.
+type ListedUser struct {
+	User
+	LastActiveAt *time.Time
+}
+
+// UserPage lists accounts as [Service.Users] does, with how many there are in
+// all that match.
+func (s *Service) UserPage(ctx context.Context, _ principal.Operator, q UserQuery) (list []ListedUser, total int, err error) {
+	if q.Limit <= 0 || q.Limit > 1000 {
+		q.Limit = 100
+	}
+	search := strings.TrimSpace(q.Search)
+	const matching = `u.deleted_at IS NULL
+		   AND ($1 = '' OR strpos(u.email, lower($1)) > 0 OR strpos(lower(u.name), lower($1)) > 0)`
+	n, err := dbscope.One[struct{ Total int }](ctx, s.db, system(), `SELECT count(*) AS total FROM auth.users AS u WHERE `+matching, search)
+	if err != nil {
+		return nil, 0, err
+	}
+	list, err = dbscope.List[ListedUser](ctx, s.db, system(),
+		`SELECT `+userColumns+`,
+		   (SELECT max(s.last_activity_at) FROM auth.sessions AS s WHERE s.user_id = u.id) AS last_active_at
+		 FROM auth.users AS u
+		 WHERE `+matching+`
+		 ORDER BY u.created_at DESC, u.id
+		 LIMIT $2 OFFSET $3`, search, q.Limit, max(0, q.Offset))
+	return list, n.Total, err
+}
+
 // UserByIDOrEmail finds an account, or fails with [ErrUserNotFound].
 func (s *Service) UserByIDOrEmail(ctx context.Context, _ principal.Operator, idOrEmail string) (User, error) {
 	u, err := dbscope.One[User](ctx, s.db, system(),
@@ -56,8 +86,7 @@ func (s *Service) SetRole(ctx context.Context, op principal.Operator, userID str
 		if tag.RowsAffected() == 0 {
 			return nil, ErrUserNotFound
 		}
-		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "role_changed", UserID: userID,
-			Metadata: map[string]any{"operator": op.Name, "role": role}}); err != nil {
+		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "role_changed", UserID: userID, By: op, Metadata: map[string]any{"role": role}}); err != nil {
 			return nil, err
 		}
 		cut, err := cutUserTx(ctx, tx, userID, reasonRoleChanged)
@@ -80,8 +109,7 @@ func (s *Service) VerifyEmail(ctx context.Context, op principal.Operator, userID
 		if err != nil || tag.RowsAffected() == 0 {
 			return nil, err
 		}
-		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "email_verified", UserID: userID,
-			Metadata: map[string]any{"operator": op.Name}}); err != nil {
+		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "email_verified", UserID: userID, By: op}); err != nil {
 			return nil, err
 		}
 		cut, err := cutUserTx(ctx, tx, userID, reasonVerified)
@@ -105,7 +133,7 @@ func (s *Service) SetDisabled(ctx context.Context, op principal.Operator, userID
 		set, eventType, reason = `NULL`, "account_enabled", reasonEnabled
 	}
 	err := s.closeAccount(ctx, userID, reason,
-		audit.Event{Type: eventType, UserID: userID, Metadata: map[string]any{"operator": op.Name}},
+		audit.Event{Type: eventType, UserID: userID, By: op},
 		func(ctx context.Context, tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx,
 				`UPDATE auth.users SET disabled_at = `+set+`, updated_at = now()
@@ -132,7 +160,7 @@ func (s *Service) SetPassword(ctx context.Context, op principal.Operator, userID
 		return err
 	}
 	return s.closeAccount(ctx, userID, reasonPasswordChanged,
-		audit.Event{Type: "password_changed", UserID: userID, Metadata: map[string]any{"operator": op.Name}},
+		audit.Event{Type: "password_changed", UserID: userID, By: op},
 		func(ctx context.Context, tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx,
 				`INSERT INTO auth.accounts AS a (id, account_id, provider_id, user_id, password)
@@ -154,20 +182,21 @@ func (s *Service) ResetTwoFactor(ctx context.Context, op principal.Operator, use
 		if err != nil {
 			return err
 		}
-		return s.removeTwoFactorTx(ctx, tx, u, audit.Event{Type: "two_factor_disabled", UserID: u.ID, Metadata: map[string]any{"operator": op.Name}})
+		return s.removeTwoFactorTx(ctx, tx, u, audit.Event{Type: "two_factor_disabled", UserID: u.ID, By: op})
 	})
 }
 
 // DeleteUser closes a user's account for ever, as [Service.DeleteAccount] does.
+// An admin's doing is not mailed to them.
 func (s *Service) DeleteUser(ctx context.Context, op principal.Operator, userID string) error {
-	return s.leave(ctx, userID, map[string]any{"operator": op.Name, "deletedAt": s.now().UTC().Format(time.RFC3339Nano)})
+	return s.leave(ctx, userID, departure{By: op, Quiet: op.UserID != ""})
 }
 
 // RevokeUserSession ends one session of a user and those derived from it, or
 // fails with [ErrSessionNotFound].
 func (s *Service) RevokeUserSession(ctx context.Context, op principal.Operator, userID, sessionID string) (int, error) {
-	n, err := s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: userID,
-		Metadata: map[string]any{"operator": op.Name, "sessionId": audit.Clip(sessionID, 64)}},
+	n, err := s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: userID, By: op,
+		Metadata: map[string]any{"sessionId": audit.Clip(sessionID, 64)}},
 		reasonRevoked, `s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL`, sessionID, userID)
 	if err == nil && n == 0 {
 		err = ErrSessionNotFound
@@ -182,5 +211,5 @@ func (s *Service) UserSessions(ctx context.Context, _ principal.Operator, userID
 
 // RevokeUserSessions ends all sessions of a user and returns their number.
 func (s *Service) RevokeUserSessions(ctx context.Context, op principal.Operator, userID string) (int, error) {
-	return s.revokeAll(ctx, audit.Event{Type: "session_revoked", UserID: userID, Metadata: map[string]any{"operator": op.Name}})
+	return s.revokeAll(ctx, audit.Event{Type: "session_revoked", UserID: userID, By: op})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
@@ -25,6 +27,29 @@ func (s *Service) AccountData(ctx context.Context, c principal.Caller) (AccountD
 	if err != nil {
 		return AccountData{}, err
 	}
+	return s.accountData(ctx, u)
+}
+
+// AccountDataOf counts what is kept of a user, who may be disabled, or fails with
+// [ErrUserNotFound]. That it was looked at is recorded.
+func (s *Service) AccountDataOf(ctx context.Context, op principal.Operator, userID string) (AccountData, error) {
+	u, err := s.UserByIDOrEmail(ctx, op, userID)
+	if err == nil && u.ID != userID {
+		err = ErrUserNotFound
+	}
+	if err != nil {
+		return AccountData{}, err
+	}
+	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+		return audit.RecordAdminTx(ctx, tx, audit.Event{Type: "data_viewed", UserID: u.ID, By: op})
+	})
+	if err != nil {
+		return AccountData{}, err
+	}
+	return s.accountData(ctx, u)
+}
+
+func (s *Service) accountData(ctx context.Context, u User) (AccountData, error) {
 	type counts struct {
 		Sessions, Accounts int
 		TwoFactor          bool

@@ -145,6 +145,9 @@ func revokeTx(ctx context.Context, tx pgx.Tx, e audit.Event, reason, condition s
 		ids[i] = *rev.SessionID
 	}
 	late, err := revokeSeenTx(ctx, tx, e, reason, `s.id = ANY($1::text[])`, ids)
+	if err == nil {
+		err = audit.RecordAdminTx(ctx, tx, e)
+	}
 	return append(ended, late...), err
 }
 

@@ -71,7 +71,7 @@ func (s *Service) CreateUser(ctx context.Context, op principal.Operator, n NewUs
 	if n.Role == "" {
 		n.Role = principal.RoleUser
 	}
-	return s.makeUser(ctx, n, signUp{event: audit.Event{Type: "user_created", Metadata: map[string]any{"operator": op.Name}}})
+	return s.makeUser(ctx, n, signUp{event: audit.Event{Type: "user_created", By: op}})
 }
 
 func (s *Service) makeUser(ctx context.Context, n NewUser, how signUp) (User, error) {

@@ -13,7 +13,9 @@ import (
 
 // Hold reserves credits for a charge whose amount is known later. Key is a
 // client's idempotency key; Request says what it stands for, but for a body,
-// which is known later too. A TTL of zero is the configured one.
+// which is known later too. A TTL of zero is the configured one. An Unattended
+// hold ends with its TTL: this process does not prolong it, and
+// [Service.Commit] or [Service.Cancel] resolves it.
 type Hold struct {
 	UserID      string
 	Amount      Amount
@@ -24,6 +26,7 @@ type Hold struct {
 	Key         string
 	Request     string
 	TTL         time.Duration
+	Unattended  bool
 }
 
 // Held is a reservation. Replayed means that the key's hold exists already and
@@ -68,7 +71,9 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	switch r.Outcome {
 	case "held":
 		s.observeHold("opened")
-		s.reservations.opened(*r.HoldID, h.UserID, h.TTL)
+		if !h.Unattended {
+			s.reservations.opened(*r.HoldID, h.UserID, h.TTL)
+		}
 		return Held{ID: *r.HoldID, Amount: h.Amount, Balance: r.of(h.UserID)}, nil
 	case "replayed":
 		if r.SettledAmount == nil {

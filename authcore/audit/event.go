@@ -4,6 +4,7 @@ package audit
 import (
 	"context"
 	"encoding/json"
+	"maps"
 
 	"github.com/jackc/pgx/v5"
 
@@ -18,7 +19,13 @@ type Event struct {
 	UserID   string // empty where no account is concerned
 	Client   principal.Client
 	Metadata map[string]any
+	// By is who did it, where that is not the account's owner.
+	By principal.Operator
 }
+
+// AdminAction is the type of the event of an admin's own account that says what
+// they did to another one.
+const AdminAction = "admin_action"
 
 const insertEvent = `
 	INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
@@ -27,8 +34,8 @@ const insertEvent = `
 // Args are the columns user, type, network, agent and metadata of the row.
 func (e Event) Args() []any {
 	var metadata *string
-	if len(e.Metadata) > 0 {
-		if raw, err := json.Marshal(e.Metadata); err == nil {
+	if told := e.metadata(); len(told) > 0 {
+		if raw, err := json.Marshal(told); err == nil {
 			text := string(raw)
 			metadata = &text
 		}
@@ -36,10 +43,40 @@ func (e Event) Args() []any {
 	return []any{e.UserID, e.Type, e.Client.Network(), e.Client.Agent(), metadata}
 }
 
+// metadata are those of the event and who did it.
+func (e Event) metadata() map[string]any {
+	if e.By.Name == "" {
+		return e.Metadata
+	}
+	told := map[string]any{"operator": e.By.Name}
+	if e.By.Reason != "" {
+		told["reason"] = e.By.Reason
+	}
+	maps.Copy(told, e.Metadata)
+	return told
+}
+
 // RecordTx writes an event in the transaction of its cause, in the scope of the
-// system.
+// system, and the admin's own where one did it.
 func RecordTx(ctx context.Context, tx pgx.Tx, e Event) error {
-	_, err := tx.Exec(ctx, insertEvent, e.Args()...)
+	if _, err := tx.Exec(ctx, insertEvent, e.Args()...); err != nil {
+		return err
+	}
+	return RecordAdminTx(ctx, tx, e)
+}
+
+// RecordAdminTx writes that an admin did what the event says, to the admin's own
+// account. It writes nothing where nobody else did it.
+func RecordAdminTx(ctx context.Context, tx pgx.Tx, e Event) error {
+	if e.By.UserID == "" {
+		return nil
+	}
+	done := map[string]any{"action": e.Type, "userId": e.UserID}
+	maps.Copy(done, e.Metadata)
+	if e.By.Reason != "" {
+		done["reason"] = e.By.Reason
+	}
+	_, err := tx.Exec(ctx, insertEvent, Event{Type: AdminAction, UserID: e.By.UserID, Client: e.By.Client, Metadata: done}.Args()...)
 	return err
 }
 

@@ -46,8 +46,16 @@ type Caller struct {
 	Client    Client
 }
 
-// Operator is who acts from the command line. Its name goes to the audit row.
-type Operator struct{ Name string }
+// Operator is who acts on the accounts of others: somebody at the command line,
+// or an admin. Name and Reason go to the audit row of the account, and what an
+// admin does to a row of their own, with their client.
+type Operator struct {
+	Name   string
+	Reason string
+	// UserID and Client are an admin's, empty at the command line.
+	UserID string
+	Client Client
+}
 
 // Network is the address as it is stored, empty where it is not known.
 func (c Client) Network() string {

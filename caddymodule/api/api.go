@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"mana.how/edge/caddymodule/api/admin"
 	"mana.how/edge/caddymodule/api/auth"
 	billingapi "mana.how/edge/caddymodule/api/billing"
 	"mana.how/edge/caddymodule/api/credit"
@@ -13,6 +14,7 @@ import (
 	"mana.how/edge/caddymodule/api/endpoint"
 	giftapi "mana.how/edge/caddymodule/api/gift"
 	"mana.how/edge/caddymodule/api/health"
+	"mana.how/edge/caddymodule/api/kept"
 	"mana.how/edge/caddymodule/api/me"
 	"mana.how/edge/caddymodule/api/page"
 	passkeyapi "mana.how/edge/caddymodule/api/passkey"
@@ -30,6 +32,8 @@ type Config struct {
 	Version string
 	// RegistrationClosed refuses everybody an account.
 	RegistrationClosed bool
+	// Admins are users who are admins without having the role.
+	Admins []string
 }
 
 // Credits are the cores of what can be paid with, and for.
@@ -38,7 +42,7 @@ type Credits struct {
 	Gifts   *gift.Service
 	Billing *billing.Service
 	// Apps are the back ends that keep data of users; nil for none.
-	Apps me.Apps
+	Apps kept.Apps
 	// Pictures is where those of users lie.
 	Pictures storage.Store
 }
@@ -69,19 +73,21 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 
 // table is everything this service answers to.
 func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
+	data := kept.Deps{
+		Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
+		Apps: live(deps.Credits, func(c *Credits) kept.Apps {
+			if c.Apps == nil {
+				return kept.None()
+			}
+			return c.Apps
+		}),
+	}
 	table := slices.Concat(
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		passkeyapi.Routes(),
 		settings.Routes(),
-		me.Routes(me.Deps{
-			Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
-			Apps: live(deps.Credits, func(c *Credits) me.Apps {
-				if c.Apps == nil {
-					return me.None()
-				}
-				return c.Apps
-			}),
-		}),
+		me.Routes(data),
+		admin.Routes(admin.Deps{UserIDs: cfg.Admins, Data: data}),
 		storage.Routes(live(deps.Credits, func(c *Credits) storage.Store { return c.Pictures })),
 		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		documentation.Routes(),

@@ -38,6 +38,10 @@ func TestTable(t *testing.T) {
 		"GET /api/v1/settings/devices", "GET /api/v1/settings/device/{deviceId}/{appId}", "PATCH /api/v1/settings/device/{deviceId}/{appId}",
 		"DELETE /api/v1/settings/device/{deviceId}/{appId}", "DELETE /api/v1/settings/device/{deviceId}",
 		"GET /api/v1/me/data", "GET /api/v1/me/data/export", "DELETE /api/v1/me/data",
+		"GET /api/v1/admin/users", "GET /api/v1/admin/users/{userId}/data", "DELETE /api/v1/admin/users/{userId}/data",
+		"GET /api/v1/api/v1/admin/users", "GET /api/v1/api/v1/admin/users/{userId}/data", "DELETE /api/v1/api/v1/admin/users/{userId}/data",
+		"PATCH /api/v1/admin/users/{userId}", "GET /api/v1/admin/users/{userId}/security-events", "DELETE /api/v1/admin/users/{userId}/sessions",
+		"POST /api/v1/admin/users/{userId}/reset-factor",
 		"POST /api/v1/storage/avatar/upload-url", "POST /api/v1/storage/avatar", "PUT /api/v1/storage/upload/{token}", "GET /files/avatars/{user}/{name}",
 		"GET /", "GET /favicon.ico", "GET /favicon.svg", "GET /brand/{file}",
 		"GET /login", "POST /login", "GET /login/link", "POST /login/link",
@@ -52,9 +56,13 @@ func TestTable(t *testing.T) {
 		"GET /health", "GET /health/live", "GET /health/ready",
 		"GET /api/v1/health", "GET /api/v1/health/live", "GET /api/v1/health/ready",
 		"GET /api/v1/credits/balance", "GET /api/v1/credits/balance/{userId}", "POST /api/v1/credits/use",
-		"POST /api/v1/credits/refund", "GET /api/v1/credits/transactions", "GET /api/v1/credits/usage", "GET /account/credits", "GET /account/credits/history.csv",
+		"POST /api/v1/credits/refund", "GET /api/v1/credits/transactions", "GET /api/v1/credits/usage",
+		"POST /api/v1/credits/check", "GET /api/v1/internal/credits/balance/{userId}", "POST /api/v1/internal/credits/init",
+		"POST /api/v1/internal/credits/use", "POST /api/v1/internal/credits/refund", "POST /api/v1/internal/credits/grant",
+		"POST /api/v1/internal/credits/reserve", "POST /api/v1/internal/credits/commit", "POST /api/v1/internal/credits/refund-reservation", "GET /account/credits", "GET /account/credits/history.csv",
 		"POST /api/v1/gifts", "GET /api/v1/gifts/me/created", "GET /api/v1/gifts/me/received", "GET /api/v1/gifts/{gift}",
-		"POST /api/v1/gifts/{gift}/redeem", "DELETE /api/v1/gifts/{gift}", "GET /g/{gift}", "POST /g/{gift}", "GET /account/gifts", "POST /account/gifts",
+		"POST /api/v1/gifts/{gift}/redeem", "DELETE /api/v1/gifts/{gift}", "POST /api/v1/internal/gifts/redeem-pending", "GET /g/{gift}",
+		"POST /g/{gift}", "GET /account/gifts", "POST /account/gifts",
 		"GET /api/v1/credits/packages", "GET /api/v1/credits/purchases", "GET /api/v1/credits/purchase/{purchaseId}",
 		"POST /api/v1/credits/purchase", "POST /api/v1/credits/payment-link",
 		"POST /api/v1/webhooks/stripe", "POST /webhooks/stripe",
@@ -163,7 +171,11 @@ func TestEveryBearerRouteRefusesGuests(t *testing.T) {
 	for _, row := range api.Table() {
 		switch got := s.send(row.Method, row.URL(), nil); {
 		case row.Bearer:
-			got.status(401).message("No token provided")
+			want := "No token provided"
+			if strings.Contains(row.Path, "/v1/admin/") {
+				want = "Missing authorization token"
+			}
+			got.status(401).message(want)
 		case row.Service:
 			got.status(401)
 		}

@@ -31,6 +31,7 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"email_verification": func() { p.One(&c.EmailVerification) },
 		"registration":       func() { p.One(&c.Registration) },
 		"password_blocklist": func() { p.One(&c.PasswordBlocklist) },
+		"admins":             func() { p.Some(&c.Admins) },
 		"backend":            func() { c.Backends = append(c.Backends, p.backend()) },
 		"brand":              func() { c.Brand = p.brand() },
 		"gifts":              func() { c.Gifts = p.gifts() },

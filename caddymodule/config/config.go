@@ -67,6 +67,10 @@ type Config struct {
 	// accounts are made by `mana user create` alone. Default: open.
 	Registration string `json:"registration,omitempty"`
 
+	// Ids of users who are admins without having the role, for an admin who gives
+	// the first one theirs. Default: those of ADMIN_USER_IDS, with commas.
+	Admins []string `json:"admins,omitempty"`
+
 	// New passwords that are refused: common (a list of this program), off, or a
 	// file with one password a line. Default: common.
 	PasswordBlocklist string `json:"password_blocklist,omitempty"`

@@ -28,6 +28,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 		ServiceKey:         NewSecret(r.value("service_key", c.ServiceKey, "MANA_CORE_SERVICE_KEY").text),
 		AccessTokenTTL:     r.duration("access_token_ttl", c.AccessTokenTTL),
 		RefreshTokenTTL:    r.duration("refresh_token_ttl", c.RefreshTokenTTL),
+		Admins:             r.admins(c.Admins),
 		RedeemUnverified:   c.Gifts != nil && c.Gifts.RedeemUnverified,
 		Retention:          r.retention(c.Retention),
 		trustedOrigins:     r.origins(c.TrustedOrigins),
@@ -63,6 +64,19 @@ func (r *resolver) registration(raw string) (closed bool) {
 		r.fault("registration", "%q is neither open nor closed", registration)
 		return true
 	}
+}
+
+// admins are ids of users, by default those of ADMIN_USER_IDS, with commas.
+func (r *resolver) admins(list []string) (ids []string) {
+	if len(list) == 0 {
+		list = strings.Split(r.env.Get("ADMIN_USER_IDS"), ",")
+	}
+	for _, raw := range list {
+		if id := r.expand("admins", raw); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // resolver collects the faults of one resolve.

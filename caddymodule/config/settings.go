@@ -38,6 +38,8 @@ type Settings struct {
 	AccessTokenTTL, RefreshTokenTTL time.Duration
 	// RegistrationClosed leaves it to the admin to make accounts.
 	RegistrationClosed bool
+	// Admins are ids of users who are admins without having the role.
+	Admins []string
 	// RedeemUnverified gives what is meant for an address to whoever registers it.
 	RedeemUnverified bool
 	// Retention is how long what has ended is kept.

@@ -72,7 +72,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 			Config: endpoint.Config{
 				BaseURL: settings.BaseURL, Origins: settings.Origins, ServiceKey: settings.ServiceKey.Reveal(),
 			},
-			Version: metrics.Version(), RegistrationClosed: settings.RegistrationClosed,
+			Version: metrics.Version(), RegistrationClosed: settings.RegistrationClosed, Admins: settings.Admins,
 		},
 		api.Deps{
 			Deps: endpoint.Deps{

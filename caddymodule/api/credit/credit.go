@@ -22,7 +22,7 @@ type Deps struct {
 // Routes are those of balance and ledger. They carry no limit, as whole back
 // ends call them from one address, and each needs a token or the key.
 func Routes(deps Deps) []endpoint.Route {
-	const v1 = "/api/v1/credits"
+	const v1, internal = "/api/v1/credits", "/api/v1/internal/credits"
 	ledger := deps.Ledger
 	return []endpoint.Route{
 		endpoint.Get(v1+"/balance", endpoint.HandleWith(ledger, balance), endpoint.Rule{Summary: "The caller's balance", Access: endpoint.User, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
@@ -35,6 +35,26 @@ func Routes(deps Deps) []endpoint.Route {
 			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount)}),
 		endpoint.Get(v1+"/transactions", endpoint.HandleWith(ledger, transactions), endpoint.Rule{Summary: "The caller's ledger, newest first", Access: endpoint.User}),
 		endpoint.Get(v1+"/usage", endpoint.HandleWith(ledger, usage), endpoint.Rule{Summary: "What the caller's credits went into", Access: endpoint.User}),
+		endpoint.Post(v1+"/check", endpoint.HandleWith(ledger, check), endpoint.Rule{Summary: "Whether a charge would be allowed; nothing is charged",
+			Access: endpoint.UserOrService, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
+		endpoint.Get(internal+"/balance/{userId}", endpoint.HandleWith(ledger, balanceOf), endpoint.Rule{Summary: "A user's balance", Access: endpoint.Service,
+			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
+		endpoint.Post(internal+"/init", endpoint.HandleWith(ledger, initBalance), endpoint.Rule{Summary: "Open a user's account", Access: endpoint.Service,
+			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
+		endpoint.Post(internal+"/use", endpoint.HandleWith(ledger, use), endpoint.Rule{Summary: "Charge credits of a user",
+			Status: http.StatusCreated, Access: endpoint.Service, Charges: true, Errors: endpoint.AnswersTo(creditcore.ErrKeyRefunded)}),
+		endpoint.Post(internal+"/refund", endpoint.HandleWith(ledger, refund), endpoint.Rule{Summary: "Give a user back what was charged",
+			Status: http.StatusCreated, Access: endpoint.Service,
+			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount)}),
+		endpoint.Post(internal+"/grant", endpoint.HandleWith(ledger, grant), endpoint.Rule{Summary: "Give a user credits, once for each reference",
+			Access: endpoint.Service, Headers: ofApp, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrAmount), errGrantOver)}),
+		endpoint.Post(internal+"/reserve", endpoint.HandleWith(ledger, reserve), endpoint.Rule{Summary: "Put credits of a user aside",
+			Access: endpoint.Service, Charges: true, Headers: ofApp, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
+		endpoint.Post(internal+"/commit", endpoint.HandleWith(ledger, commit), endpoint.Rule{Summary: "Charge what was reserved, or a part of it",
+			Access: endpoint.Service, Charges: true, Mappings: reservations,
+			Errors: []*endpoint.Error{errReservationNotFound, errReservationResolved, errReservationExceeded}}),
+		endpoint.Post(internal+"/refund-reservation", endpoint.HandleWith(ledger, refundReservation), endpoint.Rule{Summary: "Give back what was reserved",
+			Access: endpoint.Service, Mappings: reservations, Errors: []*endpoint.Error{errReservationNotFound, errReservationResolved}}),
 		endpoint.Get(accountPath, endpoint.HandleWith(ledger, deps.accountPage), endpoint.Rule{Summary: "The signed-in user's credits, usage and history",
 			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), errRange)}),
 		endpoint.Get(accountPath+"/history.csv", endpoint.HandleWith(ledger, export), endpoint.Rule{Summary: "The signed-in user's history as a file",

@@ -38,6 +38,8 @@ func Routes(deps Deps) []endpoint.Route {
 			Access: endpoint.User, Limit: endpoint.PerMinute(600), Mappings: mappings}),
 		endpoint.Delete(v1+"/{gift}", endpoint.HandleWith(deps.Gifts, cancelGift), endpoint.Rule{Summary: "Cancel a gift and take back what nobody has claimed",
 			Access: endpoint.User, Mappings: mappings}),
+		endpoint.Post("/api/v1/internal/gifts/redeem-pending", endpoint.HandleWith(deps.Gifts, redeemPending), endpoint.Rule{
+			Summary: "Redeem for a user what waits for their address", Access: endpoint.Service}),
 		endpoint.Get("/g/{gift}", endpoint.HandleWith(deps.Gifts, deps.giftPage), endpoint.Rule{Summary: "Where the link of a gift leads",
 			Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.PerMinute(600), Mappings: mappings[:1]}),
 		endpoint.Post("/g/{gift}", endpoint.HandleWith(deps.Gifts, deps.giftForm), endpoint.Rule{Summary: "Redeem a gift by its page",

@@ -9,6 +9,7 @@ import (
 
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/caddymodule/api/kept"
 	"mana.how/edge/creditcore"
 )
 
@@ -16,7 +17,7 @@ const exportVersion = "2.0"
 
 // exportHead is the part of an export that is small.
 type exportHead struct {
-	summaryResponse
+	kept.Summary
 	ExportedAt    endpoint.Time  `json:"exportedAt"`
 	ExportVersion string         `json:"exportVersion"`
 	Sessions      exportSessions `json:"sessions"`
@@ -61,7 +62,7 @@ type exportTransaction struct {
 }
 
 // export answers with a file that is written as it is read: a ledger may be long.
-func (d Deps) export(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Download, error) {
+func (d own) export(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Download, error) {
 	if err := c.Auth.RequireRecent(ctx, c.Caller); err != nil {
 		return endpoint.Download{}, err
 	}
@@ -78,7 +79,7 @@ func (d Deps) export(ctx context.Context, c *endpoint.Call, _ endpoint.None) (en
 		return endpoint.Download{}, err
 	}
 	now := c.Now()
-	head := exportHead{summaryResponse: summary, ExportedAt: endpoint.Time(now), ExportVersion: exportVersion}
+	head := exportHead{Summary: summary, ExportedAt: endpoint.Time(now), ExportVersion: exportVersion}
 	head.Sessions = exportSessions{Active: []exportSession{}, History: []exportSession{}}
 	for _, s := range sessions {
 		shown := exportSession{
