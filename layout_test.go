@@ -88,7 +88,7 @@ func TestLayout(t *testing.T) {
 		order := []string{
 			"caddymodule/request", "caddymodule/pages", "caddymodule/answer", "caddymodule/guard",
 			"caddymodule/api/endpoint/decode", "caddymodule/api/endpoint/validate", "caddymodule/api/endpoint", "caddymodule/api/endpoint/openapi",
-			"caddymodule/api/sso", "caddymodule/api/kept", "caddymodule/api/auth", "caddymodule/api/passkey", "caddymodule/api/settings", "caddymodule/api/me", "caddymodule/api/admin", "caddymodule/api/storage", "caddymodule/api/page", "caddymodule/api/health",
+			"caddymodule/api/sso", "caddymodule/api/kept", "caddymodule/api/auth", "caddymodule/api/passkey", "caddymodule/api/organization", "caddymodule/api/settings", "caddymodule/api/me", "caddymodule/api/admin", "caddymodule/api/storage", "caddymodule/api/page", "caddymodule/api/accountpage", "caddymodule/api/health",
 			"caddymodule/api/credit", "caddymodule/api/gift", "caddymodule/api/billing", "caddymodule/api/docs", "caddymodule/api",
 			"caddymodule/syntax", "caddymodule/config", "caddymodule/logging", "caddymodule/counters", "caddymodule/metrics", "caddymodule/services", "caddymodule/app",
 			"caddymodule/site", "caddymodule/gate", "caddymodule/ratelimit", "caddymodule/meter/price", "caddymodule/meter/upstream",

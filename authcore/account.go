@@ -21,7 +21,7 @@ func (s *Service) Profile(ctx context.Context, c principal.Caller) (User, error)
 	return s.userByID(ctx, c)
 }
 
-// UpdateProfile changes the caller's name and picture.
+// UpdateProfile changes the caller's name and picture. An empty picture is none.
 func (s *Service) UpdateProfile(ctx context.Context, c principal.Caller, change ProfileChange) (User, error) {
 	if change.Name != nil {
 		name, err := nameOf(*change.Name)
@@ -35,7 +35,7 @@ func (s *Service) UpdateProfile(ctx context.Context, c principal.Caller, change 
 	}
 	u, err := dbscope.One[User](ctx, s.db, scopeOf(c),
 		`UPDATE auth.users AS u
-		 SET name = COALESCE($2::text, u.name), image = COALESCE($3::text, u.image), updated_at = now()
+		 SET name = COALESCE($2::text, u.name), image = NULLIF(COALESCE($3::text, u.image), ''), updated_at = now()
 		 WHERE u.id = $1 AND `+usable+`
 		 RETURNING `+userColumns, c.UserID, change.Name, change.Image)
 	if err == nil {

@@ -9,6 +9,7 @@ import (
 	"unique"
 	"weak"
 
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/token"
 )
@@ -47,9 +48,10 @@ func (c *cachedSession) has(flag uint32) bool { return c.flags.Load()&flag != 0 
 // packSession packs a live browser session of a usable account.
 func packSession(u User, s Session, readAt time.Time) *cachedSession {
 	role, methods, authenticated := string(u.Role), string(s.Methods), packSeconds(s.AuthenticatedAt)
+	organizationRole := (*string)(s.OrganizationRole)
 	c := &cachedSession{
 		// What every request asks for comes first.
-		texts: packTexts(&u.ID, &s.ID, &role, &u.Email, s.ActiveOrganizationID, &methods, &authenticated,
+		texts: packTexts(&u.ID, &s.ID, &role, &u.Email, s.ActiveOrganizationID, organizationRole, &methods, &authenticated,
 			&u.Name, u.Image, s.ParentID, s.IPAddress, s.DeviceID, s.DeviceName),
 		readAt: readAt.UnixMicro(), createdAt: s.CreatedAt.UnixMicro(), updatedAt: s.UpdatedAt.UnixMicro(),
 		expiresAt: s.ExpiresAt.UnixMicro(), lastActivityAt: s.LastActivityAt.UnixMicro(),
@@ -89,7 +91,8 @@ func (c *cachedSession) userID() string {
 func (c *cachedSession) subject() (who subject, rest packedTexts) {
 	rest = c.texts
 	who.userID, who.sessionID, who.role = rest.text(), rest.text(), principal.Role(rest.text())
-	who.email, who.organizationID, who.methods = rest.text(), rest.text(), principal.Methods(rest.text())
+	who.email, who.organizationID, who.organizationRole = rest.text(), rest.text(), organization.Role(rest.text())
+	who.methods = principal.Methods(rest.text())
 	who.authenticatedAt = unpackSeconds(rest.text())
 	who.epoch, who.verified = c.epoch, c.has(emailVerified)
 	return who, rest
@@ -116,7 +119,7 @@ func (c *cachedSession) session() Session {
 		AuthenticatedAt: who.authenticatedAt, Methods: who.methods,
 	}
 	if who.organizationID != "" {
-		s.ActiveOrganizationID = &who.organizationID
+		s.ActiveOrganizationID, s.OrganizationRole = &who.organizationID, &who.organizationRole
 	}
 	if c.agent != (unique.Handle[string]{}) {
 		agent := c.agent.Value()

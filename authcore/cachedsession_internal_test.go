@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/ids"
@@ -20,6 +21,7 @@ func TestPackedSession(t *testing.T) {
 	text := func(s string) *string { return &s }
 	full, long := cachedExample(1), cachedExample(2)
 	full.s.ParentID, full.s.DeviceName, full.s.ActiveOrganizationID = text("parent"), text("Ada's laptop"), text("org")
+	full.s.OrganizationRole = (*organization.Role)(text("admin"))
 	full.u.Image = text("")
 	long.u.Name, long.u.Image = fmt.Sprintf("%0127d", 1), text(fmt.Sprintf("data:%070000d", 1))
 	for name, want := range map[string]struct {

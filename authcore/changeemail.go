@@ -75,6 +75,19 @@ func (s *Service) ChangeEmail(ctx context.Context, c principal.Caller, newEmail,
 	})
 }
 
+// PendingEmail is the address that the caller's account is to have once it is
+// confirmed, empty where no change is under way.
+func (s *Service) PendingEmail(ctx context.Context, c principal.Caller) (address string, err error) {
+	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+		open, err := challenge.OpenTx(ctx, tx, challenge.ChangeEmail, c.UserID)
+		if address = ""; err == nil && len(open) > 0 {
+			address = open[0].Address
+		}
+		return err
+	})
+	return address, err
+}
+
 // ConfirmEmailChange takes the token of the link to a new address, which is the
 // account's from now on. Sessions stay; the old address is told and can undo it
 // for seven days. A token that came back before counts as long as its address is

@@ -41,13 +41,17 @@ func (k codeCounters) lockedTx(ctx context.Context, tx pgx.Tx) error {
 }
 
 // countTx counts a wrong code and records it. userID is empty where the account
-// is nobody's.
-func (k codeCounters) countTx(ctx context.Context, tx pgx.Tx, client principal.Client, userID string) error {
-	if _, err := tx.Exec(ctx, countTry, k.byKind, userID, client.Network(), client.Agent(), codeTries, "two_factor_failed"); err != nil {
-		return err
+// is nobody's. What it returns is of the counter that the code locked, if any.
+func (k codeCounters) countTx(ctx context.Context, tx pgx.Tx, client principal.Client, userID string) (countedTry, error) {
+	n, err := countTryTx(ctx, tx, client, k.byKind, userID, codeTries, "two_factor_failed")
+	if err != nil {
+		return n, err
 	}
-	_, err := tx.Exec(ctx, countTry, k.overall, userID, client.Network(), client.Agent(), allCodeTries, "")
-	return err
+	all, err := countTryTx(ctx, tx, client, k.overall, userID, allCodeTries, "")
+	if n.LockedNow {
+		return n, err
+	}
+	return all, err
 }
 
 // clearTx forgets the wrong codes after a right one.
@@ -92,7 +96,11 @@ func (s *Service) tryCodeTx(ctx context.Context, tx pgx.Tx, client principal.Cli
 		return true, counters.clearTx(ctx, tx)
 	}
 	s.log.WarnContext(ctx, "a wrong code", "user", u.ID, "kind", string(kind), "address", client.Network())
-	return false, counters.countTx(ctx, tx, client, u.ID)
+	n, err := counters.countTx(ctx, tx, client, u.ID)
+	if err != nil {
+		return false, err
+	}
+	return false, s.tellLockedTx(ctx, tx, client, u.ID, n)
 }
 
 // kindOf tells the kinds of codes apart by their form.

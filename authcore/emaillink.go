@@ -141,7 +141,8 @@ func (s *Service) SignInByCode(ctx context.Context, client principal.Client, ema
 			if err := counters.lockedTx(ctx, tx); err != nil {
 				return err
 			}
-			return counters.countTx(ctx, tx, client, "")
+			_, err := counters.countTx(ctx, tx, client, "")
+			return err
 		}
 		if right, err = s.tryCodeTx(ctx, tx, client, p.User, FactorEmailCode, code); err != nil || !right {
 			return err

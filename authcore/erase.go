@@ -7,7 +7,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/revocation"
 )
 
 // erasures are what is done with the rows of a user who leaves, in order: $1 is
@@ -25,7 +27,6 @@ var erasures = []struct {
 	{sql: `DELETE FROM auth.challenges WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.api_keys WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.matrix_user_links WHERE user_id = $1`},
-	{sql: `DELETE FROM auth.members WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.oauth_access_tokens WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.oauth_authorization_codes WHERE user_id = $1`},
 	{sql: `DELETE FROM auth.oauth_consents WHERE user_id = $1`},
@@ -39,16 +40,24 @@ var erasures = []struct {
 	{sql: `DELETE FROM auth.invitations WHERE email = $2 AND $1 <> ''`, email: true},
 }
 
-// eraseTx erases what tells who a user was, and returns them as they were. It
-// fails with [ErrUserNotFound] for who has left already.
-func (s *Service) eraseTx(ctx context.Context, tx pgx.Tx, userID string) (User, error) {
+// eraseTx erases what tells who a user was, and returns them as they were, and who
+// is cut off because an organisation is theirs now. It fails with
+// [ErrUserNotFound] for who has left already.
+func (s *Service) eraseTx(ctx context.Context, tx pgx.Tx, userID string) (User, []revocation.Revocation, error) {
+	if _, err := organization.LockAllOfTx(ctx, tx, userID); err != nil {
+		return User{}, nil, err
+	}
 	list, err := tx.Query(ctx, `SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1 AND u.deleted_at IS NULL FOR UPDATE`, userID)
 	if err != nil {
-		return User{}, err
+		return User{}, nil, err
 	}
 	u, err := pgx.CollectExactlyOneRow(list, pgx.RowToStructByName[User])
 	if err != nil {
-		return User{}, notFound(err, ErrUserNotFound)
+		return User{}, nil, notFound(err, ErrUserNotFound)
+	}
+	revs, err := passOnTx(ctx, tx, u.ID)
+	if err != nil {
+		return User{}, nil, err
 	}
 	for _, e := range erasures {
 		args := []any{u.ID}
@@ -56,20 +65,20 @@ func (s *Service) eraseTx(ctx context.Context, tx pgx.Tx, userID string) (User, 
 			args = append(args, u.Email)
 		}
 		if _, err := tx.Exec(ctx, e.sql, args...); err != nil {
-			return User{}, err
+			return User{}, nil, err
 		}
 	}
 	if _, err := tx.Exec(ctx, `DELETE FROM auth.lockouts WHERE subject = $1`, lockoutSubject(u.Email, "")); err != nil {
-		return User{}, err
+		return User{}, nil, err
 	}
 	if _, err := tx.Exec(ctx,
 		`UPDATE auth.users
 		 SET deleted_at = now(), updated_at = now(), name = '', image = NULL, email_verified = false,
 		   email = 'deleted-' || lower(id) || '@deleted.invalid'
 		 WHERE id = $1`, u.ID); err != nil {
-		return User{}, err
+		return User{}, nil, err
 	}
-	return u, s.hooks.EraseTx(ctx, tx, u)
+	return u, revs, s.hooks.EraseTx(ctx, tx, u)
 }
 
 // departure is how somebody leaves: by themselves or by an operator, for what
@@ -82,22 +91,33 @@ type departure struct {
 
 // leave closes an account for ever: every session ends, what tells who its
 // owner was is erased, and the row remains without it for the ledger to point
-// at. The address is free again.
+// at. The address is free again. Organisations that they alone owned go to the
+// oldest admin, else to the oldest member; those without another member are
+// deleted.
 func (s *Service) leave(ctx context.Context, userID string, d departure) error {
 	metadata := map[string]any{"deletedAt": s.now().UTC().Format(time.RFC3339Nano)}
 	if d.Reason != "" {
 		metadata["reason"] = d.Reason
 	}
+	var inherited []revocation.Revocation
 	// Where they went from is personal, too: the event has no client.
 	err := s.closeAccount(ctx, userID, reasonDeleted, audit.Event{Type: "account_deleted", UserID: userID, By: d.By, Metadata: metadata},
 		func(ctx context.Context, tx pgx.Tx) error {
-			u, err := s.eraseTx(ctx, tx, userID)
+			language, err := languageTx(ctx, tx, userID) // is erased with the rest
+			if err != nil {
+				return err
+			}
+			u, revs, err := s.eraseTx(ctx, tx, userID)
+			inherited = revs
 			if err != nil || d.Quiet || !u.EmailVerified {
 				return err // the address may be somebody else's
 			}
-			return s.mailer.PutTx(ctx, tx, Notice{Kind: NoticeAccountDeleted, UserID: u.ID, To: u.Email, Name: u.Name, At: s.now()})
+			return s.mailer.PutTx(ctx, tx, Notice{
+				Kind: NoticeAccountDeleted, UserID: u.ID, To: u.Email, Name: u.Name, Language: language, At: s.now(),
+			})
 		})
 	if err == nil {
+		s.announce(inherited...)
 		s.mailer.Wake()
 		s.hooks.Deleted(context.WithoutCancel(ctx), userID)
 	}

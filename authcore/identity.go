@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"mana.how/edge/authcore/device"
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 )
 
@@ -35,22 +36,26 @@ const (
 // Session is one sign-in. Its ID is the sid claim of its access tokens. Token
 // is a reference without power: the cookie's token is stored as a digest only.
 type Session struct {
-	ID                   string
-	UserID               string
-	Token                string
-	ParentID             *string
-	Kind                 SessionKind
-	Persistent           bool
-	CreatedAt            time.Time
-	UpdatedAt            time.Time
-	ExpiresAt            time.Time
-	LastActivityAt       time.Time
-	IPAddress            *string
-	UserAgent            *string
-	DeviceID             *string
-	DeviceName           *string
+	ID             string
+	UserID         string
+	Token          string
+	ParentID       *string
+	Kind           SessionKind
+	Persistent     bool
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	ExpiresAt      time.Time
+	LastActivityAt time.Time
+	IPAddress      *string
+	UserAgent      *string
+	DeviceID       *string
+	DeviceName     *string
+	RevokedAt      *time.Time
+
+	// ActiveOrganizationID is the organisation that the session acts in, and
+	// OrganizationRole what its user is there; nil where they are a member of none.
 	ActiveOrganizationID *string
-	RevokedAt            *time.Time
+	OrganizationRole     *organization.Role
 
 	// AuthenticatedAt is when whoever holds the session last proved who they are,
 	// and Methods how. What is derived from another session has that one's.
@@ -107,6 +112,12 @@ type Registration struct {
 	// RedirectTo is where the link that confirms the address leads: a checked
 	// origin, or empty.
 	RedirectTo string
+}
+
+// OrganizationRegistration is a sign-up of an organisation with its owner.
+type OrganizationRegistration struct {
+	Registration
+	Organization string // its name
 }
 
 // ProfileChange names the fields to change; nil leaves a field alone.

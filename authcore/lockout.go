@@ -90,13 +90,42 @@ const countTry = `
 	          CASE WHEN l.locked_until > now() - interval '1 day' THEN l.locks + 1 ELSE 1 END AS nth
 	        FROM (SELECT l.since <= now() - interval '15 minutes'
 	          AND coalesce(l.locked_until <= now() - interval '15 minutes', true) AS anew) AS v) AS w) AS n)
-	  RETURNING l.tries, coalesce(l.locked_at = now(), false) AS locked_now),
+	  RETURNING l.tries, coalesce(l.locked_at = now(), false) AS locked_now, l.locks),
 	recorded AS (
 	  INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent)
 	  SELECT NULLIF($2, ''), e.type, NULLIF($3, ''), NULLIF($4, '')
 	  FROM counted, LATERAL (VALUES ($6::text, $6 <> ''), ('account_locked', counted.locked_now)) AS e (type, happened)
 	  WHERE e.happened)
-	SELECT tries, locked_now FROM counted`
+	SELECT tries, locked_now, locks::int AS locks FROM counted`
+
+// countedTry is what a wrong try came to: LockedNow where it locked the subject,
+// for the Locks-th time within a day.
+type countedTry struct {
+	Tries     int
+	LockedNow bool
+	Locks     int
+}
+
+// countTryTx counts a wrong try as [countTry] says.
+func countTryTx(ctx context.Context, tx pgx.Tx, client principal.Client, subject, userID string, limit int, event string) (countedTry, error) {
+	return dbscope.TxRow[countedTry](ctx, tx, countTry, subject, userID, client.Network(), client.Agent(), limit, event)
+}
+
+// tellLockedTx mails whoever has proven the address of an account that it was
+// locked, at the first time within a day: strangers must not fill a mailbox.
+func (s *Service) tellLockedTx(ctx context.Context, tx pgx.Tx, client principal.Client, userID string, n countedTry) error {
+	if !n.LockedNow || n.Locks > 1 || userID == "" {
+		return nil
+	}
+	u, err := dbscope.TxRow[User](ctx, tx, `SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1 AND u.email_verified AND `+usable, userID)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.mailer.PutTx(ctx, tx, Notice{Kind: NoticeAccountLocked, UserID: u.ID, To: u.Email, Name: u.Name, Client: client, At: s.now()})
+}
 
 // rejected counts and reports a wrong password for an account, which is named
 // as it was given, and returns [ErrInvalidCredentials]; an err of verifying
@@ -105,12 +134,14 @@ func (s *Service) rejected(ctx context.Context, client principal.Client, userID,
 	if err != nil {
 		return err
 	}
-	type counted struct {
-		Tries     int
-		LockedNow bool
-	}
-	n, err := dbscope.One[counted](ctx, s.db, system(), countTry, subject, userID, client.Network(), client.Agent(), passwordTries, "login_failed")
-	if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+	var n countedTry
+	err = s.mail(ctx, func(ctx context.Context, tx pgx.Tx) (err error) {
+		if n, err = countTryTx(ctx, tx, client, subject, userID, passwordTries, "login_failed"); err != nil {
+			return err
+		}
+		return s.tellLockedTx(ctx, tx, client, userID, n)
+	})
+	if err != nil {
 		s.log.Error("a wrong password was not counted", "error", err)
 		return err
 	}

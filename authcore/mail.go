@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 )
 
@@ -38,6 +39,15 @@ const (
 	NoticeFactorRemoved NoticeKind = "factor_removed"
 	// NoticeAccountDeleted is the receipt of who has left.
 	NoticeAccountDeleted NoticeKind = "account_deleted"
+	// NoticeNewDevice tells of a sign-in from a device that has not signed in
+	// before. The user can switch it off.
+	NoticeNewDevice NoticeKind = "new_device"
+	// NoticeAccountLocked tells that nobody can sign in for a while, after too many
+	// wrong passwords or codes.
+	NoticeAccountLocked NoticeKind = "account_locked"
+	// NoticeInvitation invites somebody, who need not have an account, into an
+	// organisation. Invitation.
+	NoticeInvitation NoticeKind = "invitation"
 	// NoticeBackupCodesRenewed tells that the codes before are worth nothing.
 	NoticeBackupCodesRenewed NoticeKind = "backup_codes_renewed"
 )
@@ -47,13 +57,15 @@ func NoticeKinds() []NoticeKind {
 	return []NoticeKind{
 		NoticeVerifyEmail, NoticeResetPassword, NoticePasswordChanged, NoticeAccountExists, NoticeMagicLink, NoticeConfirmAddress,
 		NoticeAddressChanging, NoticeAddressChangeUndone, NoticeFactorAdded, NoticeFactorRemoved, NoticeBackupCodesRenewed,
-		NoticeAccountDeleted,
+		NoticeAccountDeleted, NoticeNewDevice, NoticeAccountLocked, NoticeInvitation,
 	}
 }
 
-// Notice is a mail that something in an account causes. RedirectTo is where its
+// Notice is a mail that something in an account causes. UserID is empty where it
+// is to an address without one. RedirectTo is where its
 // link leads in the end, a checked origin or empty. Client is where the cause
-// came from.
+// came from. Language is what the user has chosen (RFC 5646), empty where that is
+// none: then the client's counts.
 type Notice struct {
 	Kind       NoticeKind
 	UserID     string
@@ -62,9 +74,11 @@ type Notice struct {
 	Token      string
 	Code       string
 	Factor     FactorKind
+	Invitation organization.Invitation
 	ValidFor   time.Duration
 	RedirectTo string
 	Client     principal.Client
+	Language   string
 	At         time.Time
 }
 
@@ -73,6 +87,26 @@ type Notice struct {
 type Mailer interface {
 	PutTx(ctx context.Context, tx pgx.Tx, n Notice) error
 	Wake()
+}
+
+// inOwnLanguage hands notices on with the language that their user has chosen.
+type inOwnLanguage struct{ Mailer }
+
+func (m inOwnLanguage) PutTx(ctx context.Context, tx pgx.Tx, n Notice) (err error) {
+	if n.Language == "" && n.UserID != "" {
+		if n.Language, err = languageTx(ctx, tx, n.UserID); err != nil {
+			return err
+		}
+	}
+	return m.Mailer.PutTx(ctx, tx, n)
+}
+
+// languageTx is the language that a user has chosen, empty where that is none.
+func languageTx(ctx context.Context, tx pgx.Tx, userID string) (language string, err error) {
+	err = tx.QueryRow(ctx,
+		`SELECT coalesce((SELECT x.global_settings->>'locale' FROM auth.user_settings AS x WHERE x.user_id = $1), '')`,
+		userID).Scan(&language)
+	return language, err
 }
 
 // noMail is the mailer of who sends none.

@@ -225,6 +225,23 @@ type PasskeyAnswer struct {
 // with [passkey.ErrFailed], [passkey.ErrState], [passkey.ErrUsed] or, where the
 // passkey is one factor and the account has another, [*SecondFactorError].
 func (s *Service) SignInByPasskey(ctx context.Context, client principal.Client, a PasskeyAnswer) (BrowserSession, Tokens, error) {
+	b, u, err := s.beginByPasskey(ctx, client, a)
+	if err != nil {
+		return BrowserSession{}, Tokens{}, err
+	}
+	parent := b.Session().ID
+	tokens, err := s.startFamily(ctx, client, u, newSession{ParentID: &parent, Origin: client.Origin, Event: "session_exchanged"})
+	return b, tokens, err
+}
+
+// SignInBrowserByPasskey is SignInByPasskey of a browser alone.
+func (s *Service) SignInBrowserByPasskey(ctx context.Context, client principal.Client, a PasskeyAnswer) (BrowserSession, error) {
+	b, _, err := s.beginByPasskey(ctx, client, a)
+	return b, err
+}
+
+// beginByPasskey begins the browser session of a passkey's owner.
+func (s *Service) beginByPasskey(ctx context.Context, client principal.Client, a PasskeyAnswer) (BrowserSession, User, error) {
 	var p proof
 	err := s.verifyPasskey(ctx, client, a, func(ctx context.Context, tx pgx.Tx, used passkey.Assertion) (err error) {
 		if p.User, err = passkeyOwnerTx(ctx, tx, used); err != nil {
@@ -238,22 +255,17 @@ func (s *Service) SignInByPasskey(ctx context.Context, client principal.Client, 
 	})
 	if err != nil {
 		s.observeSignIn("invalid")
-		return BrowserSession{}, Tokens{}, err
+		return BrowserSession{}, User{}, err
 	}
 	if s.cfg.VerificationRequired && !p.User.EmailVerified {
 		s.observeSignIn("unverified")
-		return BrowserSession{}, Tokens{}, ErrEmailNotVerified
+		return BrowserSession{}, User{}, ErrEmailNotVerified
 	}
 	if err := s.askSecondFactor(ctx, client, p, true); err != nil {
-		return BrowserSession{}, Tokens{}, err
+		return BrowserSession{}, User{}, err
 	}
 	b, err := s.beginBrowser(ctx, client, p, true)
-	if err != nil {
-		return BrowserSession{}, Tokens{}, err
-	}
-	parent := b.Session().ID
-	tokens, err := s.startFamily(ctx, client, p.User, newSession{ParentID: &parent, Origin: client.Origin, Event: "session_exchanged"})
-	return b, tokens, err
+	return b, p.User, err
 }
 
 // passkeyOwnerTx locks the account of a passkey that was used. It fails with
@@ -270,8 +282,25 @@ func passkeyOwnerTx(ctx context.Context, tx pgx.Tx, used passkey.Assertion) (Use
 // passkey and begins an app session. It fails with [ErrSecondFactorExpired] or as
 // [Service.SignInByPasskey] does.
 func (s *Service) CompleteSignInByPasskey(ctx context.Context, client principal.Client, token string, a PasskeyAnswer) (Tokens, error) {
-	var p proof
-	err := s.verifyPasskey(ctx, client, a, func(ctx context.Context, tx pgx.Tx, used passkey.Assertion) error {
+	p, _, err := s.meetByPasskey(ctx, client, token, a)
+	if err != nil {
+		return Tokens{}, err
+	}
+	return s.beginApp(ctx, client, p)
+}
+
+// CompleteBrowserSignInByPasskey is CompleteSignInByPasskey for a browser session.
+func (s *Service) CompleteBrowserSignInByPasskey(ctx context.Context, client principal.Client, token string, a PasskeyAnswer) (BrowserSession, error) {
+	p, persistent, err := s.meetByPasskey(ctx, client, token, a)
+	if err != nil {
+		return BrowserSession{}, err
+	}
+	return s.beginBrowser(ctx, client, p, persistent)
+}
+
+// meetByPasskey takes a passkey for a challenge, which is over then.
+func (s *Service) meetByPasskey(ctx context.Context, client principal.Client, token string, a PasskeyAnswer) (p proof, persistent bool, err error) {
+	err = s.verifyPasskey(ctx, client, a, func(ctx context.Context, tx pgx.Tx, used passkey.Assertion) error {
 		c, u, err := secondFactorTx(ctx, tx, token)
 		if err != nil {
 			return err
@@ -287,12 +316,10 @@ func (s *Service) CompleteSignInByPasskey(ctx context.Context, client principal.
 			User: u, Methods: held.Methods.With(append(methodsOf(used).List(), principal.MethodMultiFactor)...),
 			PasswordHash: held.PasswordHash, Lockout: held.Lockout,
 		}
+		persistent = held.Persistent
 		return challenge.ConsumeTx(ctx, tx, c)
 	})
-	if err != nil {
-		return Tokens{}, err
-	}
-	return s.beginApp(ctx, client, p)
+	return p, persistent, err
 }
 
 // verifyPasskey verifies an answer and goes on in the same transaction. A passkey

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/passkey"
 )
 
@@ -93,5 +94,6 @@ func (s *Service) purge(ctx context.Context) error {
 	_, lockouts := s.db.Prune(ctx, "prune auth.lockouts", pruneLockouts, lockoutsKept.Seconds())
 	_, challenges := s.db.Prune(ctx, "prune auth.challenges", pruneChallenges, challengesKept.Seconds())
 	_, ceremonies := passkey.Prune(ctx, s.db)
-	return errors.Join(sessions, families, events, revocations, lockouts, challenges, ceremonies)
+	_, invitations := organization.Prune(ctx, s.db)
+	return errors.Join(sessions, families, events, revocations, lockouts, challenges, ceremonies, invitations)
 }

@@ -23,6 +23,7 @@ const (
 	reasonRoleChanged     = "role_changed"
 	reasonVerified        = "email_verified"
 	reasonEmailChanged    = "email_changed"
+	reasonOrganization    = "organization_changed" // what the user may do in one
 )
 
 // Revoked reports whether a token or cookie entry of this session and user,

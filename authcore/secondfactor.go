@@ -101,6 +101,20 @@ func (s *Service) secondFactorsTx(ctx context.Context, tx pgx.Tx, userID string)
 	return methods, err
 }
 
+// PendingSecondFactor are the kinds that a challenge for the second factor can be
+// met with. It takes nothing, and fails with [ErrSecondFactorExpired].
+func (s *Service) PendingSecondFactor(ctx context.Context, token string) (methods []FactorKind, err error) {
+	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
+		c, _, err := secondFactorTx(ctx, tx, token)
+		if err != nil {
+			return err
+		}
+		methods, err = s.secondFactorsTx(ctx, tx, c.UserID)
+		return err
+	})
+	return methods, err
+}
+
 // CompleteSignIn meets the challenge of a [*SecondFactorError] and begins an app
 // session. trusted is the token for a device to be trusted, where that was asked
 // for. It fails with [ErrSecondFactorFailed], [ErrSecondFactorExpired],
@@ -153,6 +167,7 @@ func (s *Service) meetSecondFactor(ctx context.Context, client principal.Client,
 		return challenge.ConsumeTx(ctx, tx, c)
 	})
 	if err == nil && !right {
+		s.mailer.Wake() // the account may be locked now
 		s.observeSignIn("second_factor_failed")
 		err = ErrSecondFactorFailed
 	}

@@ -233,6 +233,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if s.mailer = deps.Mailer; s.mailer == nil {
 		s.mailer = noMail{}
 	}
+	s.mailer = inOwnLanguage{s.mailer}
 	s.makeCaches()
 	s.keys.Store(token.NewKeySet(nil))
 	began := time.Now()

@@ -20,8 +20,12 @@ import (
 
 const sessionColumns = `s.id, s.user_id, s.id AS token, s.parent_id, s.kind, s.persistent,
 	s.created_at, s.updated_at, s.expires_at, s.last_activity_at,
-	s.ip_address, s.user_agent, s.device_id, s.device_name, s.active_organization_id, s.revoked_at,
-	s.authenticated_at, s.amr`
+	s.ip_address, s.user_agent, s.device_id, s.device_name, s.revoked_at, s.authenticated_at, s.amr,
+	(SELECT m.organization_id` + activeMembership + `) AS active_organization_id, (SELECT m.role` + activeMembership + `) AS organization_role`
+
+// activeMembership is what the user of a session is in the organisation that is its
+// active one. Who has left it since has none, whatever the row says.
+const activeMembership = ` FROM auth.members AS m WHERE m.organization_id = s.active_organization_id AND m.user_id = s.user_id`
 
 // newSession is a session to be written. PasswordHash, where set, must still
 // be the stored hash when the row is written, the parent still live, and the
@@ -38,15 +42,15 @@ type newSession struct {
 	Lockout      string // empty where no password was tried
 	Persistent   bool
 	TTL          time.Duration
-	Organization *string
 	Methods      principal.Methods // of a sign-in; a derived session has its parent's
 	Event        string
 }
 
-// createSession writes session, refresh family and event in one statement.
+// createSession writes session, refresh family and event in one statement, and
+// the mail about a new device, if there is one, with them.
 // What is derived from another session began when that did, so that
-// Config.SessionMaxAge counts from the sign-in, and was authenticated as that
-// was. It fails with
+// Config.SessionMaxAge counts from the sign-in, was authenticated as that was, and
+// has its active organisation. It fails with
 // [ErrInvalidCredentials] if the account, its password or the parent session
 // changed meanwhile, or the account was locked.
 func (s *Service) createSession(ctx context.Context, client principal.Client, n newSession) (Session, error) {
@@ -58,10 +62,32 @@ func (s *Service) createSession(ctx context.Context, client principal.Client, n 
 	if n.Token == "" {
 		n.Token = "id:" + id
 	}
-	ses, err := dbscope.One[Session](ctx, s.db, system(),
+	var ses Session
+	var tells bool
+	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) (err error) {
+		ses, err = s.createSessionTx(ctx, tx, client, n, id, e)
+		if tells = err == nil && n.Event == signedIn; !tells {
+			return err
+		}
+		tells, err = s.tellNewDeviceTx(ctx, tx, client, ses)
+		return err
+	})
+	if err == nil && tells {
+		s.mailer.Wake()
+	}
+	return ses, notFound(err, ErrInvalidCredentials)
+}
+
+// signedIn is the event of a sign-in.
+const signedIn = "login_success"
+
+// createSessionTx is the statement of createSession.
+func (s *Service) createSessionTx(ctx context.Context, tx pgx.Tx, client principal.Client, n newSession, id string, e audit.Event) (Session, error) {
+	return dbscope.TxRow[Session](ctx, tx,
 		`WITH began AS (
 		   SELECT COALESCE(f.created_at, p.created_at, now()) AS at,
-		     COALESCE(p.authenticated_at, now()) AS authenticated_at, COALESCE(p.amr, $20) AS amr
+		     COALESCE(p.authenticated_at, now()) AS authenticated_at, COALESCE(p.amr, $19) AS amr,
+		     (SELECT o.id FROM auth.organizations AS o WHERE o.id = p.active_organization_id FOR KEY SHARE) AS active_organization_id
 		   FROM (VALUES (true)) AS always
 		   LEFT JOIN auth.sessions AS p ON p.id = $5::text
 		   LEFT JOIN auth.refresh_families AS f ON f.session_id = p.id),
@@ -69,15 +95,15 @@ func (s *Service) createSession(ctx context.Context, client principal.Client, n 
 		   INSERT INTO auth.sessions (id, user_id, token, kind, parent_id, persistent, expires_at,
 		     ip_address, user_agent, device_id, device_name, active_organization_id, origin, authenticated_at, amr)
 		   SELECT $1, u.id, $3, $4, $5::text, $6,
-		     LEAST(now() + make_interval(secs => $7::float8), began.at + make_interval(secs => $19::float8)),
-		     NULLIF($8, ''), NULLIF($9, ''), NULLIF($10, ''), NULLIF($11, ''), $12::text, NULLIF($18, ''),
+		     LEAST(now() + make_interval(secs => $7::float8), began.at + make_interval(secs => $18::float8)),
+		     NULLIF($8, ''), NULLIF($9, ''), NULLIF($10, ''), NULLIF($11, ''), began.active_organization_id, NULLIF($17, ''),
 		     began.authenticated_at, began.amr
 		   FROM auth.users AS u, began
 		   WHERE u.id = $2 AND `+usable+`
-		     AND ($13::text IS NULL OR EXISTS (
+		     AND ($12::text IS NULL OR EXISTS (
 		       SELECT 1 FROM auth.accounts AS a
-		       WHERE a.user_id = u.id AND a.provider_id = 'credential' AND a.password = $13 FOR SHARE))
-		     AND `+notLocked("$17")+`
+		       WHERE a.user_id = u.id AND a.provider_id = 'credential' AND a.password = $12 FOR SHARE))
+		     AND `+notLocked("$16")+`
 		     AND ($5::text IS NULL OR EXISTS (
 		       SELECT 1 FROM auth.sessions AS p WHERE p.id = $5 AND p.revoked_at IS NULL FOR SHARE))
 		   FOR SHARE OF u
@@ -89,17 +115,16 @@ func (s *Service) createSession(ctx context.Context, client principal.Client, n 
 		   RETURNING *),
 		 family AS (
 		   INSERT INTO auth.refresh_families (id, session_id, user_id, expires_at, created_at)
-		   SELECT $14::text, s.id, s.user_id, s.expires_at, began.at FROM s, began WHERE $14::text <> ''),
+		   SELECT $13::text, s.id, s.user_id, s.expires_at, began.at FROM s, began WHERE $13::text <> ''),
 		 recorded AS (
 		   INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
-		   SELECT s.user_id, $15::text, s.ip_address, s.user_agent, $16::text::jsonb FROM s),
+		   SELECT s.user_id, $14::text, s.ip_address, s.user_agent, $15::text::jsonb FROM s),
 		 unlocked AS (
-		   DELETE FROM auth.lockouts AS l WHERE l.subject = $17 AND EXISTS (SELECT FROM s))
+		   DELETE FROM auth.lockouts AS l WHERE l.subject = $16 AND EXISTS (SELECT FROM s))
 		 SELECT `+sessionColumns+` FROM s`,
 		id, n.UserID, n.Token, string(n.Kind), n.ParentID, n.Persistent, n.TTL.Seconds(),
-		client.Network(), client.Agent(), audit.Clip(client.DeviceID, 255), usertext.Clean(client.DeviceName, 255), n.Organization,
+		client.Network(), client.Agent(), audit.Clip(client.DeviceID, 255), usertext.Clean(client.DeviceName, 255),
 		n.PasswordHash, n.FamilyID, e.Type, e.Args()[4], n.Lockout, audit.Clip(n.Origin, 255), s.cfg.SessionMaxAge.Seconds(), string(n.Methods))
-	return ses, notFound(err, ErrInvalidCredentials)
 }
 
 // revoke ends the live sessions that the condition on `s` selects, with those
@@ -179,7 +204,7 @@ func revokeSeenTx(ctx context.Context, tx pgx.Tx, e audit.Event, reason, conditi
 		  INSERT INTO auth.security_events (user_id, event_type, ip_address, user_agent, metadata)
 		  SELECT e.user_id, ` + arg(n+3) + `::text, NULLIF(` + arg(n+4) + `::text, ''),
 		    NULLIF(` + arg(n+5) + `::text, ''),
-		    COALESCE(` + arg(n+6) + `::text::jsonb, '{}') || jsonb_build_object('sessions', e.sessions)
+		    COALESCE(` + arg(n+6) + `::text::jsonb, '{}') || jsonb_build_object('sessions', e.sessions, 'cause', ` + arg(n+1) + `::text)
 		  FROM (
 		    SELECT COALESCE(NULLIF(` + arg(n+2) + `::text, ''), ended.user_id) AS user_id, count(*) AS sessions
 		    FROM ended GROUP BY 1) AS e)

@@ -20,7 +20,7 @@ const settingsOf = `SELECT global_settings, app_overrides, device_settings FROM 
 func (s *Service) Settings(ctx context.Context, c principal.Caller) (preference.Set, error) {
 	row, err := dbscope.One[storedSettings](ctx, s.db, scopeOf(c), settingsOf, c.UserID)
 	if errors.Is(err, pgx.ErrNoRows) {
-		return preference.Default(), nil
+		return preference.New(), nil
 	}
 	if err != nil {
 		return preference.Set{}, err
@@ -34,7 +34,7 @@ func (s *Service) Settings(ctx context.Context, c principal.Caller) (preference.
 func (s *Service) ChangeSettings(ctx context.Context, c principal.Caller, change func(*preference.Set)) (preference.Set, error) {
 	var set preference.Set
 	err := s.db.InTx(ctx, scopeOf(c), func(ctx context.Context, tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, `INSERT INTO auth.user_settings (user_id) VALUES ($1) ON CONFLICT DO NOTHING`, c.UserID); err != nil {
+		if _, err := tx.Exec(ctx, `INSERT INTO auth.user_settings (user_id, global_settings) VALUES ($1, '{}') ON CONFLICT DO NOTHING`, c.UserID); err != nil {
 			return err
 		}
 		row, err := dbscope.TxRow[storedSettings](ctx, tx, settingsOf+` FOR UPDATE`, c.UserID)

@@ -64,7 +64,7 @@ func (s *Service) SignIn(ctx context.Context, client principal.Client, email, pa
 func (s *Service) beginApp(ctx context.Context, client principal.Client, p proof) (tokens Tokens, err error) {
 	err = s.begin(ctx, p, func() (err error) {
 		tokens, err = s.startFamily(ctx, client, p.User, newSession{
-			PasswordHash: p.PasswordHash, Lockout: p.Lockout, Methods: p.Methods, Event: "login_success",
+			PasswordHash: p.PasswordHash, Lockout: p.Lockout, Methods: p.Methods, Event: signedIn,
 		})
 		return err
 	})
@@ -97,7 +97,7 @@ func (s *Service) beginBrowser(ctx context.Context, client principal.Client, p p
 	err := s.begin(ctx, p, func() (err error) {
 		ses, err = s.createSession(ctx, client, newSession{
 			UserID: p.User.ID, Kind: WebSession, Token: storedToken(token), PasswordHash: p.PasswordHash, Lockout: p.Lockout,
-			Persistent: persistent, TTL: ttl, Methods: p.Methods, Event: "login_success",
+			Persistent: persistent, TTL: ttl, Methods: p.Methods, Event: signedIn,
 		})
 		return err
 	})
@@ -119,7 +119,7 @@ func (s *Service) Exchange(ctx context.Context, client principal.Client, cookieH
 	}
 	parent := browser.Session()
 	tokens, err := s.startFamily(ctx, client, browser.User(), newSession{
-		ParentID: &parent.ID, Origin: client.Origin, Organization: parent.ActiveOrganizationID, Event: "session_exchanged",
+		ParentID: &parent.ID, Origin: client.Origin, Event: "session_exchanged",
 	})
 	if errors.Is(err, ErrInvalidCredentials) {
 		return Tokens{}, ErrNoSession

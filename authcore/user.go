@@ -9,6 +9,7 @@ import (
 
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/ids"
@@ -61,9 +62,10 @@ func (s *Service) Register(ctx context.Context, client principal.Client, r Regis
 // signUp is how an account comes to be. quiet keeps that the address is taken
 // from who asks, and ask has it proven by mail.
 type signUp struct {
-	event      audit.Event
-	quiet, ask bool
-	redirectTo string
+	event        audit.Event
+	quiet, ask   bool
+	redirectTo   string
+	organization *organization.New // to be made with the account
 }
 
 // CreateUser makes an account as an operator.
@@ -117,7 +119,7 @@ func (s *Service) makeOnce(ctx context.Context, u User, hash string, how signUp)
 	var made *User
 	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		made = nil
-		p := pending{Name: u.Name, PasswordHash: hash, RedirectTo: how.redirectTo, Client: how.event.Client}
+		p := pending{Name: u.Name, PasswordHash: hash, RedirectTo: how.redirectTo, Organization: how.organization, Client: how.event.Client}
 		if how.quiet {
 			owner, err := ownerOfAddressTx(ctx, tx, u.Email)
 			if err != nil {
@@ -141,6 +143,11 @@ func (s *Service) makeOnce(ctx context.Context, u User, hash string, how signUp)
 		event.UserID = written.ID
 		if err := audit.RecordTx(ctx, tx, event); err != nil {
 			return err
+		}
+		if how.organization != nil {
+			if err := foundTx(ctx, tx, written.ID, event.Client, *how.organization); err != nil {
+				return err
+			}
 		}
 		made = &written
 		if how.ask && !written.EmailVerified {

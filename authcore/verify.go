@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"time"
 
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/ids"
@@ -73,12 +74,14 @@ func (v *verifiedToken) by(keys *token.KeySet, now time.Time) bool {
 	return ok && public.Equal(v.public)
 }
 
-// subject is who an access token speaks for. organizationID may be empty.
+// subject is who an access token speaks for. organizationID may be empty, and
+// organizationRole with it.
 type subject struct {
 	userID, sessionID     string
 	role                  principal.Role
 	epoch                 int32
 	email, organizationID string
+	organizationRole      organization.Role
 	verified              bool
 	authenticatedAt       time.Time
 	methods               principal.Methods
@@ -89,8 +92,8 @@ func subjectOf(u User, ses Session) subject {
 		userID: u.ID, sessionID: ses.ID, role: u.Role, epoch: u.AuthEpoch, email: u.Email, verified: u.EmailVerified,
 		authenticatedAt: ses.AuthenticatedAt, methods: ses.Methods,
 	}
-	if ses.ActiveOrganizationID != nil {
-		who.organizationID = *ses.ActiveOrganizationID
+	if ses.ActiveOrganizationID != nil && ses.OrganizationRole != nil {
+		who.organizationID, who.organizationRole = *ses.ActiveOrganizationID, *ses.OrganizationRole
 	}
 	return who
 }
@@ -101,7 +104,7 @@ func (s *Service) claims(who subject, id string, issued, expires time.Time) toke
 		Subject: who.userID, Email: who.email, EmailVerified: who.verified,
 		Role: who.role, AuthEpoch: who.epoch, SessionID: who.sessionID,
 		AuthTime: who.authenticatedAt.Truncate(time.Second), Methods: who.methods,
-		OrganizationID: who.organizationID, Issuer: s.cfg.BaseURL, Audience: s.cfg.Audience,
+		OrganizationID: who.organizationID, OrganizationRole: string(who.organizationRole), Issuer: s.cfg.BaseURL, Audience: s.cfg.Audience,
 		ID: id, IssuedAt: issued, Expires: expires,
 	}
 }

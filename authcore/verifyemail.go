@@ -11,6 +11,7 @@ import (
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/internal/dbscope"
@@ -23,10 +24,12 @@ const verifyTTL = 24 * time.Hour
 // pending by itself: the password and name of the one count whose mail comes
 // back. PasswordHash is empty where the account has its password already.
 type pending struct {
-	Name         string           `json:"name,omitempty"`
-	PasswordHash string           `json:"passwordHash,omitempty"`
-	RedirectTo   string           `json:"redirectTo,omitempty"`
-	Client       principal.Client `json:"client"`
+	Name         string `json:"name,omitempty"`
+	PasswordHash string `json:"passwordHash,omitempty"`
+	RedirectTo   string `json:"redirectTo,omitempty"`
+	// Organization is what was registered with the account.
+	Organization *organization.New `json:"organization,omitempty"`
+	Client       principal.Client  `json:"client"`
 }
 
 // askForProofTx sends the link that confirms an address. Who has been sent many
@@ -204,6 +207,11 @@ func (s *Service) proveTx(ctx context.Context, tx pgx.Tx, e audit.Event, p pendi
 			return nil, err
 		}
 		another = tag.RowsAffected() > 0
+	}
+	if another {
+		if err := replaceRegisteredTx(ctx, tx, e, p.Organization); err != nil {
+			return nil, err
+		}
 	}
 	cut, err := cutUserTx(ctx, tx, e.UserID, reasonVerified)
 	if err != nil || !another {

@@ -64,6 +64,11 @@ func TestOrganizationPolicies(t *testing.T) {
 			VALUES ('new', 'org', 'x@example.com', 'member', now(), 'peer')`, nil},
 		{`INSERT INTO auth.invitations (id, organization_id, email, role, expires_at, inviter_id)
 			VALUES ('new', 'org', 'x@example.com', 'owner', now(), mana.user_id())`, nil},
+		{`INSERT INTO auth.members (id, organization_id, user_id, role) SELECT 'new', 'other', mana.user_id(), 'member' WHERE mana.user_id() <> 'stranger'`, map[string]int64{"platform": 1}},
+		{`UPDATE auth.members SET user_id = mana.user_id() WHERE id = 'm-owner'`, nil},
+		{`UPDATE auth.sessions SET active_organization_id = 'org' WHERE user_id = mana.user_id()`, nil},
+		{`UPDATE auth.invitations SET role = 'owner' WHERE id = 'i-guest'`, nil},
+		{`UPDATE auth.invitations SET email = 'guest@example.com' WHERE id = 'i-nobody'`, nil},
 		{`UPDATE auth.invitations SET status = 'canceled' WHERE id = 'i-guest'`, map[string]int64{"owner": 1, "admin": 1, "platform": 1}},
 		{`DELETE FROM auth.invitations WHERE id = 'i-guest'`, map[string]int64{"owner": 1, "admin": 1, "guest": 1, "platform": 1}},
 		{`DELETE FROM auth.invitations WHERE id = 'i-nobody'`, map[string]int64{"owner": 1, "admin": 1, "platform": 1}},

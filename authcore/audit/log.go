@@ -26,6 +26,7 @@ type Entry struct {
 type Query struct {
 	UserID string
 	Type   string
+	Types  []string // any of them
 	Since  time.Time
 	Before string // the id of an event: only older ones
 	Limit  int
@@ -40,8 +41,8 @@ func List(ctx context.Context, db dbscope.DB, q Query) ([]Entry, error) {
 		`SELECT e.id::text AS id, e.event_type AS type, e.user_id, u.email, e.ip_address, e.user_agent, e.metadata, e.created_at
 		 FROM auth.security_events AS e
 		 LEFT JOIN auth.users AS u ON u.id = e.user_id
-		 WHERE ($1 = '' OR e.user_id = $1) AND ($2 = '' OR e.event_type = $2) AND e.created_at >= $3
+		 WHERE ($1 = '' OR e.user_id = $1) AND ($2 = '' OR e.event_type = $2) AND ($6::text[] IS NULL OR e.event_type = ANY($6)) AND e.created_at >= $3
 		   AND ($5 = '' OR (e.created_at, e.id) < (SELECT b.created_at, b.id FROM auth.security_events AS b WHERE b.id::text = $5 AND b.user_id = $1))
 		 ORDER BY e.created_at DESC, e.id DESC
-		 LIMIT $4`, q.UserID, q.Type, q.Since, q.Limit, q.Before)
+		 LIMIT $4`, q.UserID, q.Type, q.Since, q.Limit, q.Before, q.Types)
 }

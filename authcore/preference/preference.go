@@ -85,7 +85,7 @@ func merge(o, change Object) Object {
 	return o
 }
 
-// Set is everything that a user has set.
+// Set is everything that a user has set; what they have not is missing of Global.
 type Set struct {
 	Global  Object            `json:"globalSettings"`
 	Apps    map[string]Object `json:"appOverrides"`
@@ -100,27 +100,68 @@ type Device struct {
 	Apps     map[string]Object `json:"apps"`
 }
 
-// Default is what a user has set who has set nothing.
-func Default() Set {
-	return Set{
-		Global: Object{
-			"nav":    Object{"desktopPosition": "top", "sidebarCollapsed": false},
-			"theme":  Object{"mode": "system", "colorScheme": "ocean", "pinnedThemes": []any{}},
-			"locale": "de",
-		},
-		Apps: map[string]Object{}, Devices: map[string]Device{},
-	}
+// New is the set of a user who has set nothing.
+func New() Set {
+	return Set{Global: Object{}, Apps: map[string]Object{}, Devices: map[string]Device{}}
 }
 
-// Decode reads a set as it is stored; what is missing of the global settings has
-// its default.
+// Shown are the global settings, with the defaults of what the user has not set.
+func (s Set) Shown() Object {
+	return merge(Object{
+		"nav":    Object{"desktopPosition": "top", "sidebarCollapsed": false},
+		"theme":  Object{"mode": "system", "colorScheme": "ocean", "pinnedThemes": []any{}},
+		"locale": "de",
+	}, s.Global)
+}
+
+// Locale is the language that the user has chosen (RFC 5646), empty where that is
+// none.
+func (s Set) Locale() string {
+	locale, _ := s.Global[localeKey].(string)
+	return locale
+}
+
+// SetLocale chooses a language; an empty one forgets what was chosen.
+func (s *Set) SetLocale(tag string) {
+	if tag == "" {
+		delete(s.Global, localeKey)
+		return
+	}
+	s.MergeGlobal(Object{localeKey: tag})
+}
+
+const localeKey = "locale"
+
+// noticesKey and newDeviceKey name, in the global settings, the mails that a user
+// can do without.
+const (
+	noticesKey   = "notices"
+	newDeviceKey = "newDevice"
+)
+
+// TellsNewDevice reports whether the user is to be told by mail of sign-ins from
+// new devices. Who has not said so is.
+func (s Set) TellsNewDevice() bool {
+	notices, _ := s.Global[noticesKey].(Object)
+	wanted, said := notices[newDeviceKey].(bool)
+	return wanted || !said
+}
+
+// TellNewDevice says so.
+func (s *Set) TellNewDevice(wanted bool) {
+	s.MergeGlobal(Object{noticesKey: Object{newDeviceKey: wanted}})
+}
+
+// Decode reads a set as it is stored.
 func Decode(global, apps, devices []byte) (Set, error) {
-	s := Default()
+	s := New()
 	stored, err := Parse(global)
 	if err != nil {
 		return Set{}, fmt.Errorf("read global settings: %w", err)
 	}
-	s.Global = merge(s.Global, stored)
+	if stored != nil {
+		s.Global = stored
+	}
 	for _, part := range []struct {
 		raw  []byte
 		into any

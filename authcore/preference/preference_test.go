@@ -1,6 +1,7 @@
 package preference_test
 
 import (
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func TestParse(t *testing.T) {
 // Objects are merged one level deep: what stands deeper is replaced whole.
 func TestMergeIsOneLevelDeep(t *testing.T) {
 	t.Parallel()
-	s := preference.Default()
+	s := preference.New()
 	for _, change := range []string{
 		`{"nav":{"hidden":{"a":[1]}},"list":[1,2]}`, `{"nav":{"hidden":{"b":[2]}},"list":[3],"theme":"none","locale":{"x":1}}`,
 	} {
@@ -41,17 +42,46 @@ func TestMergeIsOneLevelDeep(t *testing.T) {
 		s.MergeGlobal(o)
 	}
 	global, _, _, err := s.Encode()
-	if want := `{"list":[3],"locale":{"x":1},"nav":{"desktopPosition":"top","hidden":{"b":[2]},"sidebarCollapsed":false},"theme":"none"}`; err != nil || string(global) != want {
+	if want := `{"list":[3],"locale":{"x":1},"nav":{"hidden":{"b":[2]}},"theme":"none"}`; err != nil || string(global) != want {
 		t.Errorf("%s, %v", global, err)
 	}
-	if global, _, _, _ := preference.Default().Encode(); strings.Contains(string(global), "hidden") {
-		t.Error("a change reached the defaults")
+	shown, err := json.Marshal(s.Shown())
+	if want := `{"list":[3],"locale":{"x":1},"nav":{"desktopPosition":"top","hidden":{"b":[2]},"sidebarCollapsed":false},"theme":"none"}`; err != nil || string(shown) != want {
+		t.Errorf("%s, %v", shown, err)
+	}
+	if s.Locale() != "" {
+		t.Errorf("the language is %q", s.Locale())
+	}
+}
+
+// Nobody has chosen what they were only shown: a set that is stored and read again
+// says so still.
+func TestWhatWasNotChosenIsNotStored(t *testing.T) {
+	t.Parallel()
+	s := preference.New()
+	if !s.TellsNewDevice() || s.Locale() != "" || s.Shown()["locale"] != "de" {
+		t.Errorf("%+v", s)
+	}
+	s.TellNewDevice(false)
+	s.MergeGlobal(preference.Object{"theme": preference.Object{"mode": "dark"}})
+	global, apps, devices, err := s.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := preference.Decode(global, apps, devices)
+	if err != nil || again.Locale() != "" || again.TellsNewDevice() {
+		t.Errorf("%+v, %v", again, err)
+	}
+	again.TellNewDevice(true)
+	again.MergeGlobal(preference.Object{"locale": "en"})
+	if again.Locale() != "en" || !again.TellsNewDevice() {
+		t.Errorf("%+v", again)
 	}
 }
 
 func TestStoredSettingsComeBack(t *testing.T) {
 	t.Parallel()
-	s := preference.Default()
+	s := preference.New()
 	at := time.Date(2026, 11, 28, 10, 0, 0, 0, time.UTC)
 	s.MergeApp("chat", preference.Object{"theme": preference.Object{"mode": "dark"}})
 	s.MergeDevice("one", "chat", "Laptop", "desktop", preference.Object{"a": "1"}, at)

@@ -7,7 +7,7 @@ import (
 )
 
 // Claims are what an access token says (RFC 7519, section 4.1, and the
-// contract's email, role, sid and org). EmailVerified is the claim
+// contract's email, role, sid, org and org_role). EmailVerified is the claim
 // email_verified and AuthEpoch the claim auth_epoch; a token without them, of
 // the replaced service, says false and 0. AuthTime is when the user last proved
 // who they are and Methods how (auth_time and amr of OpenID Connect Core,
@@ -23,15 +23,18 @@ type Claims struct {
 	AuthEpoch      int32
 	SessionID      string
 	OrganizationID string
-	AuthTime       time.Time
-	Methods        principal.Methods
-	Issuer         string
-	Audience       string
-	ID             string
-	IssuedAt       time.Time
-	Expires        time.Time
-	NotBefore      time.Time
-	KeyID          string
+	// OrganizationRole is what the user is in the organisation: owner, admin or
+	// member. Both are empty in a session without an active one.
+	OrganizationRole string
+	AuthTime         time.Time
+	Methods          principal.Methods
+	Issuer           string
+	Audience         string
+	ID               string
+	IssuedAt         time.Time
+	Expires          time.Time
+	NotBefore        time.Time
+	KeyID            string
 }
 
 // KeyState is where a signing key stands in its life.

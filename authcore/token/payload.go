@@ -23,6 +23,7 @@ const (
 	sessionClaim      = "sid"
 	epochClaim        = "auth_epoch"
 	organizationClaim = "org"
+	orgRoleClaim      = "org_role"
 	authTimeClaim     = "auth_time"
 	methodsClaim      = "amr"
 )
@@ -46,6 +47,9 @@ func (c Claims) payload() ([]byte, error) {
 	}
 	if c.OrganizationID != "" {
 		b.Claim(organizationClaim, c.OrganizationID)
+	}
+	if c.OrganizationRole != "" {
+		b.Claim(orgRoleClaim, c.OrganizationRole)
 	}
 	t, err := b.Build()
 	if err != nil {
@@ -97,7 +101,7 @@ func parseClaims(doc []byte, audience string) (Claims, error) {
 		get(t, jwt.AudienceKey, &audiences),
 		get(t, jwt.ExpirationKey, &c.Expires), get(t, jwt.IssuedAtKey, &c.IssuedAt), get(t, jwt.NotBeforeKey, &c.NotBefore),
 		get(t, emailClaim, &c.Email), get(t, verifiedClaim, &c.EmailVerified), get(t, roleClaim, &role),
-		get(t, sessionClaim, &c.SessionID), get(t, epochClaim, &epoch), get(t, organizationClaim, &c.OrganizationID),
+		get(t, sessionClaim, &c.SessionID), get(t, epochClaim, &epoch), get(t, organizationClaim, &c.OrganizationID), get(t, orgRoleClaim, &c.OrganizationRole),
 		get(t, authTimeClaim, &authTime), get(t, methodsClaim, &methods))
 	if err != nil || !isWhole(epoch, math.MaxInt32) || !isWhole(authTime, math.MaxUint32) {
 		return Claims{}, ErrInvalid

@@ -121,7 +121,7 @@ func TestTokenAgainstGoJOSE(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := testClaims()
-	want.OrganizationID = "org"
+	want.OrganizationID, want.OrganizationRole = "org", "admin"
 	token, err := Sign(k, want)
 	if err != nil {
 		t.Fatal(err)
@@ -148,7 +148,7 @@ func TestTokenAgainstGoJOSE(t *testing.T) {
 	foreign, err := jwt.Signed(signer).Claims(jwt.Claims{
 		Subject: want.Subject, Issuer: testIssuer, Audience: jwt.Audience{testAudience, "other"}, ID: want.ID,
 		IssuedAt: jwt.NewNumericDate(issued), NotBefore: jwt.NewNumericDate(issued), Expiry: jwt.NewNumericDate(want.Expires),
-	}).Claims(map[string]any{"email": want.Email, "role": "user", "sid": want.SessionID, "org": "org"}).Serialize()
+	}).Claims(map[string]any{"email": want.Email, "role": "user", "sid": want.SessionID, "org": "org", "org_role": "admin"}).Serialize()
 	if err != nil {
 		t.Fatal(err)
 	}

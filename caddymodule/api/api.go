@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 
+	"mana.how/edge/caddymodule/api/accountpage"
 	"mana.how/edge/caddymodule/api/admin"
 	"mana.how/edge/caddymodule/api/auth"
 	billingapi "mana.how/edge/caddymodule/api/billing"
@@ -16,6 +17,7 @@ import (
 	"mana.how/edge/caddymodule/api/health"
 	"mana.how/edge/caddymodule/api/kept"
 	"mana.how/edge/caddymodule/api/me"
+	organizationapi "mana.how/edge/caddymodule/api/organization"
 	"mana.how/edge/caddymodule/api/page"
 	passkeyapi "mana.how/edge/caddymodule/api/passkey"
 	"mana.how/edge/caddymodule/api/settings"
@@ -82,14 +84,19 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 			return c.Apps
 		}),
 	}
+	pictures := storage.New(live(deps.Credits, func(c *Credits) storage.Store { return c.Pictures }))
 	table := slices.Concat(
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		passkeyapi.Routes(),
+		organizationapi.Routes(organizationapi.Config{RegistrationClosed: cfg.RegistrationClosed}),
 		settings.Routes(),
 		me.Routes(data),
 		admin.Routes(admin.Deps{UserIDs: cfg.Admins, Data: data}),
-		storage.Routes(live(deps.Credits, func(c *Credits) storage.Store { return c.Pictures })),
+		pictures.Routes(),
 		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		accountpage.Routes(accountpage.Deps{
+			OwnData: me.OwnData{Deps: data}, Pictures: pictures, PictureMappings: storage.Mappings(), PictureRefusals: storage.Refusals(),
+		}),
 		documentation.Routes(),
 		health.Routes(health.Deps{Database: deps.Database, Redis: deps.Redis}),
 		credit.Routes(credit.Deps{

@@ -119,7 +119,7 @@ func TestBadInputsOnEveryRoute(t *testing.T) {
 			if !row.Page {
 				got.object()
 			}
-			if len(got.body) > 10_000 {
+			if len(got.body) > 20_000 {
 				t.Errorf("%s %s, %s: an answer of %d bytes", row.Method, row.Path, name, len(got.body))
 			}
 		}

@@ -11,7 +11,7 @@ func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "mana",
 		Usage: "<command>",
-		Short: "Operates Mana Edge: schema, users, credits, keys, mail, diagnosis",
+		Short: "Operates Mana Edge: schema, users, organisations, credits, keys, mail, diagnosis",
 		Long: `
 Operates the identity, the ledger and the database behind the app "mana".
 
@@ -34,5 +34,5 @@ func buildCommands(group *cobra.Command) {
 	flags.Bool("json", false, "Print JSON")
 	group.Args = cobra.NoArgs
 	group.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	group.AddCommand(migrateCommand(), userCommand(), keysCommand(), auditCommand(), creditsCommand(), giftCommand(), mailCommand(), seedCommand(), doctor.Command())
+	group.AddCommand(migrateCommand(), userCommand(), orgCommand(), keysCommand(), auditCommand(), creditsCommand(), giftCommand(), mailCommand(), seedCommand(), doctor.Command())
 }

@@ -19,6 +19,8 @@ import (
 //		require verified_email
 //		max_age <duration>
 //		amr     <method>...
+//		org any|<id>...
+//		org_role <role>...
 //		login redirect|never
 //		paths lax
 //		cache shared
@@ -50,10 +52,12 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 			}
 			g.MaxAge = caddy.Duration(age)
 		},
-		"amr":   func() { p.Some(&g.AMR) },
-		"login": func() { p.One(&g.Login) },
-		"paths": func() { p.One(&g.Paths) },
-		"cache": func() { p.One(&g.Cache) },
+		"amr":      func() { p.Some(&g.AMR) },
+		"org":      func() { p.Some(&g.Orgs) },
+		"org_role": func() { p.Some(&g.OrgRoles) },
+		"login":    func() { p.One(&g.Login) },
+		"paths":    func() { p.One(&g.Paths) },
+		"cache":    func() { p.One(&g.Cache) },
 	})
 	return errors.Join(p.Faults...)
 }

@@ -72,6 +72,8 @@ func TestGateCaddyfile(t *testing.T) {
 		{"mana_auth", &gate.Gate{}},
 		{"mana_auth optional", &gate.Gate{Optional: true}},
 		{"mana_auth {\n max_age 15m\n amr mfa\n}", &gate.Gate{MaxAge: caddy.Duration(15 * time.Minute), AMR: []string{"mfa"}}},
+		{"mana_auth {\n org any\n org_role owner admin\n}", &gate.Gate{Orgs: []string{"any"}, OrgRoles: []string{"owner", "admin"}}},
+		{"mana_auth {\n org o1 o2\n}", &gate.Gate{Orgs: []string{"o1", "o2"}}},
 		{"mana_auth {\n role user admin\n scope chat.read chat.write\n login never\n}", &gate.Gate{Roles: []string{"user", "admin"}, Scopes: []string{"chat.read", "chat.write"}, Login: "never"}},
 	} {
 		got := new(gate.Gate)
@@ -87,6 +89,7 @@ func TestGateCaddyfile(t *testing.T) {
 		"mana_auth sometimes":                              {"sometimes", ":1"},
 		"mana_auth {\n max_age soon\n amr\n}":              {":2", ":3", "max_age", "amr"},
 		"mana_auth {\n max_age 0s\n}":                      {":2", "above zero"},
+		"mana_auth {\n org\n org_role\n}":                  {":2", ":3", "org", "org_role"},
 		"mana_auth optional twice":                         {":1"},
 		"mana_auth {\n role\n login a b\n colour red\n}":   {":2", ":3", ":4", "role", "login", "colour"},
 		"mana_auth {\n role user {\n admin\n }\n}":         {"role", "block"},

@@ -24,10 +24,11 @@ const requireVerifiedEmail = "verified_email"
 
 // What the gate alone answers.
 var (
-	refuseUnverified = answer.Error{Status: http.StatusForbidden, Code: "EMAIL_NOT_VERIFIED", Message: "Email not verified"}
-	refuseExpired    = answer.Error{Status: http.StatusUnauthorized, Code: "TOKEN_EXPIRED", Message: answer.InvalidToken.Message}
-	refuseRole       = answer.Error{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "Forbidden: your role does not allow this"}
-	refuseConflict   = answer.Error{
+	refuseUnverified   = answer.Error{Status: http.StatusForbidden, Code: "EMAIL_NOT_VERIFIED", Message: "Email not verified"}
+	refuseExpired      = answer.Error{Status: http.StatusUnauthorized, Code: "TOKEN_EXPIRED", Message: answer.InvalidToken.Message}
+	refuseRole         = answer.Error{Status: http.StatusForbidden, Code: "FORBIDDEN", Message: "Forbidden: your role does not allow this"}
+	refuseOrganization = answer.Error{Status: http.StatusForbidden, Code: "ORG_REQUIRED", Message: "Forbidden: this is for members of an organization, or of a role in it"}
+	refuseConflict     = answer.Error{
 		Status: http.StatusConflict, Code: "SESSION_CONFLICT",
 		Message: "Session conflict: two accounts are signed in at once, delete the cookies and sign in again",
 	}
@@ -49,6 +50,8 @@ func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next cad
 		return g.explain(q, refuseRole)
 	case !who.EmailVerified && slices.Contains(g.Require, requireVerifiedEmail):
 		return g.explain(q, refuseUnverified)
+	case (len(g.Orgs) > 0 || len(g.OrgRoles) > 0) && !g.inOrganization(&who):
+		return g.explain(q, refuseOrganization)
 	case (g.MaxAge > 0 || len(g.AMR) > 0) && !g.satisfied(&who):
 		return g.stepUp(q)
 	}

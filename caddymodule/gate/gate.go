@@ -33,7 +33,7 @@ func init() {
 // even if a good cookie comes with it. Whoever passes reaches the upstream
 // with the headers `X-Mana-User-Id`, `X-Mana-Email`, `X-Mana-Role`,
 // `X-Mana-Email-Verified`, `X-Mana-Session-Id`, `X-Mana-Auth-Time` (when they last showed who they are, in Unix
-// seconds), `X-Mana-Amr` (how, by RFC 8176, joined by commas) and, where there is one, `X-Mana-Org-Id`, and with a
+// seconds), `X-Mana-Amr` (how, by RFC 8176, joined by commas) and, in an organisation, `X-Mana-Org-Id` and `X-Mana-Org-Role`, and with a
 // bearer token that verifies, also if they came with a cookie. Values are
 // visible ASCII; other bytes and `%` are percent-encoded. Whatever the client
 // sent under these names, or a name an upstream may confuse with them, is
@@ -43,8 +43,8 @@ func init() {
 //
 // The same is told by the placeholders `{http.auth.user.id}`,
 // `{http.auth.user.email}`, `{http.auth.user.email_verified}`, `{http.auth.user.role}`,
-// `{http.auth.user.session}`, `{http.auth.user.auth_time}`, `{http.auth.user.amr}` and `{http.auth.user.org}`, which are empty for
-// guests.
+// `{http.auth.user.session}`, `{http.auth.user.auth_time}`, `{http.auth.user.amr}`, `{http.auth.user.org}` and
+// `{http.auth.user.org_role}`, which are empty for guests.
 //
 // CORS preflights carry no credentials by design of the browsers. The gate
 // answers them: pages of a trusted origin may send what they ask for, others
@@ -92,6 +92,15 @@ type Gate struct {
 	// `otp`, `hwk`, `swk` or, for more than one factor, `mfa` (RFC 8176). Everyone
 	// else is asked to, as with max_age.
 	AMR []string `json:"amr,omitempty"`
+
+	// The organisations in which a user may pass, by id, any of them, or `any`:
+	// that which is the active one of their session counts. Everyone else gets 403,
+	// a page load one that says so.
+	Orgs []string `json:"orgs,omitempty"`
+
+	// What a user must be in the active organisation of their session, any of
+	// them: `owner`, `admin`, `member`. Whoever is in none does not pass.
+	OrgRoles []string `json:"org_roles,omitempty"`
 
 	// What a page load without a session gets: `redirect` (the default)
 	// sends it to the sign-in page, `never` answers 401 as everything else.
@@ -184,6 +193,9 @@ func (g *Gate) Validate() error {
 	}
 	if g.Optional && len(g.Require) > 0 {
 		fault("require: has no hold on the guests that optional lets pass; drop one of them")
+	}
+	for _, f := range g.organizationFaults() {
+		fault("%w", f)
 	}
 	switch g.Login {
 	case "", "redirect", "never":

@@ -18,24 +18,26 @@ const (
 	headerRole      = "X-Mana-Role"
 	headerSessionID = "X-Mana-Session-Id"
 	headerOrgID     = "X-Mana-Org-Id"
+	headerOrgRole   = "X-Mana-Org-Role"
 	headerAuthTime  = "X-Mana-Auth-Time"
 	headerMethods   = "X-Mana-Amr"
 )
 
 // trustedHeaders are the values of the headers that tell an upstream who a
 // request acts for, empty where unknown.
-type trustedHeaders [8]string
+type trustedHeaders [9]string
 
 // The headers, and the placeholders {http.auth.user.…} of the same.
 var (
-	trustedNames        = [len(trustedHeaders{})]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID, headerVerified, headerAuthTime, headerMethods}
-	trustedPlaceholders = [len(trustedHeaders{})]string{"id", "email", "role", "session", "org", "email_verified", "auth_time", "amr"}
+	trustedNames        = [len(trustedHeaders{})]string{headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID, headerVerified, headerAuthTime, headerMethods, headerOrgRole}
+	trustedPlaceholders = [len(trustedHeaders{})]string{"id", "email", "role", "session", "org", "email_verified", "auth_time", "amr", "org_role"}
 )
 
 func trustedHeadersOf(p *request.Principal) trustedHeaders {
 	return trustedHeaders{
 		headerSafe(p.UserID), headerSafe(p.Email), headerSafe(string(p.Role)), headerSafe(p.SessionID), headerSafe(p.OrganizationID),
 		strconv.FormatBool(p.EmailVerified), unixSeconds(p.AuthTime), headerSafe(string(p.Methods)),
+		headerSafe(p.OrganizationRole),
 	}
 }
 

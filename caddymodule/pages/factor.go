@@ -7,18 +7,19 @@ import (
 )
 
 // TwoFactor asks for the second factor of a sign-in. Backup says that a backup
-// code is asked for instead of one of an authenticator.
+// code is asked for instead of one of an authenticator, Passkey that a passkey will
+// do.
 type TwoFactor struct {
 	ReturnURL, Error string
-	Backup           bool
+	Backup, Passkey  bool
 }
 
 // Reauthenticate asks who is signed in to show once more who they are, by any of
 // the ways named. FactorOnly says that the second factor alone is wanted.
 type Reauthenticate struct {
-	ReturnURL, Error     string
-	Password, Code, Mail bool
-	FactorOnly           bool
+	ReturnURL, Error              string
+	Password, Code, Mail, Passkey bool
+	FactorOnly                    bool
 }
 
 // Link asks for the address that a link to sign in is mailed to.
@@ -36,7 +37,7 @@ type Security struct {
 	Enabled        bool
 	CodesLeft      int
 	TrustedDevices int
-	NeedsPassword  bool
+	Proof          Proof
 	Setup          *Setup
 	Confirming     bool
 	BackupCodes    []string

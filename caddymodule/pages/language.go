@@ -50,10 +50,20 @@ func LanguageOf(header string) Language {
 	return best
 }
 
+// Writes reports whether the pages are written in the language of a tag.
+func Writes(tag string) bool {
+	for _, lang := range languages {
+		if tag == string(lang) {
+			return true
+		}
+	}
+	return false
+}
+
 // text is the text of a key. An unknown key is its own text, so that a
 // missing one shows.
 func (l Language) text(key string) string {
-	for _, table := range [...]map[string]translated{texts, creditTexts} {
+	for _, table := range [...]map[string]translated{texts, accountTexts, creditTexts} {
 		if s, ok := table[key]; ok {
 			return s[l]
 		}
@@ -63,7 +73,7 @@ func (l Language) text(key string) string {
 
 // fault is the text of an error's code, a general one where it has none.
 func (l Language) fault(code string) string {
-	for _, table := range [...]map[string]translated{faultTexts, creditFaultTexts} {
+	for _, table := range [...]map[string]translated{faultTexts, accountFaultTexts, creditFaultTexts} {
 		if s, ok := table[code]; ok {
 			return s[l]
 		}

@@ -5,10 +5,11 @@
 // # Threat model
 //
 // Everything in a view may come from an attacker: html/template escapes it
-// for its place. The pages hold no script and no inline handler, and their one
-// style element carries a nonce, so that the policy of the answer can forbid
-// all else but the logo, which is ours or the admin's. Forms work without
-// JavaScript.
+// for its place. The pages hold no inline handler, and their one style element
+// carries a nonce, so that the policy of the answer can forbid all else but the
+// logo, which is ours or the admin's. So does the one script, which only pages have that take a
+// passkey ([Scripted]): browsers give passkeys to scripts alone. It knows no secret
+// and decides nothing, it fills in a form. All other forms work without JavaScript.
 package pages
 
 import (
@@ -18,7 +19,7 @@ import (
 	"time"
 )
 
-//go:embed templates/*.html templates/*.css
+//go:embed templates/*.html templates/*.css templates/*.js
 var files embed.FS
 
 //go:embed templates/icon.svg
@@ -35,23 +36,12 @@ type Login struct {
 	// Verified and Reset say what was done before: the address was confirmed, or
 	// another password chosen.
 	Verified, Reset bool
+	// Passkeys says that one may sign in with a passkey.
+	Passkeys bool
 }
 
 // Register is the registration form.
 type Register struct{ Name, Email, ReturnURL, Error string }
-
-// Account is the page of whoever is signed in, with their devices.
-type Account struct {
-	Name, Email string
-	Devices     []Device
-}
-
-// Device is one session. App tells an app's from a browser's.
-type Device struct {
-	ID, Name, UserAgent, IPAddress string
-	LastSeen                       time.Time
-	App, Current                   bool
-}
 
 // Loop explains why signing in again and again does not help: Site, an
 // origin, keeps sending a signed-in browser back.
@@ -97,10 +87,21 @@ type DocAnswer struct {
 
 func (Login) page() string    { return "login" }
 func (Register) page() string { return "register" }
-func (Account) page() string  { return "account" }
 func (Loop) page() string     { return "loop" }
 func (Problem) page() string  { return "problem" }
 func (Docs) page() string     { return "docs" }
+
+// Scripted reports whether a page has the script of passkeys, which the policy of
+// the answer must allow by its nonce.
+func Scripted(v View) bool {
+	s, ok := v.(interface{ scripted() bool })
+	return ok && s.scripted()
+}
+
+func (l Login) scripted() bool          { return l.Passkeys }
+func (f TwoFactor) scripted() bool      { return f.Passkey }
+func (r Reauthenticate) scripted() bool { return r.Passkey }
+func (p Passkeys) scripted() bool       { return p.Available && p.Proof.Recent }
 
 // Pages are the parsed templates. They are safe for concurrent use.
 type Pages struct {
@@ -109,11 +110,15 @@ type Pages struct {
 
 	templates map[Language]map[string]*template.Template
 	styles    map[string]template.CSS // by page
+	passkey   template.JS
 }
 
 // sheets are the style sheets that pages have beside the common one.
 var sheets = map[string][]string{
-	"credits": {"sections.css", "credits.css"}, "shop": {"sections.css", "credits.css"}, "gifts": {"sections.css", "credits.css"},
+	"login": {"account.css"}, "twofactor": {"account.css"}, "reauthenticate": {"account.css"}, "left": {"account.css"},
+	"account": {"account.css"}, "email": {"account.css"}, "password": {"account.css"}, "security": {"account.css"}, "passkeys": {"account.css"},
+	"sessions": {"account.css"}, "securitylog": {"account.css"}, "preferences": {"account.css"}, "owndata": {"account.css"},
+	"credits": {"account.css", "credits.css"}, "shop": {"account.css", "credits.css"}, "gifts": {"account.css", "credits.css"},
 	"docs": {"docs.css"},
 }
 
@@ -131,7 +136,8 @@ func styleOf(page string) (css template.CSS, err error) {
 
 // all has a view of every page.
 var all = []View{
-	Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{},
+	Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{},
+	Account{}, Email{}, Password{}, Security{}, Passkeys{}, Devices{}, Events{}, Preferences{}, OwnData{}, Left{},
 	Loop{}, Problem{}, Price{}, Notice{}, Shortfall{}, Docs{},
 	Gift{}, Gifts{}, Credits{}, Shop{}, Onward{},
 }
@@ -146,15 +152,21 @@ func New() (*Pages, error) {
 		}
 		p.styles[v.page()] = css
 	}
+	script, err := files.ReadFile("templates/passkey.js")
+	if err != nil {
+		return nil, fmt.Errorf("read the script of passkeys: %w", err)
+	}
+	p.passkey = template.JS(script) // #nosec G203 -- our own file
 	for _, lang := range languages {
 		funcs := template.FuncMap{
 			"t": lang.text, "fault": lang.fault, "when": lang.when, "day": lang.day, "wait": lang.wait, "stamp": stamp,
 			"amount": lang.amount, "credits": lang.credits, "euro": lang.euro,
+			"event": lang.event, "sections": func() []section { return sections },
 		}
 		p.templates[lang] = make(map[string]*template.Template)
 		for _, v := range all {
 			t, err := template.New("layout.html").Funcs(funcs).
-				ParseFS(files, "templates/layout.html", "templates/sections.html", "templates/"+v.page()+".html")
+				ParseFS(files, "templates/layout.html", "templates/sections.html", "templates/passkeyform.html", "templates/"+v.page()+".html")
 			if err != nil {
 				return nil, fmt.Errorf("parse the page %s: %w", v.page(), err)
 			}

@@ -15,10 +15,22 @@ func views() []pages.View {
 		pages.Register{Name: attack, Email: attack, ReturnURL: attack, Error: attack},
 		pages.Verify{Token: attack, RedirectTo: attack}, pages.Resend{Email: attack, Error: attack}, pages.Forgot{Email: attack, Error: attack},
 		pages.Reset{Token: attack, Error: attack}, pages.Mailed{Email: attack, About: attack}, pages.Mailed{Email: attack, About: "verify"},
-		pages.Login{Email: attack, Error: "EMAIL_NOT_VERIFIED", Verified: true, Reset: true}, pages.Notice{Code: "EMAIL_NOT_VERIFIED", Resend: attack},
-		pages.Account{Name: attack, Email: attack, Devices: []pages.Device{
+		pages.Login{Email: attack, Error: "EMAIL_NOT_VERIFIED", Verified: true, Reset: true}, pages.Notice{Code: "EMAIL_NOT_VERIFIED", Resend: attack}, pages.Notice{Code: "ORG_REQUIRED"},
+		pages.Account{Name: attack, NewName: attack, Email: attack, Error: attack, HasPicture: true, Uploads: true}, pages.Account{Done: "name"},
+		pages.Email{Email: attack, Pending: attack, New: attack, Error: attack, Proof: pages.Proof{Recent: true}}, pages.Email{Verified: true, Done: "sent"},
+		pages.Password{Email: attack, HasPassword: true, Error: attack}, pages.Password{Email: attack, Done: "password"},
+		pages.Passkeys{Available: true, Proof: pages.Proof{Recent: true}, Error: attack, List: []pages.Passkey{
+			{ID: attack, Name: attack, Created: time.Unix(0, 0), Synced: true}, {LastUsed: time.Unix(0, 0)},
+		}}, pages.Passkeys{Available: true, Proof: pages.Proof{Password: true}}, pages.Passkeys{Done: "added"},
+		pages.Devices{List: []pages.Device{
 			{ID: attack, Name: attack, UserAgent: attack, IPAddress: attack, LastSeen: time.Unix(0, 0)}, {Current: true, App: true},
-		}},
+		}, Ended: []pages.Event{{Type: attack, Cause: attack, Name: attack, Device: attack, IPAddress: attack}}}, pages.Devices{Done: "ended"},
+		pages.Events{Older: attack, List: []pages.Event{{Type: attack, Name: attack, Device: attack, IPAddress: attack, Operator: true}}}, pages.Events{Newest: true},
+		pages.Preferences{Language: attack, NewDevice: true, Done: "saved"}, pages.Preferences{Language: "de"},
+		pages.OwnData{Email: attack, Error: attack, Proof: pages.Proof{Recent: true}}, pages.OwnData{Proof: pages.Proof{Password: true}}, pages.OwnData{},
+		pages.Left{Waiting: []string{attack}}, pages.Left{},
+		pages.Login{Passkeys: true, ReturnURL: attack}, pages.TwoFactor{Passkey: true, ReturnURL: attack}, pages.Reauthenticate{Passkey: true, Password: true, ReturnURL: attack},
+		pages.Security{Enabled: true}, pages.Security{Proof: pages.Proof{Password: true}}, pages.Security{Enabled: true, Proof: pages.Proof{Recent: true}},
 		pages.Loop{Site: attack},
 		pages.Gift{Code: attack, Status: "active", Credits: attack, Portions: 2, Creator: attack, Message: attack, Riddle: attack, Personalized: true, Expires: time.Unix(0, 0)},
 		pages.Login{Closed: true}, pages.Gift{Status: "active", Closed: true}, pages.Gift{}, pages.Gift{Status: "depleted"}, pages.Gift{Status: "expired"}, pages.Gift{Status: "cancelled"}, pages.Gift{Status: "refunded"},
@@ -47,7 +59,7 @@ func TestPagesEscapeAndTranslate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := regexp.MustCompile(`[>"]\s*(title|field|hint|login|register|account|loop|gift|problem|price|notice|docs|layout|footer|sections|wait|shortfall|credits|source|entry|shop|plan|onward|gifts|giftStatus)\.[a-zA-Z]+`)
+	key := regexp.MustCompile(`[>"]\s*(title|field|hint|login|register|account|loop|gift|problem|price|notice|docs|layout|footer|wait|shortfall|credits|source|entry|shop|plan|onward|gifts|giftStatus|section|done|profile|email|password|passkey|proof|devices|events|preferences|owndata|left|event|security)\.[a-zA-Z]+`)
 	for _, lang := range []pages.Language{pages.German, pages.English} {
 		for _, v := range views() {
 			out, nonce, err := p.Render(lang, v)
@@ -55,8 +67,15 @@ func TestPagesEscapeAndTranslate(t *testing.T) {
 				t.Fatal(err)
 			}
 			page := string(out)
-			if strings.Contains(page, "<script") || strings.Count(page, "<img") != 1 || strings.Contains(page, "<input autofocus") {
+			scripts := 0
+			if pages.Scripted(v) {
+				scripts = 1
+			}
+			if strings.Count(page, "<script") != scripts || strings.Count(page, `<script nonce="`+nonce+`">`) != scripts || strings.Count(page, "<img") != 1 {
 				t.Errorf("%T lets markup through: %s", v, page)
+			}
+			if len(page) > 60_000 {
+				t.Errorf("%T in %s has %d bytes", v, lang, len(page))
 			}
 			if found := key.FindString(page); found != "" {
 				t.Errorf("%T in %s shows the key %q", v, lang, found)
@@ -150,6 +169,45 @@ func TestLanguageOf(t *testing.T) {
 	} {
 		if got := pages.LanguageOf(header); got != want {
 			t.Errorf("%.40q: %s, want %s", header, got, want)
+		}
+	}
+}
+
+// Every event that an account can have is told in a sentence of its own, in both
+// languages, and so is every cause that a session ended for.
+func TestEventsAreSentences(t *testing.T) {
+	t.Parallel()
+	p, err := pages.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	event := regexp.MustCompile(`(?s)<ul class="events">\s*<li><span>(.*?)</span>`)
+	seen := map[string]pages.Event{}
+	for _, e := range []pages.Event{
+		{Type: "registered"}, {Type: "user_created", Operator: true}, {Type: "login_success"}, {Type: "login_failed"}, {Type: "two_factor_failed"},
+		{Type: "account_locked"}, {Type: "session_exchanged"}, {Type: "reauthenticated"}, {Type: "sign_in_link_requested"}, {Type: "logout"},
+		{Type: "session_revoked"}, {Type: "session_revoked", Cause: "session_revoked"}, {Type: "session_revoked", Cause: "session_revoked", Operator: true},
+		{Type: "session_revoked", Cause: "password_changed"}, {Type: "session_revoked", Cause: "email_changed"}, {Type: "session_revoked", Cause: "email_verified"},
+		{Type: "session_revoked", Cause: "account_disabled"}, {Type: "session_revoked", Cause: "account_enabled"}, {Type: "refresh_reuse"},
+		{Type: "password_changed"}, {Type: "password_changed", Operator: true}, {Type: "password_reset_requested"}, {Type: "password_reset_completed"},
+		{Type: "verification_requested"}, {Type: "email_verified"}, {Type: "email_verified", Operator: true}, {Type: "email_change_requested"}, {Type: "email_changed"},
+		{Type: "email_change_undone"}, {Type: "two_factor_enabled"}, {Type: "two_factor_disabled"}, {Type: "two_factor_disabled", Operator: true},
+		{Type: "backup_codes_renewed"}, {Type: "passkey_added"}, {Type: "passkey_removed"}, {Type: "passkey_cloned"}, {Type: "role_changed", Operator: true},
+		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "data_viewed", Operator: true},
+	} {
+		for _, lang := range []pages.Language{pages.German, pages.English} {
+			out, _, err := p.Render(lang, pages.Events{List: []pages.Event{e}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := event.FindStringSubmatch(string(out))
+			if found == nil || strings.Contains(found[1], e.Type) {
+				t.Fatalf("%+v in %s: %q", e, lang, found)
+			}
+			if other, ok := seen[string(lang)+found[1]]; ok {
+				t.Errorf("%+v is told as %+v is: %s", e, other, found[1])
+			}
+			seen[string(lang)+found[1]] = e
 		}
 	}
 }

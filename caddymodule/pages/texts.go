@@ -97,7 +97,6 @@ var texts = map[string]translated{
 		German:  "Bewahre sie sicher auf: Jeder meldet dich einmal an, wenn du die App nicht hast. Sie werden nur jetzt gezeigt.",
 		English: "Keep them safe: each signs you in once when you do not have the app. They are shown only now.",
 	},
-	"security.back": {German: "Zurück zum Konto", English: "Back to your account"},
 
 	"verify.text": {
 		German:  "Bestätige, dass diese E-Mail-Adresse dir gehört und du das Konto angelegt hast.",
@@ -143,8 +142,6 @@ var texts = map[string]translated{
 
 	"account.signedIn":     {German: "Angemeldet als", English: "Signed in as"},
 	"account.signOut":      {German: "Abmelden", English: "Sign out"},
-	"account.security":     {German: "Zweiter Faktor", English: "Second factor"},
-	"account.devices":      {German: "Deine Geräte", English: "Your devices"},
 	"account.agent":        {German: "Technische Angaben", English: "Technical details"},
 	"account.current":      {German: "dieses Gerät", English: "this device"},
 	"account.app":          {German: "App", English: "App"},
@@ -270,6 +267,10 @@ var faultTexts = map[string]translated{
 	"EMAIL_NOT_VERIFIED": {
 		German:  "Deine E-Mail-Adresse ist noch nicht bestätigt. Öffne den Link, den wir dir geschickt haben, oder lass ihn dir noch einmal schicken.",
 		English: "Your e-mail address is not confirmed yet. Open the link that we have sent you, or have it sent again.",
+	},
+	"ORG_REQUIRED": {
+		German:  "Diese Seite ist für Mitglieder einer Organisation, oder für bestimmte Rollen darin. Wechsle in deine Organisation, oder bitte jemanden, der sie verwaltet, dich einzuladen.",
+		English: "This page is for members of an organization, or for certain roles in one. Switch to your organization, or ask somebody who manages it to invite you.",
 	},
 	"REGISTRATION_CLOSED": {
 		German:  "Neue Konten werden hier zurzeit nicht angelegt.",

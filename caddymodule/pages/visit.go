@@ -55,6 +55,7 @@ type frame struct {
 	Page      string
 	Nonce     string
 	Style     template.CSS
+	Script    template.JS // of pages that take a passkey
 	Home      string
 	Brand     string
 	Mark      mark
@@ -83,6 +84,9 @@ func (p *Pages) RenderAway(lang Language, v View, home string) (html []byte, non
 func (p *Pages) render(v View, f frame) (html []byte, nonce string, err error) {
 	f.Page, f.Nonce, f.View = v.page(), rand.Text(), v
 	f.Style, f.Brand, f.Links = p.styles[f.Page]+p.Brand.Colour.style(), p.Brand.Title(), p.Brand.links()
+	if Scripted(v) {
+		f.Script = p.passkey
+	}
 	var out bytes.Buffer
 	if err := p.templates[f.Language][f.Page].Execute(&out, f); err != nil {
 		return nil, "", fmt.Errorf("render the page %s: %w", f.Page, err)

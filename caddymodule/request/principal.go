@@ -27,16 +27,19 @@ type Principal struct {
 	Role          principal.Role
 	// AuthTime is when they last proved who they are, zero where that is not
 	// known, and Methods how.
-	AuthTime       time.Time
-	Methods        principal.Methods
-	OrganizationID string // empty where the session has no active organization
+	AuthTime time.Time
+	Methods  principal.Methods
+	// OrganizationID is the active organisation of the session, and
+	// OrganizationRole what the user is there; both are empty where it has none.
+	OrganizationID, OrganizationRole string
 }
 
 // PrincipalOf is the user whom a verified access token names.
 func PrincipalOf(c *token.Claims) Principal {
 	return Principal{
 		Kind: User, UserID: c.Subject, SessionID: c.SessionID,
-		Email: c.Email, EmailVerified: c.EmailVerified, Role: c.Role, OrganizationID: c.OrganizationID,
+		Email: c.Email, EmailVerified: c.EmailVerified, Role: c.Role,
+		OrganizationID: c.OrganizationID, OrganizationRole: c.OrganizationRole,
 		AuthTime: c.AuthTime, Methods: c.Methods,
 	}
 }

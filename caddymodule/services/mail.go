@@ -111,14 +111,24 @@ func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n authcore.Notice) error
 		if n.Token != "" {
 			d.UndoLink = m.link("/api/auth/change-email/undo", url.Values{"token": {n.Token}})
 		}
+	case authcore.NoticeNewDevice:
+		d.Link, d.ResetLink = m.link("/account/devices", nil), forgot
+	case authcore.NoticeInvitation:
+		d.Link = m.link("/accept-invitation", url.Values{"id": {n.Invitation.ID}})
+		d.Organization, d.Inviter = n.Invitation.OrganizationName, n.Invitation.InviterName
 	case authcore.NoticeAccountDeleted:
 		// nothing but what happened
 	case authcore.NoticeFactorAdded, authcore.NoticeFactorRemoved:
 		d.Factor = string(n.Factor)
-	case authcore.NoticePasswordChanged, authcore.NoticeAddressChangeUndone, authcore.NoticeBackupCodesRenewed:
+	case authcore.NoticeAccountLocked, // without its end: a mail that waits longer would not be sent
+		authcore.NoticePasswordChanged, authcore.NoticeAddressChangeUndone, authcore.NoticeBackupCodesRenewed:
 		d.ResetLink = forgot
 	}
-	body, err := json.Marshal(queued{Kind: mail.Kind(n.Kind), Language: n.Client.Language, Data: d})
+	language := n.Language
+	if !mail.Writes(language) {
+		language = n.Client.Language
+	}
+	body, err := json.Marshal(queued{Kind: mail.Kind(n.Kind), Language: language, Data: d})
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package services_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -161,6 +162,37 @@ func TestRegistrationByMail(t *testing.T) {
 	edgetest.Eventually(t, "it leaves when its time has come", func() bool { return len(mails.to("ada@example.com")) == 2 })
 	if time.Sleep(1500 * time.Millisecond); len(mails.to("ada@example.com")) != 2 {
 		t.Errorf("it left %d times", len(mails.to("ada@example.com"))-1)
+	}
+
+	// A device that has not signed in before is told of, in the language that its
+	// user has chosen and not in that of whoever signs in.
+	var signedIn struct{ AccessToken string }
+	send := func(method, path, body, token string) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), method, site+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		req.Header.Set("Accept-Language", "de")
+		if token != "" {
+			req.Header.Set("Authorization", "Bearer "+token)
+		}
+		r, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Body.Close()
+		if err := json.NewDecoder(r.Body).Decode(&signedIn); err != nil || r.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s: %s, %v", method, path, r.Status, err)
+		}
+	}
+	send("POST", "/api/v1/auth/login", body, "")
+	send("PATCH", "/api/v1/settings/global", `{"locale":"en"}`, signedIn.AccessToken)
+	send("POST", "/api/v1/auth/login", strings.TrimSuffix(body, "}")+`,"deviceId":"phone","deviceName":"Phone"}`, "")
+	edgetest.Eventually(t, "the owner is told", func() bool { return len(mails.to("ada@example.com")) == 3 })
+	if mail := mails.to("ada@example.com")[2]; !strings.Contains(mail, "Sign-in from a new device") || !strings.Contains(mail, "Device: Phone") || !strings.Contains(mail, site+"/account/devices") {
+		t.Errorf("the mail is %s", mail)
 	}
 }
 

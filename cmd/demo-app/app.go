@@ -26,7 +26,10 @@ type Identity struct {
 	EmailVerified string `json:"emailVerified"`
 	Role          string `json:"role"`
 	SessionID     string `json:"sessionId"`
-	Organization  string `json:"organizationId,omitempty"`
+	// Organization is the one that they act in, and OrganizationRole what they are
+	// there.
+	Organization     string `json:"organizationId,omitempty"`
+	OrganizationRole string `json:"organizationRole,omitempty"`
 	// Bearer reports whether an access token came along, the client's own or one
 	// that the edge added. The token itself is not shown.
 	Bearer bool `json:"bearer"`
@@ -36,13 +39,14 @@ type Identity struct {
 // removes whatever a client sent under these names.
 func identityOf(r *http.Request) Identity {
 	return Identity{
-		UserID:        r.Header.Get("X-Mana-User-Id"),
-		Email:         r.Header.Get("X-Mana-Email"),
-		EmailVerified: r.Header.Get("X-Mana-Email-Verified"),
-		Role:          r.Header.Get("X-Mana-Role"),
-		SessionID:     r.Header.Get("X-Mana-Session-Id"),
-		Organization:  r.Header.Get("X-Mana-Org-Id"),
-		Bearer:        strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "),
+		UserID:           r.Header.Get("X-Mana-User-Id"),
+		Email:            r.Header.Get("X-Mana-Email"),
+		EmailVerified:    r.Header.Get("X-Mana-Email-Verified"),
+		Role:             r.Header.Get("X-Mana-Role"),
+		SessionID:        r.Header.Get("X-Mana-Session-Id"),
+		Organization:     r.Header.Get("X-Mana-Org-Id"),
+		OrganizationRole: r.Header.Get("X-Mana-Org-Role"),
+		Bearer:           strings.HasPrefix(r.Header.Get("Authorization"), "Bearer "),
 	}
 }
 

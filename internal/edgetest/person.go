@@ -169,6 +169,7 @@ func WantRefusal(t testing.TB, w *httptest.ResponseRecorder, upstream *http.Requ
 
 // refusalCodes are the codes that go with the texts of refusals.
 var refusalCodes = map[string][]string{
+	"Forbidden: this is for members of an organization, or of a role in it": {"ORG_REQUIRED"},
 	"No token provided":                                                             {"NO_TOKEN"},
 	"Invalid token":                                                                 {"INVALID_TOKEN", "TOKEN_EXPIRED"},
 	"Forbidden: your role does not allow this":                                      {"FORBIDDEN"},

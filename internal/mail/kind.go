@@ -19,7 +19,7 @@ const (
 	NewDevice           Kind = "new_device"            // Link to the devices if any
 	AccountLocked       Kind = "account_locked"        // Expires: until when; ResetLink if any
 	MagicLink           Kind = "magic_link"            // Link, Code, Expires
-	Invitation          Kind = "invitation"            // Link; Organization, Inviter, Expires if any
+	Invitation          Kind = "invitation"            // Link, Expires; Organization, Inviter if any
 	GiftReceived        Kind = "gift_received"         // Link; Amount, Inviter, Message, Code, Expires if any
 	AccountDeleted      Kind = "account_deleted"       // Message, of what goes on, if any
 )
@@ -39,7 +39,7 @@ var needs = map[Kind][]string{
 	NewDevice:           nil,
 	AccountLocked:       nil,
 	MagicLink:           {"Link", "Code", "Expires"},
-	Invitation:          {"Link"},
+	Invitation:          {"Link", "Expires"},
 	GiftReceived:        {"Link"},
 	AccountDeleted:      nil,
 }

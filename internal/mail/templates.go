@@ -148,12 +148,20 @@ func (t *Templates) Render(k Kind, language string, d Data) (Letter, error) {
 
 // base is the language that mails for a language tag are written in.
 func base(tag string) string {
-	tag, _, _ = strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
-	if slices.Contains(languages, tag) {
+	if tag = primary(tag); slices.Contains(languages, tag) {
 		return tag
 	}
 	return languages[0]
 }
+
+// primary is the language of a tag without its region (RFC 5646, section 2.2.1).
+func primary(tag string) string {
+	tag, _, _ = strings.Cut(strings.ToLower(strings.ReplaceAll(tag, "_", "-")), "-")
+	return tag
+}
+
+// Writes reports whether there are mails in the language of a tag.
+func Writes(tag string) bool { return slices.Contains(languages, primary(tag)) }
 
 func textFile(k Kind, language string) string { return string(k) + "." + language + ".txt" }
 func pageFile(k Kind, language string) string { return string(k) + "." + language + ".html" }

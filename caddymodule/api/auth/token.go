@@ -59,20 +59,21 @@ type validateResponse struct {
 }
 
 type claimsPayload struct {
-	Subject        string             `json:"sub"`
-	Email          string             `json:"email"`
-	EmailVerified  bool               `json:"email_verified"`
-	Role           principal.Role     `json:"role"`
-	AuthEpoch      int32              `json:"auth_epoch"`
-	SessionID      string             `json:"sid"`
-	OrganizationID string             `json:"org,omitempty"`
-	AuthTime       *int64             `json:"auth_time,omitempty"`
-	Methods        []principal.Method `json:"amr,omitempty"`
-	Issuer         string             `json:"iss"`
-	Audience       string             `json:"aud"`
-	Expires        int64              `json:"exp"`
-	IssuedAt       *int64             `json:"iat,omitempty"`
-	ID             string             `json:"jti,omitempty"`
+	Subject          string             `json:"sub"`
+	Email            string             `json:"email"`
+	EmailVerified    bool               `json:"email_verified"`
+	Role             principal.Role     `json:"role"`
+	AuthEpoch        int32              `json:"auth_epoch"`
+	SessionID        string             `json:"sid"`
+	OrganizationID   string             `json:"org,omitempty"`
+	OrganizationRole string             `json:"org_role,omitempty"`
+	AuthTime         *int64             `json:"auth_time,omitempty"`
+	Methods          []principal.Method `json:"amr,omitempty"`
+	Issuer           string             `json:"iss"`
+	Audience         string             `json:"aud"`
+	Expires          int64              `json:"exp"`
+	IssuedAt         *int64             `json:"iat,omitempty"`
+	ID               string             `json:"jti,omitempty"`
 }
 
 // validateToken always answers 200. Back ends forward its error to browsers, which
@@ -91,7 +92,7 @@ func validateToken(ctx context.Context, c *endpoint.Call, req validateRequest) (
 	payload := &claimsPayload{
 		Subject: claims.Subject, Email: claims.Email, EmailVerified: claims.EmailVerified,
 		Role: claims.Role, AuthEpoch: claims.AuthEpoch,
-		SessionID: claims.SessionID, OrganizationID: claims.OrganizationID,
+		SessionID: claims.SessionID, OrganizationID: claims.OrganizationID, OrganizationRole: claims.OrganizationRole,
 		Issuer: claims.Issuer, Audience: claims.Audience,
 		Expires: claims.Expires.Unix(), ID: claims.ID, Methods: claims.Methods.List(),
 	}

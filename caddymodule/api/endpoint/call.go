@@ -158,9 +158,9 @@ func (c *Call) SameSite() error {
 }
 
 // OwnForm refuses a form that did not come from a page at the base URL, and a
-// body that is none. A trusted origin may call the API, but what people do on
-// the hosted pages is the business of these alone. A browser that names no origin
-// must say that it sends the form to where it has it from.
+// body that is none. A trusted origin may call the API, but who signs in where,
+// and what an account is, is the business of the hosted pages alone. A browser
+// that names no origin must say that it sends the form to where it has it from.
 func (c *Call) OwnForm() error {
 	origin, site := c.Request.Header["Origin"], c.Request.Header["Sec-Fetch-Site"]
 	switch {
@@ -172,15 +172,6 @@ func (c *Call) OwnForm() error {
 		return ErrCrossSite
 	}
 	return c.BodyErr
-}
-
-// FieldText names the text of the first error of a form's fields in the pages'
-// texts, empty where there is none.
-func (c *Call) FieldText() string {
-	if len(c.FieldErrors) == 0 {
-		return ""
-	}
-	return "FIELD_" + c.FieldErrors[0].Field + "_" + c.FieldErrors[0].Rule
 }
 
 // Brand is whose pages the hosted ones are.
@@ -228,6 +219,15 @@ func (c *Call) fill(p *validate.Plan, into reflect.Value) error {
 		texts[i] = e.Text
 	}
 	return Invalid(texts...)
+}
+
+// FieldText names the text of the first field's error in the texts of the pages,
+// empty where there is none.
+func (c *Call) FieldText() string {
+	if len(c.FieldErrors) == 0 {
+		return ""
+	}
+	return "FIELD_" + c.FieldErrors[0].Field + "_" + c.FieldErrors[0].Rule
 }
 
 // TextOf is an optional text, empty where it was not sent.

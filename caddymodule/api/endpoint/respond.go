@@ -11,8 +11,8 @@ import (
 	"mana.how/edge/caddymodule/pages"
 )
 
-// Answer is an answer that is not plain JSON: a [Document], a [Redirect] or a
-// [HTML].
+// Answer is an answer that is not plain JSON: a [Document], a [Redirect], a
+// [NoContent] or a [HTML].
 type Answer interface {
 	write(s *server, w http.ResponseWriter, r *http.Request)
 }
@@ -100,6 +100,15 @@ func (d Download) write(s *server, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// NoContent is an answer of status 204, without a body. Its route has that as the
+// status of success.
+type NoContent struct{}
+
+func (NoContent) write(_ *server, w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusNoContent)
+}
+
 // Redirect sends the browser on with a GET (RFC 9110, section 15.4.4). Status is
 // 303 where zero.
 type Redirect struct {
@@ -142,6 +151,9 @@ func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
 	}
 	s.rememberLanguage(w.Header(), r)
 	answer.SecurePage(w.Header(), nonce, "'self' data:", forms)
+	if pages.Scripted(p.View) {
+		answer.AllowScript(w.Header(), nonce)
+	}
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
 	w.Header().Add("Vary", "Accept-Language, Cookie")
 	if p.RetryAfter > 0 {

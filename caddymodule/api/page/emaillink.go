@@ -28,12 +28,12 @@ type linkFormRequest struct {
 
 // linkForm mails a link that signs in.
 func linkForm(ctx context.Context, c *endpoint.Call, req linkFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	target := returnTarget(c, req.ReturnURL)
 	if len(c.FieldErrors) > 0 {
-		return endpoint.HTML{Status: 400, View: pages.Link{Email: req.Email, ReturnURL: target, Error: fieldText(c.FieldErrors[0])}}, nil
+		return endpoint.HTML{Status: 400, View: pages.Link{Email: req.Email, ReturnURL: target, Error: c.FieldText()}}, nil
 	}
 	if err := c.Auth.MailSignIn(ctx, c.Client, req.Email, target); err != nil {
 		return nil, err
@@ -67,7 +67,7 @@ func overdue(err error) bool {
 
 // signInByLink signs in and goes on to the checked target.
 func signInByLink(ctx context.Context, c *endpoint.Call, req tokenFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	target := returnTarget(c, req.CallbackURL)
@@ -85,7 +85,7 @@ func signInByLink(ctx context.Context, c *endpoint.Call, req tokenFormRequest) (
 
 // changeEmailForm gives the account its new address.
 func changeEmailForm(ctx context.Context, c *endpoint.Call, req tokenFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	done, err := c.Auth.ConfirmEmailChange(ctx, c.Client, req.Token)
@@ -98,7 +98,7 @@ func changeEmailForm(ctx context.Context, c *endpoint.Call, req tokenFormRequest
 
 // undoEmailForm gives the account the address back that it had.
 func undoEmailForm(ctx context.Context, c *endpoint.Call, req tokenFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	u, err := c.Auth.UndoEmailChange(ctx, c.Client, req.Token)

@@ -2,11 +2,11 @@ package page
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api/endpoint"
-	"mana.how/edge/caddymodule/api/endpoint/validate"
 	"mana.how/edge/caddymodule/api/sso"
 	"mana.how/edge/caddymodule/pages"
 )
@@ -26,7 +26,7 @@ func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None
 	switch {
 	case errors.Is(err, authcore.ErrNoSession):
 		query := c.Request.URL.Query()
-		return s.loginAnswer(200, pages.Login{
+		return s.loginAnswer(c, 200, pages.Login{
 			ReturnURL: target, Email: query.Get("email"), Verified: query.Get("verified") == "true", Reset: query.Get("reset") == "true",
 		}), nil
 	case err != nil:
@@ -50,30 +50,42 @@ func returnTarget(c *endpoint.Call, raw string) string {
 	return target
 }
 
-func (s signIn) loginAnswer(status int, view pages.Login) endpoint.HTML {
+func (s signIn) loginAnswer(c *endpoint.Call, status int, view pages.Login) endpoint.HTML {
 	view.Closed = s.RegistrationClosed
+	_, view.Passkeys = c.Auth.PasskeyDomain()
 	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}
 }
 
+// loginFormRequest has an address and a password, or what a passkey answered.
 type loginFormRequest struct {
 	Email     string `json:"email" rule:"max=254,account"`
 	Password  string `json:"password" rule:"max=1024,min=1,string"`
+	Response  string `json:"response" rule:"optional,max=65536,string"`
 	ReturnURL string `json:"returnUrl" rule:"optional,string"`
 }
 
 // loginForm signs in and goes on to the checked return target. A refusal
 // shows the form again.
 func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	target := returnTarget(c, req.ReturnURL)
 	view := pages.Login{Email: req.Email, ReturnURL: target}
-	if len(c.FieldErrors) > 0 {
-		view.Error = fieldText(c.FieldErrors[0])
-		return s.loginAnswer(400, view), nil
+	begin := func() error {
+		_, err := sso.Begin(ctx, c, req.Email, req.Password, true)
+		return err
 	}
-	if _, err := sso.Begin(ctx, c, req.Email, req.Password, true); err != nil {
+	if req.Response != "" {
+		begin = func() error {
+			_, err := sso.BeginByPasskey(ctx, c, sso.PasskeyAnswer(c, json.RawMessage(req.Response)))
+			return err
+		}
+	} else if len(c.FieldErrors) > 0 {
+		view.Error = c.FieldText()
+		return s.loginAnswer(c, 400, view), nil
+	}
+	if err := begin(); err != nil {
 		if errors.As(err, new(*authcore.SecondFactorError)) {
 			return toSecondFactor(target), nil
 		}
@@ -82,15 +94,9 @@ func (s signIn) loginForm(ctx context.Context, c *endpoint.Call, req loginFormRe
 			return nil, err
 		}
 		view.Error = p.Code
-		out := s.loginAnswer(p.Status, view)
+		out := s.loginAnswer(c, p.Status, view)
 		out.RetryAfter = p.RetryAfter
 		return out, nil
 	}
 	return goOn(target), nil
 }
-
-// ownForm is [endpoint.Call.OwnForm].
-func ownForm(c *endpoint.Call) error { return c.OwnForm() }
-
-// fieldText names the text of a field's error in the pages' texts.
-func fieldText(e validate.FieldError) string { return "FIELD_" + e.Field + "_" + e.Rule }

@@ -1,9 +1,10 @@
-// Package page has the hosted pages of identity: sign-in, registration and the
-// account, each a GET that shows it and a POST of its form.
+// Package page has the hosted pages that lead to a session: sign-in, registration
+// and what is mailed, each a GET that shows it and a POST of its form.
 package page
 
 import (
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/caddymodule/api/endpoint"
@@ -33,7 +34,7 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Get("/login", endpoint.Handle(sign.loginPage), endpoint.Rule{Summary: "Sign-in page", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit,
 			Errors: []*endpoint.Error{{Status: 409, Code: "LOOP", Message: "The browser was sent here again and again"}}}),
 		endpoint.Post("/login", endpoint.Handle(sign.loginForm), endpoint.Rule{Summary: "Sign-in form", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
-			Errors: endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified, password.ErrBusy)}),
+			Errors: endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified, authcore.ErrNoPasskeys, passkey.ErrFailed, password.ErrBusy)}),
 		endpoint.Get("/login/link", endpoint.Handle(linkPage), endpoint.Rule{Summary: "Page to have a link mailed that signs in", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/login/link", endpoint.Handle(linkForm), endpoint.Rule{Summary: "Mail a link that signs in", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(3)}),
 		endpoint.Get("/api/auth/magic-link/verify", endpoint.Handle(confirmPage("sign-in")), endpoint.Rule{Summary: "The button that signs in", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
@@ -41,19 +42,16 @@ func Routes(cfg Config) []endpoint.Route {
 			Errors: []*endpoint.Error{errLinkOver}}),
 		endpoint.Get("/two-factor", endpoint.Handle(twoFactorPage), endpoint.Rule{Summary: "Page for the second factor", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/two-factor", endpoint.Handle(twoFactorForm), endpoint.Rule{Summary: "Complete a sign-in with the second factor", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
-			Errors: endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, twofactor.ErrNotEnabled)}),
+			Errors: endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, authcore.ErrInvalidInput, authcore.ErrNoPasskeys, passkey.ErrFailed, twofactor.ErrNotEnabled)}),
 		endpoint.Get("/reauthenticate", endpoint.Handle(reauthenticatePage), endpoint.Rule{Summary: "Page to show once more who one is", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
 		endpoint.Post("/reauthenticate", endpoint.Handle(reauthenticateForm), endpoint.Rule{Summary: "Show once more who one is", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
-			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrSecondFactorFailed, authcore.ErrSessionNotFound, authcore.ErrInvalidInput, authcore.ErrUserNotFound, twofactor.ErrNotEnabled, password.ErrBusy)}),
+			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrSecondFactorFailed, authcore.ErrSessionNotFound, authcore.ErrInvalidInput, authcore.ErrUserNotFound, authcore.ErrNoPasskeys, passkey.ErrFailed, twofactor.ErrNotEnabled, password.ErrBusy)}),
 		endpoint.Get("/api/auth/change-email/verify", endpoint.Handle(confirmPage("change-email")), endpoint.Rule{Summary: "The button that gives an account another address", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/api/auth/change-email/verify", endpoint.Handle(changeEmailForm), endpoint.Rule{Summary: "Give an account another address", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
 			Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken), errLinkOver)}),
 		endpoint.Get("/api/auth/change-email/undo", endpoint.Handle(confirmPage("undo-email")), endpoint.Rule{Summary: "The button that undoes a change of address", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/api/auth/change-email/undo", endpoint.Handle(undoEmailForm), endpoint.Rule{Summary: "Undo a change of address", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
 			Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken), errLinkOver)}),
-		endpoint.Get(securityPath, endpoint.Handle(securityPage), endpoint.Rule{Summary: "The signed-in user's second factor", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
-		endpoint.Post(securityPath, endpoint.Handle(securityForm), endpoint.Rule{Summary: "Set up or take away the second factor", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),
-			Errors: append(endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, authcore.ErrSecondFactorFailed, authcore.ErrUserNotFound, twofactor.ErrEnabled, twofactor.ErrNotEnabled, password.ErrBusy), errUnknownAction)}),
 		endpoint.Get("/register", endpoint.Handle(registerPage), endpoint.Rule{Summary: "Registration page", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit, Closed: closed, Errors: []*endpoint.Error{endpoint.ErrRegistrationClosed}}),
 		endpoint.Post("/register", endpoint.Handle(registerForm), endpoint.Rule{Summary: "Registration form", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(5), Closed: closed, Errors: append(endpoint.AnswersTo(authcore.ErrEmailTaken, password.ErrBusy), endpoint.ErrRegistrationClosed)}),
 		endpoint.Get("/api/auth/verify-email", endpoint.Handle(verifyPage), endpoint.Rule{Summary: "The button that confirms an address", Found: true, Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
@@ -67,8 +65,5 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Get("/reset-password", endpoint.Handle(resetPage), endpoint.Rule{Summary: "Page for another password", Access: endpoint.Anyone, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Post("/reset-password", endpoint.Handle(resetForm), endpoint.Rule{Summary: "Another password by a link", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(5),
 			Errors: append(endpoint.AnswersTo(password.ErrBusy), endpoint.ErrResetToken)}),
-		endpoint.Get("/account", endpoint.Handle(accountPage), endpoint.Rule{Summary: "The signed-in user's devices", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit}),
-		endpoint.Post("/account", endpoint.Handle(accountForm), endpoint.Rule{Summary: "Sign out, or end other sessions",
-			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: []*endpoint.Error{errUnknownAction}}),
 	}
 }

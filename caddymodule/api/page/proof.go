@@ -31,7 +31,7 @@ type verifyFormRequest struct {
 // verifyForm confirms the address and leads to the sign-in of the site that the
 // registration came from.
 func verifyForm(ctx context.Context, c *endpoint.Call, req verifyFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	site := c.TrustedOrigin(req.RedirectTo)
@@ -72,11 +72,11 @@ type addressFormRequest struct {
 
 // resendForm mails the link that confirms an address again.
 func resendForm(ctx context.Context, c *endpoint.Call, req addressFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	if len(c.FieldErrors) > 0 {
-		return endpoint.HTML{Status: 400, View: pages.Resend{Email: req.Email, Error: fieldText(c.FieldErrors[0])}}, nil
+		return endpoint.HTML{Status: 400, View: pages.Resend{Email: req.Email, Error: c.FieldText()}}, nil
 	}
 	if err := c.Auth.ResendVerification(ctx, c.Client, req.Email, ""); err != nil {
 		return nil, err
@@ -94,11 +94,11 @@ func forgotPage(_ context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.
 
 // forgotForm mails the link to another password.
 func forgotForm(ctx context.Context, c *endpoint.Call, req addressFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	if len(c.FieldErrors) > 0 {
-		return endpoint.HTML{Status: 400, View: pages.Forgot{Email: req.Email, Error: fieldText(c.FieldErrors[0])}}, nil
+		return endpoint.HTML{Status: 400, View: pages.Forgot{Email: req.Email, Error: c.FieldText()}}, nil
 	}
 	if err := c.Auth.ForgotPassword(ctx, c.Client, req.Email, ""); err != nil {
 		return nil, err
@@ -132,12 +132,12 @@ type resetFormRequest struct {
 
 // resetForm gives the account another password and leads to the sign-in.
 func resetForm(ctx context.Context, c *endpoint.Call, req resetFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	view := pages.Reset{Token: req.Token}
 	if len(c.FieldErrors) > 0 {
-		view.Error = fieldText(c.FieldErrors[0])
+		view.Error = c.FieldText()
 		return endpoint.HTML{Status: 400, View: view}, nil
 	}
 	err := c.Auth.ResetPassword(ctx, c.Client, req.Token, req.Password)

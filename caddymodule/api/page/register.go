@@ -27,13 +27,13 @@ type registerFormRequest struct {
 // registerForm makes an account, signs in and goes on to the checked return
 // target. A refusal shows the form again.
 func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	target := returnTarget(c, req.ReturnURL)
 	view := pages.Register{Name: req.Name, Email: req.Email, ReturnURL: target}
 	if len(c.FieldErrors) > 0 {
-		view.Error = fieldText(c.FieldErrors[0])
+		view.Error = c.FieldText()
 		return registerAnswer(400, view), nil
 	}
 	_, err := c.Auth.Register(ctx, c.Client, authcore.Registration{
@@ -57,7 +57,7 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 	}
 	if _, err := sso.Begin(ctx, c, req.Email, req.Password, true); err != nil {
 		// The account is there; its owner signs in when the trouble is over.
-		return endpoint.Redirect{To: loginFor(target)}, nil
+		return endpoint.Redirect{To: sso.LoginFor(target)}, nil
 	}
 	return endpoint.Redirect{To: target}, nil
 }

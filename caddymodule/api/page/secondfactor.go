@@ -2,8 +2,10 @@ package page
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/url"
+	"slices"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api/endpoint"
@@ -29,29 +31,38 @@ func toSecondFactor(target string) endpoint.Redirect {
 }
 
 // twoFactorPage asks for the second factor of a sign-in that is under way.
-func twoFactorPage(_ context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
+func twoFactorPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
 	query := c.Request.URL.Query()
-	target := returnTarget(c, query.Get("returnUrl"))
-	if sso.Challenge(c) == "" {
-		return endpoint.Redirect{To: loginFor(target)}, nil
+	return twoFactorAnswer(ctx, c, 200, pages.TwoFactor{
+		ReturnURL: returnTarget(c, query.Get("returnUrl")), Backup: query.Get("method") == string(authcore.FactorBackupCode),
+	})
+}
+
+// twoFactorAnswer offers what the account has. A sign-in that is over begins anew.
+func twoFactorAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.TwoFactor) (endpoint.Answer, error) {
+	methods, err := c.Auth.PendingSecondFactor(ctx, sso.Challenge(c))
+	if errors.Is(err, authcore.ErrSecondFactorExpired) {
+		return endpoint.Redirect{To: sso.LoginFor(view.ReturnURL)}, nil
 	}
-	return twoFactorAnswer(200, pages.TwoFactor{ReturnURL: target, Backup: query.Get("method") == string(authcore.FactorBackupCode)}), nil
+	if err != nil {
+		return nil, err
+	}
+	view.Passkey = slices.Contains(methods, authcore.FactorPasskey)
+	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}, nil
 }
 
-func twoFactorAnswer(status int, view pages.TwoFactor) endpoint.HTML {
-	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}
-}
-
+// twoFactorFormRequest has a code, or what a passkey answered.
 type twoFactorFormRequest struct {
-	Code        string `json:"code" rule:"max=64,string"`
+	Code        string `json:"code" rule:"optional,max=64,string"`
+	Response    string `json:"response" rule:"optional,max=65536,string"`
 	Method      string `json:"method" rule:"optional,string"`
 	TrustDevice string `json:"trustDevice" rule:"optional,string"`
 	ReturnURL   string `json:"returnUrl" rule:"optional,string"`
 }
 
-// twoFactorForm takes the code and goes on to the checked target.
+// twoFactorForm takes the code, or the passkey, and goes on to the checked target.
 func twoFactorForm(ctx context.Context, c *endpoint.Call, req twoFactorFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	target := returnTarget(c, req.ReturnURL)
@@ -60,7 +71,12 @@ func twoFactorForm(ctx context.Context, c *endpoint.Call, req twoFactorFormReque
 	if view.Backup {
 		kind = authcore.FactorBackupCode
 	}
-	_, err := sso.Complete(ctx, c, authcore.FactorAnswer{Kind: kind, Code: req.Code, TrustDevice: req.TrustDevice != ""})
+	var err error
+	if req.Response != "" {
+		_, err = sso.CompleteByPasskey(ctx, c, sso.PasskeyAnswer(c, json.RawMessage(req.Response)))
+	} else {
+		_, err = sso.Complete(ctx, c, authcore.FactorAnswer{Kind: kind, Code: req.Code, TrustDevice: req.TrustDevice != ""})
+	}
 	switch {
 	case err == nil:
 		return goOn(target), nil
@@ -72,21 +88,19 @@ func twoFactorForm(ctx context.Context, c *endpoint.Call, req twoFactorFormReque
 		return nil, err
 	}
 	view.Error = p.Code
-	out := twoFactorAnswer(p.Status, view)
-	out.RetryAfter = p.RetryAfter
-	return out, nil
-}
-
-// ownerOf names who is signed in, or leads to the sign-in and back to the page.
-func ownerOf(ctx context.Context, c *endpoint.Call, page string) (endpoint.Answer, error) {
-	return sso.OrSignIn(ctx, c, page)
+	out, err := twoFactorAnswer(ctx, c, p.Status, view)
+	if page, ok := out.(endpoint.HTML); ok {
+		page.RetryAfter = p.RetryAfter
+		return page, err
+	}
+	return out, err
 }
 
 // reauthenticatePage asks who is signed in to show once more who they are. Who
 // needs a second factor for where they want to go, and has none, sets one up.
 func reauthenticatePage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
 	target := returnTarget(c, c.Request.URL.Query().Get("returnUrl"))
-	if away, err := ownerOf(ctx, c, target); away != nil || err != nil {
+	if away, err := sso.SignedIn(ctx, c, target); away != nil || err != nil {
 		return away, err
 	}
 	more := c.Request.URL.Query().Get("amr") != ""
@@ -96,7 +110,7 @@ func reauthenticatePage(ctx context.Context, c *endpoint.Call, _ endpoint.None) 
 			return nil, err
 		}
 		if !state.Enabled {
-			return endpoint.Redirect{To: securityPath}, nil
+			return endpoint.Redirect{To: "/account/two-factor"}, nil
 		}
 	}
 	return reauthenticateAnswer(ctx, c, 200, pages.Reauthenticate{ReturnURL: target, FactorOnly: more})
@@ -115,6 +129,8 @@ func reauthenticateAnswer(ctx context.Context, c *endpoint.Call, status int, vie
 			view.Password = !view.FactorOnly
 		case authcore.FactorTOTP:
 			view.Code = true
+		case authcore.FactorPasskey:
+			view.Passkey = true
 		case authcore.FactorEmailCode:
 			view.Mail = !view.FactorOnly
 		}
@@ -125,18 +141,19 @@ func reauthenticateAnswer(ctx context.Context, c *endpoint.Call, status int, vie
 type reauthenticateFormRequest struct {
 	Password  string `json:"password" rule:"optional,max=1024,string"`
 	Code      string `json:"code" rule:"optional,max=64,string"`
+	Response  string `json:"response" rule:"optional,max=65536,string"`
 	Mail      string `json:"mail" rule:"optional,string"`
 	Factor    string `json:"factor" rule:"optional,string"`
 	ReturnURL string `json:"returnUrl" rule:"optional,string"`
 }
 
 func reauthenticateForm(ctx context.Context, c *endpoint.Call, req reauthenticateFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
+	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
 	target := returnTarget(c, req.ReturnURL)
 	view := pages.Reauthenticate{ReturnURL: target, FactorOnly: req.Factor != ""}
-	if away, err := ownerOf(ctx, c, target); away != nil || err != nil {
+	if away, err := sso.SignedIn(ctx, c, target); away != nil || err != nil {
 		return away, err
 	}
 	if req.Mail != "" {
@@ -145,7 +162,12 @@ func reauthenticateForm(ctx context.Context, c *endpoint.Call, req reauthenticat
 		}
 		return reauthenticateAnswer(ctx, c, 200, view)
 	}
-	_, err := c.Auth.Reauthenticate(ctx, c.Caller, authcore.Reauthentication{Password: req.Password, Code: req.Code})
+	shown := authcore.Reauthentication{Password: req.Password, Code: req.Code}
+	if req.Response != "" {
+		answer := sso.PasskeyAnswer(c, json.RawMessage(req.Response))
+		shown = authcore.Reauthentication{Passkey: &answer}
+	}
+	_, err := c.Auth.Reauthenticate(ctx, c.Caller, shown)
 	if err == nil {
 		return goOn(target), nil
 	}

@@ -12,27 +12,14 @@ import (
 	"mana.how/edge/caddymodule/api/sso"
 )
 
-// What the core says, for clients.
-var (
-	errExists   = &endpoint.Error{Status: 409, Code: "PASSKEY_EXISTS", Message: "This passkey is registered already"}
-	errTooMany  = &endpoint.Error{Status: 409, Code: "TOO_MANY_PASSKEYS", Message: "An account has 20 passkeys at most"}
-	errNotFound = &endpoint.Error{Status: 404, Code: "PASSKEY_NOT_FOUND", Message: "Passkey not found"}
-	errLast     = &endpoint.Error{Status: 409, Code: "LAST_CREDENTIAL", Message: "The last way to sign in cannot be removed"}
-	errName     = &endpoint.Error{Status: 400, Code: "INVALID_INPUT", Message: "The name must be one line of at most 100 characters"}
-)
-
-// mappings answer the errors of passkeys.
-var mappings = []endpoint.Mapping{
-	{Err: passkey.ErrExists, Answer: errExists}, {Err: passkey.ErrTooMany, Answer: errTooMany}, {Err: passkey.ErrNotFound, Answer: errNotFound},
-	{Err: passkey.ErrInvalidInput, Answer: errName}, {Err: authcore.ErrLastCredential, Answer: errLast},
-}
-
 // Routes are those of passkeys.
 func Routes() []endpoint.Route {
 	const at = "/api/v1/auth/passkeys"
 	rule := func(summary string, access endpoint.Access, limit endpoint.Limit, errs ...*endpoint.Error) endpoint.Rule {
-		return endpoint.Rule{Summary: summary, Access: access, Limit: limit, Mappings: mappings, Errors: errs}
+		return endpoint.Rule{Summary: summary, Access: access, Limit: limit, Errors: errs}
 	}
+	errExists, errTooMany, errNotFound := endpoint.AnswerTo(passkey.ErrExists), endpoint.AnswerTo(passkey.ErrTooMany), endpoint.AnswerTo(passkey.ErrNotFound)
+	errName, errLast := endpoint.AnswerTo(passkey.ErrInvalidInput), endpoint.AnswerTo(authcore.ErrLastCredential)
 	none := endpoint.AnswerTo(authcore.ErrNoPasskeys)
 	owner := append(endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrNoSession), endpoint.ErrNotRecent, endpoint.ErrCrossSite, none)
 	with := func(more ...*endpoint.Error) []*endpoint.Error { return append(more, owner...) }
@@ -112,9 +99,16 @@ type useOptionsRequest struct {
 	// Email changes nothing: what is answered tells nothing of accounts.
 	Email     string `json:"email" rule:"optional,max=254,string"`
 	Challenge string `json:"challenge" rule:"optional,max=128,string"`
+	// SecondFactor means the challenge that the browser's cookie holds.
+	SecondFactor *bool `json:"secondFactor" rule:"optional"`
 }
 
 func useOptions(ctx context.Context, c *endpoint.Call, req useOptionsRequest) (json.RawMessage, error) {
+	if req.SecondFactor != nil && *req.SecondFactor && req.Challenge == "" {
+		if req.Challenge = sso.Challenge(c); req.Challenge == "" {
+			return nil, authcore.ErrSecondFactorExpired
+		}
+	}
 	ceremony, err := c.Auth.UsePasskey(ctx, req.Challenge)
 	return begin(c, ceremony, err)
 }

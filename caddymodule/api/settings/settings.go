@@ -52,7 +52,7 @@ func answerOf(s preference.Set, err error) (settingsResponse, error) {
 	}
 	apps, appsErr := json.Marshal(s.Apps)
 	devices, devicesErr := json.Marshal(s.Devices)
-	return settingsResponse{true, s.Global, apps, devices}, errors.Join(appsErr, devicesErr)
+	return settingsResponse{true, s.Shown(), apps, devices}, errors.Join(appsErr, devicesErr)
 }
 
 func all(ctx context.Context, c *endpoint.Call, _ endpoint.None) (settingsResponse, error) {

@@ -60,6 +60,23 @@ func BeginByLink(ctx context.Context, c *endpoint.Call, token string) (authcore.
 	return begun(c, func() (authcore.BrowserSession, error) { return c.Auth.SignInByLink(ctx, c.Client, token) })
 }
 
+// BeginByPasskey is Begin by what a passkey answered.
+func BeginByPasskey(ctx context.Context, c *endpoint.Call, a authcore.PasskeyAnswer) (authcore.BrowserSession, error) {
+	Known(c)
+	c.Client.DeviceID = device(c)
+	return begun(c, func() (authcore.BrowserSession, error) { return c.Auth.SignInBrowserByPasskey(ctx, c.Client, a) })
+}
+
+// CompleteByPasskey is Complete by what a passkey answered.
+func CompleteByPasskey(ctx context.Context, c *endpoint.Call, a authcore.PasskeyAnswer) (authcore.BrowserSession, error) {
+	c.Client.DeviceID = device(c)
+	return begun(c, func() (authcore.BrowserSession, error) {
+		b, err := c.Auth.CompleteBrowserSignInByPasskey(ctx, c.Client, Challenge(c), a)
+		Completed(c, "", err)
+		return b, err
+	})
+}
+
 // Complete meets the challenge for the second factor, which the answer or the
 // cookie names, and signs the browser in.
 func Complete(ctx context.Context, c *endpoint.Call, a authcore.FactorAnswer) (authcore.BrowserSession, error) {

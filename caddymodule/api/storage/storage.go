@@ -64,30 +64,35 @@ var mappings = []endpoint.Mapping{
 	{Err: objectstore.ErrNotFound, Answer: errNotFound}, {Err: objectstore.ErrKey, Answer: errNotFound},
 }
 
-type routes struct {
+// refusals are the answers to who brings a picture.
+var refusals = []*endpoint.Error{errNoStorage, errType, errPixels, errBroken, errTooLarge, errSlow}
+
+// Pictures are those of users, in the live store.
+type Pictures struct {
 	store func(context.Context) (Store, error)
 }
 
+// New are the pictures of the store that is live when one is asked for.
+func New(store func(context.Context) (Store, error)) Pictures { return Pictures{store} }
+
 // Routes are those of pictures.
-func Routes(store func(context.Context) (Store, error)) []endpoint.Route {
+func (r Pictures) Routes() []endpoint.Route {
 	const at = "/api/v1/storage"
-	r := routes{store}
-	picture := []*endpoint.Error{errNoStorage, errType, errPixels, errBroken, errTooLarge, errSlow}
 	return []endpoint.Route{
 		endpoint.Post(at+"/avatar/upload-url", endpoint.Handle(r.uploadURL), endpoint.Rule{Summary: "Where to upload a picture", Status: http.StatusCreated,
 			Access: endpoint.User, Body: endpoint.Lenient, Limit: uploadLimit, Mappings: mappings,
 			Errors: append(endpoint.AnswersTo(authcore.ErrUserNotFound), errNoStorage, errNoFilename, errType)}),
 		endpoint.Post(at+"/avatar", endpoint.Handle(r.form), endpoint.Rule{Summary: "Upload a picture, as the field file of a form", Status: http.StatusCreated,
-			Access: endpoint.User, Body: endpoint.Stream, Limit: uploadLimit, Mappings: mappings, Errors: slices.Concat(picture, []*endpoint.Error{errNoFile})}),
+			Access: endpoint.User, Body: endpoint.Stream, Limit: uploadLimit, Mappings: mappings, Errors: Refusals()}),
 		endpoint.Put(at+"/upload/{token}", endpoint.Handle(r.upload), endpoint.Rule{Summary: "Upload a picture, as the body",
-			Access: endpoint.Anyone, Body: endpoint.Stream, Limit: uploadLimit, Mappings: mappings, Errors: slices.Concat(picture, []*endpoint.Error{errUpload})}),
+			Access: endpoint.Anyone, Body: endpoint.Stream, Limit: uploadLimit, Mappings: mappings, Errors: slices.Concat(refusals, []*endpoint.Error{errUpload})}),
 		endpoint.Get("/files/avatars/{user}/{name}", endpoint.Handle(r.file), endpoint.Rule{Summary: "A picture", Access: endpoint.Anyone,
 			Limit: endpoint.BackEndLimit, Media: "image/*", Mappings: mappings, Errors: []*endpoint.Error{errNotFound}}),
 	}
 }
 
 // open is the store, if there is one.
-func (r routes) open(ctx context.Context) (Store, error) {
+func (r Pictures) open(ctx context.Context) (Store, error) {
 	s, err := r.store(ctx)
 	if err == nil && s.Objects == nil {
 		err = errNoStorage
@@ -108,7 +113,7 @@ type uploadURLResponse struct {
 
 // uploadURL leads to this service, whatever the store: what is stored was encoded
 // anew.
-func (r routes) uploadURL(ctx context.Context, c *endpoint.Call, req uploadURLRequest) (uploadURLResponse, error) {
+func (r Pictures) uploadURL(ctx context.Context, c *endpoint.Call, req uploadURLRequest) (uploadURLResponse, error) {
 	store, err := r.open(ctx)
 	switch {
 	case err != nil:
@@ -145,7 +150,11 @@ type storedResponse struct {
 }
 
 // form takes the picture of a form.
-func (r routes) form(ctx context.Context, c *endpoint.Call, _ endpoint.None) (storedResponse, error) {
+func (r Pictures) form(ctx context.Context, c *endpoint.Call, _ endpoint.None) (storedResponse, error) {
+	return r.take(ctx, c)
+}
+
+func (r Pictures) take(ctx context.Context, c *endpoint.Call) (storedResponse, error) {
 	store, err := r.open(ctx)
 	if err != nil {
 		return storedResponse{}, err
@@ -194,7 +203,7 @@ type uploadRequest struct {
 
 // upload takes the picture of who has a token for it. The token is good until it
 // was one.
-func (r routes) upload(ctx context.Context, c *endpoint.Call, req uploadRequest) (storedResponse, error) {
+func (r Pictures) upload(ctx context.Context, c *endpoint.Call, req uploadRequest) (storedResponse, error) {
 	store, err := r.open(ctx)
 	if err != nil {
 		return storedResponse{}, err
@@ -226,7 +235,7 @@ type fileRequest struct {
 
 // file shows a picture that lies on this machine. Nothing else than a picture can
 // be in it, and no browser takes it for anything else.
-func (r routes) file(ctx context.Context, c *endpoint.Call, req fileRequest) (endpoint.Document, error) {
+func (r Pictures) file(ctx context.Context, c *endpoint.Call, req fileRequest) (endpoint.Document, error) {
 	store, err := r.open(ctx)
 	if errors.Is(err, errNoStorage) {
 		err = errNotFound

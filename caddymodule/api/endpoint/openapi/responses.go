@@ -29,6 +29,7 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 		return object{"application/json": object{"schema": failure}}
 	}
 	switch {
+	case rt.Handler.Response == reflect.TypeFor[endpoint.NoContent]():
 	case rt.Media == "application/json": // a document that is written as it is read
 		success["content"] = object{rt.Media: object{"schema": object{"type": "object", "additionalProperties": true}}}
 	case rt.Media != "":
@@ -49,7 +50,7 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 		out["503"] = object{"description": "Not ready", "content": success["content"]}
 	}
 	out["default"] = object{"description": "Any other error", "content": content(500)}
-	if rt.Format == endpoint.Page && (rt.Media == "" || rt.Access == endpoint.Cookie) {
+	if rt.Format == endpoint.Page && (rt.Media == "" || rt.Access == endpoint.Cookie || rt.Method == http.MethodPost) {
 		onward := object{"description": "Go on to another page", "headers": object{
 			"Location": headerObject("Where to go on to", "string")}}
 		if out["303"] = onward; rt.Found {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/api/endpoint"
@@ -26,6 +27,10 @@ func (s schemas) of(t reflect.Type) object {
 		return object{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[principal.Role]():
 		return object{"type": "string", "enum": []any{principal.RoleUser, principal.RoleAdmin, principal.RoleService}}
+	case reflect.TypeFor[organization.Role]():
+		return object{"type": "string", "enum": []any{organization.RoleOwner, organization.RoleAdmin, organization.RoleMember}}
+	case reflect.TypeFor[organization.Status]():
+		return object{"type": "string", "enum": []any{organization.StatusPending, organization.StatusAccepted, organization.StatusRejected, organization.StatusCanceled}}
 	case reflect.TypeFor[authcore.SessionKind]():
 		return object{"type": "string", "enum": []any{authcore.AppSession, authcore.WebSession}}
 	case reflect.TypeFor[endpoint.Document]():

@@ -1,55 +1,47 @@
-package page
+package accountpage
 
 import (
 	"context"
 	"errors"
-	"net/url"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/caddymodule/api/sso"
 	"mana.how/edge/caddymodule/pages"
 )
 
-// securityPage shows the second factor of who is signed in.
-func securityPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
-	if away, err := ownerOf(ctx, c, securityPath); away != nil || err != nil {
+// factorPage shows the second factor of who is signed in.
+func factorPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
+	if away, err := sso.SignedIn(ctx, c, factorPath); away != nil || err != nil {
 		return away, err
 	}
-	return securityAnswer(ctx, c, 200, pages.Security{})
+	return factorAnswer(ctx, c, 200, pages.Security{})
 }
 
-const securityPath = "/account/two-factor"
-
-// securityAnswer fills in what the account has.
-func securityAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.Security) (endpoint.Answer, error) {
+// factorAnswer fills in what the account has.
+func factorAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.Security) (endpoint.Answer, error) {
 	state, err := c.Auth.TwoFactor(ctx, c.Caller)
 	if err != nil {
 		return nil, err
 	}
 	view.Enabled, view.CodesLeft, view.TrustedDevices = state.Enabled, state.BackupCodes, state.TrustedDevices
-	switch err := c.Auth.RequireRecent(ctx, c.Caller); {
-	case errors.As(err, new(*authcore.ReauthenticationError)):
-		view.NeedsPassword = true
-	case err != nil:
+	if view.Proof, err = proofOf(ctx, c); err != nil {
 		return nil, err
 	}
 	return endpoint.HTML{Status: status, View: view}, nil
 }
 
-type securityFormRequest struct {
+type factorFormRequest struct {
 	Action   string `json:"action" rule:"string"`
 	Password string `json:"password" rule:"optional,max=1024,string"`
 	Code     string `json:"code" rule:"optional,max=64,string"`
 }
 
-// securityForm sets a second factor up, confirms it, takes it away or makes its
+// factorForm sets a second factor up, confirms it, takes it away or makes its
 // backup codes anew. Who has no password, and has not authenticated recently, is
 // asked for another proof first.
-func securityForm(ctx context.Context, c *endpoint.Call, req securityFormRequest) (endpoint.Answer, error) {
-	if err := ownForm(c); err != nil {
-		return nil, err
-	}
-	if away, err := ownerOf(ctx, c, securityPath); away != nil || err != nil {
+func factorForm(ctx context.Context, c *endpoint.Call, req factorFormRequest) (endpoint.Answer, error) {
+	if away, err := ownForm(ctx, c, factorPath); away != nil || err != nil {
 		return away, err
 	}
 	var view pages.Security
@@ -66,19 +58,13 @@ func securityForm(ctx context.Context, c *endpoint.Call, req securityFormRequest
 	default:
 		err = errUnknownAction
 	}
-	if errors.As(err, new(*authcore.ReauthenticationError)) {
-		return endpoint.Redirect{To: "/reauthenticate?returnUrl=" + url.QueryEscape(securityPath)}, nil
-	}
 	if err != nil {
-		p := c.Known(err)
-		if p == nil {
-			return nil, err
-		}
-		// The secret is shown once, but a code of it may be mistyped.
-		view = pages.Security{Error: p.Code, Confirming: errors.Is(err, authcore.ErrSecondFactorFailed)}
-		return securityAnswer(ctx, c, p.Status, view)
+		return refused(c, err, factorPath, func(status int, code string) (endpoint.Answer, error) {
+			// The secret is shown once, but a code of it may be mistyped.
+			return factorAnswer(ctx, c, status, pages.Security{Error: code, Confirming: errors.Is(err, authcore.ErrSecondFactorFailed)})
+		})
 	}
-	return securityAnswer(ctx, c, 200, view)
+	return factorAnswer(ctx, c, 200, view)
 }
 
 // enroll shows once what an authenticator needs, and the backup codes.
