@@ -11,12 +11,15 @@ TESTFLAGS ?=
 SOAK ?= 10m
 FUZZ ?= 30s
 
+# Where the pictures of the hosted pages go: make shots SHOTS=/tmp/pictures
+SHOTS ?= /tmp/mana-edge-shots
+
 # What make mutate changes lines of: packages that guard who gets in and what is paid, and whose own tests are quick.
 MUTATE ?= authcore/principal authcore/token authcore/revocation authcore/refreshtoken authcore/secret authcore/cookie authcore/origin \
 	authcore/address authcore/challenge authcore/password authcore/twofactor caddymodule/request caddymodule/guard \
 	caddymodule/meter/price caddymodule/meter/fingerprint caddymodule/counters
 
-.PHONY: help run build test lint mutate bench soak xcaddy fmt clean
+.PHONY: help run build test lint mutate bench soak shots xcaddy fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +61,10 @@ soak: ## hammer a running edge for SOAK (10m), kill it 200 times, the ledger aga
 	MANA_SOAK=1 go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestLedgerFollowsTheModel$$' ./creditcore
 	MANA_SOAK=1 go test $(FLAGS) -count=1 -v -timeout 0 -run '^TestMoneyAddsUpInEveryOrder$$' ./creditcore/billing
 	.ci/fuzz $(FUZZ) $(FLAGS)
+
+shots: ## a picture of every hosted page, on a phone and a desk, light and dark, into SHOTS (/tmp/mana-edge-shots)
+	@.ci/packages chromium
+	go test -vet=off $(FLAGS) -count=1 -timeout 20m -run '^TestShots$$' ./caddymodule/pages -shots "$(abspath $(SHOTS))"
 
 xcaddy: ## build the binary that xcaddy.toml describes, with xcaddy
 	go run $(FLAGS) ./cmd/xbuild -config xcaddy.toml

@@ -34,7 +34,7 @@ func newRelyingParty(cfg Config, origins origin.List, now func() time.Time) (*pa
 		return nil, nil //nolint:nilnil // there are none
 	}
 	return passkey.New(passkey.Config{
-		RPID: domain, RPName: domain, Key: cfg.Secrets.PasskeyState, Now: now,
+		RPID: domain, RPName: displayName(cfg), Key: cfg.Secrets.PasskeyState, Now: now,
 		Origin: func(page string) bool {
 			if origins.IsBase(page) {
 				return true

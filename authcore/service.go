@@ -36,6 +36,8 @@ type Config struct {
 	// BaseURL is the issuer and the address of the hosted pages: scheme and
 	// host, no path.
 	BaseURL string
+	// Name is what authenticators call the service, the domain where empty.
+	Name string
 	// Audience is the aud claim, "manacore" where empty.
 	Audience string
 	// CookieDomain is the Domain attribute of the SSO cookie; empty makes it
@@ -238,7 +240,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 		}
 	}
 	s.work = proofofwork.Authority{Key: cfg.Secrets.ProofOfWork, Now: s.now}
-	s.factors = twofactor.Factors{Secrets: cfg.Secrets, Issuer: issuerName(cfg), Now: s.now}
+	s.factors = twofactor.Factors{Secrets: cfg.Secrets, Issuer: displayName(cfg), Now: s.now}
 	if s.mailer = deps.Mailer; s.mailer == nil {
 		s.mailer = noMail{}
 	}
@@ -333,6 +335,14 @@ func issuerName(cfg Config) string {
 		return ""
 	}
 	return base.Hostname()
+}
+
+// displayName is what authenticators show. In an otpauth address a colon ends it.
+func displayName(cfg Config) string {
+	if name := strings.TrimSpace(strings.ReplaceAll(cfg.Name, ":", "")); name != "" {
+		return name
+	}
+	return issuerName(cfg)
 }
 
 // domainCovers reports whether a cookie of this Domain reaches the host

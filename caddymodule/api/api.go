@@ -104,12 +104,19 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 		}),
 		documentation.Routes(),
 		health.Routes(health.Deps{Database: deps.Database, Redis: deps.Redis}),
-		credit.Routes(live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger })),
+		credit.Routes(credit.Deps{
+			Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
+			Sells:  live(deps.Credits, func(c *Credits) bool { return c.Billing.Sells() }),
+		}),
 		giftapi.Routes(giftapi.Deps{
 			Gifts:              live(deps.Credits, func(c *Credits) *gift.Service { return c.Gifts }),
 			RegistrationClosed: cfg.RegistrationClosed || cfg.InvitationRequired,
+			Ledger:             live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
 		}),
-		billingapi.Routes(live(deps.Credits, func(c *Credits) *billing.Service { return c.Billing })),
+		billingapi.Routes(
+			live(deps.Credits, func(c *Credits) *billing.Service { return c.Billing }),
+			live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
+		),
 	)
 	for i := range table {
 		// What anybody may ask the database has a limit, unless it brings a

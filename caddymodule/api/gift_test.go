@@ -300,7 +300,7 @@ func TestGiftPage(t *testing.T) {
 	made := s.gift(ada, map[string]any{"credits": 4, "portions": 2, "message": "<script>alert(1)</script>", "riddleQuestion": "Who & why?", "riddleAnswer": "x"})
 	path := "/g/" + strings.ToLower(made["code"].(string))
 	german := s.send("GET", path, nil, with("Accept-Language", "de")).status(200)
-	for _, want := range []string{"Ein Geschenk", made["code"].(string), "2 Credits", "&lt;script&gt;", "Who &amp; why?", "2 von 2", `href="/login"`} {
+	for _, want := range []string{"Ein Geschenk", made["code"].(string), "2 Credits", "&lt;script&gt;", "Who &amp; why?", "2 von 2", `href="/login?returnUrl=/g/` + made["code"].(string) + `"`} {
 		if !strings.Contains(german.body, want) {
 			t.Errorf("the page has no %q: %s", want, german.body)
 		}

@@ -255,7 +255,7 @@ func TestPagesHaveAnIcon(t *testing.T) {
 	t.Parallel()
 	s := bare(t)
 	page := s.send("GET", "/api-docs", nil).status(200)
-	if !strings.Contains(page.body, `<link rel="icon" href="/favicon.svg"`) || !strings.Contains(page.header.Get("Content-Security-Policy"), "img-src 'self'") {
+	if !strings.Contains(page.body, `<link rel="icon" href="/brand/`) || !strings.Contains(page.header.Get("Content-Security-Policy"), "img-src 'self'") {
 		t.Errorf("%v %.300s", page.header, page.body)
 	}
 	for _, path := range []string{"/favicon.svg", "/favicon.ico"} {

@@ -44,6 +44,7 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		refresh_token_ttl  <duration>
 //		email_verification required|optional
 //		registration       open|closed
+//		brand { name … logo … colour … imprint … privacy … support … }
 //		gifts { redeem_unverified }
 //		retention { events … sessions … holds … outbox … }
 //		smtp    { host … port … username … password … from … templates … }

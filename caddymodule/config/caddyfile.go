@@ -36,6 +36,7 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"breached_passwords": func() { p.One(&c.BreachedPasswords) },
 		"admins":             func() { p.Some(&c.Admins) },
 		"backend":            func() { c.Backends = append(c.Backends, p.backend()) },
+		"brand":              func() { c.Brand = p.brand() },
 		"gifts":              func() { c.Gifts = p.gifts() },
 		"retention":          func() { c.Retention = p.retention() },
 		"smtp":               func() { c.SMTP = p.smtp() },
@@ -108,6 +109,20 @@ func (p block) database() *DatabaseConfig {
 	p.Nested("database", map[string]func(){
 		"direct":     func() { p.One(&c.Direct) },
 		"query_mode": func() { p.One(&c.QueryMode) },
+	})
+	return c
+}
+
+func (p block) brand() *BrandConfig {
+	c := new(BrandConfig)
+	p.NoArguments()
+	p.Nested("brand", map[string]func(){
+		"name":    func() { p.One(&c.Name) },
+		"logo":    func() { p.One(&c.Logo) },
+		"colour":  func() { p.One(&c.Colour) },
+		"imprint": func() { p.One(&c.Imprint) },
+		"privacy": func() { p.One(&c.Privacy) },
+		"support": func() { p.One(&c.Support) },
 	})
 	return c
 }

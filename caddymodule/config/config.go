@@ -98,6 +98,9 @@ type Config struct {
 	// see theirs, or leaves. Default: CHAT_BACKEND_URL and its kind.
 	Backends []BackendConfig `json:"backends,omitempty"`
 
+	// Whose pages and mails they are: name, logo, colour and links.
+	Brand *BrandConfig `json:"brand,omitempty"`
+
 	// Gifts of credits.
 	Gifts *GiftsConfig `json:"gifts,omitempty"`
 
@@ -146,6 +149,29 @@ type BackendConfig struct {
 
 	// What it knows this service by, in X-Service-Key. Default: ADMIN_SERVICE_KEY.
 	Key string `json:"key,omitempty"`
+}
+
+// BrandConfig is how the hosted pages and the mails look.
+type BrandConfig struct {
+	// What the service is called, up to 40 characters: in the header and the title
+	// of pages, in mails, and in authenticator apps. Default: Mana.
+	Name string `json:"name,omitempty"`
+
+	// A picture that stands before the name: a file (SVG, PNG or WebP, up to 24 kB),
+	// or a data URL of one. It is read when the config is loaded. An SVG must be
+	// inert. Default: the first letter of the name.
+	Logo string `json:"logo,omitempty"`
+
+	// The colour of buttons and links, such as #2456c8. Where it is too faint for
+	// text, text has a darker or a lighter shade of it.
+	Colour string `json:"colour,omitempty"`
+
+	// Links in the footer of every page: http or https URLs.
+	Imprint string `json:"imprint,omitempty"`
+	// Where it is said what becomes of personal data.
+	Privacy string `json:"privacy,omitempty"`
+	// Where users find help: a URL, or a mail address.
+	Support string `json:"support,omitempty"`
 }
 
 // DatabaseConfig names the database: either an embedded or an external one.

@@ -54,6 +54,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.SecondFactorRequired = r.choice("second_factor", c.SecondFactor, "optional", "required") == "required"
 	r.secrets(c, s)
 	s.Storage = r.storage(c.Storage)
+	s.Brand = r.brand(c.Brand)
 	return s, errors.Join(r.faults...)
 }
 

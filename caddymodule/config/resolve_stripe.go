@@ -28,6 +28,9 @@ type Stripe struct {
 	packages       []catalog.PackageSeed
 }
 
+// IsSet reports whether anything can be bought.
+func (s Stripe) IsSet() bool { return s.SecretKey.IsSet() }
+
 // Live tells that the key moves real money.
 func (s Stripe) Live() bool { return stripeapi.LiveKey(s.SecretKey.Reveal()) }
 

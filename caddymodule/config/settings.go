@@ -17,6 +17,7 @@ import (
 	"mana.how/edge/authcore/secret"
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/appdata"
 )
@@ -65,6 +66,8 @@ type Settings struct {
 	BreachedPasswords string
 	// Storage is where the pictures of users lie.
 	Storage Storage
+	// Brand is whose pages and mails they are.
+	Brand pages.Brand
 	// SMTP is the mail server.
 	SMTP SMTP
 	// SecondFactorRequired leads everybody to set a second factor up.
@@ -115,6 +118,7 @@ func (s Settings) SameDatabase(other Settings) bool {
 func (s Settings) Auth() authcore.Config {
 	return authcore.Config{
 		BaseURL:              s.BaseURL.String(),
+		Name:                 s.Brand.Name,
 		Audience:             s.Audience,
 		CookieDomain:         s.CookieDomain,
 		TrustedOrigins:       s.trustedOrigins,
@@ -169,6 +173,7 @@ func (s Settings) Key() settingsKey {
 	hashFields(h, strconv.FormatBool(s.VerificationRequired), strconv.FormatBool(s.SecondFactorRequired), strconv.FormatBool(s.Registration == RegistrationByInvitation))
 	hashFields(h, s.SMTP.hashable()...)
 	hashFields(h, s.Storage.hashable()...)
+	hashFields(h, hashableBrand(s.Brand)...)
 	hashFields(h, s.blocklist, s.BreachedPasswords, strconv.Itoa(len(s.Backends)))
 	for _, b := range s.Backends {
 		hashFields(h, b.ID, b.URL, b.Key)

@@ -53,7 +53,7 @@ func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next cad
 	case q.auth.TokenLacksSecondFactor(&q.claims):
 		return g.withoutSecondFactor(q, next)
 	case len(g.Roles) > 0 && !slices.Contains(g.Roles, string(who.Role)):
-		return q.refuse(refuseRole)
+		return g.explain(q, refuseRole)
 	case who.Kind == request.Key && !who.Scopes.HasAll(g.Scopes):
 		return q.refuse(g.insufficientScope())
 	case !who.EmailVerified && slices.Contains(g.Require, requireVerifiedEmail):
@@ -77,7 +77,7 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 	case errors.Is(err, apikey.ErrAddress):
 		return q.refuse(refuseAddress)
 	case errors.Is(err, request.ErrCrossSite):
-		return q.refuse(answer.CrossSite)
+		return g.explain(q, answer.CrossSite)
 	case errors.Is(err, authcore.ErrSessionConflict):
 		return g.explain(q, refuseConflict)
 	case errors.Is(err, request.ErrNoToken):
@@ -86,17 +86,17 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 	case errors.Is(err, token.ErrInvalid), errors.Is(err, apikey.ErrInvalid), errors.Is(err, authcore.ErrNoSession):
 		refusal = answer.InvalidToken
 	case errors.Is(err, authcore.ErrUnavailable), q.r.Context().Err() != nil:
-		return q.refuse(answer.Unavailable)
+		return g.explain(q, answer.Unavailable)
 	default:
 		g.Log.Error("authenticate a request", zap.Error(err))
-		return q.refuse(answer.Internal)
+		return g.explain(q, answer.Internal)
 	}
 	if g.Optional {
 		return q.passAsGuest(next)
 	}
 	if g.Login != "never" && request.IsNavigation(q.r) {
 		metrics.Process.Decided("login")
-		return redirectToLogin(q, g.BaseURL)
+		return redirectToLogin(q, g.Hosted())
 	}
 	return q.refuse(refusal)
 }
@@ -186,11 +186,11 @@ func (g *Gate) explain(q *gateRequest, e answer.Error) error {
 		return q.refuse(e)
 	}
 	metrics.Process.Decided(strconv.Itoa(e.Status))
-	notice := pages.Notice{Code: e.Code}
+	notice := pages.Notice{Code: e.Code, Wait: e.RetryAfter}
 	if e.Code == refuseUnverified.Code {
 		notice.Resend = g.BaseURL.String() + "/resend-verification"
 	}
-	return answer.Page(q.w, q.r, g.BaseURL, e.Status, 0, notice)
+	return g.Hosted().Page(q.w, q.r, e.Status, e.RetryAfter, notice)
 }
 
 func (q *gateRequest) refuse(e answer.Error) error {

@@ -243,7 +243,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	if err != nil {
 		g.Log.Warn("the mana app is not ready", zap.Error(err))
 		metrics.Process.Decided(strconv.Itoa(answer.Unavailable.Status))
-		return answer.Unavailable.Write(w, r)
+		return g.Hosted().Refuse(w, r, answer.Unavailable)
 	}
 	if request.IsPreflight(r) && !g.Optional {
 		metrics.Process.Decided("preflight")

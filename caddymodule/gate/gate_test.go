@@ -297,7 +297,7 @@ func TestGateRoles(t *testing.T) {
 	root := edgetest.NewPerson(t, s, "root@example.test", "admin")
 	g := edgetest.Gate(s, &gate.Gate{Roles: []string{"admin", "service"}, Scopes: []string{"chat"}})
 	for _, credential := range []string{"Authorization: Bearer " + ada.Tokens.AccessToken, "Cookie: " + ada.Cookie} {
-		w, up := edgetest.Serve(t, g, edgetest.Ask("GET", "/", credential, "X-Mana-Role: admin", "Sec-Fetch-Mode: navigate"))
+		w, up := edgetest.Serve(t, g, edgetest.Ask("GET", "/", credential, "X-Mana-Role: admin", "Sec-Fetch-Mode: cors"))
 		edgetest.WantRefusal(t, w, up, 403, "Forbidden: your role does not allow this")
 		for _, phrase := range []string{"jwt expired", "token expired", "token has expired", "invalid token", "token validation failed", "claim"} {
 			if strings.Contains(strings.ToLower(w.Body.String()), phrase) {
@@ -521,7 +521,7 @@ func TestGateUnavailable(t *testing.T) {
 		}
 	}
 	started := time.Now()
-	w, up := edgetest.Serve(t, g, edgetest.Ask("GET", "/", "Cookie: "+dead, "Sec-Fetch-Mode: navigate"))
+	w, up := edgetest.Serve(t, g, edgetest.Ask("GET", "/", "Cookie: "+dead, "Sec-Fetch-Mode: cors"))
 	edgetest.WantRefusal(t, w, up, 503, "Service unavailable: database connection unavailable")
 	if w.Header().Get("Retry-After") == "" || time.Since(started) > 5*time.Second {
 		t.Errorf("Retry-After %q after %v", w.Header().Get("Retry-After"), time.Since(started))

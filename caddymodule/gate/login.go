@@ -3,13 +3,14 @@ package gate
 import (
 	"fmt"
 	"hash/fnv"
-	"html"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
 	"mana.how/edge/authcore/origin"
+	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/site"
 )
@@ -26,16 +27,17 @@ const (
 // sign-in page, which leads back to the URL asked for. A browser that comes
 // back again and again without a usable cookie gets an explanation instead,
 // as does one that asks for the sign-in page itself.
-func redirectToLogin(q *gateRequest, base *url.URL) error {
-	return redirectToPage(q, base, "/login", url.Values{})
+func redirectToLogin(q *gateRequest, hosted answer.Hosted) error {
+	return redirectToPage(q, hosted, "/login", url.Values{})
 }
 
 // redirectToPage is redirectToLogin for any of the hosted pages that lead back.
-func redirectToPage(q *gateRequest, base *url.URL, path string, query url.Values) error {
+func redirectToPage(q *gateRequest, hosted answer.Hosted, path string, query url.Values) error {
+	base := hosted.BaseURL
 	target := returnTarget(q.r, q.auth.Origins())
 	turn := nextTurn(q.cookies, target)
 	if turn.count > loopLimit || isLoginPage(q.r, base) {
-		return writeLoop(q.w, q.r, base)
+		return writeLoop(q, hosted)
 	}
 	page := url.URL{Scheme: base.Scheme, Host: base.Host, Path: path}
 	if target != "" {
@@ -153,34 +155,12 @@ func forgetLoop(w http.ResponseWriter, r *http.Request, cookies []string) {
 	}
 }
 
-// writeLoop explains in both languages of the hosted pages why the browser is
-// not sent to the sign-in page once more. Nothing of the request stands in it.
-func writeLoop(w http.ResponseWriter, r *http.Request, base *url.URL) error {
-	login := html.EscapeString((&url.URL{Scheme: base.Scheme, Host: base.Host, Path: "/login"}).String())
-	h := w.Header()
-	h.Add("Set-Cookie", loopTurn{}.cookie(r, 0))
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-store")
+// writeLoop explains why the browser is not sent to the sign-in page once more.
+// Nothing of the request stands in it.
+func writeLoop(q *gateRequest, hosted answer.Hosted) error {
+	h := q.w.Header()
+	h.Add("Set-Cookie", loopTurn{}.cookie(q.r, 0))
 	h.Set("WWW-Authenticate", "Bearer")
-	w.WriteHeader(http.StatusUnauthorized)
-	_, err := fmt.Fprintf(w, `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Sign-in loop</title>
-<h1>Sign-in loop</h1>
-<p>You were sent to the sign-in page several times, and each time your browser came back without a session this site can use.
-Please allow cookies for this site, then <a href="%[1]s">sign in</a> and open the page again.</p>
-<p>For the administrator: the host of this site must lie within <code>cookie_domain</code>, be listed in <code>trusted_origins</code>,
-use https where <code>base_url</code> does, and <code>mana_auth</code> must not guard the sign-in page itself.</p>
-<section lang="de">
-<h1>Anmeldeschleife</h1>
-<p>Sie wurden mehrmals zur Anmeldung geleitet, und jedes Mal kam Ihr Browser ohne eine Sitzung zurück, die diese Seite nutzen kann.
-Bitte erlauben Sie Cookies für diese Seite, <a href="%[1]s">melden Sie sich an</a> und öffnen Sie die Seite erneut.</p>
-</section>
-</html>
-`, login)
-	return err
+	login := url.URL{Scheme: hosted.BaseURL.Scheme, Host: hosted.BaseURL.Host, Path: "/login"}
+	return hosted.Page(q.w, q.r, http.StatusUnauthorized, 0, pages.Notice{Code: "SIGN_IN_LOOP", SignIn: login.String()})
 }

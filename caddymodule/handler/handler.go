@@ -18,6 +18,7 @@ import (
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/caddymodule/site"
@@ -62,6 +63,10 @@ func (h *API) Provision(ctx caddy.Context) error {
 	}
 	h.app = mana
 	settings := mana.Settings()
+	plain, err := pages.New()
+	if err != nil {
+		return err
+	}
 	runtime := app.NewLookup(mana, 0, func(rt *services.Runtime) *services.Runtime { return rt })
 	h.handler, err = api.New(
 		api.Config{
@@ -90,6 +95,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 				},
 				SameSite: func(r *http.Request) error { return request.SameSite(r, settings.Origins) },
 				ClientIP: request.ClientIP,
+				Pages:    plain.With(settings.Brand),
 				Logger:   ctx.Slogger(),
 				Metrics:  metrics.Process.API(),
 			},

@@ -36,7 +36,7 @@ func (v *meteredRequest) consented() (ok bool, err error) {
 	if asked.RawQuery != "" {
 		again += "?" + asked.RawQuery
 	}
-	return false, answer.Page(v.w, v.r, v.BaseURL, http.StatusForbidden, 0, pages.Price{
+	return false, v.Hosted().Page(v.w, v.r, http.StatusForbidden, 0, pages.Price{
 		Credits: v.price.String(), AtMost: v.CostFrom != "", URL: again,
 	})
 }

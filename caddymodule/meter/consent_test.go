@@ -121,7 +121,7 @@ func TestMeterPricePage(t *testing.T) {
 	foreign := []string{"Sec-Fetch-Site: cross-site", "Sec-Fetch-Mode: navigate", "Accept-Language: de"}
 	m := p.meter(&meter.Meter{Credits: "2.5", CostFrom: "X-Cost"})
 	x := edgetest.Send(t, m, byCookie(ada, edgetest.Ask("GET", "//evil.test/x?a=1&b=%22", foreign...)), edgetest.Answers(200))
-	for _, want := range []string{"höchstens", "2.5 Credits", `lang="de"`, `href="` + edgetest.GateApp + `//evil.test/x?a=1&amp;b=%22"`} {
+	for _, want := range []string{"höchstens", "2,5 Credits", `lang="de"`, `href="` + edgetest.GateApp + `//evil.test/x?a=1&amp;b=%22"`} {
 		if !strings.Contains(x.Body.String(), want) {
 			t.Errorf("no %q in %s", want, x.Body)
 		}

@@ -12,6 +12,7 @@ import (
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 )
@@ -58,10 +59,29 @@ func (v *meteredRequest) refuse(err error) error {
 	}
 	v.count(outcome)
 	answer.AllowReading(v.w.Header(), v.r, v.Origins)
-	if refusal.Status == http.StatusPaymentRequired {
-		v.bill.write(v.w.Header())
+	if refusal.Status != http.StatusPaymentRequired {
+		return v.Hosted().Refuse(v.w, v.r, refusal)
+	}
+	v.bill.write(v.w.Header())
+	if request.IsNavigation(v.r) {
+		return v.Hosted().Page(v.w, v.r, refusal.Status, 0, v.shortfall(short))
 	}
 	return refusal.Write(v.w, v.r)
+}
+
+// shortfall is what a page tells of what an account lacks.
+func (m *Meter) shortfall(short *creditcore.InsufficientError) pages.Shortfall {
+	view := pages.Shortfall{
+		Required: short.Required.String(), Available: short.Available.String(), Missing: (short.Required - short.Available).String(),
+		Sells: m.Sells, Buy: m.BaseURL.String() + "/account/credits",
+	}
+	if short.Debt > 0 {
+		view.Debt = short.Debt.String()
+	}
+	if m.Sells {
+		view.Buy += "/buy"
+	}
+	return view
 }
 
 func (v *meteredRequest) count(outcome string) {

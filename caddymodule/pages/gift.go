@@ -12,6 +12,51 @@ type Gift struct {
 	Personalized             bool
 	Closed                   bool // no new account is made
 	Expires                  time.Time
+	// User is who is signed in, empty for nobody, and Own says that they made it.
+	User  string
+	Own   bool
+	Key   string // of the form, which tells one press of the button from two
+	Error string
 }
 
-func (Gift) page() string { return "gift" }
+// Gifts are those that the visitor made and received, and the forms to do either.
+type Gifts struct {
+	Balance  string
+	Created  []CreatedGift
+	Received []ReceivedGift
+	Order    GiftOrder
+	Code     string // that was to be redeemed
+	// What the visitor has just done, nil for nothing.
+	Made, Cancelled *CreatedGift
+	Redeemed        *ReceivedGift
+	// Key is that of the form which makes a gift, and RedeemKey that of the other.
+	Key, RedeemKey string
+	// MakeError and Error are those of the form that makes one, and of the others.
+	MakeError, Error string
+}
+
+// GiftOrder is the form that makes a gift, as it was sent.
+type GiftOrder struct {
+	Credits, Portions, Target, Question, Answer, Message, Expires string
+	Several                                                       bool // one person may take several portions
+}
+
+// CreatedGift is a gift of the visitor's.
+type CreatedGift struct {
+	ID, Code, URL, Status, Message string
+	Total, Portion, Unclaimed      string // credits
+	Portions, Claimed              int
+	Expires                        time.Time
+}
+
+// Active reports whether it can be cancelled.
+func (g CreatedGift) Active() bool { return g.Status == "active" }
+
+// ReceivedGift is a gift that the visitor redeemed.
+type ReceivedGift struct {
+	Code, Credits, Creator, Message string
+	At                              time.Time
+}
+
+func (Gift) page() string  { return "gift" }
+func (Gifts) page() string { return "gifts" }

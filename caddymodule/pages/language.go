@@ -1,6 +1,7 @@
 package pages
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +17,12 @@ const (
 )
 
 var languages = []Language{German, English}
+
+// Named is the language of a tag that is one of ours, in lower case.
+func Named(tag string) (l Language, ok bool) {
+	l = Language(tag)
+	return l, slices.Contains(languages, l)
+}
 
 // LanguageOf picks the language an Accept-Language header prefers (RFC 9110,
 // section 12.5.4), English where it names none of ours.
@@ -56,8 +63,8 @@ func Writes(tag string) bool {
 // text is the text of a key. An unknown key is its own text, so that a
 // missing one shows.
 func (l Language) text(key string) string {
-	for _, list := range []map[string]translated{texts, accountTexts} {
-		if s, ok := list[key]; ok {
+	for _, table := range [...]map[string]translated{texts, accountTexts, creditTexts} {
+		if s, ok := table[key]; ok {
 			return s[l]
 		}
 	}
@@ -66,8 +73,8 @@ func (l Language) text(key string) string {
 
 // fault is the text of an error's code, a general one where it has none.
 func (l Language) fault(code string) string {
-	for _, list := range []map[string]translated{faultTexts, accountFaultTexts} {
-		if s, ok := list[code]; ok {
+	for _, table := range [...]map[string]translated{faultTexts, accountFaultTexts, creditFaultTexts} {
+		if s, ok := table[code]; ok {
 			return s[l]
 		}
 	}

@@ -1,5 +1,7 @@
 package pages
 
+import "time"
+
 // Price asks whether to go on with a request that another site began: what it
 // costs, and the URL that repeats it from here. AtMost says that it may cost
 // less.
@@ -9,10 +11,34 @@ type Price struct {
 	URL     string
 }
 
-// Notice says why a page cannot be shown. Code names its text; SignIn is the
-// absolute URL of the sign-in page where going there helps, else empty, and Resend
-// that of the page which mails the link that confirms an address.
-type Notice struct{ Code, SignIn, Resend string }
+// Notice says why a page cannot be shown. Code names its text, and Wait is how long
+// it is until another try may help. SignIn is the absolute URL of the sign-in page
+// where going there helps, else empty, and Resend that of the page which mails the
+// link that confirms an address.
+type Notice struct {
+	Code, SignIn, Resend string
+	Wait                 time.Duration
+}
 
-func (Price) page() string  { return "price" }
-func (Notice) page() string { return "notice" }
+// Again reports whether the same address may be asked for again.
+func (n Notice) Again() bool {
+	switch n.Code {
+	case "RATE_LIMITED", "UNAVAILABLE", "BAD_GATEWAY", "GATEWAY_TIMEOUT", "INTERNAL":
+		return true
+	}
+	return false
+}
+
+// Shortfall says what a page costs that its visitor cannot pay. The amounts are
+// numbers with a decimal point; Debt is empty where nothing is owed. Buy is the
+// absolute URL of the page that sells credits, or that of their account where
+// none are sold.
+type Shortfall struct {
+	Required, Available, Missing, Debt string
+	Sells                              bool
+	Buy                                string
+}
+
+func (Price) page() string     { return "price" }
+func (Notice) page() string    { return "notice" }
+func (Shortfall) page() string { return "shortfall" }

@@ -7,7 +7,7 @@
 // Everything in a view may come from an attacker: html/template escapes it
 // for its place. The pages hold no inline handler, and their one style element
 // carries a nonce, so that the policy of the answer can forbid all else but the
-// icon, which is ours. So does the one script, which only pages have that take a
+// logo, which is ours or the admin's. So does the one script, which only pages have that take a
 // passkey ([Scripted]), for browsers give passkeys to scripts alone, or whose form
 // asks for a proof of work ([AsksForWork]) while that is asked for. It knows no
 // secret and decides nothing, it fills in a form. All other forms work without
@@ -15,12 +15,10 @@
 package pages
 
 import (
-	"bytes"
-	"crypto/rand"
 	"embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
+	"time"
 )
 
 //go:embed templates/*.html templates/*.css templates/*.js
@@ -28,9 +26,6 @@ var files embed.FS
 
 //go:embed templates/icon.svg
 var iconSVG []byte
-
-// Icon is the icon of the pages, as SVG.
-func Icon() []byte { return bytes.TrimSpace(iconSVG) }
 
 // View is what one page shows.
 type View interface{ page() string }
@@ -58,8 +53,11 @@ type Register struct{ Name, Email, ReturnURL, Invitation, Error string }
 type Loop struct{ Site string }
 
 // Problem is an error. Code names its text; RequestID, where set, is what the
-// log has it under.
-type Problem struct{ Code, RequestID string }
+// log has it under, and Wait how long it is until another try may help.
+type Problem struct {
+	Code, RequestID string
+	Wait            time.Duration
+}
 
 // Docs is the documentation of the API.
 type Docs struct {
@@ -112,21 +110,53 @@ func (p Passkeys) scripted() bool       { return p.Available && p.Proof.Recent }
 
 // Pages are the parsed templates. They are safe for concurrent use.
 type Pages struct {
+	// Brand is whose pages they are.
+	Brand Brand
+
 	templates map[Language]map[string]*template.Template
-	style     template.CSS
+	styles    map[string]template.CSS // by page
 	passkey   template.JS
 	work      template.JS // finds the solution of a proof of work
 }
 
+// sheets are the style sheets that pages have beside the common one.
+var sheets = map[string][]string{
+	"login": {"account.css"}, "twofactor": {"account.css"}, "reauthenticate": {"account.css"}, "left": {"account.css"},
+	"account": {"account.css"}, "email": {"account.css"}, "password": {"account.css"}, "security": {"account.css"}, "passkeys": {"account.css"},
+	"sessions": {"account.css"}, "securitylog": {"account.css"}, "preferences": {"account.css"}, "owndata": {"account.css"},
+	"credits": {"account.css", "credits.css"}, "shop": {"account.css", "credits.css"}, "gifts": {"account.css", "credits.css"},
+	"docs": {"docs.css"},
+}
+
+// styleOf is the style of a page.
+func styleOf(page string) (css template.CSS, err error) {
+	for _, name := range append([]string{"style.css"}, sheets[page]...) {
+		sheet, err := files.ReadFile("templates/" + name)
+		if err != nil {
+			return "", fmt.Errorf("read the style sheet: %w", err)
+		}
+		css += template.CSS(sheet) // #nosec G203 -- our own file
+	}
+	return css, nil
+}
+
+// all has a view of every page.
+var all = []View{
+	Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{},
+	Account{}, Email{}, Password{}, Security{}, Passkeys{}, Devices{}, Events{}, Preferences{}, OwnData{}, Left{},
+	Loop{}, Problem{}, Price{}, Notice{}, Shortfall{}, Docs{},
+	Gift{}, Gifts{}, Credits{}, Shop{}, Onward{},
+}
+
 // New parses the templates of every page in every language.
 func New() (*Pages, error) {
-	p := &Pages{templates: make(map[Language]map[string]*template.Template)}
-	for _, sheet := range []string{"style.css", "account.css"} {
-		style, err := files.ReadFile("templates/" + sheet)
+	p := &Pages{templates: make(map[Language]map[string]*template.Template), styles: make(map[string]template.CSS)}
+	for _, v := range all {
+		css, err := styleOf(v.page())
 		if err != nil {
-			return nil, fmt.Errorf("read the style sheet: %w", err)
+			return nil, err
 		}
-		p.style += template.CSS(style) // #nosec G203 -- our own file
+		p.styles[v.page()] = css
 	}
 	for name, into := range map[string]*template.JS{"passkey.js": &p.passkey, "work.js": &p.work} {
 		script, err := files.ReadFile("templates/" + name)
@@ -136,9 +166,13 @@ func New() (*Pages, error) {
 		*into = template.JS(script) // #nosec G203 -- our own file
 	}
 	for _, lang := range languages {
-		funcs := template.FuncMap{"t": lang.text, "fault": lang.fault, "when": lang.when, "event": lang.event, "sections": func() []section { return sections }}
+		funcs := template.FuncMap{
+			"t": lang.text, "fault": lang.fault, "when": lang.when, "day": lang.day, "wait": lang.wait, "stamp": stamp,
+			"amount": lang.amount, "credits": lang.credits, "euro": lang.euro,
+			"event": lang.event, "sections": func() []section { return sections },
+		}
 		p.templates[lang] = make(map[string]*template.Template)
-		for _, v := range []View{Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, Account{}, Email{}, Password{}, Passkeys{}, Devices{}, Events{}, Preferences{}, OwnData{}, Left{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{}, Security{}, Loop{}, Gift{}, Problem{}, Price{}, Notice{}, Docs{}} {
+		for _, v := range all {
 			t, err := template.New("layout.html").Funcs(funcs).
 				ParseFS(files, "templates/layout.html", "templates/sections.html", "templates/passkeyform.html", "templates/work.html", "templates/"+v.page()+".html")
 			if err != nil {
@@ -150,48 +184,9 @@ func New() (*Pages, error) {
 	return p, nil
 }
 
-// Render writes a page in the language, for the site of the hosted pages. The
-// nonce is that of its style, for the Content-Security-Policy of the answer.
-func (p *Pages) Render(lang Language, v View) (html []byte, nonce string, err error) {
-	return p.render(lang, v, "/", "/favicon.svg")
-}
-
-// RenderAway is Render for another site. The page leads to home, the address of
-// the hosted pages, and has its icon in itself.
-func (p *Pages) RenderAway(lang Language, v View, home string) (html []byte, nonce string, err error) {
-	return p.render(lang, v, home, iconURL)
-}
-
-// iconURL is the icon as a URL (RFC 2397).
-var iconURL = template.URL("data:image/svg+xml;base64," + base64.StdEncoding.EncodeToString(Icon())) // #nosec G203 -- our own file
-
-func (p *Pages) render(lang Language, v View, home string, icon template.URL) (html []byte, nonce string, err error) {
-	return p.renderWith(lang, v, home, icon, nil)
-}
-
-func (p *Pages) renderWith(lang Language, v View, home string, icon template.URL, work *Work) (html []byte, nonce string, err error) {
-	nonce = rand.Text()
-	var script template.JS
-	switch {
-	case Scripted(v):
-		script = p.passkey
-	case work != nil:
-		script = p.work
-	}
-	var out bytes.Buffer
-	err = p.templates[lang][v.page()].Execute(&out, struct {
-		Language Language
-		Page     string
-		Nonce    string
-		Style    template.CSS
-		Script   template.JS
-		Home     string
-		Icon     template.URL
-		View     View
-		Work     *Work
-	}{lang, v.page(), nonce, p.style, script, home, icon, v, work})
-	if err != nil {
-		return nil, "", fmt.Errorf("render the page %s: %w", v.page(), err)
-	}
-	return out.Bytes(), nonce, nil
+// With is the same pages for a brand.
+func (p *Pages) With(b Brand) *Pages {
+	branded := *p
+	branded.Brand = b
+	return &branded
 }

@@ -36,7 +36,12 @@ func views() []pages.View {
 		pages.Login{Closed: true}, pages.Gift{Status: "active", Closed: true}, pages.Gift{}, pages.Gift{Status: "depleted"}, pages.Gift{Status: "expired"}, pages.Gift{Status: "cancelled"}, pages.Gift{Status: "refunded"},
 		pages.Problem{Code: attack, RequestID: attack},
 		pages.Price{Credits: attack, URL: attack}, pages.Price{Credits: "1", AtMost: true, URL: "https://chat.example.test/x"},
-		pages.Notice{Code: attack, SignIn: attack}, pages.Notice{},
+		pages.Notice{Code: attack, SignIn: attack}, pages.Notice{}, pages.Notice{Code: "RATE_LIMITED", Wait: time.Minute}, pages.Notice{Code: "SIGN_IN_LOOP"},
+		pages.Problem{Code: "RATE_LIMITED", Wait: 3 * time.Hour}, pages.Shortfall{Required: attack, Available: attack, Missing: attack, Debt: attack, Buy: attack},
+		pages.Shortfall{Required: "2.5", Available: "1", Missing: "1.5", Sells: true, Buy: "https://auth.example.test/account/credits/buy"},
+		creditsView(attack), pages.Credits{Balance: "0", Chart: creditsView("").Chart}, shopView(attack), pages.Shop{Balance: "1", Portal: true}, pages.Onward{URL: "https://checkout.stripe.com/c/pay/1"},
+		giftsView(attack), pages.Gifts{Balance: "0", Error: "GIFT_CLAIMED"},
+		pages.Gift{Code: attack, Status: "active", Credits: "1", User: attack, Key: attack, Riddle: attack, Error: attack}, pages.Gift{Status: "active", Credits: "1", User: attack, Own: true},
 		pages.Docs{Version: attack, Groups: []pages.DocGroup{{Name: attack, Routes: []pages.DocRoute{
 			{Method: attack, Path: attack, Summary: attack, Access: attack, Limit: attack,
 				Fields: []pages.DocField{{Name: attack, Type: attack, Rules: attack, Optional: true}}},
@@ -54,7 +59,7 @@ func TestPagesEscapeAndTranslate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := regexp.MustCompile(`>\s*(title|field|hint|login|register|account|loop|gift|problem|price|notice|docs|section|done|profile|email|password|passkey|proof|devices|events|preferences|owndata|left|event|security)\.[a-zA-Z]+`)
+	key := regexp.MustCompile(`[>"]\s*(title|field|hint|login|register|account|loop|gift|problem|price|notice|docs|layout|footer|wait|shortfall|credits|source|entry|shop|plan|onward|gifts|giftStatus|section|done|profile|email|password|passkey|proof|devices|events|preferences|owndata|left|event|security)\.[a-zA-Z]+`)
 	for _, lang := range []pages.Language{pages.German, pages.English} {
 		for _, v := range views() {
 			out, nonce, err := p.Render(lang, v)
@@ -83,6 +88,54 @@ func TestPagesEscapeAndTranslate(t *testing.T) {
 			}
 		}
 	}
+}
+
+// entryTypes are those of a ledger, imported ones too.
+var entryTypes = []string{"purchase", "usage", "refund", "gift", "expiry", "adjustment", "bonus", "gift_reserve", "gift_release", "gift_receive"}
+
+// creditsView has everything that the page can show, with a text in every place.
+func creditsView(text string) pages.Credits {
+	at := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	v := pages.Credits{
+		Balance: "1234.567", Held: "0.02", Debt: "3", Sells: true, Paid: true, Error: "FIELD_range",
+		ByApp: []pages.UsageLine{{Name: text, Credits: "12.5", Refunded: "0.5", Requests: 7}, {Credits: "1", Requests: 1}},
+		ByDay: []pages.UsageLine{{Name: "2026-02-03", Credits: "12.5", Requests: 7}},
+		Older: "?before=2", Newest: "?", Export: "?app=x",
+		Filter: pages.HistoryFilter{Type: "usage", App: text, From: "2026-01-01", To: text, Types: entryTypes[:6], Apps: []string{text}},
+	}
+	for _, source := range []string{"purchase", "gift", "subscription", "refund", "admin"} {
+		v.Lots = append(v.Lots, pages.Lot{Source: source, Left: "100.001", CreatedAt: at}, pages.Lot{Source: source, Left: "1", CreatedAt: at, ExpiresAt: at})
+	}
+	for i, kind := range entryTypes {
+		v.Entries = append(v.Entries, pages.Entry{At: at, Type: kind, App: text, Operation: text, Description: text, Amount: "-0.001", Balance: "5", Incoming: i%2 == 0})
+	}
+	days, values, written := make([]time.Time, 30), make([]int64, 30), make([]string, 30)
+	for i := range days {
+		days[i], values[i], written[i] = at.AddDate(0, 0, i-29), int64(i*i), "1.5"
+	}
+	v.Chart = pages.NewChart(days, values, written)
+	return v
+}
+
+func shopView(text string) pages.Shop {
+	v := pages.Shop{Balance: "5", Debt: "1.5", Key: text, Portal: true, Cancelled: true, Subscribed: true, Error: "ALREADY_SUBSCRIBED",
+		Packages: []pages.Package{{ID: text, Name: text, Description: text, Credits: "1000", Cents: 999}},
+		Plans:    []pages.Plan{{ID: text, Name: text, Description: text, Credits: "100", MonthlyCents: 499, YearlyCents: 4999, Features: []string{text}, Current: true}},
+		Current:  &pages.Subscription{Plan: text, Status: "active", Until: time.Unix(0, 0), Ends: true},
+	}
+	return v
+}
+
+func giftsView(text string) pages.Gifts {
+	made := pages.CreatedGift{ID: text, Code: text, URL: text, Status: "active", Message: text, Total: "10", Portion: "5", Unclaimed: "5", Portions: 2, Claimed: 1, Expires: time.Unix(0, 0)}
+	got := pages.ReceivedGift{Code: text, Credits: "5", Creator: text, Message: text, At: time.Unix(0, 0)}
+	v := pages.Gifts{Balance: "5", Made: &made, Cancelled: &made, Redeemed: &got, Key: text, RedeemKey: text, Code: text, MakeError: "GIFT_RIDDLE", Error: text,
+		Received: []pages.ReceivedGift{got}, Order: pages.GiftOrder{Credits: text, Portions: text, Target: text, Question: text, Answer: text, Message: text, Expires: text, Several: true}}
+	for _, status := range []string{"active", "depleted", "expired", "cancelled", "refunded"} {
+		made.Status = status
+		v.Created = append(v.Created, made)
+	}
+	return v
 }
 
 func TestLanguagesDiffer(t *testing.T) {

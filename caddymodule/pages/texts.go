@@ -189,13 +189,9 @@ var texts = map[string]translated{
 	"gift.personalized": {German: "Dieses Geschenk ist für eine bestimmte Person.", English: "This gift is for a specific person."},
 	"gift.riddle":       {German: "Zum Einlösen gehört die Antwort auf diese Frage:", English: "To redeem it, answer this question:"},
 	"gift.code":         {German: "Der Code zum Einlösen:", English: "The code to redeem:"},
-	"gift.how": {
-		German:  "Gib ihn in einer der Apps ein, sobald du angemeldet bist.",
-		English: "Enter it in one of the apps once you are signed in.",
-	},
-	"gift.expires":  {German: "Gültig bis", English: "Valid until"},
-	"gift.register": {German: "Noch kein Konto? Jetzt anlegen", English: "No account yet? Create one"},
-	"gift.login":    {German: "Anmelden", English: "Sign in"},
+	"gift.expires":      {German: "Gültig bis", English: "Valid until"},
+	"gift.register":     {German: "Noch kein Konto? Jetzt anlegen", English: "No account yet? Create one"},
+	"gift.login":        {German: "Anmelden", English: "Sign in"},
 
 	"gift.unknown": {
 		German:  "Diesen Geschenkcode gibt es nicht. Bitte prüfe, ob er richtig geschrieben ist.",

@@ -34,9 +34,3 @@ func AsksForWork(v View) bool {
 	}
 	return false
 }
-
-// RenderGuarded is Render for a page whose form asks for a proof of work. Its
-// script has the nonce of the style.
-func (p *Pages) RenderGuarded(lang Language, v View, w *Work) (html []byte, nonce string, err error) {
-	return p.renderWith(lang, v, "/", "/favicon.svg", w)
-}

@@ -39,7 +39,7 @@ func TestBrowserProvesWork(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		html, nonce, err := p.RenderGuarded(pages.English, pages.Forgot{}, &pages.Work{Challenge: challenge, Ticket: authority.Ticket(""), Wait: proofofwork.Wait})
+		html, nonce, err := p.Show(pages.Visit{Language: pages.English, Work: &pages.Work{Challenge: challenge, Ticket: authority.Ticket(""), Wait: proofofwork.Wait}}, pages.Forgot{})
 		if err != nil {
 			t.Error(err)
 		}

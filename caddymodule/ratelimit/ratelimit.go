@@ -201,11 +201,11 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	answer.AllowReading(h, r, l.Origins)
 	// "request failed" and "rate limit" are what clients look for: with the
 	// former they keep their session, by the latter they name the reason.
-	return answer.Error{
+	return l.Hosted().Refuse(w, r, answer.Error{
 		Status: http.StatusTooManyRequests, Code: "RATE_LIMITED",
 		Message:    "Request failed: rate limit exceeded, please try again later",
 		RetryAfter: time.Duration(reset) * time.Second,
-	}.Write(w, r)
+	})
 }
 
 var errResting = errors.New("counters failed a moment ago")

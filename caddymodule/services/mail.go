@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,6 +18,7 @@ import (
 	"mana.how/edge/authcore/secret"
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/metrics"
+	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/mail"
 	"mana.how/edge/internal/outbox"
@@ -36,6 +38,7 @@ type Mailing struct {
 	baseURL   *url.URL
 	templates *mail.Templates
 	sender    mail.Sender
+	brand     pages.Brand
 }
 
 // queued is a mail as it waits in the outbox, sealed.
@@ -50,7 +53,7 @@ func newMailing(s config.Settings, pool *pgxpool.Pool, keys secret.Keys, erase o
 	if err != nil {
 		return nil, fmt.Errorf("smtp: templates: %w", err)
 	}
-	m := &Mailing{baseURL: s.BaseURL, templates: templates, sender: mail.Log{Logger: log}}
+	m := &Mailing{baseURL: s.BaseURL, templates: templates, sender: mail.Log{Logger: log}, brand: s.Brand}
 	if s.SMTP.IsSet() {
 		if m.sender, err = mail.NewSMTP(s.SMTP.Config()); err != nil {
 			return nil, fmt.Errorf("smtp: %w", err)
@@ -147,6 +150,7 @@ func (m *Mailing) deliver(ctx context.Context, message outbox.Message) error {
 	if err := json.Unmarshal(message.Body, &q); err != nil {
 		return outbox.Permanent(fmt.Errorf("read a mail: %w", err))
 	}
+	q.Data.Brand, q.Data.Imprint, q.Data.Support = m.brand.Name, m.brand.Imprint, strings.TrimPrefix(m.brand.Support, "mailto:")
 	letter, err := m.templates.Render(q.Kind, q.Language, q.Data)
 	if err != nil {
 		return outbox.Permanent(err)

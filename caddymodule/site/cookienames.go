@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"mana.how/edge/authcore/cookie"
+	"mana.how/edge/caddymodule/pages"
 )
 
 // LoopCookie counts how often a browser was sent to the sign-in page for one
@@ -17,7 +18,7 @@ type CookieNames []string
 
 // NewCookieNames are the cookies of one edge.
 func NewCookieNames(c cookie.Codec) CookieNames {
-	names := CookieNames{PlainCookieName(c.Name()), PlainCookieName(c.DeviceName()), LoopCookie}
+	names := CookieNames{PlainCookieName(c.Name()), PlainCookieName(c.DeviceName()), LoopCookie, pages.LanguageCookie}
 	for _, companion := range c.Companions() {
 		names = append(names, PlainCookieName(companion.Name()))
 	}

@@ -14,6 +14,7 @@ import (
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/caddymodule/guard"
+	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
 )
 
@@ -30,6 +31,8 @@ type Scope struct {
 	// What the app says, and the log of the directive. They are no part of a
 	// config.
 	BaseURL *url.URL    `json:"-"`
+	Brand   pages.Brand `json:"-"`
+	Sells   bool        `json:"-"` // credits can be bought
 	Origins origin.List `json:"-"`
 	Log     *zap.Logger `json:"-"`
 	// Lax lets paths pass that are spelt in more than one way.
@@ -40,7 +43,9 @@ type Scope struct {
 // the server's sites.
 func (s *Scope) ProvisionScope(ctx caddy.Context, app *app.App) error {
 	s.site = app.SitesOf(ctx)
-	s.BaseURL, s.Origins, s.Log = app.Settings().BaseURL, app.Settings().Origins, ctx.Logger()
+	settings := app.Settings()
+	s.BaseURL, s.Origins, s.Log = settings.BaseURL, settings.Origins, ctx.Logger()
+	s.Brand, s.Sells = settings.Brand, settings.Stripe.IsSet()
 	if s.MatcherSetsRaw == nil {
 		return nil
 	}
@@ -50,6 +55,9 @@ func (s *Scope) ProvisionScope(ctx caddy.Context, app *app.App) error {
 	}
 	return s.matchers.FromInterface(sets)
 }
+
+// Hosted is where the hosted pages are.
+func (s *Scope) Hosted() answer.Hosted { return answer.Hosted{BaseURL: s.BaseURL, Brand: s.Brand} }
 
 // guardKey is the variable of a request that holds its Writer.
 const guardKey = "mana.guard"

@@ -10,7 +10,6 @@ import (
 
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/app"
-	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
 )
 
@@ -46,10 +45,7 @@ func (s *Scope) answerFor(a *Writer, w http.ResponseWriter, r *http.Request, err
 	s.Log.Error("an app gave no answer", zap.Error(failure.Err), zap.Int("status", failure.StatusCode), zap.String("id", failure.ID),
 		zap.String("method", r.Method), zap.String("host", r.Host), zap.String("path", request.Original(r).URL.EscapedPath()))
 	answer.AllowReading(w.Header(), r, s.Origins)
-	if request.IsNavigation(r) {
-		return answer.Page(w, r, s.BaseURL, refusal.Status, refusal.RetryAfter, pages.Notice{Code: refusal.Code})
-	}
-	return refusal.Write(w, r)
+	return s.Hosted().Refuse(w, r, refusal)
 }
 
 // adminHandles reports whether the config has routes for the error. Those of

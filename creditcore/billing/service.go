@@ -106,3 +106,16 @@ func (s *Service) AllowsReturn(raw string) bool { return s.returns.Allows(raw) }
 func (s *Service) EraseTx(ctx context.Context, tx pgx.Tx, userID string) error {
 	return stripeapi.EraseTx(ctx, tx, userID)
 }
+
+// Sells reports whether anything can be bought.
+func (s *Service) Sells() bool { return s.stripe != nil }
+
+// IsCustomer reports whether Stripe knows the caller, so that [Service.Portal]
+// has something to show.
+func (s *Service) IsCustomer(ctx context.Context, c creditcore.Caller) (bool, error) {
+	if s.stripe == nil {
+		return false, nil
+	}
+	id, err := s.stripe.CustomerOf(ctx, c.UserID)
+	return id != "", err
+}

@@ -28,6 +28,8 @@ type Data struct {
 	Code      string `json:",omitempty"` // letters, digits and hyphens
 
 	Brand        string `json:",omitempty"` // ManaCore
+	Imprint      string `json:",omitempty"` // of the brand: an http or https URL
+	Support      string `json:",omitempty"` // where there is help: that, or a mail address
 	Organization string `json:",omitempty"`
 	Inviter      string `json:",omitempty"` // who invites, or gives
 	Factor       string `json:",omitempty"` // "totp" or "passkey"
@@ -59,6 +61,8 @@ type view struct {
 	Brand    string
 	Email    string
 
+	Imprint, Support string
+
 	Link, UndoLink, ResetLink, Code string
 
 	Organization, Inviter, Factor, Device, Address, Amount, Message string
@@ -76,6 +80,7 @@ func (d Data) view(k Kind, language string, now time.Time) (view, error) {
 	w := words[language]
 	v := view{
 		Brand: cut(d.Brand, maxName), Email: cut(d.Email, 254),
+		Imprint: cut(d.Imprint, 200), Support: cut(d.Support, 200),
 		Link: d.Link, UndoLink: d.UndoLink, ResetLink: d.ResetLink, Code: d.Code,
 		Organization: inert(cut(d.Organization, maxTitle)), Inviter: inert(cut(d.Inviter, maxName)), Factor: d.Factor,
 		Device: inert(cut(d.Device, maxTitle)), Address: networkAddress(d.Address),

@@ -82,7 +82,8 @@ func (t *Templates) try(k Kind, language string) error {
 	full := Data{
 		Name: "Ada", Email: "ada@example.com", Link: "https://example.com/link", UndoLink: "https://example.com/undo",
 		ResetLink: "https://example.com/reset", Code: "12345678", Organization: "Analytical Engines", Inviter: "Charles",
-		Factor: "totp", Device: "Firefox", Address: "192.0.2.1", Amount: "5", Message: "Hello", Expires: now.Add(time.Hour), At: now,
+		Factor: "totp", Device: "Firefox", Address: "192.0.2.1", Amount: "5", Message: "Hello",
+		Imprint: "https://example.com/imprint", Support: "help@example.com", Expires: now.Add(time.Hour), At: now,
 	}
 	least := Data{Email: full.Email, Link: full.Link, Code: full.Code, Expires: full.Expires}
 	for _, d := range []Data{full, least} {

@@ -10,13 +10,14 @@ import (
 	"time"
 
 	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 )
 
-// Routes are those of packages and purchases, of Stripe's events, and of plans,
-// subscriptions and invoices.
-func Routes(core func(context.Context) (*billing.Service, error)) []endpoint.Route {
-	return slices.Concat(purchaseRoutes(core), webhookRoutes(core), subscriptionRoutes(core))
+// Routes are those of packages and purchases, of Stripe's events, of plans,
+// subscriptions and invoices, and of the page for them. Both find a live core.
+func Routes(core func(context.Context) (*billing.Service, error), ledger func(context.Context) (*creditcore.Service, error)) []endpoint.Route {
+	return slices.Concat(purchaseRoutes(core), webhookRoutes(core), subscriptionRoutes(core), pageRoutes(core, ledger))
 }
 
 func purchaseRoutes(core func(context.Context) (*billing.Service, error)) []endpoint.Route {

@@ -1,5 +1,5 @@
 // Package credit has the routes of a user's credits: balance, ledger, usage,
-// charges and refunds.
+// charges and refunds, and the page of them all.
 package credit
 
 import (
@@ -12,10 +12,19 @@ import (
 	"mana.how/edge/creditcore"
 )
 
+// Deps is what the routes work with.
+type Deps struct {
+	// Ledger finds the live core.
+	Ledger func(context.Context) (*creditcore.Service, error)
+	// Sells reports whether credits can be bought.
+	Sells func(context.Context) (bool, error)
+}
+
 // Routes are those of balance and ledger. They carry no limit, as whole back
 // ends call them from one address, and each needs a token or the key.
-func Routes(ledger func(context.Context) (*creditcore.Service, error)) []endpoint.Route {
+func Routes(deps Deps) []endpoint.Route {
 	const v1, internal = "/api/v1/credits", "/api/v1/internal/credits"
+	ledger := deps.Ledger
 	return []endpoint.Route{
 		endpoint.Get(v1+"/balance", endpoint.HandleWith(ledger, balance), endpoint.Rule{Summary: "The caller's balance", Access: endpoint.User, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
 		endpoint.Get(v1+"/balance/{userId}", endpoint.HandleWith(ledger, balanceOf), endpoint.Rule{Summary: "A user's balance, for back ends", Access: endpoint.Service, ServiceScope: servicekey.ReadCredits,
@@ -51,6 +60,10 @@ func Routes(ledger func(context.Context) (*creditcore.Service, error)) []endpoin
 			Errors: []*endpoint.Error{errReservationNotFound, errReservationResolved, errReservationExceeded}}),
 		endpoint.Post(internal+"/refund-reservation", endpoint.HandleWith(ledger, refundReservation), endpoint.Rule{Summary: "Give back what was reserved",
 			Access: endpoint.Service, ServiceScope: servicekey.ChargeCredits, Mappings: reservations, Errors: []*endpoint.Error{errReservationNotFound, errReservationResolved}}),
+		endpoint.Get(accountPath, endpoint.HandleWith(ledger, deps.accountPage), endpoint.Rule{Summary: "The signed-in user's credits, usage and history",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), errRange)}),
+		endpoint.Get(accountPath+"/history.csv", endpoint.HandleWith(ledger, export), endpoint.Rule{Summary: "The signed-in user's history as a file",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(20), Media: "text/csv", Errors: []*endpoint.Error{errRange}}),
 	}
 }
 

@@ -52,8 +52,8 @@ type Call struct {
 // prepare checks who calls and reads the body.
 func (c *Call) prepare(w http.ResponseWriter) error {
 	c.Client = principal.Client{IP: c.server.ClientIP(c.Request), UserAgent: request.Printable(c.Request.UserAgent(), 512)}
-	if accept := c.Request.Header.Get("Accept-Language"); accept != "" {
-		c.Client.Language = string(pages.LanguageOf(accept))
+	if _, chosen := c.server.chosenLanguage(c.Request); chosen || c.Request.Header.Get("Accept-Language") != "" {
+		c.Client.Language = string(c.server.languageOf(c.Request))
 	}
 	if c.route.Closed != nil {
 		return c.route.Closed
@@ -162,6 +162,9 @@ func (c *Call) OwnForm() error {
 	}
 	return c.BodyErr
 }
+
+// Brand is whose pages the hosted ones are.
+func (c *Call) Brand() pages.Brand { return c.server.Pages.Brand }
 
 // Logger is where what concerns admins goes.
 func (c *Call) Logger() *slog.Logger { return c.server.Logger }

@@ -34,7 +34,7 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, rt *Route, err e
 			Redirect{To: enrollmentFrom(r)}.write(s, w, r)
 			return
 		}
-		HTML{Status: e.Status, View: pages.Problem{Code: e.Code, RequestID: requestID}}.write(s, w, r)
+		HTML{Status: e.Status, View: pages.Problem{Code: e.Code, RequestID: requestID, Wait: e.RetryAfter}}.write(s, w, r)
 	default:
 		body := e.Body(pathOf(r), s.Now())
 		body.RequestID = requestID

@@ -136,7 +136,11 @@ type HTML struct {
 
 func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
 	work := s.work(r, p.View)
-	out, nonce, err := s.Pages.RenderGuarded(pages.LanguageOf(r.Header.Get("Accept-Language")), p.View, work)
+	visit := pages.Visit{Language: s.languageOf(r), Work: work}
+	if r.Method == http.MethodGet || r.Method == http.MethodHead {
+		visit.Query = r.URL.Query()
+	}
+	out, nonce, err := s.Pages.Show(visit, p.View)
 	if err != nil {
 		s.Logger.ErrorContext(r.Context(), "render a page", "error", err)
 		write(w, r, 500, "text/plain; charset=utf-8", []byte(internalText))
@@ -146,12 +150,13 @@ func (p HTML) write(s *server, w http.ResponseWriter, r *http.Request) {
 	if p.FormTarget != "" {
 		forms += " " + p.FormTarget
 	}
+	s.rememberLanguage(w.Header(), r)
 	answer.SecurePage(w.Header(), nonce, "'self' data:", forms)
 	if work != nil || pages.Scripted(p.View) {
 		answer.AllowScript(w.Header(), nonce)
 	}
 	w.Header().Set("Cross-Origin-Resource-Policy", "same-origin")
-	w.Header().Add("Vary", "Accept-Language")
+	w.Header().Add("Vary", "Accept-Language, Cookie")
 	if p.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.FormatInt(answer.Seconds(p.RetryAfter), 10))
 	}

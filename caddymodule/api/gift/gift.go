@@ -1,6 +1,6 @@
 // Package gift has the routes of gift codes: what their creators, their
-// redeemers and those who ask about them may do, and the page that a gift's
-// link leads to.
+// redeemers and those who ask about them may do, the page that a gift's link
+// leads to, and that of the gifts of an account.
 package gift
 
 import (
@@ -9,6 +9,7 @@ import (
 
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/gift"
 )
 
@@ -19,6 +20,8 @@ type Deps struct {
 	// RegistrationClosed says that nobody can make an account, which the page
 	// of a gift says.
 	RegistrationClosed bool
+	// Ledger finds the live ledger, which says what a giver has.
+	Ledger func(context.Context) (*creditcore.Service, error)
 }
 
 // Routes are those of gift codes. Their limits by address are wide, since
@@ -40,8 +43,14 @@ func Routes(deps Deps) []endpoint.Route {
 			Access: endpoint.User, Mappings: mappings}),
 		endpoint.Post("/api/v1/internal/gifts/redeem-pending", endpoint.HandleWith(deps.Gifts, redeemPending), endpoint.Rule{
 			Summary: "Redeem for a user what waits for their address", Access: endpoint.Service, ServiceScope: servicekey.RedeemGifts}),
-		endpoint.Get("/g/{gift}", endpoint.HandleWith(deps.Gifts, giftPage(deps.RegistrationClosed)), endpoint.Rule{Summary: "Where the link of a gift leads",
+		endpoint.Get("/g/{gift}", endpoint.HandleWith(deps.Gifts, deps.giftPage), endpoint.Rule{Summary: "Where the link of a gift leads",
 			Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.PerMinute(600), Mappings: mappings[:1]}),
+		endpoint.Post("/g/{gift}", endpoint.HandleWith(deps.Gifts, deps.giftForm), endpoint.Rule{Summary: "Redeem a gift by its page",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(60), Mappings: mappings, Errors: append(refusalErrors(), endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrKeyReused)...)}),
+		endpoint.Get(accountPath, endpoint.HandleWith(deps.Gifts, deps.accountPage), endpoint.Rule{Summary: "The signed-in user's gifts",
+			Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
+		endpoint.Post(accountPath, endpoint.HandleWith(deps.Gifts, deps.accountForm), endpoint.Rule{Summary: "Make, redeem or cancel a gift",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Charges: true, Limit: endpoint.PerMinute(60), Mappings: mappings, Errors: append(append(refusalErrors(), errUnknownAction), endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrKeyReused)...)}),
 	}
 }
 

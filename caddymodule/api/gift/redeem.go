@@ -52,17 +52,9 @@ func redeemGift(ctx context.Context, c *endpoint.Call, gifts *gift.Service, req 
 			return redeemResponse{}, err
 		}
 	}
-	guesses := guessesOf(c, c.Service)
-	if err := guesses.allowed(ctx); err != nil {
-		return redeemResponse{}, err
-	}
-	r, err := gifts.Redeem(ctx, c.Payer(), claim)
+	r, err := redeem(ctx, c, gifts, claim, c.Service)
 	var refused gift.Refusal
-	isRefused := errors.As(err, &refused)
-	if refused != gift.Unknown {
-		guesses.known(ctx)
-	}
-	switch {
+	switch isRefused := errors.As(err, &refused); {
 	case refused == gift.Unverified:
 		return redeemResponse{Error: refused.Error(), Code: "EMAIL_NOT_VERIFIED"}, nil
 	case isRefused:
@@ -74,6 +66,21 @@ func redeemGift(ctx context.Context, c *endpoint.Call, gifts *gift.Service, req 
 		c.Replayed()
 	}
 	return redeemResponse{Success: true, Credits: &r.Credits, NewBalance: &r.Balance, Message: r.Message}, nil
+}
+
+// redeem claims a portion for the caller. The code that does not exist counts as a
+// guess. It fails with a [gift.Refusal], or as [gift.Service.Redeem] does.
+func redeem(ctx context.Context, c *endpoint.Call, gifts *gift.Service, claim gift.Claim, byService bool) (gift.Received, error) {
+	guesses := guessesOf(c, byService)
+	if err := guesses.allowed(ctx); err != nil {
+		return gift.Received{}, err
+	}
+	r, err := gifts.Redeem(ctx, c.Payer(), claim)
+	var refused gift.Refusal
+	if errors.As(err, &refused); refused != gift.Unknown {
+		guesses.known(ctx)
+	}
+	return r, err
 }
 
 // speakFor names the caller for whom a back end redeems: the user whose token it

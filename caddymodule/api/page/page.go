@@ -34,6 +34,7 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Get("/", endpoint.Handle(rootPage), endpoint.Rule{Summary: "To the account or to sign-in", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit}),
 		endpoint.Get("/favicon.ico", endpoint.Handle(icon), endpoint.Rule{Summary: "The icon of the pages", Format: endpoint.Page, Limit: endpoint.BackEndLimit, Media: "image/svg+xml"}),
 		endpoint.Get("/favicon.svg", endpoint.Handle(icon), endpoint.Rule{Summary: "The icon of the pages", Format: endpoint.Page, Limit: endpoint.BackEndLimit, Media: "image/svg+xml"}),
+		endpoint.Get("/brand/{file}", endpoint.Handle(brandPicture), endpoint.Rule{Summary: "The logo of the pages", Format: endpoint.Page, Limit: endpoint.BackEndLimit, Media: "image/*", Errors: []*endpoint.Error{errNoPicture}}),
 		endpoint.Get("/login", endpoint.Handle(sign.loginPage), endpoint.Rule{Summary: "Sign-in page", Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit,
 			Errors: []*endpoint.Error{{Status: 409, Code: "LOOP", Message: "The browser was sent here again and again"}}}),
 		endpoint.Post("/login", endpoint.Handle(sign.loginForm), endpoint.Rule{Summary: "Sign-in form", Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(10),

@@ -6,7 +6,6 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api/endpoint"
-	"mana.how/edge/caddymodule/pages"
 )
 
 // rootPage leads to the account or, without a session, to sign-in.
@@ -22,6 +21,26 @@ func rootPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.
 }
 
 // icon is asked for by browsers whatever the page says.
-func icon(context.Context, *endpoint.Call, endpoint.None) (endpoint.Document, error) {
-	return endpoint.Document{ContentType: "image/svg+xml", CacheControl: "public, max-age=86400", Body: pages.Icon()}, nil
+func icon(_ context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Document, error) {
+	return endpoint.Document{ContentType: "image/svg+xml", CacheControl: "public, max-age=86400", Body: c.Brand().Icon()}, nil
 }
+
+type brandRequest struct {
+	File string `path:"file" rule:"string"`
+}
+
+// inertPolicy keeps a picture from doing anything where it is opened by itself.
+const inertPolicy = "default-src 'none';style-src 'unsafe-inline';img-src data:;frame-ancestors 'none';sandbox"
+
+// brandPicture is the logo of the brand. Its path names its content, so that it may be
+// kept for ever.
+func brandPicture(_ context.Context, c *endpoint.Call, req brandRequest) (endpoint.Answer, error) {
+	logo := c.Brand().Shown()
+	if logo.Path() != "/brand/"+req.File {
+		return nil, errNoPicture
+	}
+	c.Header.Set("Content-Security-Policy", inertPolicy)
+	return endpoint.Document{ContentType: logo.Type, CacheControl: "public, max-age=31536000, immutable", Body: logo.Content}, nil
+}
+
+var errNoPicture = &endpoint.Error{Status: 404, Code: "NOT_FOUND", Message: "There is no such picture"}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"strings"
 	"time"
 
@@ -34,6 +35,16 @@ func Caller(ctx context.Context, c *endpoint.Call) (authcore.BrowserSession, err
 		return b, authcore.ErrSecondFactorMissing
 	}
 	return b, nil
+}
+
+// OrSignIn names who is signed in, or leads to the sign-in and from there to the
+// target.
+func OrSignIn(ctx context.Context, c *endpoint.Call, target string) (away endpoint.Answer, err error) {
+	_, err = Caller(ctx, c)
+	if errors.Is(err, authcore.ErrNoSession) {
+		return endpoint.Redirect{To: "/login?returnUrl=" + url.QueryEscape(target)}, nil
+	}
+	return nil, err
 }
 
 // Begin signs a browser in and sends the SSO cookie. A session that is not to be

@@ -50,7 +50,7 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 		out["503"] = object{"description": "Not ready", "content": success["content"]}
 	}
 	out["default"] = object{"description": "Any other error", "content": content(500)}
-	if rt.Format == endpoint.Page && (rt.Media == "" || rt.Method == http.MethodPost) {
+	if rt.Format == endpoint.Page && (rt.Media == "" || rt.Access == endpoint.Cookie || rt.Method == http.MethodPost) {
 		onward := object{"description": "Go on to another page", "headers": object{
 			"Location": headerObject("Where to go on to", "string")}}
 		if out["303"] = onward; rt.Found {

@@ -1,0 +1,55 @@
+package endpoint
+
+import (
+	"net/http"
+
+	"mana.how/edge/caddymodule/pages"
+)
+
+// languageMaxAge is how long a chosen language is remembered, in seconds: a year.
+const languageMaxAge = "31536000"
+
+// languageCookie remembers the language that somebody chose at the foot of a
+// page. Over https its prefix keeps other hosts from setting it.
+func (s *server) languageCookie() string {
+	if s.BaseURL.Scheme == "https" {
+		return "__Host-" + pages.LanguageCookie
+	}
+	return pages.LanguageCookie
+}
+
+// languageOf is the language of an answer: the one the address asks for, else the
+// one that was chosen, else what the browser prefers.
+func (s *server) languageOf(r *http.Request) pages.Language {
+	if chosen, ok := pages.Named(r.URL.Query().Get(pages.LanguageParam)); ok {
+		return chosen
+	}
+	if chosen, ok := s.chosenLanguage(r); ok {
+		return chosen
+	}
+	return pages.LanguageOf(r.Header.Get("Accept-Language"))
+}
+
+func (s *server) chosenLanguage(r *http.Request) (pages.Language, bool) {
+	cookie, err := r.Cookie(s.languageCookie())
+	if err != nil {
+		return "", false
+	}
+	return pages.Named(cookie.Value)
+}
+
+// rememberLanguage keeps what the address asks for.
+func (s *server) rememberLanguage(h http.Header, r *http.Request) {
+	chosen, ok := pages.Named(r.URL.Query().Get(pages.LanguageParam))
+	if !ok {
+		return
+	}
+	if known, ok := s.chosenLanguage(r); ok && known == chosen {
+		return
+	}
+	secure := ""
+	if s.BaseURL.Scheme == "https" {
+		secure = "; Secure"
+	}
+	h.Add("Set-Cookie", s.languageCookie()+"="+string(chosen)+"; Max-Age="+languageMaxAge+"; Path=/; HttpOnly"+secure+"; SameSite=Lax")
+}

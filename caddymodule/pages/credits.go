@@ -1,0 +1,156 @@
+package pages
+
+import (
+	"html/template"
+	"time"
+)
+
+// Amounts of credits in these views are numbers with a decimal point, as the
+// ledger writes them; the pages write them as the language does.
+
+// Credits is what somebody's account of credits holds, and what happened to it.
+type Credits struct {
+	Balance    string
+	Held, Debt string // empty where there is none
+	Sells      bool   // credits can be bought here
+	Lots       []Lot
+	Chart      Chart
+	ByApp      []UsageLine
+	ByDay      []UsageLine // Name is a day
+	Entries    []Entry
+	Filter     HistoryFilter
+	Older      string // query of the next page, empty for none
+	Newest     string // query of the first page, empty on it
+	Export     string // query of the file
+	Paid       bool   // they come from a purchase
+	Error      string
+}
+
+// Lot is what is left of credits that came in together.
+type Lot struct {
+	Source    string // purchase, gift, subscription, refund, admin
+	Left      string
+	CreatedAt time.Time
+	ExpiresAt time.Time // zero: never
+}
+
+// UsageLine is what an app or a day cost, and what of that came back, empty
+// where nothing did.
+type UsageLine struct {
+	Name              string
+	Credits, Refunded string
+	Requests          int64
+}
+
+// Entry is a row of the ledger. Amount is negative where credits left.
+type Entry struct {
+	At                          time.Time
+	Type                        string
+	App, Operation, Description string
+	Amount, Balance             string
+	Incoming                    bool
+}
+
+// HistoryFilter is what of a ledger is shown. The days are written 2006-01-02.
+type HistoryFilter struct {
+	Type, App, From, To string
+	Types               []string // that can be chosen
+	Apps                []string // that are known
+}
+
+// Chart is the usage of the last days as bars, the oldest first.
+type Chart struct {
+	Bars          []Bar
+	Width, Height int
+}
+
+// Bar is a day of a chart, in units of its picture.
+type Bar struct {
+	Day     time.Time
+	Credits string
+	X, Y, H int
+}
+
+// Sizes of a chart, in its own units.
+const (
+	barWidth, barGap = 16, 4
+	chartHeight      = 120
+	leastVisible     = 2
+)
+
+// NewChart draws days. Values are in thousandths of a credit, written beside
+// them.
+func NewChart(days []time.Time, values []int64, written []string) Chart {
+	most := int64(1)
+	for _, v := range values {
+		most = max(most, v)
+	}
+	c := Chart{Width: len(days)*(barWidth+barGap) - barGap, Height: chartHeight}
+	for i, day := range days {
+		height := 0
+		if values[i] > 0 {
+			height = max(leastVisible, int(float64(values[i])/float64(most)*chartHeight))
+		}
+		c.Bars = append(c.Bars, Bar{Day: day, Credits: written[i], X: i * (barWidth + barGap), Y: chartHeight - height, H: height})
+	}
+	return c
+}
+
+// Empty reports whether nothing was used.
+func (c Chart) Empty() bool {
+	for _, b := range c.Bars {
+		if b.H > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// First is the oldest day.
+func (c Chart) First() time.Time { return c.Bars[0].Day }
+
+// Last is the newest day.
+func (c Chart) Last() time.Time { return c.Bars[len(c.Bars)-1].Day }
+
+// Shop is what is for sale. Key tells one press of a button from two.
+type Shop struct {
+	Balance, Debt string // Debt is empty where nothing is owed
+	Packages      []Package
+	Plans         []Plan
+	Current       *Subscription // nil without one
+	Key           string
+	Portal        bool // Stripe knows the buyer
+	Cancelled     bool // they come back from a purchase that they left
+	Subscribed    bool // they come back from a subscription
+	Error         string
+}
+
+// Package is credits for a price, in cents.
+type Package struct {
+	ID, Name, Description, Credits string
+	Cents                          int64
+}
+
+// Plan is what can be subscribed to. A price of zero is none that can be paid.
+type Plan struct {
+	ID, Name, Description, Credits string
+	MonthlyCents, YearlyCents      int64
+	Features                       []string
+	Current                        bool
+}
+
+// Subscription is that of the visitor. Ends says that it is not prolonged.
+type Subscription struct {
+	Plan   string
+	Status string
+	Until  time.Time
+	Ends   bool
+}
+
+// Onward leads on to a page of the payment service, which the answer does by
+// itself.
+type Onward struct{ URL template.URL }
+
+func (Credits) page() string { return "credits" }
+func (Shop) page() string    { return "shop" }
+func (Onward) page() string  { return "onward" }
