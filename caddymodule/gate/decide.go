@@ -120,7 +120,7 @@ func (g *Gate) withoutSecondFactor(q *gateRequest, next caddyhttp.Handler) error
 		return q.refuse(refuseNoFactor)
 	}
 	metrics.Process.Decided("second_factor")
-	return redirectToEnrollment(q, g.BaseURL)
+	return redirectToEnrollment(q, g.Hosted())
 }
 
 // pass sends the request on, under the caller's name.

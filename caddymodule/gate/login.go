@@ -59,9 +59,10 @@ const enrollmentPage = "/account/two-factor"
 // redirectToEnrollment answers a navigation with 302 to the page where a second
 // factor is set up. That page leads back by itself only when it is, so nothing is
 // counted; a gate in front of the very page is explained as a loop.
-func redirectToEnrollment(q *gateRequest, base *url.URL) error {
+func redirectToEnrollment(q *gateRequest, hosted answer.Hosted) error {
+	base := hosted.BaseURL
 	if strings.EqualFold(q.r.Host, base.Host) && strings.TrimSuffix(request.Original(q.r).URL.Path, "/") == enrollmentPage {
-		return writeLoop(q.w, q.r, base)
+		return writeLoop(q, hosted)
 	}
 	query := url.Values{"required": {"1"}}
 	if target := returnTarget(q.r, q.auth.Origins()); target != "" {
