@@ -52,6 +52,8 @@ func setSecrets(t *testing.T) {
 	t.Setenv("MANA_ENCRYPTION_KEY", "an encryption key of at least thirty-two bytes")
 	t.Setenv("MANA_CORE_SERVICE_KEY", "a service key")
 	t.Setenv("DATABASE_URL", "postgres://mana:secret@db.mana.localhost:5432/mana")
+	t.Setenv("CHAT_KEY", "the key of the chat's back end alone, long enough")
+	t.Setenv("BOT_KEY", "the key of the bot alone, which is long enough too")
 	t.Setenv("DATABASE_DIRECT_URL", "postgres://mana:secret@db.mana.localhost:5432/mana")
 	t.Setenv("REDIS_URL", "redis://redis.mana.localhost:6379/0")
 }

@@ -58,7 +58,7 @@ var faultsOfSites = []string{
 	`: site b.example.test: mana_credits has no directive "pray"`,
 	`: site b.example.test: mana_api: takes no argument but a matcher, here are ["twice"]`, `: site b.example.test: mana_api: takes no block`,
 	`: site b.example.test: mana_rate_limit: limit: 0 is not a number of requests from 1 up`,
-	`: site b.example.test: mana_rate_limit: key: "colour" is none of ip, user, header`,
+	`: site b.example.test: mana_rate_limit: key: "colour" is none of ip, user, api_key, header`,
 }
 
 // One look at the answer shows everything there is to mend, whichever of the

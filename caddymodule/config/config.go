@@ -162,7 +162,7 @@ type BrandConfig struct {
 	// inert. Default: the first letter of the name.
 	Logo string `json:"logo,omitempty"`
 
-	// The colour of buttons and links, such as #2456c8. Where it is too faint for
+	// The colour of buttons and links, such as 2456c8. Where it is too faint for
 	// text, text has a darker or a lighter shade of it.
 	Colour string `json:"colour,omitempty"`
 

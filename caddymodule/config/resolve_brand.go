@@ -30,7 +30,7 @@ func (r *resolver) brand(c *BrandConfig) (b pages.Brand) {
 	if text := r.expand("brand colour", c.Colour); text != "" {
 		colour, ok := pages.ParseColour(text)
 		if !ok {
-			r.fault("brand colour", "%q is not a colour such as #2456c8", text)
+			r.fault("brand colour", "%q is not a colour such as 2456c8", text)
 		}
 		b.Colour = colour
 	}

@@ -109,7 +109,7 @@ func TestContrast(t *testing.T) {
 	for _, r := range steps {
 		for _, g := range steps {
 			for _, b := range steps {
-				colour, ok := pages.ParseColour("#" + r + g + b)
+				colour, ok := pages.ParseColour(r + g + b)
 				if !ok {
 					t.Fatal(r, g, b)
 				}

@@ -24,14 +24,15 @@ const (
 // enough is the contrast that text needs (WCAG 2.2, 1.4.3).
 const enough = 4.5
 
-var hexColour = regexp.MustCompile(`^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$`)
+var hexColour = regexp.MustCompile(`^#?([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$`)
 
-// ParseColour reads #rgb or #rrggbb.
+// ParseColour reads rgb or rrggbb in hexadecimal, with or without a # in front,
+// which begins a comment in a Caddyfile.
 func ParseColour(text string) (Colour, bool) {
 	if !hexColour.MatchString(text) {
 		return "", false
 	}
-	text = strings.ToLower(text)
+	text = "#" + strings.ToLower(strings.TrimPrefix(text, "#"))
 	if len(text) == 4 {
 		text = fmt.Sprintf("#%[1]c%[1]c%[2]c%[2]c%[3]c%[3]c", text[1], text[2], text[3])
 	}
