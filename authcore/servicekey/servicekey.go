@@ -23,11 +23,12 @@ const (
 	GrantCredits  Scope = "credits:grant"  // give users credits
 	RedeemGifts   Scope = "gifts:redeem"   // redeem gifts for Matrix users it speaks for
 	LinkMatrix    Scope = "matrix:link"    // link and unlink Matrix ids of any user, and ask whether one is linked
+	ReadMembers   Scope = "members:read"   // ask which organisations users belong to
 	MatrixSession Scope = "matrix:session" // get access tokens of users whose Matrix id is linked
 )
 
 // Scopes are all there are.
-var Scopes = []Scope{ChargeCredits, RefundCredits, ReadCredits, GrantCredits, RedeemGifts, LinkMatrix, MatrixSession}
+var Scopes = []Scope{ChargeCredits, RefundCredits, ReadCredits, GrantCredits, RedeemGifts, LinkMatrix, ReadMembers, MatrixSession}
 
 // Valid reports whether there is such a scope.
 func (s Scope) Valid() bool { return slices.Contains(Scopes, s) }

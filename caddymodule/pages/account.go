@@ -123,7 +123,7 @@ type section struct{ Page, Path string }
 var sections = []section{
 	{"account", "/account"}, {"email", "/account/email"}, {"password", "/account/password"}, {"security", "/account/two-factor"},
 	{"passkeys", "/account/passkeys"}, {"sessions", "/account/devices"}, {"securitylog", "/account/events"},
-	{"credits", "/account/credits"}, {"gifts", "/account/gifts"},
+	{"credits", "/account/credits"}, {"gifts", "/account/gifts"}, {"organizations", "/account/organizations"},
 	{"preferences", "/account/preferences"}, {"owndata", "/account/data"},
 }
 

@@ -124,6 +124,7 @@ var sheets = map[string][]string{
 	"login": {"account.css"}, "twofactor": {"account.css"}, "reauthenticate": {"account.css"}, "left": {"account.css"},
 	"account": {"account.css"}, "email": {"account.css"}, "password": {"account.css"}, "security": {"account.css"}, "passkeys": {"account.css"},
 	"sessions": {"account.css"}, "securitylog": {"account.css"}, "preferences": {"account.css"}, "owndata": {"account.css"},
+	"organizations": {"account.css"}, "team": {"account.css"},
 	"credits": {"account.css", "credits.css"}, "shop": {"account.css", "credits.css"}, "gifts": {"account.css", "credits.css"},
 	"docs": {"docs.css"},
 }
@@ -146,6 +147,7 @@ var all = []View{
 	Account{}, Email{}, Password{}, Security{}, Passkeys{}, Devices{}, Events{}, Preferences{}, OwnData{}, Left{},
 	Loop{}, Problem{}, Price{}, Notice{}, Shortfall{}, Docs{},
 	Gift{}, Gifts{}, Credits{}, Shop{}, Onward{},
+	Organizations{}, Team{},
 }
 
 // New parses the templates of every page in every language.

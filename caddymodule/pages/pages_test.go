@@ -40,6 +40,7 @@ func views() []pages.View {
 		pages.Problem{Code: "RATE_LIMITED", Wait: 3 * time.Hour}, pages.Shortfall{Required: attack, Available: attack, Missing: attack, Debt: attack, Buy: attack},
 		pages.Shortfall{Required: "2.5", Available: "1", Missing: "1.5", Sells: true, Buy: "https://auth.example.test/account/credits/buy"},
 		creditsView(attack), pages.Credits{Balance: "0", Chart: creditsView("").Chart}, shopView(attack), pages.Shop{Balance: "1", Portal: true}, pages.Onward{URL: "https://checkout.stripe.com/c/pay/1"},
+		organizationsView(attack), pages.Organizations{Done: "made"}, teamView(attack), pages.Team{Done: "owner"},
 		giftsView(attack), pages.Gifts{Balance: "0", Error: "GIFT_CLAIMED"},
 		pages.Gift{Code: attack, Status: "active", Credits: "1", User: attack, Key: attack, Riddle: attack, Error: attack}, pages.Gift{Status: "active", Credits: "1", User: attack, Own: true},
 		pages.Docs{Version: attack, Groups: []pages.DocGroup{{Name: attack, Routes: []pages.DocRoute{
@@ -210,5 +211,26 @@ func TestEventsAreSentences(t *testing.T) {
 			}
 			seen[string(lang)+found[1]] = e
 		}
+	}
+}
+
+func organizationsView(text string) pages.Organizations {
+	return pages.Organizations{
+		Verified: true, Acting: true, NewName: text, Error: text,
+		List: []pages.Organization{{ID: text, Name: text, Role: "owner", Active: true}, {ID: "2", Name: "Teahouse", Role: "member"}},
+		Invitations: []pages.Invitation{
+			{ID: text, Name: text, Inviter: text, Role: "admin", Expires: time.Unix(1_800_000_000, 0), Focus: true},
+		},
+	}
+}
+
+func teamView(text string) pages.Team {
+	return pages.Team{
+		ID: text, Name: text, Manages: true, Owns: true, Recent: true, NewName: text, InviteMail: text, Error: text,
+		Members: []pages.Member{
+			{ID: "1", Name: text, Email: text, Role: "owner", You: true}, {ID: text, Email: text, Role: "admin", Changeable: true},
+			{ID: "3", Name: "Bob", Email: "bob@example.test", Role: "member", Changeable: true},
+		},
+		Invitations: []pages.Invitation{{ID: text, Email: text, Role: "member", Expires: time.Unix(1_800_000_000, 0)}},
 	}
 }

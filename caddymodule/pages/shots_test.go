@@ -72,6 +72,8 @@ func gallery() map[string]pages.View {
 		"shop": pages.Shop{Balance: "12.5", Packages: packages, Plans: plans, Key: "x"}, "shop-error": pages.Shop{Balance: "0", Debt: "100", Packages: packages, Error: "TOO_MANY_OPEN_PURCHASES", Key: "x"},
 		"shop-subscribed": pages.Shop{Balance: "100", Packages: packages, Plans: subscribed, Current: &pages.Subscription{Plan: "Plus", Status: "active", Until: at.AddDate(0, 1, 0)}, Key: "x", Portal: true},
 		"onward":          pages.Onward{URL: "https://checkout.stripe.com"},
+		"organizations":   organizationsView("Teahouse"),
+		"team":            teamView("Teahouse"),
 		"gifts":           pages.Gifts{Balance: "95", Created: []pages.CreatedGift{made, over}, Received: []pages.ReceivedGift{got}, Made: &made, Order: pages.GiftOrder{}},
 		"gifts-error":     pages.Gifts{Balance: "5", MakeError: "INSUFFICIENT_CREDITS", Order: pages.GiftOrder{Credits: "10", Target: "bob@example.test"}, Error: "GIFT_CLAIMED"},
 		"gift":            pages.Gift{Code: "K7M2PX", Status: "active", Credits: "5", Portions: 4, Left: 3, Creator: "Ada", Message: "Happy birthday!", Riddle: "What is the answer to everything?", User: "bob@example.test", Key: "x", Expires: at},

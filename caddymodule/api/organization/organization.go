@@ -17,6 +17,7 @@ import (
 	"mana.how/edge/authcore/challenge"
 	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
 )
 
@@ -82,7 +83,7 @@ func Routes(cfg Config) []endpoint.Route {
 		return append([]endpoint.Mapping{{Err: organization.ErrForbidden, Answer: forbidden(text)}, notFound}, more...)
 	}
 	unverified := endpoint.AnswersTo(authcore.ErrEmailNotVerified, authcore.ErrUserNotFound)
-	return []endpoint.Route{
+	return append(pageRoutes(), []endpoint.Route{
 		endpoint.Post(v1+"/register/b2b", endpoint.Handle(registerB2B), endpoint.Rule{Summary: "Make an account and an organization that it owns",
 			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(3), Closed: closed,
 			ProofOfWork: true, Headers: endpoint.WorkHeaders,
@@ -126,7 +127,10 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Delete(v1+"/invitations/{id}", endpoint.Handle(endInvitation), rule("Cancel or reject an invitation", http.StatusNoContent, []endpoint.Mapping{
 			{Err: organization.ErrInvitationNotFound, Answer: errNoInvitation},
 			{Err: organization.ErrForbidden, Answer: forbidden("You do not have permission to cancel this invitation")}}, unverified...)),
-	}
+
+		endpoint.Get("/api/v1/internal/org/{orgId}/member/{userId}", endpoint.Handle(membership), endpoint.Rule{Summary: "Whether a user is a member, and as what", Access: endpoint.Service, ServiceScope: servicekey.ReadMembers}),
+		endpoint.Get("/api/v1/internal/users/{userId}/memberships", endpoint.Handle(memberships), endpoint.Rule{Summary: "The organizations of a user", Access: endpoint.Service, ServiceScope: servicekey.ReadMembers}),
+	}...)
 }
 
 // organizationView is an organisation. Members are there where one is read.
