@@ -21,7 +21,7 @@ func TestBrandOfPagesAndMails(t *testing.T) {
 		t.Fatal(err)
 	}
 	site := "http://" + address
-	r, err := http.Get(site + "/login?lang=de") //nolint:noctx // of this test
+	r, err := http.Get(site + "/api/auth/verify-email?token=x&lang=de") //nolint:noctx // of this test
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,9 +30,9 @@ func TestBrandOfPagesAndMails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"Anmelden · Teahouse", "--button:#00aa77", `href="https://teahouse.example/imprint"`, `href="mailto:help@teahouse.example"`} {
+	for _, want := range []string{"E-Mail bestätigen · Teahouse", "--button:#00aa77", `href="https://teahouse.example/imprint"`, `href="mailto:help@teahouse.example"`} {
 		if !strings.Contains(string(page), want) {
-			t.Errorf("the page has no %q", want)
+			t.Errorf("%s: the page has no %q: %s", r.Status, want, page)
 		}
 	}
 	if r := edgetest.Fetch(t, "POST", site+"/api/v1/auth/register", `{"email":"ada@example.com","password":"`+edgetest.SignUpPassword+`"}`); r.StatusCode != http.StatusCreated {
