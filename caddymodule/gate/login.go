@@ -39,18 +39,22 @@ func redirectToPage(q *gateRequest, hosted answer.Hosted, path string, query url
 	if turn.count > loopLimit || isLoginPage(q.r, base) {
 		return writeLoop(q, hosted)
 	}
-	page := url.URL{Scheme: base.Scheme, Host: base.Host, Path: path}
+	q.w.Header().Add("Set-Cookie", turn.cookie(q.r, loopSpan))
+	leadTo(q, base, path, query, target)
+	return nil
+}
+
+// leadTo answers with 302 to a hosted page that leads back to the target.
+func leadTo(q *gateRequest, base *url.URL, path string, query url.Values, target string) {
 	if target != "" {
 		query.Set("returnUrl", target)
 	}
-	page.RawQuery = query.Encode()
+	page := url.URL{Scheme: base.Scheme, Host: base.Host, Path: path, RawQuery: query.Encode()}
 	h := q.w.Header()
-	h.Add("Set-Cookie", turn.cookie(q.r, loopSpan))
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Location", page.String())
 	q.w.WriteHeader(http.StatusFound)
-	return nil
 }
 
 // enrollmentPage is where a second factor is set up.
@@ -64,16 +68,7 @@ func redirectToEnrollment(q *gateRequest, hosted answer.Hosted) error {
 	if strings.EqualFold(q.r.Host, base.Host) && strings.TrimSuffix(request.Original(q.r).URL.Path, "/") == enrollmentPage {
 		return writeLoop(q, hosted)
 	}
-	query := url.Values{"required": {"1"}}
-	if target := returnTarget(q.r, q.auth.Origins()); target != "" {
-		query.Set("returnUrl", target)
-	}
-	page := url.URL{Scheme: base.Scheme, Host: base.Host, Path: enrollmentPage, RawQuery: query.Encode()}
-	h := q.w.Header()
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Location", page.String())
-	q.w.WriteHeader(http.StatusFound)
+	leadTo(q, base, enrollmentPage, url.Values{"required": {"1"}}, returnTarget(q.r, q.auth.Origins()))
 	return nil
 }
 

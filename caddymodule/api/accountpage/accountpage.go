@@ -23,7 +23,6 @@ import (
 	"mana.how/edge/authcore/preference"
 	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/caddymodule/api/endpoint"
-	"mana.how/edge/caddymodule/api/sso"
 	"mana.how/edge/caddymodule/pages"
 )
 
@@ -118,45 +117,6 @@ func Routes(d Deps) []endpoint.Route {
 		routes[i].Enrolling = routes[i].Path != profilePath || routes[i].Method != http.MethodGet
 	}
 	return routes
-}
-
-// ownForm is what every form begins with: it comes from a page of ours, and names
-// who is signed in. Who is not is led away.
-func ownForm(ctx context.Context, c *endpoint.Call, page string) (away endpoint.Answer, err error) {
-	if err := c.OwnForm(); err != nil {
-		return nil, err
-	}
-	return sso.SignedIn(ctx, c, page)
-}
-
-// refused answers a form that came to nothing: with another proof first where one
-// is needed, else with the page again, which shows the text of a code. An error
-// that nobody is told of comes back.
-func refused(c *endpoint.Call, err error, page string, again func(status int, code string) (endpoint.Answer, error)) (endpoint.Answer, error) {
-	if errors.As(err, new(*authcore.ReauthenticationError)) {
-		return endpoint.Redirect{To: sso.ReauthenticateFor(page)}, nil
-	}
-	p := c.Known(err)
-	if p == nil {
-		return nil, err
-	}
-	answer, err := again(p.Status, p.Code)
-	if shown, ok := answer.(endpoint.HTML); ok {
-		shown.RetryAfter = p.RetryAfter
-		return shown, err
-	}
-	return answer, err
-}
-
-// done leads back to a page, which says what was done.
-func done(page, what string) endpoint.Redirect { return endpoint.Redirect{To: page + "?done=" + what} }
-
-// doneOf is what a page was told was done, if it is one of its own words.
-func doneOf(c *endpoint.Call, words ...string) string {
-	if what := c.Request.URL.Query().Get("done"); slices.Contains(words, what) {
-		return what
-	}
-	return ""
 }
 
 // proofOf says what the account still has to show before something grave.

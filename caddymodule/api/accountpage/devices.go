@@ -26,7 +26,7 @@ func devicesPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoi
 	if err != nil {
 		return nil, err
 	}
-	view := pages.Devices{Done: doneOf(c, "ended", "others")}
+	view := pages.Devices{Done: sso.DoneOf(c, "ended", "others")}
 	for _, s := range list {
 		view.List = append(view.List, pages.Device{
 			ID: s.ID, Name: s.Device(), UserAgent: endpoint.TextOf(s.UserAgent), IPAddress: endpoint.TextOf(s.IPAddress),
@@ -50,7 +50,7 @@ type devicesFormRequest struct {
 
 // devicesForm ends one, all other or all sessions.
 func devicesForm(ctx context.Context, c *endpoint.Call, req devicesFormRequest) (endpoint.Answer, error) {
-	if away, err := ownForm(ctx, c, devicesPath); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, devicesPath); away != nil || err != nil {
 		return away, err
 	}
 	if len(c.FieldErrors) > 0 {
@@ -62,12 +62,12 @@ func devicesForm(ctx context.Context, c *endpoint.Call, req devicesFormRequest) 
 		if err != nil && !errors.Is(err, authcore.ErrSessionNotFound) { // over, as was wished
 			return nil, err
 		}
-		return done(devicesPath, "ended"), nil
+		return sso.Done(devicesPath, "ended"), nil
 	case "revoke-others":
 		if _, err := c.Auth.RevokeOtherSessions(ctx, c.Caller); err != nil {
 			return nil, err
 		}
-		return done(devicesPath, "others"), nil
+		return sso.Done(devicesPath, "others"), nil
 	case "revoke-all":
 		if _, err := c.Auth.RevokeAllSessions(ctx, c.Caller); err != nil {
 			return nil, err

@@ -13,7 +13,7 @@ func emailPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint
 	if away, err := sso.SignedIn(ctx, c, emailPath); away != nil || err != nil {
 		return away, err
 	}
-	return emailAnswer(ctx, c, 200, pages.Email{Done: doneOf(c, "sent")})
+	return emailAnswer(ctx, c, 200, pages.Email{Done: sso.DoneOf(c, "sent")})
 }
 
 func emailAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.Email) (endpoint.Answer, error) {
@@ -37,7 +37,7 @@ type emailFormRequest struct {
 
 // emailForm mails a link to the address that the account is to have.
 func emailForm(ctx context.Context, c *endpoint.Call, req emailFormRequest) (endpoint.Answer, error) {
-	if away, err := ownForm(ctx, c, emailPath); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, emailPath); away != nil || err != nil {
 		return away, err
 	}
 	view := pages.Email{New: req.Email, Error: c.FieldText()}
@@ -45,10 +45,10 @@ func emailForm(ctx context.Context, c *endpoint.Call, req emailFormRequest) (end
 		return emailAnswer(ctx, c, 400, view)
 	}
 	if err := c.Auth.ChangeEmail(ctx, c.Caller, req.Email, ""); err != nil {
-		return refused(c, err, emailPath, func(status int, code string) (endpoint.Answer, error) {
+		return sso.Refused(c, err, emailPath, func(status int, code string) (endpoint.Answer, error) {
 			view.Error = code
 			return emailAnswer(ctx, c, status, view)
 		})
 	}
-	return done(emailPath, "sent"), nil
+	return sso.Done(emailPath, "sent"), nil
 }

@@ -28,12 +28,12 @@ func dataAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.Ow
 
 // exportForm answers with the file, for who has authenticated recently.
 func (d Deps) exportForm(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
-	if away, err := ownForm(ctx, c, dataPath); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, dataPath); away != nil || err != nil {
 		return away, err
 	}
 	file, err := d.OwnData.Export(ctx, c)
 	if err != nil {
-		return refused(c, err, dataPath, func(status int, code string) (endpoint.Answer, error) {
+		return sso.Refused(c, err, dataPath, func(status int, code string) (endpoint.Answer, error) {
 			return dataAnswer(ctx, c, status, pages.OwnData{Error: code})
 		})
 	}
@@ -48,7 +48,7 @@ type dataFormRequest struct {
 // dataForm deletes the account of who has typed its address, and says so: there is
 // nobody left to lead anywhere.
 func (d Deps) dataForm(ctx context.Context, c *endpoint.Call, req dataFormRequest) (endpoint.Answer, error) {
-	if away, err := ownForm(ctx, c, dataPath); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, dataPath); away != nil || err != nil {
 		return away, err
 	}
 	if len(c.FieldErrors) > 0 || !strings.EqualFold(strings.TrimSpace(req.Confirm), c.Email) {
@@ -56,7 +56,7 @@ func (d Deps) dataForm(ctx context.Context, c *endpoint.Call, req dataFormReques
 	}
 	waiting, err := d.OwnData.Erase(ctx, c, req.Password)
 	if err != nil {
-		return refused(c, err, dataPath, func(status int, code string) (endpoint.Answer, error) {
+		return sso.Refused(c, err, dataPath, func(status int, code string) (endpoint.Answer, error) {
 			return dataAnswer(ctx, c, status, pages.OwnData{Error: code})
 		})
 	}

@@ -14,7 +14,7 @@ func passkeysPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpo
 	if away, err := sso.SignedIn(ctx, c, passkeysPath); away != nil || err != nil {
 		return away, err
 	}
-	return passkeysAnswer(ctx, c, 200, pages.Passkeys{Done: doneOf(c, "added", "renamed", "removed")})
+	return passkeysAnswer(ctx, c, 200, pages.Passkeys{Done: sso.DoneOf(c, "added", "renamed", "removed")})
 }
 
 func passkeysAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.Passkeys) (endpoint.Answer, error) {
@@ -45,7 +45,7 @@ type passkeysFormRequest struct {
 
 // passkeysForm keeps a passkey that the browser made, or renames or deletes one.
 func passkeysForm(ctx context.Context, c *endpoint.Call, req passkeysFormRequest) (endpoint.Answer, error) {
-	if away, err := ownForm(ctx, c, passkeysPath); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, passkeysPath); away != nil || err != nil {
 		return away, err
 	}
 	if len(c.FieldErrors) > 0 {
@@ -68,9 +68,9 @@ func passkeysForm(ctx context.Context, c *endpoint.Call, req passkeysFormRequest
 		err = errUnknownAction
 	}
 	if err != nil {
-		return refused(c, err, passkeysPath, func(status int, code string) (endpoint.Answer, error) {
+		return sso.Refused(c, err, passkeysPath, func(status int, code string) (endpoint.Answer, error) {
 			return passkeysAnswer(ctx, c, status, pages.Passkeys{Error: code})
 		})
 	}
-	return done(passkeysPath, what), nil
+	return sso.Done(passkeysPath, what), nil
 }

@@ -15,7 +15,7 @@ func passwordPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpo
 	if away, err := sso.SignedIn(ctx, c, passwordPath); away != nil || err != nil {
 		return away, err
 	}
-	return passwordAnswer(ctx, c, 200, pages.Password{Done: doneOf(c, "password")})
+	return passwordAnswer(ctx, c, 200, pages.Password{Done: sso.DoneOf(c, "password")})
 }
 
 func passwordAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.Password) (endpoint.Answer, error) {
@@ -34,16 +34,16 @@ type passwordFormRequest struct {
 
 // passwordForm gives the account another password. Other devices are signed out.
 func passwordForm(ctx context.Context, c *endpoint.Call, req passwordFormRequest) (endpoint.Answer, error) {
-	if away, err := ownForm(ctx, c, passwordPath); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, passwordPath); away != nil || err != nil {
 		return away, err
 	}
 	if code := c.FieldText(); code != "" {
 		return passwordAnswer(ctx, c, 400, pages.Password{Error: code})
 	}
 	if err := c.Auth.ChangePassword(ctx, c.Caller, req.Current, req.Password); err != nil {
-		return refused(c, err, passwordPath, func(status int, code string) (endpoint.Answer, error) {
+		return sso.Refused(c, err, passwordPath, func(status int, code string) (endpoint.Answer, error) {
 			return passwordAnswer(ctx, c, status, pages.Password{Error: code})
 		})
 	}
-	return done(passwordPath, "password"), nil
+	return sso.Done(passwordPath, "password"), nil
 }

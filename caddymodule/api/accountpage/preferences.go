@@ -20,7 +20,7 @@ func preferencesPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (en
 		return nil, err
 	}
 	return endpoint.HTML{Status: 200, View: pages.Preferences{
-		Language: set.Locale(), NewDevice: set.TellsNewDevice(), Done: doneOf(c, "saved"),
+		Language: set.Locale(), NewDevice: set.TellsNewDevice(), Done: sso.DoneOf(c, "saved"),
 	}}, nil
 }
 
@@ -31,7 +31,7 @@ type preferencesFormRequest struct {
 
 // preferencesForm stores both. An empty language is the browser's.
 func preferencesForm(ctx context.Context, c *endpoint.Call, req preferencesFormRequest) (endpoint.Answer, error) {
-	if away, err := ownForm(ctx, c, preferencesPath); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, preferencesPath); away != nil || err != nil {
 		return away, err
 	}
 	if len(c.FieldErrors) > 0 {
@@ -46,5 +46,5 @@ func preferencesForm(ctx context.Context, c *endpoint.Call, req preferencesFormR
 	if err != nil {
 		return nil, err
 	}
-	return done(preferencesPath, "saved"), nil
+	return sso.Done(preferencesPath, "saved"), nil
 }

@@ -14,7 +14,7 @@ func (d Deps) profilePage(ctx context.Context, c *endpoint.Call, _ endpoint.None
 	if away, err := sso.SignedIn(ctx, c, profilePath); away != nil || err != nil {
 		return away, err
 	}
-	return d.profileAnswer(ctx, c, 200, pages.Account{Done: doneOf(c, "name", "picture", "no-picture")})
+	return d.profileAnswer(ctx, c, 200, pages.Account{Done: sso.DoneOf(c, "name", "picture", "no-picture")})
 }
 
 // profileAnswer fills in what the account has. A name that was refused stays.
@@ -70,22 +70,22 @@ func (d Deps) changeName(ctx context.Context, c *endpoint.Call, name string) (en
 		return d.profileAnswer(ctx, c, 400, view)
 	}
 	if _, err := c.Auth.UpdateProfile(ctx, c.Caller, authcore.ProfileChange{Name: &name}); err != nil {
-		return refused(c, err, profilePath, func(status int, code string) (endpoint.Answer, error) {
+		return sso.Refused(c, err, profilePath, func(status int, code string) (endpoint.Answer, error) {
 			view.Error = code
 			return d.profileAnswer(ctx, c, status, view)
 		})
 	}
-	return done(profilePath, "name"), nil
+	return sso.Done(profilePath, "name"), nil
 }
 
 // pictureForm takes a picture.
 func (d Deps) pictureForm(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
-	if away, err := ownForm(ctx, c, profilePath); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, profilePath); away != nil || err != nil {
 		return away, err
 	}
 	url, err := d.Pictures.Take(ctx, c)
 	if err != nil {
-		return refused(c, err, profilePath, func(status int, code string) (endpoint.Answer, error) {
+		return sso.Refused(c, err, profilePath, func(status int, code string) (endpoint.Answer, error) {
 			return d.profileAnswer(ctx, c, status, pages.Account{Error: code})
 		})
 	}
@@ -107,5 +107,5 @@ func (d Deps) setPicture(ctx context.Context, c *endpoint.Call, url, what string
 			c.Logger().WarnContext(ctx, "remove the picture that a user had", "user", c.UserID, "error", err)
 		}
 	}
-	return done(profilePath, what), nil
+	return sso.Done(profilePath, what), nil
 }

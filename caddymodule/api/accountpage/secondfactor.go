@@ -62,7 +62,7 @@ type factorFormRequest struct {
 // asked for another proof first.
 func factorForm(ctx context.Context, c *endpoint.Call, req factorFormRequest) (endpoint.Answer, error) {
 	target := returnTarget(c, req.ReturnURL)
-	if away, err := ownForm(ctx, c, factorFor(target)); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, factorFor(target)); away != nil || err != nil {
 		return away, err
 	}
 	var view pages.Security
@@ -82,7 +82,7 @@ func factorForm(ctx context.Context, c *endpoint.Call, req factorFormRequest) (e
 		err = errUnknownAction
 	}
 	if err != nil {
-		return refused(c, err, factorFor(target), func(status int, code string) (endpoint.Answer, error) {
+		return sso.Refused(c, err, factorFor(target), func(status int, code string) (endpoint.Answer, error) {
 			// The secret is shown once, but a code of it may be mistyped.
 			return factorAnswer(ctx, c, status, pages.Security{ReturnURL: target, Error: code, Confirming: errors.Is(err, authcore.ErrSecondFactorFailed)})
 		})

@@ -2,7 +2,6 @@ package organization
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"slices"
 
@@ -81,7 +80,7 @@ func organizationsPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (
 	if away, err := sso.SignedIn(ctx, c, pagePath); away != nil || err != nil {
 		return away, err
 	}
-	return organizationsAnswer(ctx, c, 200, pages.Organizations{Done: doneOf(c, "made", "joined", "rejected", "switched", "alone", "left", "deleted")}, "")
+	return organizationsAnswer(ctx, c, 200, pages.Organizations{Done: sso.DoneOf(c, "made", "joined", "rejected", "switched", "alone", "left", "deleted")}, "")
 }
 
 // organizationsAnswer fills in what there is. focus is the id of an invitation.
@@ -119,7 +118,7 @@ type organizationsFormRequest struct {
 }
 
 func organizationsForm(ctx context.Context, c *endpoint.Call, req organizationsFormRequest) (endpoint.Answer, error) {
-	if away, err := ownForm(ctx, c, pagePath); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, pagePath); away != nil || err != nil {
 		return away, err
 	}
 	var err error
@@ -148,44 +147,9 @@ func organizationsForm(ctx context.Context, c *endpoint.Call, req organizationsF
 		err = errUnknownAction
 	}
 	if err != nil {
-		return refused(c, err, pagePath, func(status int, code string) (endpoint.Answer, error) {
+		return sso.Refused(c, err, pagePath, func(status int, code string) (endpoint.Answer, error) {
 			return organizationsAnswer(ctx, c, status, pages.Organizations{Error: code, NewName: usertext.Clean(req.Name, 255)}, "")
 		})
 	}
-	return endpoint.Redirect{To: pagePath + "?done=" + done}, nil
-}
-
-// ownForm is what every form begins with: it comes from a page of ours, and names
-// who is signed in. Who is not is led away.
-func ownForm(ctx context.Context, c *endpoint.Call, page string) (away endpoint.Answer, err error) {
-	if err := c.OwnForm(); err != nil {
-		return nil, err
-	}
-	return sso.SignedIn(ctx, c, page)
-}
-
-// refused answers a form that came to nothing, with the page again, or with another
-// proof first where one is needed.
-func refused(c *endpoint.Call, err error, page string, again func(status int, code string) (endpoint.Answer, error)) (endpoint.Answer, error) {
-	if errors.As(err, new(*authcore.ReauthenticationError)) {
-		return endpoint.Redirect{To: sso.ReauthenticateFor(page)}, nil
-	}
-	e := c.Known(err)
-	if e == nil {
-		return nil, err
-	}
-	answer, err := again(e.Status, e.Code)
-	if shown, ok := answer.(endpoint.HTML); ok {
-		shown.RetryAfter = e.RetryAfter
-		return shown, err
-	}
-	return answer, err
-}
-
-// doneOf is what a page was told was done, if it is one of its own words.
-func doneOf(c *endpoint.Call, words ...string) string {
-	if what := c.Request.URL.Query().Get("done"); slices.Contains(words, what) {
-		return what
-	}
-	return ""
+	return sso.Done(pagePath, done), nil
 }

@@ -25,7 +25,7 @@ func teamPage(ctx context.Context, c *endpoint.Call, req teamPageRequest) (endpo
 	if away, err := sso.SignedIn(ctx, c, teamPathOf(req.ID)); away != nil || err != nil {
 		return away, err
 	}
-	return teamAnswer(ctx, c, req.ID, 200, pages.Team{Done: doneOf(c, "invited", "cancelled", "role", "out", "owner", "named")})
+	return teamAnswer(ctx, c, req.ID, 200, pages.Team{Done: sso.DoneOf(c, "invited", "cancelled", "role", "out", "owner", "named")})
 }
 
 // teamAnswer fills in what a member may see. Who is none is told that there is no
@@ -79,12 +79,12 @@ type teamFormRequest struct {
 
 func teamForm(ctx context.Context, c *endpoint.Call, req teamFormRequest) (endpoint.Answer, error) {
 	at := teamPathOf(req.ID)
-	if away, err := ownForm(ctx, c, at); away != nil || err != nil {
+	if away, err := sso.OwnForm(ctx, c, at); away != nil || err != nil {
 		return away, err
 	}
 	done, err := changeTeam(ctx, c, req)
 	if err != nil {
-		return refused(c, err, at, func(status int, code string) (endpoint.Answer, error) {
+		return sso.Refused(c, err, at, func(status int, code string) (endpoint.Answer, error) {
 			return teamAnswer(ctx, c, req.ID, status, pages.Team{
 				Error: code, NewName: usertext.Clean(req.Name, 255), InviteMail: usertext.Clean(req.Email, 254),
 			})
@@ -93,7 +93,7 @@ func teamForm(ctx context.Context, c *endpoint.Call, req teamFormRequest) (endpo
 	if req.Action == "leave" || req.Action == "delete" {
 		at = pagePath
 	}
-	return endpoint.Redirect{To: at + "?done=" + done}, nil
+	return sso.Done(at, done), nil
 }
 
 // changeTeam does what a form asks for, and says what it did.
