@@ -17,12 +17,15 @@ SHOTS ?= /tmp/mana-edge-shots
 # What make mutate changes lines of: packages that guard who gets in and what is paid, and whose own tests are quick.
 MUTATE ?= authcore/principal authcore/token authcore/revocation authcore/refreshtoken authcore/secret authcore/cookie authcore/origin \
 	authcore/address authcore/challenge authcore/password authcore/twofactor caddymodule/request caddymodule/guard \
-	caddymodule/meter/price caddymodule/meter/fingerprint caddymodule/counters
+	caddymodule/meter/price caddymodule/meter/tokens caddymodule/meter/fingerprint caddymodule/counters
 
-.PHONY: help run build test lint mutate bench soak shots xcaddy fmt clean
+# Where `make install` puts things, for packages: make install DESTDIR=/tmp/root
+DESTDIR ?=
+
+.PHONY: help run build install test images lint mutate bench conformance cluster soak shots xcaddy fmt clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: build ## start the edge of Caddyfile.example with the demo app behind its gate
 	@.ci/packages initdb || true
@@ -34,14 +37,31 @@ run: build ## start the edge of Caddyfile.example with the demo app behind its g
 build: ## build bin/mana-edge and bin/demo-app
 	go build $(FLAGS) $(LDFLAGS) -trimpath -o bin/ ./cmd/mana-edge ./cmd/demo-app
 
+install: build ## install both programs, their units and the example as a service; `systemctl enable --now mana-edge mana-demo` starts them
+	install -D -m 0755 -t $(DESTDIR)/usr/local/bin bin/mana-edge bin/demo-app
+	install -D -m 0644 -t $(DESTDIR)/etc/systemd/system deploy/mana-edge.service deploy/mana-demo.service
+	install -D -m 0644 -t $(DESTDIR)/etc/sysctl.d deploy/60-mana-edge.conf
+	[ -e $(DESTDIR)/etc/mana-edge/Caddyfile ] || install -D -m 0644 Caddyfile.example $(DESTDIR)/etc/mana-edge/Caddyfile
+	[ -e $(DESTDIR)/etc/mana-edge/environment ] || install -m 0600 /dev/null $(DESTDIR)/etc/mana-edge/environment
+	[ -n "$(DESTDIR)" ] || { .ci/packages initdb || true; \
+		id -u mana-edge >/dev/null 2>&1 || useradd --system --home-dir /var/lib/mana-edge --shell /usr/sbin/nologin mana-edge; \
+		systemctl daemon-reload; }
+
 # Everything is compiled once, for the race detector: vet and tests share that build. The import rules are a test too;
 # `make lint` checks them with the rest, apart from here because building the linter takes longer than all tests.
 test: ## format, vet and every test, with the race detector; installs what they need when it may
-	@.ci/packages initdb pgbouncer redis-server chromium
+	@.ci/packages initdb pgbouncer redis-server prometheus amtool chromium node npm python3 curl
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "gofmt would change:"; echo "$$unformatted"; exit 1; }
 	go vet -race $(FLAGS) ./...
 	go test -race -vet=off $(FLAGS) -timeout 20m $(TESTFLAGS) ./...
 	cd bench && go vet -race $(FLAGS) ./... && go test -race -vet=off $(FLAGS) $(TESTFLAGS) ./...
+	cd tools/deploy && go vet ./... && go test -vet=off $(TESTFLAGS) -run '^(TestComposeFilesLoad|TestComposeRefusesMissingSecrets|TestDockerfileStages|TestKubernetesObjectsFit)$$' ./...
+	cd examples/go && go vet ./...
+	cd clients/go && go vet -race -tags live ./... && go test -race -vet=off $(TESTFLAGS) ./...
+
+images: ## build the image without a daemon and start what is in it, install as a service into a directory; compiles everything anew, without cgo
+	@.ci/packages systemd-analyze
+	cd tools/deploy && go test -count=1 -v -timeout 30m ./...
 
 lint: bin/golangci-lint ## the linters of .golangci.yml, import rules included
 	GOFLAGS="$$(go env GOFLAGS) -race" bin/golangci-lint run
@@ -54,12 +74,22 @@ bench: build ## measure the targets of the README, peers included; prints median
 	@.ci/packages initdb
 	cd bench && go run $(FLAGS) . -root ..
 
+conformance: ## the modules of the OpenID certification plans, one by one
+	@.ci/packages initdb
+	go test $(FLAGS) -count=1 -v -run '^TestConformance$$' ./caddymodule/api | grep -E '^ *--- |modules pass|^(ok|FAIL|PASS)'
+
+cluster: ## two edges on a PostgreSQL that Patroni fails over
+	@.ci/packages initdb patroni etcd
+	go test -tags $(TAGS),cluster -count=1 -v -timeout 20m -run '^TestDatabaseFailsOver$$' ./cmd/mana-edge
+
 soak: ## hammer a running edge for SOAK (10m), kill it 200 times, the ledger against its model, money in every order, every fuzz target for FUZZ (30s)
 	@.ci/packages initdb
 	go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/mana-edge -soak $(SOAK)
 	go test $(FLAGS) -count=1 -v -timeout 0 -run '^TestKillUnderMeteredLoad$$' ./cmd/mana-edge -soak $(SOAK)
 	MANA_SOAK=1 go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestLedgerFollowsTheModel$$' ./creditcore
 	MANA_SOAK=1 go test $(FLAGS) -count=1 -v -timeout 0 -run '^TestMoneyAddsUpInEveryOrder$$' ./creditcore/billing
+	MANA_SOAK=1 go test $(FLAGS) -count=1 -v -timeout 0 -run '^TestRehearsal$$' ./caddymodule/importer
+	go test -tags $(TAGS),soak -count=1 -v -timeout 0 -run '^TestDeskStaysQuick$$' ./caddymodule/api
 	.ci/fuzz $(FUZZ) $(FLAGS)
 
 shots: ## a picture of every hosted page, on a phone and a desk, light and dark, into SHOTS (/tmp/mana-edge-shots)

@@ -106,6 +106,49 @@ func TestConfigurationDocumentsEveryOption(t *testing.T) {
 	}
 }
 
+var (
+	tableMade  = regexp.MustCompile(`(?m)^CREATE TABLE ([a-z]+\.\w+) `)
+	tableNamed = regexp.MustCompile("`((?:auth|credits|gifts|subscriptions|mana)\\.[a-z_]+)`")
+)
+
+// docs/scale.md says of every table by what it would be distributed, and names none that is not there.
+func TestScaleNamesEveryTable(t *testing.T) {
+	t.Parallel()
+	made := make(map[string]bool)
+	for _, name := range glob(t, "migrations/*.sql") {
+		for _, m := range tableMade.FindAllStringSubmatch(read(t, name), -1) {
+			made[m[1]] = true
+		}
+	}
+	_, tables, ok := strings.Cut(read(t, "docs/scale.md"), "\n| Tables | Distributed by |")
+	if !ok || len(made) < 30 {
+		t.Fatalf("no table of tables, or %d tables", len(made))
+	}
+	tables, _, _ = strings.Cut(tables, "\n\n")
+	named := make(map[string]bool)
+	var cells strings.Builder // the first of each row
+	for line := range strings.Lines(tables) {
+		if _, rest, ok := strings.Cut(line, "| "); ok {
+			cell, _, _ := strings.Cut(rest, " | ")
+			cells.WriteString(cell + "\n")
+		}
+	}
+	for _, m := range tableNamed.FindAllStringSubmatch(cells.String(), -1) {
+		if named[m[1]] {
+			t.Errorf("docs/scale.md has %s twice", m[1])
+		}
+		named[m[1]] = true
+		if !made[m[1]] {
+			t.Errorf("docs/scale.md has %s, which no migration makes", m[1])
+		}
+	}
+	for name := range made {
+		if !named[name] {
+			t.Errorf("docs/scale.md lacks %s", name)
+		}
+	}
+}
+
 func read(t *testing.T, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(name)

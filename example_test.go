@@ -53,6 +53,7 @@ func setSecrets(t *testing.T) {
 	t.Setenv("MANA_CORE_SERVICE_KEY", "a service key")
 	t.Setenv("DATABASE_URL", "postgres://mana:secret@db.mana.localhost:5432/mana")
 	t.Setenv("CHAT_KEY", "the key of the chat's back end alone, long enough")
+	t.Setenv("GRAFANA_OIDC_SECRET", "the secret of Grafana, which is long enough")
 	t.Setenv("BOT_KEY", "the key of the bot alone, which is long enough too")
 	t.Setenv("DATABASE_DIRECT_URL", "postgres://mana:secret@db.mana.localhost:5432/mana")
 	t.Setenv("REDIS_URL", "redis://redis.mana.localhost:6379/0")
@@ -155,7 +156,8 @@ func TestDirectiveExamplesWork(t *testing.T) {
 		}
 		for i, block := range blocks {
 			t.Run(fmt.Sprintf("%s %d", filepath.Base(name), i+1), func(t *testing.T) {
-				validate(t, name, "{\n\tlocal_certs\n\tmana {\n\t\tbase_url https://auth.mana.how\n\t}\n}\n"+block[1])
+				validate(t, name, "{\n\tlocal_certs\n\tmana {\n\t\tbase_url https://auth.mana.how\n\t\tprices {\n\t\t\tchat.in 0.015 per 1000 tokens\n"+
+					"\t\t\tchat.out 0.06 per 1000 tokens\n\t\t}\n\t}\n}\n"+block[1])
 			})
 		}
 	}

@@ -9,8 +9,10 @@ import (
 	"go/token"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -88,12 +90,12 @@ func TestLayout(t *testing.T) {
 		order := []string{
 			"caddymodule/request", "caddymodule/pages", "caddymodule/answer", "caddymodule/guard",
 			"caddymodule/api/endpoint/decode", "caddymodule/api/endpoint/validate", "caddymodule/api/endpoint", "caddymodule/api/endpoint/openapi",
-			"caddymodule/api/sso", "caddymodule/api/kept", "caddymodule/api/auth", "caddymodule/api/passkey", "caddymodule/api/apikey", "caddymodule/api/matrix", "caddymodule/api/organization", "caddymodule/api/settings", "caddymodule/api/me", "caddymodule/api/admin", "caddymodule/api/storage", "caddymodule/api/page", "caddymodule/api/accountpage", "caddymodule/api/health",
+			"caddymodule/api/sso", "caddymodule/api/kept", "caddymodule/api/auth", "caddymodule/api/passkey", "caddymodule/api/provider", "caddymodule/api/apikey", "caddymodule/api/matrix", "caddymodule/api/oidc", "caddymodule/api/organization", "caddymodule/api/settings", "caddymodule/api/me", "caddymodule/api/admin", "caddymodule/api/desk", "caddymodule/api/storage", "caddymodule/api/page", "caddymodule/api/accountpage", "caddymodule/api/health",
 			"caddymodule/api/credit", "caddymodule/api/gift", "caddymodule/api/billing", "caddymodule/api/docs", "caddymodule/api",
 			"caddymodule/syntax", "caddymodule/config", "caddymodule/logging", "caddymodule/counters", "caddymodule/metrics", "caddymodule/services", "caddymodule/app",
 			"caddymodule/site", "caddymodule/gate", "caddymodule/ratelimit", "caddymodule/meter/price", "caddymodule/meter/upstream",
-			"caddymodule/meter/fingerprint", "caddymodule/meter", "caddymodule/handler",
-			"caddymodule/command/invoke", "caddymodule/command/doctor", "caddymodule/command", "caddymodule",
+			"caddymodule/meter/fingerprint", "caddymodule/meter/tokens", "caddymodule/meter", "caddymodule/handler",
+			"caddymodule/importer", "caddymodule/command/invoke", "caddymodule/command/backup", "caddymodule/command/doctor", "caddymodule/command/develop", "caddymodule/command", "caddymodule",
 		}
 		place := func(path string) int {
 			return slices.Index(order, strings.TrimPrefix(path, module+"/"))
@@ -223,6 +225,43 @@ func TestLayout(t *testing.T) {
 		}
 	})
 
+	t.Run("a package that is larger than others says why", func(t *testing.T) {
+		const mostFiles, mostLines = 15, 1500
+		reason := regexp.MustCompile(`(?i)(is larger|more) than\s+other|has many files because`)
+		for path, p := range packages {
+			if !ours(path) {
+				continue
+			}
+			lines, said := 0, false
+			for _, name := range p.GoFiles {
+				text, err := os.ReadFile(filepath.Join(p.Dir, name))
+				if err != nil {
+					t.Fatal(err)
+				}
+				lines += bytes.Count(text, []byte("\n"))
+				comment, _, _ := strings.Cut("\n"+string(text), "\npackage ")
+				said = said || reason.MatchString(strings.ReplaceAll(comment, "\n// ", " "))
+			}
+			if large := len(p.GoFiles) > mostFiles || lines > mostLines; large && !said {
+				t.Errorf("%s has %d files of %d lines, and its doc does not say why", path, len(p.GoFiles), lines)
+			}
+		}
+	})
+
+	t.Run("only mana-edge dev fixes codes", func(t *testing.T) {
+		allowed := map[string]string{".FixCodes(": "caddymodule/app/development.go", "app.Develop(": "caddymodule/command/develop/family.go"}
+		walkFiles(t, ".go", func(name, text string) {
+			if strings.HasSuffix(name, "_test.go") {
+				return
+			}
+			for call, file := range allowed {
+				if has := strings.Contains(text, call); has != (name == file) {
+					t.Errorf("%s calls %s: %t", name, call, has)
+				}
+			}
+		})
+	})
+
 	t.Run("the binary holds no build or test tooling", func(t *testing.T) {
 		binary, ok := packages[module+"/cmd/mana-edge"]
 		if !ok {
@@ -230,7 +269,7 @@ func TestLayout(t *testing.T) {
 		}
 		for _, dep := range binary.Deps {
 			if strings.HasPrefix(dep, "github.com/caddyserver/xcaddy") || strings.HasPrefix(dep, "github.com/chromedp/") ||
-				within(dep, "internal/pgtest", "internal/edgetest", "internal/stripetest", "internal/passkeytest", "cmd/xbuild") {
+				within(dep, "internal/pgtest", "internal/npmtest", "internal/edgetest", "internal/stripetest", "internal/passkeytest", "internal/providertest", "cmd/xbuild") {
 				t.Errorf("cmd/mana-edge depends on %s", dep)
 			}
 		}

@@ -8,10 +8,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/lockout"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/session"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/usertext"
 )
@@ -24,7 +28,7 @@ func (s *Service) Profile(ctx context.Context, c principal.Caller) (User, error)
 // UpdateProfile changes the caller's name and picture. An empty picture is none.
 func (s *Service) UpdateProfile(ctx context.Context, c principal.Caller, change ProfileChange) (User, error) {
 	if change.Name != nil {
-		name, err := nameOf(*change.Name)
+		name, err := account.NameOf(*change.Name)
 		if err != nil {
 			return User{}, err
 		}
@@ -33,21 +37,16 @@ func (s *Service) UpdateProfile(ctx context.Context, c principal.Caller, change 
 		}
 		change.Name = &name
 	}
-	u, err := dbscope.One[User](ctx, s.db, scopeOf(c),
+	u, err := dbscope.One[User](ctx, s.db, account.ScopeOf(c),
 		`UPDATE auth.users AS u
 		 SET name = COALESCE($2::text, u.name), image = NULLIF(COALESCE($3::text, u.image), ''), updated_at = now()
-		 WHERE u.id = $1 AND `+usable+`
-		 RETURNING `+userColumns, c.UserID, change.Name, change.Image)
+		 WHERE u.id = $1 AND `+account.Usable+`
+		 RETURNING `+account.Columns, c.UserID, change.Name, change.Image)
 	if err == nil {
-		s.forgetUser(c.UserID)
+		s.Forget(c.UserID)
 	}
-	return u, notFound(err, ErrUserNotFound)
+	return u, account.NotFound(err, ErrUserNotFound)
 }
-
-// forgetUser makes this edge read the user's browser sessions again, so that a
-// changed name or a proven address shows at once. The database tells the other
-// edges; where that is lost, they follow within recheckAfter.
-func (s *Service) forgetUser(userID string) { s.revoked.Change(userID, s.now()) }
 
 // ownPassword verifies the caller's current password under the same lockout
 // as sign-in, and returns the stored hash. Tries count by the sign-in that the
@@ -64,15 +63,15 @@ func (s *Service) ownPassword(ctx context.Context, c principal.Caller, password 
 		 FROM auth.users AS u
 		 LEFT JOIN auth.accounts AS a ON a.user_id = u.id AND a.provider_id = 'credential'
 		 LEFT JOIN auth.sessions AS s ON s.id = $2 AND s.user_id = u.id
-		 WHERE u.id = $1 AND `+usable, c.UserID, c.SessionID)
+		 WHERE u.id = $1 AND `+account.Usable, c.UserID, c.SessionID)
 	if err != nil {
-		return "", notFound(err, ErrUserNotFound)
+		return "", account.NotFound(err, ErrUserNotFound)
 	}
 	if r.Password == nil || *r.Password == "" {
 		return "", ErrNoPassword
 	}
-	subject := lockoutSubject("session", r.SignIn)
-	if err := s.locked(ctx, subject); err != nil {
+	subject := lockout.Subject("session", r.SignIn)
+	if err := lockout.Check(ctx, s.db, subject); err != nil {
 		return "", err
 	}
 	ok, _, err := s.hasher.Verify(ctx, *r.Password, password)
@@ -85,11 +84,11 @@ func (s *Service) ownPassword(ctx context.Context, c principal.Caller, password 
 		}
 		return "", ErrWrongPassword
 	}
-	return *r.Password, s.unlock(ctx, subject)
+	return *r.Password, lockout.Clear(ctx, s.db, subject)
 }
 
-// ChangePassword replaces the caller's password and ends all his other
-// sessions; the one he acts from goes on. It fails with [ErrWrongPassword],
+// ChangePassword replaces the caller's password and ends all their other
+// sessions; the one they act from goes on. It fails with [ErrWrongPassword],
 // [ErrNoPassword], [*password.Error] or [*LockedError].
 func (s *Service) ChangePassword(ctx context.Context, c principal.Caller, current, next string) error {
 	if err := s.cfg.Passwords.Check(next); err != nil {
@@ -109,7 +108,7 @@ func (s *Service) ChangePassword(ctx context.Context, c principal.Caller, curren
 	}
 	changed := audit.Event{Type: "password_changed", UserID: c.UserID, Client: c.Client,
 		Metadata: map[string]any{"changedAt": s.now().UTC().Format(time.RFC3339Nano)}}
-	_, err = s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
+	_, err = s.store.Cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		tag, err := tx.Exec(ctx,
 			`UPDATE auth.accounts SET password = $1, updated_at = now()
 			 WHERE user_id = $2 AND provider_id = 'credential' AND password = $3`, hash, c.UserID, old)
@@ -122,20 +121,20 @@ func (s *Service) ChangePassword(ctx context.Context, c principal.Caller, curren
 		if err := audit.RecordTx(ctx, tx, changed); err != nil {
 			return nil, err
 		}
-		u, err := dbscope.TxRow[User](ctx, tx, `SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1`, c.UserID)
+		u, err := dbscope.TxRow[User](ctx, tx, `SELECT `+account.Columns+` FROM auth.users AS u WHERE u.id = $1`, c.UserID)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.mailer.PutTx(ctx, tx, Notice{
-			Kind: NoticePasswordChanged, UserID: u.ID, To: u.Email, Name: u.Name, Client: c.Client, At: s.now(),
+		if err := s.mailer.PutTx(ctx, tx, notice.Notice{
+			Kind: notice.PasswordChanged, UserID: u.ID, To: u.Email, Name: u.Name, Client: c.Client, At: s.now(),
 		}); err != nil {
 			return nil, err
 		}
 		if err := challenge.EndTx(ctx, tx, challenge.TrustedDevice, u.ID); err != nil {
 			return nil, err
 		}
-		return revokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client},
-			reasonPasswordChanged, othersThan, c.UserID, keep)
+		return session.RevokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: c.UserID, Client: c.Client},
+			revocation.ReasonPasswordChanged, othersThan, c.UserID, keep)
 	})
 	if err == nil {
 		s.mailer.Wake()
@@ -157,7 +156,7 @@ func (s *Service) DeleteAccount(ctx context.Context, c principal.Caller, passwor
 // closeAccount bars a user and ends their sessions: the change, the event and
 // what is cut off commit together.
 func (s *Service) closeAccount(ctx context.Context, userID, reason string, e audit.Event, change func(context.Context, pgx.Tx) error) error {
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
+	_, err := s.store.Cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		if err := change(ctx, tx); err != nil {
 			return nil, err
 		}
@@ -167,24 +166,13 @@ func (s *Service) closeAccount(ctx context.Context, userID, reason string, e aud
 		if err := challenge.EndTx(ctx, tx, challenge.TrustedDevice, userID); err != nil {
 			return nil, err
 		}
-		cut, err := cutUserTx(ctx, tx, userID, reason)
+		cut, err := revocation.CutUserTx(ctx, tx, userID, reason)
 		if err != nil {
 			return nil, err
 		}
-		revs, err := revokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: userID, Client: e.Client}, reason,
+		revs, err := session.RevokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: userID, Client: e.Client}, reason,
 			`s.user_id = $1 AND s.revoked_at IS NULL`, userID)
 		return append(revs, cut), err
 	})
 	return err
-}
-
-// cutUserTx refuses every token the user holds now: the row raises their epoch
-// (a trigger of auth.revocations).
-func cutUserTx(ctx context.Context, tx pgx.Tx, userID, reason string) (revocation.Revocation, error) {
-	list, err := tx.Query(ctx,
-		`INSERT INTO auth.revocations (user_id, reason) VALUES ($1, $2) RETURNING `+revocationColumns, userID, reason)
-	if err != nil {
-		return revocation.Revocation{}, err
-	}
-	return pgx.CollectExactlyOneRow(list, pgx.RowToStructByName[revocation.Revocation])
 }

@@ -2,15 +2,14 @@ package authcore
 
 import (
 	"context"
-	"maps"
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/apikey"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
-	"mana.how/edge/internal/dbscope"
 )
 
 // CreateAPIKey makes a key that acts for the caller, who must have authenticated
@@ -21,7 +20,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, c principal.Caller, o apikey
 	if err := s.RequireRecent(ctx, c); err != nil {
 		return apikey.Key{}, "", err
 	}
-	err = s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	err = s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		if made, secret, err = apikey.CreateTx(ctx, tx, u.ID, o, s.now()); err != nil {
 			return err
 		}
@@ -33,7 +32,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, c principal.Caller, o apikey
 
 // APIKeys are the caller's keys, the newest first, those revoked included.
 func (s *Service) APIKeys(ctx context.Context, c principal.Caller) ([]apikey.Key, error) {
-	return apikey.List(ctx, s.db, scopeOf(c), c.UserID)
+	return apikey.List(ctx, s.db, account.ScopeOf(c), c.UserID)
 }
 
 // APIKeysOf are the keys of a user, for an operator.
@@ -44,30 +43,27 @@ func (s *Service) APIKeysOf(ctx context.Context, _ principal.Operator, userID st
 // RevokeAPIKey ends a key of the caller on every edge, and what is open of it.
 // It fails with [apikey.ErrNotFound] for another user's or a revoked one.
 func (s *Service) RevokeAPIKey(ctx context.Context, c principal.Caller, id string) error {
-	return s.revokeKey(ctx, c.UserID, id, c.Client, nil)
+	return s.revokeKey(ctx, c.UserID, id, audit.Event{Client: c.Client})
 }
 
 // RevokeAPIKeyOf ends a key of anybody, for an operator.
 func (s *Service) RevokeAPIKeyOf(ctx context.Context, op principal.Operator, id string) error {
-	return s.revokeKey(ctx, "", id, principal.Client{}, map[string]any{"operator": op.Name})
+	return s.revokeKey(ctx, "", id, audit.Event{By: op})
 }
 
-// revokeKey ends a key of the user, or with an empty one of anybody. by says in
-// the event who did it, where it was not the user.
-func (s *Service) revokeKey(ctx context.Context, userID, id string, client principal.Client, by map[string]any) error {
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
+// revokeKey ends a key of the user, or with an empty one of anybody. The event
+// says who did it, and from where.
+func (s *Service) revokeKey(ctx context.Context, userID, id string, e audit.Event) error {
+	_, err := s.store.Cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		k, err := apikey.RevokeTx(ctx, tx, userID, id)
 		if err != nil {
 			return nil, err
 		}
-		metadata := map[string]any{"key": k.ID, "name": k.Name}
-		maps.Copy(metadata, by)
-		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "api_key_revoked", UserID: k.UserID, Client: client, Metadata: metadata}); err != nil {
+		e.Type, e.UserID, e.Metadata = "api_key_revoked", k.UserID, map[string]any{"key": k.ID, "name": k.Name}
+		if err := audit.RecordTx(ctx, tx, e); err != nil {
 			return nil, err
 		}
-		cut, err := dbscope.TxRow[revocation.Revocation](ctx, tx,
-			`INSERT INTO auth.revocations (user_id, session_id, reason) VALUES ($1, $2, $3) RETURNING `+revocationColumns,
-			k.UserID, apikey.SessionOf(k.ID), reasonKeyRevoked)
+		cut, err := apikey.CutTx(ctx, tx, k)
 		return []revocation.Revocation{cut}, err
 	})
 	return err

@@ -16,6 +16,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/apikey"
+	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/authcore/token"
@@ -384,4 +385,40 @@ func TestKeysWhileTheDatabaseIsAway(t *testing.T) {
 		_, err := s.AuthenticateKey(t.Context(), unread, anywhere)
 		return err == nil
 	})
+}
+
+// An organisation that is deleted takes its keys with it: they are dead at every
+// edge, and what is open of them ends, whatever becomes of their users.
+func TestKeysOfADeletedOrganizationEnd(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	near, far := edge(t, db), edge(t, db)
+	ada := newColleague(t, near, db, "ada")
+	eventually(t, 10*time.Second, "it listens", func() bool { _, ok := far.Listening(); return ok })
+	o, err := near.CreateOrganization(t.Context(), ada.Caller, organization.New{Name: "Engines"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, secret := makeKey(t, near, ada.Caller, apikey.Order{OrganizationID: o.ID})
+	_, ownSecret := makeKey(t, near, ada.Caller, apikey.Order{})
+	wantKey(t, far, secret, nil)
+	ended := make(chan struct{})
+	watch := revocation.Watch{SessionID: apikey.SessionOf(made.ID), UserID: ada.User.ID, Revoked: func() { close(ended) }}
+	if !far.Watch(&watch) {
+		t.Fatal("it is over before it began")
+	}
+	defer far.Unwatch(&watch)
+	if err := near.DeleteOrganization(t.Context(), ada.Caller, o.ID); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error("what was open of the key goes on")
+	}
+	wantKey(t, far, secret, apikey.ErrInvalid)
+	wantKey(t, far, ownSecret, nil)
+	if got := names(t, db, `SELECT session_id AS name FROM auth.revocations WHERE session_id IS NOT NULL`); len(got) != 1 || got[0] != apikey.SessionOf(made.ID) {
+		t.Errorf("the edges are told of %v", got)
+	}
 }

@@ -10,11 +10,14 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/session"
 )
 
 // undoTTL is how long the address that an account had can take it back.
@@ -39,7 +42,7 @@ func (s *Service) ChangeEmail(ctx context.Context, c principal.Caller, newEmail,
 	if err := s.RequireRecent(ctx, c); err != nil {
 		return err
 	}
-	return s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	return s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		if to == u.Email {
 			return ErrSameEmail
 		}
@@ -55,23 +58,38 @@ func (s *Service) ChangeEmail(ctx context.Context, c principal.Caller, newEmail,
 		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "email_change_requested", UserID: u.ID, Client: c.Client}); err != nil {
 			return err
 		}
-		ask := Notice{
-			Kind: NoticeConfirmAddress, UserID: u.ID, To: to, Name: u.Name, Token: token, ValidFor: verifyTTL,
+		ask := notice.Notice{
+			Kind: notice.ConfirmAddress, UserID: u.ID, To: to, Name: u.Name, Token: token, ValidFor: verifyTTL,
 			RedirectTo: redirectTo, Client: c.Client, At: s.now(),
 		}
-		owner, err := ownerOfAddressTx(ctx, tx, to)
+		owner, err := account.OwnerOfAddressTx(ctx, tx, to)
 		if err != nil {
 			return err
 		}
 		if owner != nil {
-			ask = Notice{Kind: NoticeAccountExists, UserID: owner.ID, To: owner.Email, Name: owner.Name, Client: c.Client, At: s.now()}
+			ask = notice.Notice{Kind: notice.AccountExists, UserID: owner.ID, To: owner.Email, Name: owner.Name, Client: c.Client, At: s.now()}
 		}
 		if err := s.mailer.PutTx(ctx, tx, ask); err != nil {
 			return err
 		}
-		return s.mailer.PutTx(ctx, tx, Notice{
-			Kind: NoticeAddressChanging, UserID: u.ID, To: u.Email, Name: u.Name, Client: c.Client, At: s.now(),
+		return s.mailer.PutTx(ctx, tx, notice.Notice{
+			Kind: notice.AddressChanging, UserID: u.ID, To: u.Email, Name: u.Name, Client: c.Client, At: s.now(),
 		})
+	})
+}
+
+// CancelEmailChange ends the change of the caller's address that waits to be confirmed, if
+// there is one: its link is worth nothing from then on.
+func (s *Service) CancelEmailChange(ctx context.Context, c principal.Caller) error {
+	return s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+		open, err := challenge.OpenTx(ctx, tx, challenge.ChangeEmail, u.ID)
+		if err != nil || len(open) == 0 {
+			return err
+		}
+		if err := challenge.EndTx(ctx, tx, challenge.ChangeEmail, u.ID); err != nil {
+			return err
+		}
+		return audit.RecordTx(ctx, tx, audit.Event{Type: "email_change_cancelled", UserID: u.ID, Client: c.Client})
 	})
 }
 
@@ -96,7 +114,7 @@ func (s *Service) PendingEmail(ctx context.Context, c principal.Caller) (address
 func (s *Service) ConfirmEmailChange(ctx context.Context, client principal.Client, token string) (ConfirmedEmail, error) {
 	var done ConfirmedEmail
 	var changed bool
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
+	_, err := s.store.Cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		changed = false
 		c, u, err := addressChallengeTx(ctx, tx, challenge.ChangeEmail, token)
 		if err != nil {
@@ -131,8 +149,8 @@ func (s *Service) ConfirmEmailChange(ctx context.Context, client principal.Clien
 		}
 		changed = true
 		done.User.Email, done.User.EmailVerified = c.Address, true
-		return []revocation.Revocation{cut}, s.mailer.PutTx(ctx, tx, Notice{
-			Kind: NoticeAddressChanging, UserID: u.ID, To: u.Email, Name: u.Name, Token: undo, ValidFor: undoTTL, Client: client, At: s.now(),
+		return []revocation.Revocation{cut}, s.mailer.PutTx(ctx, tx, notice.Notice{
+			Kind: notice.AddressChanging, UserID: u.ID, To: u.Email, Name: u.Name, Token: undo, ValidFor: undoTTL, Client: client, At: s.now(),
 		})
 	})
 	if err != nil || !changed {
@@ -148,7 +166,7 @@ func (s *Service) ConfirmEmailChange(ctx context.Context, client principal.Clien
 // undone no more. It fails as [Service.ConfirmEmailChange] does.
 func (s *Service) UndoEmailChange(ctx context.Context, client principal.Client, token string) (User, error) {
 	var u User
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
+	_, err := s.store.Cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		c, account, err := addressChallengeTx(ctx, tx, challenge.UndoChangeEmail, token)
 		if err != nil {
 			return nil, err
@@ -182,12 +200,12 @@ func (s *Service) UndoEmailChange(ctx context.Context, client principal.Client, 
 		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "email_change_undone", UserID: u.ID, Client: client}); err != nil {
 			return nil, err
 		}
-		if err := s.mailer.PutTx(ctx, tx, Notice{
-			Kind: NoticeAddressChangeUndone, UserID: u.ID, To: u.Email, Name: u.Name, Client: client, At: s.now(),
+		if err := s.mailer.PutTx(ctx, tx, notice.Notice{
+			Kind: notice.AddressChangeUndone, UserID: u.ID, To: u.Email, Name: u.Name, Client: client, At: s.now(),
 		}); err != nil {
 			return nil, err
 		}
-		revs, err := revokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: u.ID, Client: client}, reasonEmailChanged,
+		revs, err := session.RevokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: u.ID, Client: client}, revocation.ReasonEmailChanged,
 			`s.user_id = $1 AND s.revoked_at IS NULL`, u.ID)
 		return append(revs, cut), err
 	})
@@ -205,7 +223,7 @@ func addressChallengeTx(ctx context.Context, tx pgx.Tx, purpose challenge.Purpos
 	if err != nil {
 		return c, User{}, err
 	}
-	u, err := lockUserTx(ctx, tx, c.UserID)
+	u, err := account.LockTx(ctx, tx, c.UserID)
 	if errors.Is(err, ErrUserNotFound) {
 		err = challenge.ErrExpired
 	}
@@ -229,5 +247,5 @@ func setEmailTx(ctx context.Context, tx pgx.Tx, u User, email string) (revocatio
 			return revocation.Revocation{}, err
 		}
 	}
-	return cutUserTx(ctx, tx, u.ID, reasonEmailChanged)
+	return revocation.CutUserTx(ctx, tx, u.ID, revocation.ReasonEmailChanged)
 }

@@ -7,6 +7,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 )
 
@@ -17,7 +18,7 @@ func moved(t *testing.T) (s *authcore.Service, mails *mailbox, c principal.Calle
 	t.Helper()
 	s, mails, _ = strict(t)
 	register(t, s, ada)
-	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	before = signIn(t, s, laptop, ada)
@@ -32,14 +33,14 @@ func move(t *testing.T, s *authcore.Service, mails *mailbox, c principal.Caller,
 		t.Fatal(err)
 	}
 	asked := mails.take()
-	if len(asked) != 2 || asked[0].Kind != authcore.NoticeConfirmAddress || asked[0].To != to ||
-		asked[1].Kind != authcore.NoticeAddressChanging || asked[1].Token != "" {
+	if len(asked) != 2 || asked[0].Kind != notice.ConfirmAddress || asked[0].To != to ||
+		asked[1].Kind != notice.AddressChanging || asked[1].Token != "" {
 		t.Fatalf("the mails of the request are %+v", asked)
 	}
 	if _, err := s.ConfirmEmailChange(t.Context(), phone, asked[0].Token); err != nil {
 		t.Fatal(err)
 	}
-	told := mails.one(t, authcore.NoticeAddressChanging)
+	told := mails.one(t, notice.AddressChanging)
 	if told.To != asked[1].To || told.Token == "" || told.ValidFor != 7*24*time.Hour {
 		t.Fatalf("the mail of the change is %+v", told)
 	}
@@ -77,7 +78,7 @@ func TestUndoChangeOfAddress(t *testing.T) {
 			t.Fatalf("round %d: %+v, %v", round, u, err)
 		}
 	}
-	if n := mails.one(t, authcore.NoticeAddressChangeUndone); n.To != ada {
+	if n := mails.one(t, notice.AddressChangeUndone); n.To != ada {
 		t.Errorf("the mail is %+v", n)
 	}
 	if _, err := s.Refresh(t.Context(), laptop, before.RefreshToken); !errors.Is(err, authcore.ErrInvalidRefreshToken) {
@@ -115,11 +116,11 @@ func TestRefusedChangesOfAddress(t *testing.T) {
 	t.Parallel()
 	s, mails, db := strict(t)
 	u := register(t, s, ada)
-	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	bob := register(t, s, "bob@example.test")
-	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	c := callerOf(t, s, signIn(t, s, laptop, ada).AccessToken)
@@ -132,7 +133,7 @@ func TestRefusedChangesOfAddress(t *testing.T) {
 	if err := s.ChangeEmail(t.Context(), c, bob.Email, ""); err != nil {
 		t.Errorf("one with an account: %v", err)
 	}
-	if told := mails.take(); len(told) != 2 || told[0].Kind != authcore.NoticeAccountExists || told[0].To != bob.Email {
+	if told := mails.take(); len(told) != 2 || told[0].Kind != notice.AccountExists || told[0].To != bob.Email {
 		t.Errorf("its owner is told %+v", told)
 	}
 	// An address that somebody registers while the link is on its way.

@@ -6,59 +6,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/lockout"
 	"mana.how/edge/authcore/principal"
 )
-
-// Wrong codes that lock an account within 15 minutes: of one kind, and of all.
-const (
-	codeTries    = 5
-	allCodeTries = 10
-)
-
-// codeCounters count the wrong codes of an account by kind and over all kinds,
-// as the lockout counts wrong passwords.
-type codeCounters struct{ byKind, overall string }
-
-func codeCountersOf(account string, kind FactorKind, knownDevice string) codeCounters {
-	return codeCounters{
-		byKind:  lockoutSubject("code:"+string(kind)+":"+account, knownDevice),
-		overall: lockoutSubject("code:"+account, knownDevice),
-	}
-}
-
-// lockedTx fails with [*LockedError] while no code is taken.
-func (k codeCounters) lockedTx(ctx context.Context, tx pgx.Tx) error {
-	for _, subject := range []string{k.byKind, k.overall} {
-		var seconds float64
-		if err := tx.QueryRow(ctx, `SELECT coalesce(`+lockedSeconds("$1")+`, 0)`, subject).Scan(&seconds); err != nil {
-			return err
-		}
-		if err := lockedFor(seconds); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// countTx counts a wrong code and records it. userID is empty where the account
-// is nobody's. What it returns is of the counter that the code locked, if any.
-func (k codeCounters) countTx(ctx context.Context, tx pgx.Tx, client principal.Client, userID string) (countedTry, error) {
-	n, err := countTryTx(ctx, tx, client, k.byKind, userID, codeTries, "two_factor_failed")
-	if err != nil {
-		return n, err
-	}
-	all, err := countTryTx(ctx, tx, client, k.overall, userID, allCodeTries, "")
-	if n.LockedNow {
-		return n, err
-	}
-	return all, err
-}
-
-// clearTx forgets the wrong codes after a right one.
-func (k codeCounters) clearTx(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `DELETE FROM auth.lockouts WHERE subject = ANY($1::text[])`, []string{k.byKind, k.overall})
-	return err
-}
 
 // tryCodeTx reports whether a code is right for the account, whose row the
 // transaction has locked, so that no two are tried at once. Wrong ones count,
@@ -84,8 +34,8 @@ func (s *Service) tryCodeTx(ctx context.Context, tx pgx.Tx, client principal.Cli
 	if err != nil {
 		return false, err
 	}
-	counters := codeCountersOf(u.ID, kind, device)
-	if err := counters.lockedTx(ctx, tx); err != nil {
+	counters := lockout.CodesOf(u.ID, kind, device)
+	if err := counters.CheckTx(ctx, tx); err != nil {
 		return false, err
 	}
 	right, err = check(ctx, tx, u.ID, code)
@@ -93,10 +43,10 @@ func (s *Service) tryCodeTx(ctx context.Context, tx pgx.Tx, client principal.Cli
 	case err != nil:
 		return false, err
 	case right:
-		return true, counters.clearTx(ctx, tx)
+		return true, counters.ClearTx(ctx, tx)
 	}
 	s.log.WarnContext(ctx, "a wrong code", "user", u.ID, "kind", string(kind), "address", client.Network())
-	n, err := counters.countTx(ctx, tx, client, u.ID)
+	n, err := counters.CountTx(ctx, tx, client, u.ID)
 	if err != nil {
 		return false, err
 	}

@@ -25,7 +25,9 @@
 //
 // # Size
 //
-// The service has many files because sign-in, sessions, refresh families, proof
-// of address, factors and revocation change the same rows in the same transactions. What
-// needs none of them stands in the packages below.
+// The service has many files because sign-in, second factors, providers, proof of
+// address and the end of an account change one account in the same transactions:
+// each asks for what another has shown. What needs none of that stands in the packages
+// below, and the service is composed of them: [verifier.Verifier] is what requests
+// ask, [grant.Grants] what OpenID clients have, [membership.Directory] organisations.
 package authcore

@@ -16,6 +16,8 @@ import (
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/lockout"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 )
 
@@ -45,7 +47,7 @@ func (s *Service) MailSignIn(ctx context.Context, client principal.Client, email
 		if err := challenge.EndTx(ctx, tx, challenge.SignIn, u.ID); err != nil {
 			return err
 		}
-		code, err := newMailCode()
+		code, err := s.newMailCode()
 		if err != nil {
 			return err
 		}
@@ -59,8 +61,8 @@ func (s *Service) MailSignIn(ctx context.Context, client principal.Client, email
 		if err != nil {
 			return err // too many: what was sent before goes on to work
 		}
-		return s.mailer.PutTx(ctx, tx, Notice{
-			Kind: NoticeMagicLink, UserID: u.ID, To: u.Email, Name: u.Name, Token: token, Code: code, ValidFor: signInTTL,
+		return s.mailer.PutTx(ctx, tx, notice.Notice{
+			Kind: notice.MagicLink, UserID: u.ID, To: u.Email, Name: u.Name, Token: token, Code: code, ValidFor: signInTTL,
 			RedirectTo: target, Client: client, At: s.now(),
 		})
 	})
@@ -71,7 +73,10 @@ func (s *Service) MailSignIn(ctx context.Context, client principal.Client, email
 }
 
 // newMailCode is a number of eight digits, each as likely as any other.
-func newMailCode() (string, error) {
+func (s *Service) newMailCode() (string, error) {
+	if s.fixedCodes.Load() {
+		return FixedMailCode, nil
+	}
 	n, err := rand.Int(rand.Reader, big.NewInt(100_000_000))
 	if err != nil {
 		return "", err
@@ -99,6 +104,9 @@ func (s *Service) isMailedCode(c challenge.Challenge, code string) (bool, error)
 // fails with [challenge.ErrUnknown], [challenge.ErrExpired] or
 // [*SecondFactorError].
 func (s *Service) SignInByLink(ctx context.Context, client principal.Client, token string) (BrowserSession, error) {
+	if s.PasswordsOff() {
+		return BrowserSession{}, ErrPasswordsOff
+	}
 	p := proof{Methods: principal.MethodsOf(principal.MethodEmail)}
 	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		c, err := challenge.FindTx(ctx, tx, challenge.SignIn, token)
@@ -129,6 +137,9 @@ func (s *Service) SignInByLink(ctx context.Context, client principal.Client, tok
 // [ErrInvalidCode], for addresses without an account too, with [*LockedError] or
 // [*SecondFactorError].
 func (s *Service) SignInByCode(ctx context.Context, client principal.Client, email, code string) (Tokens, error) {
+	if s.PasswordsOff() {
+		return Tokens{}, ErrPasswordsOff
+	}
 	p := proof{Methods: principal.MethodsOf(principal.MethodEmail)}
 	var right bool
 	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) (err error) {
@@ -137,11 +148,11 @@ func (s *Service) SignInByCode(ctx context.Context, client principal.Client, ema
 		}
 		if p.User.ID == "" {
 			// Counted as if there were an account, so that a lock does not tell.
-			counters := codeCountersOf("address:"+address.Lookup(email), FactorEmailCode, "")
-			if err := counters.lockedTx(ctx, tx); err != nil {
+			counters := lockout.CodesOf("address:"+address.Lookup(email), FactorEmailCode, "")
+			if err := counters.CheckTx(ctx, tx); err != nil {
 				return err
 			}
-			_, err := counters.countTx(ctx, tx, client, "")
+			_, err := counters.CountTx(ctx, tx, client, "")
 			return err
 		}
 		if right, err = s.tryCodeTx(ctx, tx, client, p.User, FactorEmailCode, code); err != nil || !right {

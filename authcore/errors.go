@@ -4,35 +4,43 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"mana.how/edge/authcore/account"
+	"mana.how/edge/authcore/keyring"
+	"mana.how/edge/authcore/lockout"
+	"mana.how/edge/authcore/provider"
+	"mana.how/edge/authcore/refreshtoken"
+	"mana.how/edge/authcore/session"
+	"mana.how/edge/authcore/verifier"
 )
 
 // Errors of the core. The texts of those that clients match are part of the
 // wire contract; test with [errors.Is], never by text.
 var (
-	ErrInvalidCredentials = errors.New("Invalid email or password")
+	ErrInvalidCredentials = account.ErrInvalidCredentials
 	// ErrEmailNotVerified means that the password is right, and the address is not
 	// proven where it must be.
-	ErrEmailNotVerified = errors.New("Email not verified")
+	ErrEmailNotVerified = account.ErrEmailNotVerified
 	// ErrNoSession means that no cookie names a live session.
-	ErrNoSession = errors.New("Invalid or expired session")
+	ErrNoSession = verifier.ErrNoSession
 	// ErrSessionConflict means that the cookies name live sessions of several
 	// users. A host below the cookie domain can plant one of its own beside the
 	// user's, and nobody can tell which is whose.
-	ErrSessionConflict = errors.New("Session conflict")
+	ErrSessionConflict = verifier.ErrSessionConflict
 	// ErrNoCookie wraps ErrNoSession: there is not even a cookie with its
 	// signature.
-	ErrNoCookie            = fmt.Errorf("%w: no signed cookie", ErrNoSession)
-	ErrInvalidRefreshToken = errors.New("Invalid refresh token")
+	ErrNoCookie            = verifier.ErrNoCookie
+	ErrInvalidRefreshToken = refreshtoken.ErrInvalid
 	ErrRefreshExpired      = errors.New("Refresh token expired")
 	// ErrRefreshReused wraps ErrInvalidRefreshToken, whose text clients get.
 	ErrRefreshReused   = fmt.Errorf("%w: used before, family revoked", ErrInvalidRefreshToken)
-	ErrUserNotFound    = errors.New("User not found")
-	ErrEmailTaken      = errors.New("User with this email already exists")
+	ErrUserNotFound    = account.ErrNotFound
+	ErrEmailTaken      = account.ErrEmailTaken
 	ErrWrongPassword   = errors.New("Password is incorrect")
 	ErrNoPassword      = errors.New("No password credential found for this account")
-	ErrSessionNotFound = errors.New("Session not found")
-	ErrKeyNotFound     = errors.New("no signing key has this id")
-	ErrInvalidInput    = errors.New("Invalid input")
+	ErrSessionNotFound = session.ErrNotFound
+	ErrKeyNotFound     = keyring.ErrNotFound
+	ErrInvalidInput    = account.ErrInvalidInput
 	// ErrSecondFactorFailed means that the code of a second factor was wrong, and
 	// ErrSecondFactorExpired that there is nothing to be met any more: the sign-in
 	// must begin again.
@@ -45,8 +53,20 @@ var (
 	ErrInvalidCode = errors.New("Invalid or expired code")
 	// ErrSameEmail means that the account has the address already.
 	ErrSameEmail = errors.New("This is the address of the account already")
+	// ErrPasswordsOff means that the service is signed in to by providers alone.
+	ErrPasswordsOff = errors.New("Sign-in with a password is switched off here")
+	// ErrRegistrationClosed means that nobody makes an account.
+	ErrRegistrationClosed = errors.New("Registration is closed")
+	// ErrUnknownProvider means that there is no such provider here.
+	ErrUnknownProvider = errors.New("Provider not found")
+	// ErrLinkedElsewhere means that an account of a provider is another user's.
+	ErrLinkedElsewhere = errors.New("This account of the provider is linked to another user")
+	// ErrAccountNotFound means that the caller has no such account of a provider.
+	ErrAccountNotFound = errors.New("Account not found")
+	// ErrTooManyAccounts means that the caller has as many as there may be.
+	ErrTooManyAccounts = errors.New("Too many accounts of providers")
 	// ErrUnavailable means that PostgreSQL cannot be reached.
-	ErrUnavailable = errors.New("database connection unavailable")
+	ErrUnavailable = account.ErrUnavailable
 )
 
 // SecondFactorError means that the first factor was right and another is asked
@@ -65,10 +85,25 @@ type ReauthenticationError struct{ Methods []FactorKind }
 
 func (e *ReauthenticationError) Error() string { return "Recent authentication required" }
 
-// LockedError refuses a sign-in to an account with too many wrong tries, until
-// RetryAfter has passed.
-type LockedError struct{ RetryAfter time.Duration }
-
-func (e *LockedError) Error() string {
-	return "Too many failed sign-ins: rate limit exceeded, try again later"
+// ProviderError means that a sign-in with a provider came to nothing, for a reason
+// that is in the log of events.
+type ProviderError struct {
+	Provider string
+	Reason   provider.Reason
 }
+
+func (e *ProviderError) Error() string { return "Sign-in with the provider failed" }
+
+// EmailRequiredError means that a provider knows no address of somebody who has no
+// account yet. Token takes one, within ExpiresIn: see
+// [Service.CompleteProviderAddress].
+type EmailRequiredError struct {
+	Token     string
+	Provider  string
+	ExpiresIn time.Duration
+}
+
+func (e *EmailRequiredError) Error() string { return "An e-mail address is required" }
+
+// LockedError refuses a sign-in to an account with too many wrong tries.
+type LockedError = lockout.Error

@@ -13,7 +13,7 @@ import (
 
 // Issue signs an access token of its own for a user in a session.
 func (s *Service) Issue(userID, sessionID string) (string, error) {
-	return s.accessToken(subject{userID: userID, sessionID: sessionID, role: principal.RoleUser})
+	return s.AccessToken(User{ID: userID, Role: principal.RoleUser}, Session{ID: sessionID})
 }
 
 // SealingKeyID is the id of the key that seals.
@@ -25,7 +25,7 @@ func SealingKeyID(s secret.Keys) string {
 
 // SigningJWK is the key that signs now, with its private half.
 func (s *Service) SigningJWK() map[string]string {
-	k, _ := s.keys.Load().Signer(time.Now())
+	k, _ := s.keys.Load().Signer(token.EdDSA, time.Now())
 	j := make(map[string]string)
 	doc, err := token.EncodeJWK(k.Private)
 	if err == nil {
@@ -39,7 +39,7 @@ func (s *Service) SigningJWK() map[string]string {
 
 // SigningKey is the id of the key that signs now.
 func (s *Service) SigningKey() string {
-	k, _ := s.keys.Load().Signer(time.Now())
+	k, _ := s.keys.Load().Signer(token.EdDSA, time.Now())
 	return k.ID
 }
 

@@ -24,6 +24,12 @@ type Hooks struct {
 	// Deleted runs once an account is closed by its owner. ctx outlives the
 	// request.
 	Deleted func(ctx context.Context, userID string)
+	// DissolveTx runs in the transaction that deletes an organisation, before it
+	// is gone, in the scope of the system. What it has goes to the heir, a user,
+	// empty where nobody is left. Its error undoes all.
+	DissolveTx func(ctx context.Context, tx pgx.Tx, organizationID, heirID string) error
+	// Dissolved runs once an organisation is deleted. ctx outlives the request.
+	Dissolved func(ctx context.Context, organizationID string)
 }
 
 func (h Hooks) withDefaults() Hooks {
@@ -41,6 +47,12 @@ func (h Hooks) withDefaults() Hooks {
 	}
 	if h.Deleted == nil {
 		h.Deleted = func(context.Context, string) {}
+	}
+	if h.DissolveTx == nil {
+		h.DissolveTx = func(context.Context, pgx.Tx, string, string) error { return nil }
+	}
+	if h.Dissolved == nil {
+		h.Dissolved = func(context.Context, string) {}
 	}
 	return h
 }

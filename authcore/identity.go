@@ -3,78 +3,37 @@ package authcore
 import (
 	"time"
 
-	"mana.how/edge/authcore/device"
-	"mana.how/edge/authcore/organization"
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/session"
+	"mana.how/edge/authcore/verifier"
 )
 
-// User is an account. Image, DisabledAt and DeletedAt are nil where unset.
-type User struct {
-	ID            string
-	Name          string
-	Email         string
-	EmailVerified bool
-	Image         *string
-	Role          principal.Role
-	AuthEpoch     int32 // raised by whatever ends the tokens the user holds
-	SecondFactor  bool  // there is a confirmed authenticator, or a passkey
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
-	DisabledAt    *time.Time
-	DeletedAt     *time.Time
-}
+// User is an account.
+type User = account.User
+
+// Session is one sign-in.
+type Session = session.Session
 
 // SessionKind tells how a session is carried.
-type SessionKind string
+type SessionKind = session.Kind
 
+// The kinds of sessions.
 const (
-	// AppSession is carried by a refresh token family.
-	AppSession SessionKind = "app"
-	// WebSession is carried by the SSO cookie.
-	WebSession SessionKind = "browser"
+	AppSession    = session.App
+	WebSession    = session.Web
+	ClientSession = session.Client
 )
 
-// Session is one sign-in. Its ID is the sid claim of its access tokens. Token
-// is a reference without power: the cookie's token is stored as a digest only.
-type Session struct {
-	ID             string
-	UserID         string
-	Token          string
-	ParentID       *string
-	Kind           SessionKind
-	Persistent     bool
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
-	ExpiresAt      time.Time
-	LastActivityAt time.Time
-	IPAddress      *string
-	UserAgent      *string
-	DeviceID       *string
-	DeviceName     *string
-	RevokedAt      *time.Time
+// StoredToken is what auth.sessions holds for a cookie's token, and for a refresh
+// token of the replaced service.
+func StoredToken(token string) string { return session.StoredToken(token) }
 
-	// ActiveOrganizationID is the organisation that the session acts in, and
-	// OrganizationRole what its user is there; nil where they are a member of none.
-	ActiveOrganizationID *string
-	OrganizationRole     *organization.Role
+// BrowserSession is a live session of the SSO cookie.
+type BrowserSession = verifier.BrowserSession
 
-	// AuthenticatedAt is when whoever holds the session last proved who they are,
-	// and Methods how. What is derived from another session has that one's.
-	AuthenticatedAt time.Time
-	Methods         principal.Methods `db:"amr"`
-}
-
-// Device names the device a session is on: as it calls itself, else by its
-// User-Agent. It is empty where neither says anything.
-func (s Session) Device() string {
-	switch {
-	case s.DeviceName != nil && *s.DeviceName != "":
-		return *s.DeviceName
-	case s.UserAgent != nil:
-		return device.Name(*s.UserAgent)
-	}
-	return ""
-}
+// APIKey is a live key that was shown.
+type APIKey = verifier.APIKey
 
 // Tokens is what a sign-in, a refresh or an exchange hands to a client.
 type Tokens struct {
@@ -84,23 +43,6 @@ type Tokens struct {
 	ExpiresIn    time.Duration
 	SessionID    string
 }
-
-// BrowserSession is a live session of the SSO cookie. Renewed asks the caller
-// to send the cookie again, because the session's end has moved.
-type BrowserSession struct {
-	Token   string // the cookie's
-	Renewed bool
-	entry   *cachedSession
-}
-
-// User is the account as it was when the session was read.
-func (b BrowserSession) User() User { return b.entry.user() }
-
-// Session is the session as it was when it was read.
-func (b BrowserSession) Session() Session { return b.entry.session() }
-
-// UserID is User().ID, in less time.
-func (b BrowserSession) UserID() string { return b.entry.userID() }
 
 // Registration is a sign-up. Name may be empty. ReferralCode and SourceAppURL
 // are accepted for the clients that send them and are kept in the event log.
@@ -115,6 +57,9 @@ type Registration struct {
 	// RedirectTo is where the link that confirms the address leads: a checked
 	// origin, or empty.
 	RedirectTo string
+	// ReturnTo is where the user was on the way to when they met the page that they
+	// registered on: a checked target, or empty.
+	ReturnTo string
 }
 
 // OrganizationRegistration is a sign-up of an organisation with its owner.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/organization"
 	"mana.how/edge/internal/pgtest"
 )
@@ -45,7 +46,7 @@ func TestInvitations(t *testing.T) {
 	if left := time.Until(i.ExpiresAt); left < 47*time.Hour || left > 48*time.Hour+time.Minute {
 		t.Errorf("it is good for %v", left)
 	}
-	n := mails.one(t, authcore.NoticeInvitation)
+	n := mails.one(t, notice.Invitation)
 	if n.To != "guest@example.test" || n.UserID != "" || n.Invitation.ID != i.ID || n.Invitation.OrganizationName != o.Name ||
 		n.Invitation.InviterName != "owner" || n.ValidFor != 48*time.Hour || n.Client.IP.IsValid() || n.Client.UserAgent != "" {
 		t.Errorf("the mail: %+v", n)
@@ -284,7 +285,7 @@ func TestRegisterOrganization(t *testing.T) {
 	const all = `SELECT o.name || ' ' || o.slug || ' ' || m.role || ' ' || u.email AS name FROM auth.organizations AS o
 		JOIN auth.members AS m ON m.organization_id = o.id JOIN auth.users AS u ON u.id = m.user_id ORDER BY 1`
 	u, o := registerTeam(ada, "Engines", testPassword)
-	first := mails.one(t, authcore.NoticeVerifyEmail)
+	first := mails.one(t, notice.VerifyEmail)
 	if got := names(t, db, all); strings.Join(got, ", ") != "Engines engines owner "+ada || *o.Slug != "engines" {
 		t.Errorf("at once: %q, told %+v", got, o)
 	}
@@ -307,7 +308,7 @@ func TestRegisterOrganization(t *testing.T) {
 
 	// Somebody else registers with the address: it is theirs whose mail comes back.
 	again, told := registerTeam(ada, "Engines", "of the owner of the address")
-	second := mails.one(t, authcore.NoticeVerifyEmail)
+	second := mails.one(t, notice.VerifyEmail)
 	if again.ID == u.ID || again.Email != ada || told.ID == o.ID || *told.Slug != "engines-2" {
 		t.Errorf("the second is told %+v %+v", again, told)
 	}
@@ -326,7 +327,7 @@ func TestRegisterOrganization(t *testing.T) {
 		}
 	}
 	third, elsewhere := registerTeam(ada, "Evil", "of a stranger again")
-	mails.one(t, authcore.NoticeAccountExists)
+	mails.one(t, notice.AccountExists)
 	if third.ID == u.ID || third.EmailVerified || elsewhere.Name != "Evil" || *elsewhere.Slug != "evil" {
 		t.Errorf("the third is told %+v %+v", third, elsewhere)
 	}
@@ -356,7 +357,7 @@ func TestConfirmedRegistrationKeepsItsOrganization(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	if found := names(t, db, `SELECT id AS name FROM auth.organizations`); strings.Join(found, "") != o.ID {

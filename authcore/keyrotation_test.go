@@ -183,7 +183,7 @@ func TestRevokeAnnouncedKey(t *testing.T) {
 	db := pgtest.New(t)
 	s := edge(t, db)
 	signing := s.SigningKey()
-	announced, err := s.RotateKeys(t.Context(), operator, false)
+	announced, err := s.RotateKeys(t.Context(), operator, token.EdDSA, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestKeyListIsTrue(t *testing.T) {
 	t.Parallel()
 	rotate := func(now bool) func(*testing.T, *authcore.Service) {
 		return func(t *testing.T, s *authcore.Service) {
-			if _, err := s.RotateKeys(t.Context(), operator, now); err != nil {
+			if _, err := s.RotateKeys(t.Context(), operator, token.EdDSA, now); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -230,7 +230,7 @@ func TestKeyListIsTrue(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			soon := time.Now().Add(20 * time.Minute)
+			soon := time.Now().Add(65 * time.Minute) // when the last ID token has expired
 			signing := 0
 			for i, k := range keys {
 				switch k.State {
@@ -365,7 +365,7 @@ func TestLegacyKeysAreSealedAnew(t *testing.T) {
 	eventually(t, 5*time.Second, "it is sealed with the derived key", func() bool {
 		return strings.HasPrefix(privateKeys(t, db)[0], `"`+derived+".")
 	})
-	if _, err := s.RotateKeys(t.Context(), operator, true); err != nil {
+	if _, err := s.RotateKeys(t.Context(), operator, token.EdDSA, true); err != nil {
 		t.Fatal(err)
 	}
 	for i, text := range privateKeys(t, db) {

@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -63,7 +64,7 @@ func TestSilentConnectionDelaysNoRevocation(t *testing.T) {
 			t.Errorf("it says that it listens: %v, %v", age, ok)
 		}
 	}
-	if _, err := near.RotateKeys(t.Context(), operator, true); err != nil {
+	if _, err := near.RotateKeys(t.Context(), operator, token.EdDSA, true); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 4*time.Second, "it knows the new key", func() bool { return bytes.Equal(far.JWKS(), near.JWKS()) })

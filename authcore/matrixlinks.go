@@ -3,14 +3,18 @@ package authcore
 import (
 	"context"
 	"errors"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/matrix"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/session"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/ids"
 )
@@ -32,12 +36,37 @@ func (s *Service) LinkMatrixID(ctx context.Context, c principal.Caller, matrixUs
 	return s.linkMatrixID(ctx, c, matrixUserID, email, matrix.Service, map[string]any{"serviceKey": backEnd})
 }
 
+// LinkMatrixByToken links a Matrix id to the caller's account where the server of
+// the id confirms by an OpenID token of it that the caller has the id. It fails
+// with [matrix.ErrTaken] where the id is another user's who has more than claimed
+// it, and as [matrix.Servers.Confirm].
+func (s *Service) LinkMatrixByToken(ctx context.Context, c principal.Caller, matrixUserID, email string, token matrix.OpenIDToken) error {
+	if err := s.servers.Confirm(ctx, matrixUserID, token); err != nil {
+		return err
+	}
+	return s.linkMatrixID(ctx, c, matrixUserID, email, matrix.SignIn, nil)
+}
+
+// LinkMatrixBySignIn links the Matrix id of a user who signed in to a Matrix server
+// through us: the local part of their proven address, in lower case, at the host of the
+// server's redirect address. It fails with [matrix.ErrTaken] where the id is another
+// user's who has more than claimed it, or with [matrix.ErrID].
+func (s *Service) LinkMatrixBySignIn(ctx context.Context, client principal.Client, u User, redirectURI string) error {
+	local, _, ok := strings.Cut(u.Email, "@")
+	server, err := url.Parse(redirectURI)
+	if !ok || err != nil || !u.EmailVerified {
+		return matrix.ErrID
+	}
+	id := "@" + strings.ToLower(local) + ":" + server.Hostname()
+	return s.linkMatrixID(ctx, principal.Caller{UserID: u.ID, Client: client}, id, u.Email, matrix.SignIn, nil)
+}
+
 func (s *Service) linkMatrixID(ctx context.Context, c principal.Caller, matrixUserID, email string, proof matrix.Proof, by map[string]any) error {
 	if err := matrix.CheckID(matrixUserID); err != nil {
 		return err
 	}
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) (ended []revocation.Revocation, err error) {
-		u, err := lockUserTx(ctx, tx, c.UserID)
+	_, err := s.store.Cutting(ctx, func(ctx context.Context, tx pgx.Tx) (ended []revocation.Revocation, err error) {
+		u, err := account.LockTx(ctx, tx, c.UserID)
 		if err != nil {
 			return nil, err
 		}
@@ -78,7 +107,7 @@ func (s *Service) UnlinkAnyMatrixID(ctx context.Context, client principal.Client
 }
 
 func (s *Service) unlinkMatrixID(ctx context.Context, userID string, client principal.Client, matrixUserID string, by map[string]any) error {
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
+	_, err := s.store.Cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		l, err := matrix.UnlinkTx(ctx, tx, matrixUserID, userID)
 		if err != nil {
 			return nil, err
@@ -93,7 +122,7 @@ func (s *Service) unlinkMatrixID(ctx context.Context, userID string, client prin
 
 // endMatrixSessionsTx ends the sessions in which bots act for a user by an id.
 func (s *Service) endMatrixSessionsTx(ctx context.Context, tx pgx.Tx, userID string, client principal.Client, matrixUserID string) ([]revocation.Revocation, error) {
-	return revokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: userID, Client: client}, reasonRevoked,
+	return session.RevokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: userID, Client: client}, revocation.ReasonRevoked,
 		`s.user_id = $1 AND s.device_id = $2 AND s.revoked_at IS NULL`, userID, matrixDevice(matrixUserID))
 }
 
@@ -104,10 +133,10 @@ func matrixDevice(matrixUserID string) string { return audit.Clip("matrix:"+matr
 // [matrix.ErrNotLinked], for a user who is gone or disabled too.
 func (s *Service) MatrixUser(ctx context.Context, matrixUserID string) (User, error) {
 	u, err := dbscope.One[User](ctx, s.db, system(),
-		`SELECT `+userColumns+`
+		`SELECT `+account.Columns+`
 		 FROM auth.matrix_user_links AS l JOIN auth.users AS u ON u.id = l.user_id
-		 WHERE l.matrix_user_id = $1 AND `+usable, matrixUserID)
-	return u, notFound(err, matrix.ErrNotLinked)
+		 WHERE l.matrix_user_id = $1 AND `+account.Usable, matrixUserID)
+	return u, account.NotFound(err, matrix.ErrNotLinked)
 }
 
 // MatrixSession gives an access token to a bot for the user whose account is
@@ -121,7 +150,7 @@ func (s *Service) MatrixSession(ctx context.Context, client principal.Client, ma
 		if err != nil {
 			return err
 		}
-		if u, err = lockUserTx(ctx, tx, l.UserID); err != nil {
+		if u, err = account.LockTx(ctx, tx, l.UserID); err != nil {
 			return notFoundAs(err, ErrUserNotFound, matrix.ErrNotLinked)
 		}
 		// A bot asks every few minutes: it acts in one session until that ends.
@@ -132,7 +161,7 @@ func (s *Service) MatrixSession(ctx context.Context, client principal.Client, ma
 			   WHERE x.user_id = $1 AND x.device_id = $2 AND x.device_name = $3 AND x.kind = 'app' AND x.revoked_at IS NULL AND x.expires_at > now()
 			     AND x.created_at > now() - make_interval(secs => $5)
 			   ORDER BY x.created_at DESC LIMIT 1)
-			 RETURNING `+sessionColumns, u.ID, matrixDevice(matrixUserID), bot, matrixSessionTTL.Seconds(), s.cfg.SessionMaxAge.Seconds())
+			 RETURNING `+session.Columns, u.ID, matrixDevice(matrixUserID), bot, matrixSessionTTL.Seconds(), s.cfg.SessionMaxAge.Seconds())
 		if !errors.Is(err, pgx.ErrNoRows) {
 			return err
 		}
@@ -140,7 +169,7 @@ func (s *Service) MatrixSession(ctx context.Context, client principal.Client, ma
 		ses, err = dbscope.TxRow[Session](ctx, tx,
 			`INSERT INTO auth.sessions AS s (id, user_id, token, kind, expires_at, ip_address, user_agent, device_id, device_name, authenticated_at, amr)
 			 VALUES ($1, $2, 'id:' || $1, 'app', now() + make_interval(secs => $3), NULLIF($4, ''), NULLIF($5, ''), $6, $7, 'epoch', '')
-			 RETURNING `+sessionColumns, id, u.ID, matrixSessionTTL.Seconds(), client.Network(), client.Agent(), matrixDevice(matrixUserID), bot)
+			 RETURNING `+session.Columns, id, u.ID, matrixSessionTTL.Seconds(), client.Network(), client.Agent(), matrixDevice(matrixUserID), bot)
 		if err != nil {
 			return err
 		}
@@ -149,10 +178,9 @@ func (s *Service) MatrixSession(ctx context.Context, client principal.Client, ma
 	if err != nil {
 		return "", User{}, err
 	}
-	who := subjectOf(u, ses)
-	who.authenticatedAt = time.Time{} // nobody showed who they are
-	who.role = principal.RoleUser
-	accessToken, err = s.accessToken(who)
+	who := u
+	who.Role, ses.AuthenticatedAt = principal.RoleUser, time.Time{} // nobody showed who they are
+	accessToken, err = s.AccessToken(who, ses)
 	return accessToken, u, err
 }
 

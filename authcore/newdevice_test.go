@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/preference"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/pgtest"
@@ -34,7 +35,7 @@ func TestSignInFromANewDeviceIsTold(t *testing.T) {
 		t.Errorf("the first sign-in is told: %+v", got)
 	}
 	signIn(t, s, phone, ada)
-	if mail := mails.one(t, authcore.NoticeNewDevice); mail.To != ada || mail.Name != "Ada" || mail.Client.DeviceName != "My phone" || mail.Client.IP != phone.IP {
+	if mail := mails.one(t, notice.NewDevice); mail.To != ada || mail.Name != "Ada" || mail.Client.DeviceName != "My phone" || mail.Client.IP != phone.IP {
 		t.Errorf("the mail is %+v", mail)
 	}
 	for _, known := range []principal.Client{phone, laptop} {
@@ -49,7 +50,7 @@ func TestSignInFromANewDeviceIsTold(t *testing.T) {
 	// A client that names no device is known by its agent, and by no device's.
 	bot := principal.Client{IP: phone.IP, UserAgent: "Bot/1.0"}
 	signIn(t, s, bot, ada)
-	mails.one(t, authcore.NoticeNewDevice)
+	mails.one(t, notice.NewDevice)
 	signIn(t, s, bot, ada)
 	if got := mails.take(); len(got) != 0 {
 		t.Errorf("a known agent is told: %+v", got)
@@ -57,7 +58,7 @@ func TestSignInFromANewDeviceIsTold(t *testing.T) {
 	twin := phone
 	twin.DeviceID = "another with the agent of the phone"
 	signIn(t, s, twin, ada)
-	mails.one(t, authcore.NoticeNewDevice)
+	mails.one(t, notice.NewDevice)
 
 	caller := callerOf(t, s, tokens.AccessToken)
 	if _, err := s.ChangeSettings(t.Context(), caller, func(set *preference.Set) { set.TellNewDevice(false) }); err != nil {
@@ -77,15 +78,15 @@ func TestSignInFromANewDeviceIsTold(t *testing.T) {
 	}
 	change(t, db, `UPDATE auth.users SET email_verified = true`)
 	signIn(t, s, principal.Client{DeviceID: "fridge"}, ada)
-	mails.one(t, authcore.NoticeNewDevice)
+	mails.one(t, notice.NewDevice)
 }
 
 // brokenMail takes no mail.
-type brokenMail struct{ kind authcore.NoticeKind }
+type brokenMail struct{ kind notice.Kind }
 
 var errNoMail = errors.New("no mail")
 
-func (b brokenMail) PutTx(_ context.Context, _ pgx.Tx, n authcore.Notice) error {
+func (b brokenMail) PutTx(_ context.Context, _ pgx.Tx, n notice.Notice) error {
 	if n.Kind == b.kind {
 		return errNoMail
 	}
@@ -98,7 +99,7 @@ func (brokenMail) Wake() {}
 func TestNewDeviceAndItsMailAreOne(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	s := edgeWith(t, db, func(d *authcore.Deps) { d.Mailer = brokenMail{authcore.NoticeNewDevice} })
+	s := edgeWith(t, db, func(d *authcore.Deps) { d.Mailer = brokenMail{notice.NewDevice} })
 	register(t, s, ada)
 	change(t, db, `UPDATE auth.users SET email_verified = true`)
 	signIn(t, s, laptop, ada)
@@ -127,7 +128,7 @@ func TestALockIsTold(t *testing.T) {
 		t.Errorf("nobody is told: %+v", got)
 	}
 	guess(ada)
-	if mail := mails.one(t, authcore.NoticeAccountLocked); mail.To != ada || mail.Client.UserAgent != stranger.UserAgent {
+	if mail := mails.one(t, notice.AccountLocked); mail.To != ada || mail.Client.UserAgent != stranger.UserAgent {
 		t.Errorf("the mail is %+v", mail)
 	}
 	// Whoever keeps at it does not fill the mailbox.
@@ -138,7 +139,7 @@ func TestALockIsTold(t *testing.T) {
 	}
 	later(t, db, 25*time.Hour)
 	guess(ada)
-	mails.one(t, authcore.NoticeAccountLocked)
+	mails.one(t, notice.AccountLocked)
 	later(t, db, 25*time.Hour)
 	change(t, db, `UPDATE auth.users SET email_verified = false`)
 	guess(ada)
@@ -155,7 +156,7 @@ func TestALockByCodesIsTold(t *testing.T) {
 			t.Fatalf("try %d: %v", i+1, err)
 		}
 	}
-	mails.one(t, authcore.NoticeAccountLocked)
+	mails.one(t, notice.AccountLocked)
 }
 
 // A mail is in the language that its user has chosen, whoever causes it.
@@ -164,12 +165,12 @@ func TestMailsAreInTheUsersLanguage(t *testing.T) {
 	s, mails, _ := told(t)
 	caller := callerOf(t, s, signIn(t, s, laptop, ada).AccessToken)
 	stranger := principal.Client{Language: "en"}
-	forgot := func() authcore.Notice {
+	forgot := func() notice.Notice {
 		t.Helper()
-		if err := s.ForgotPassword(t.Context(), stranger, ada, ""); err != nil {
+		if err := s.ForgotPassword(t.Context(), stranger, ada, "", ""); err != nil {
 			t.Fatal(err)
 		}
-		return mails.one(t, authcore.NoticeResetPassword)
+		return mails.one(t, notice.ResetPassword)
 	}
 	if _, err := s.ChangeSettings(t.Context(), caller, func(set *preference.Set) {
 		set.MergeGlobal(preference.Object{"theme": preference.Object{"mode": "dark"}})
@@ -188,7 +189,7 @@ func TestMailsAreInTheUsersLanguage(t *testing.T) {
 	if err := s.DeleteAccount(t.Context(), caller, testPassword, ""); err != nil {
 		t.Fatal(err)
 	}
-	if mail := mails.one(t, authcore.NoticeAccountDeleted); mail.Language != "de-AT" {
+	if mail := mails.one(t, notice.AccountDeleted); mail.Language != "de-AT" {
 		t.Errorf("the receipt is in %q", mail.Language)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/principal"
@@ -22,7 +23,7 @@ func (s *Service) Users(ctx context.Context, _ principal.Operator, q UserQuery) 
 		q.Limit = 100
 	}
 	return dbscope.List[User](ctx, s.db, system(),
-		`SELECT `+userColumns+`
+		`SELECT `+account.Columns+`
 		 FROM auth.users AS u
 		 WHERE u.deleted_at IS NULL
 		   AND ($1 = '' OR strpos(u.email, lower($1)) > 0 OR strpos(lower(u.name), lower($1)) > 0)
@@ -51,7 +52,7 @@ func (s *Service) UserPage(ctx context.Context, _ principal.Operator, q UserQuer
 		return nil, 0, err
 	}
 	list, err = dbscope.List[ListedUser](ctx, s.db, system(),
-		`SELECT `+userColumns+`,
+		`SELECT `+account.Columns+`,
 		   (SELECT max(s.last_activity_at) FROM auth.sessions AS s WHERE s.user_id = u.id) AS last_active_at
 		 FROM auth.users AS u
 		 WHERE `+matching+`
@@ -63,20 +64,20 @@ func (s *Service) UserPage(ctx context.Context, _ principal.Operator, q UserQuer
 // UserByIDOrEmail finds an account, or fails with [ErrUserNotFound].
 func (s *Service) UserByIDOrEmail(ctx context.Context, _ principal.Operator, idOrEmail string) (User, error) {
 	u, err := dbscope.One[User](ctx, s.db, system(),
-		`SELECT `+userColumns+`
+		`SELECT `+account.Columns+`
 		 FROM auth.users AS u
 		 WHERE u.deleted_at IS NULL AND (u.id = $1 OR u.email = $2)
 		 ORDER BY u.id = $1 DESC LIMIT 1`, strings.TrimSpace(idOrEmail), address.Lookup(idOrEmail))
-	return u, notFound(err, ErrUserNotFound)
+	return u, account.NotFound(err, ErrUserNotFound)
 }
 
 // SetRole changes a user's role. Tokens that carry the old one are cut off;
-// his sessions live on and give new tokens.
+// their sessions live on and give new tokens.
 func (s *Service) SetRole(ctx context.Context, op principal.Operator, userID string, role principal.Role) (User, error) {
 	if !role.Valid() {
-		return User{}, fmt.Errorf("%w: role %q is not user, admin or service", ErrInvalidInput, role)
+		return User{}, fmt.Errorf("%w: role %q is not user, support, admin or service", ErrInvalidInput, role)
 	}
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
+	_, err := s.store.Cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		tag, err := tx.Exec(ctx,
 			`UPDATE auth.users SET role = $2::text::auth.user_role, updated_at = now()
 			 WHERE id = $1 AND deleted_at IS NULL`, userID, string(role))
@@ -89,7 +90,7 @@ func (s *Service) SetRole(ctx context.Context, op principal.Operator, userID str
 		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "role_changed", UserID: userID, By: op, Metadata: map[string]any{"role": role}}); err != nil {
 			return nil, err
 		}
-		cut, err := cutUserTx(ctx, tx, userID, reasonRoleChanged)
+		cut, err := revocation.CutUserTx(ctx, tx, userID, revocation.ReasonRoleChanged)
 		return []revocation.Revocation{cut}, err
 	})
 	if err != nil {
@@ -102,7 +103,7 @@ func (s *Service) SetRole(ctx context.Context, op principal.Operator, userID str
 // what waited for that. Tokens that say otherwise are cut off; the sessions
 // live on and give new ones.
 func (s *Service) VerifyEmail(ctx context.Context, op principal.Operator, userID string) (User, error) {
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
+	_, err := s.store.Cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
 		tag, err := tx.Exec(ctx,
 			`UPDATE auth.users SET email_verified = true, updated_at = now()
 			 WHERE id = $1 AND deleted_at IS NULL AND NOT email_verified`, userID)
@@ -112,7 +113,7 @@ func (s *Service) VerifyEmail(ctx context.Context, op principal.Operator, userID
 		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "email_verified", UserID: userID, By: op}); err != nil {
 			return nil, err
 		}
-		cut, err := cutUserTx(ctx, tx, userID, reasonVerified)
+		cut, err := revocation.CutUserTx(ctx, tx, userID, revocation.ReasonVerified)
 		return []revocation.Revocation{cut}, err
 	})
 	if err != nil {
@@ -126,11 +127,11 @@ func (s *Service) VerifyEmail(ctx context.Context, op principal.Operator, userID
 	return u, nil
 }
 
-// SetDisabled bars a user, ending his sessions, or lets him in again.
+// SetDisabled bars a user, ending their sessions, or lets them in again.
 func (s *Service) SetDisabled(ctx context.Context, op principal.Operator, userID string, disabled bool) (User, error) {
-	set, eventType, reason := `now()`, "account_disabled", reasonDisabled
+	set, eventType, reason := `now()`, "account_disabled", revocation.ReasonDisabled
 	if !disabled {
-		set, eventType, reason = `NULL`, "account_enabled", reasonEnabled
+		set, eventType, reason = `NULL`, "account_enabled", revocation.ReasonEnabled
 	}
 	err := s.closeAccount(ctx, userID, reason,
 		audit.Event{Type: eventType, UserID: userID, By: op},
@@ -159,13 +160,13 @@ func (s *Service) SetPassword(ctx context.Context, op principal.Operator, userID
 	if err != nil {
 		return err
 	}
-	return s.closeAccount(ctx, userID, reasonPasswordChanged,
+	return s.closeAccount(ctx, userID, revocation.ReasonPasswordChanged,
 		audit.Event{Type: "password_changed", UserID: userID, By: op},
 		func(ctx context.Context, tx pgx.Tx) error {
 			tag, err := tx.Exec(ctx,
 				`INSERT INTO auth.accounts AS a (id, account_id, provider_id, user_id, password)
 				 SELECT $2, u.id, 'credential', u.id, $3 FROM auth.users AS u WHERE u.id = $1 AND u.deleted_at IS NULL
-				 ON CONFLICT (user_id, provider_id) DO UPDATE SET password = excluded.password, updated_at = now()`,
+				 ON CONFLICT (user_id) WHERE provider_id = 'credential' DO UPDATE SET password = excluded.password, updated_at = now()`,
 				userID, ids.New(), hash)
 			if err == nil && tag.RowsAffected() == 0 {
 				err = ErrUserNotFound
@@ -177,7 +178,7 @@ func (s *Service) SetPassword(ctx context.Context, op principal.Operator, userID
 // ResetTwoFactor takes the second factor off a user who has lost it, and tells
 // them. It fails with [ErrUserNotFound] or [twofactor.ErrNotEnabled].
 func (s *Service) ResetTwoFactor(ctx context.Context, op principal.Operator, userID string) error {
-	return s.onAccount(ctx, userID, func(ctx context.Context, tx pgx.Tx, u User) error {
+	return s.store.OnAccount(ctx, userID, func(ctx context.Context, tx pgx.Tx, u User) error {
 		return s.removeTwoFactorTx(ctx, tx, u, audit.Event{Type: "two_factor_disabled", UserID: u.ID, By: op})
 	})
 }
@@ -191,9 +192,9 @@ func (s *Service) DeleteUser(ctx context.Context, op principal.Operator, userID 
 // RevokeUserSession ends one session of a user and those derived from it, or
 // fails with [ErrSessionNotFound].
 func (s *Service) RevokeUserSession(ctx context.Context, op principal.Operator, userID, sessionID string) (int, error) {
-	n, err := s.revoke(ctx, audit.Event{Type: "session_revoked", UserID: userID, By: op,
+	n, err := s.store.Revoke(ctx, audit.Event{Type: "session_revoked", UserID: userID, By: op,
 		Metadata: map[string]any{"sessionId": audit.Clip(sessionID, 64)}},
-		reasonRevoked, `s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL`, sessionID, userID)
+		revocation.ReasonRevoked, `s.id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL`, sessionID, userID)
 	if err == nil && n == 0 {
 		err = ErrSessionNotFound
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/membership"
 	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/token"
@@ -52,7 +53,7 @@ func newTeam(t testing.TB, s *authcore.Service, db *pgtest.Database) team {
 func (o team) ID() string { return o.Organization.ID }
 
 // join has somebody invited and accept.
-func join(t testing.TB, s *authcore.Service, by colleague, id string, who colleague, role organization.Role) authcore.AcceptedInvitation {
+func join(t testing.TB, s *authcore.Service, by colleague, id string, who colleague, role organization.Role) membership.AcceptedInvitation {
 	t.Helper()
 	i, err := s.Invite(t.Context(), by.Caller, id, who.User.Email, role)
 	if err != nil {

@@ -6,8 +6,10 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/session"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -67,8 +69,8 @@ func (s *Service) accountData(ctx context.Context, u User) (AccountData, error) 
 // AllSessions are the caller's sessions, those that have ended included, the
 // newest first.
 func (s *Service) AllSessions(ctx context.Context, c principal.Caller) ([]Session, error) {
-	return dbscope.List[Session](ctx, s.db, scopeOf(c),
-		`SELECT `+sessionColumns+` FROM auth.sessions AS s WHERE s.user_id = $1 ORDER BY s.created_at DESC, s.id`, c.UserID)
+	return dbscope.List[Session](ctx, s.db, account.ScopeOf(c),
+		`SELECT `+session.Columns+` FROM auth.sessions AS s WHERE s.user_id = $1 ORDER BY s.created_at DESC, s.id`, c.UserID)
 }
 
 // eventsPage is how many events are read at a time.

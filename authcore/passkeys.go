@@ -11,11 +11,14 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/session"
 )
 
 // ErrLastCredential means that the account could not be signed in to without it.
@@ -71,7 +74,7 @@ func (s *Service) NewPasskey(ctx context.Context, c principal.Caller) (ceremony 
 	if err := s.RequireRecent(ctx, c); err != nil {
 		return Ceremony{}, err
 	}
-	err = s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	err = s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		ceremony.Options, ceremony.State, err = s.passkeys.RegistrationOptions(ctx, tx, passkeyUser(u))
 		return err
 	})
@@ -96,7 +99,7 @@ func (s *Service) AddPasskey(ctx context.Context, c principal.Caller, state stri
 	if err := s.RequireRecent(ctx, c); err != nil {
 		return passkey.Passkey{}, err
 	}
-	err = s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	err = s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		if made, err = s.passkeys.RegisterTx(ctx, tx, passkeyUser(u), state, response, name); err != nil {
 			return err
 		}
@@ -104,8 +107,8 @@ func (s *Service) AddPasskey(ctx context.Context, c principal.Caller, state stri
 			Metadata: map[string]any{"passkey": made.ID, "name": made.Name}}); err != nil {
 			return err
 		}
-		return s.mailer.PutTx(ctx, tx, Notice{
-			Kind: NoticeFactorAdded, UserID: u.ID, To: u.Email, Name: u.Name, Factor: FactorPasskey, Client: c.Client, At: s.now(),
+		return s.mailer.PutTx(ctx, tx, notice.Notice{
+			Kind: notice.FactorAdded, UserID: u.ID, To: u.Email, Name: u.Name, Factor: FactorPasskey, Client: c.Client, At: s.now(),
 		})
 	})
 	s.explain(ctx, c.Client, err)
@@ -114,7 +117,7 @@ func (s *Service) AddPasskey(ctx context.Context, c principal.Caller, state stri
 
 // Passkeys lists the caller's passkeys, the oldest first.
 func (s *Service) Passkeys(ctx context.Context, c principal.Caller) (list []passkey.Passkey, err error) {
-	err = s.db.InTx(ctx, scopeOf(c), func(ctx context.Context, tx pgx.Tx) error {
+	err = s.db.InTx(ctx, account.ScopeOf(c), func(ctx context.Context, tx pgx.Tx) error {
 		list, err = passkey.List(ctx, tx, c.UserID)
 		return err
 	})
@@ -124,7 +127,7 @@ func (s *Service) Passkeys(ctx context.Context, c principal.Caller) (list []pass
 // RenamePasskey gives a passkey of the caller another name. It fails with
 // [passkey.ErrNotFound] or [passkey.ErrInvalidInput].
 func (s *Service) RenamePasskey(ctx context.Context, c principal.Caller, id, name string) (p passkey.Passkey, err error) {
-	err = s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	err = s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		p, err = passkey.RenameTx(ctx, tx, u.ID, id, name)
 		return err
 	})
@@ -138,40 +141,22 @@ func (s *Service) RemovePasskey(ctx context.Context, c principal.Caller, id stri
 	if err := s.RequireRecent(ctx, c); err != nil {
 		return err
 	}
-	return s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	return s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		gone, err := passkey.DeleteTx(ctx, tx, u.ID, id)
 		if err != nil {
 			return err
 		}
-		left, err := passkey.CountTx(ctx, tx, u.ID)
-		if err != nil {
+		if err := s.leftWayInTx(ctx, tx, u.ID); err != nil {
 			return err
-		}
-		if left == 0 {
-			other, err := hasPasswordTx(ctx, tx, u.ID)
-			if err != nil {
-				return err
-			}
-			if !other {
-				return ErrLastCredential
-			}
 		}
 		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "passkey_removed", UserID: u.ID, Client: c.Client,
 			Metadata: map[string]any{"passkey": gone.ID, "name": gone.Name}}); err != nil {
 			return err
 		}
-		return s.mailer.PutTx(ctx, tx, Notice{
-			Kind: NoticeFactorRemoved, UserID: u.ID, To: u.Email, Name: u.Name, Factor: FactorPasskey, Client: c.Client, At: s.now(),
+		return s.mailer.PutTx(ctx, tx, notice.Notice{
+			Kind: notice.FactorRemoved, UserID: u.ID, To: u.Email, Name: u.Name, Factor: FactorPasskey, Client: c.Client, At: s.now(),
 		})
 	})
-}
-
-func hasPasswordTx(ctx context.Context, tx pgx.Tx, userID string) (has bool, err error) {
-	err = tx.QueryRow(ctx,
-		`SELECT EXISTS (
-		   SELECT FROM auth.accounts AS a
-		   WHERE a.user_id = $1 AND a.provider_id = 'credential' AND a.password <> '')`, userID).Scan(&has)
-	return has, err
 }
 
 // UsePasskey begins a sign-in with a passkey, of whomever: it tells nothing of
@@ -207,7 +192,7 @@ func secondFactorTx(ctx context.Context, tx pgx.Tx, token string) (challenge.Cha
 	if err != nil {
 		return c, User{}, err
 	}
-	u, err := lockUserTx(ctx, tx, c.UserID)
+	u, err := account.LockTx(ctx, tx, c.UserID)
 	if errors.Is(err, ErrUserNotFound) {
 		err = ErrSecondFactorExpired
 	}
@@ -230,7 +215,7 @@ func (s *Service) SignInByPasskey(ctx context.Context, client principal.Client, 
 		return BrowserSession{}, Tokens{}, err
 	}
 	parent := b.Session().ID
-	tokens, err := s.startFamily(ctx, client, u, newSession{ParentID: &parent, Origin: client.Origin, Event: "session_exchanged"})
+	tokens, err := s.startFamily(ctx, client, u, session.New{ParentID: &parent, Origin: client.Origin, Event: "session_exchanged"})
 	return b, tokens, err
 }
 
@@ -271,7 +256,7 @@ func (s *Service) beginByPasskey(ctx context.Context, client principal.Client, a
 // passkeyOwnerTx locks the account of a passkey that was used. It fails with
 // [passkey.ErrFailed] where that is usable no more.
 func passkeyOwnerTx(ctx context.Context, tx pgx.Tx, used passkey.Assertion) (User, error) {
-	u, err := lockUserTx(ctx, tx, used.UserID)
+	u, err := account.LockTx(ctx, tx, used.UserID)
 	if errors.Is(err, ErrUserNotFound) {
 		err = passkey.ErrFailed
 	}
@@ -314,7 +299,7 @@ func (s *Service) meetByPasskey(ctx context.Context, client principal.Client, to
 		}
 		p = proof{
 			User: u, Methods: held.Methods.With(append(methodsOf(used).List(), principal.MethodMultiFactor)...),
-			PasswordHash: held.PasswordHash, Lockout: held.Lockout,
+			PasswordHash: held.PasswordHash, Lockout: held.Lockout, Provider: held.Provider, Link: held.Link,
 		}
 		persistent = held.Persistent
 		return challenge.ConsumeTx(ctx, tx, c)

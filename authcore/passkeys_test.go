@@ -6,6 +6,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/passkeytest"
@@ -52,13 +53,13 @@ func TestPasskeySignsIn(t *testing.T) {
 	t.Parallel()
 	s, mails, db := strict(t)
 	u := register(t, s, ada)
-	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	c := callerOf(t, s, signIn(t, s, laptop, ada).AccessToken)
 	device := deviceWithPasskeys()
 	made := addPasskey(t, s, c, device)
-	if n := mails.one(t, authcore.NoticeFactorAdded); n.Factor != authcore.FactorPasskey || made.Name != "My key" {
+	if n := mails.one(t, notice.FactorAdded); n.Factor != authcore.FactorPasskey || made.Name != "My key" {
 		t.Errorf("the mail is %+v of %+v", n, made)
 	}
 	ceremony, err := s.UsePasskey(t.Context(), "")
@@ -108,7 +109,7 @@ func TestPasskeySignsIn(t *testing.T) {
 	if err := s.RemovePasskey(t.Context(), c, made.ID); err != nil {
 		t.Fatal(err)
 	}
-	mails.one(t, authcore.NoticeFactorRemoved)
+	mails.one(t, notice.FactorRemoved)
 	ceremony, err = s.UsePasskey(t.Context(), "")
 	if _, _, err := s.SignInByPasskey(t.Context(), phone, use(t, device, ceremony, err)); !errors.Is(err, passkey.ErrFailed) {
 		t.Errorf("after its removal: %v", err)
@@ -119,7 +120,7 @@ func TestLastCredential(t *testing.T) {
 	t.Parallel()
 	s, mails, db := strict(t)
 	u := register(t, s, ada)
-	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	c := callerOf(t, s, signIn(t, s, laptop, ada).AccessToken)
@@ -181,7 +182,7 @@ func TestClonedPasskeyIsRecorded(t *testing.T) {
 	t.Parallel()
 	s, mails, _ := strict(t)
 	u := register(t, s, ada)
-	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	c := callerOf(t, s, signIn(t, s, laptop, ada).AccessToken)
@@ -206,7 +207,7 @@ func TestOriginsOfPasskeys(t *testing.T) {
 	t.Parallel()
 	s, mails, _ := strict(t)
 	register(t, s, ada)
-	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	c := callerOf(t, s, signIn(t, s, laptop, ada).AccessToken)

@@ -14,6 +14,7 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
@@ -24,10 +25,10 @@ import (
 // tests below look at what a right token does.
 type mailbox struct {
 	mu      sync.Mutex
-	notices []authcore.Notice
+	notices []notice.Notice
 }
 
-func (m *mailbox) PutTx(_ context.Context, _ pgx.Tx, n authcore.Notice) error {
+func (m *mailbox) PutTx(_ context.Context, _ pgx.Tx, n notice.Notice) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.notices = append(m.notices, n)
@@ -37,7 +38,7 @@ func (m *mailbox) PutTx(_ context.Context, _ pgx.Tx, n authcore.Notice) error {
 func (*mailbox) Wake() {}
 
 // take empties the mailbox.
-func (m *mailbox) take() []authcore.Notice {
+func (m *mailbox) take() []notice.Notice {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	all := m.notices
@@ -46,7 +47,7 @@ func (m *mailbox) take() []authcore.Notice {
 }
 
 // one is the only mail there is, of the kind.
-func (m *mailbox) one(t *testing.T, kind authcore.NoticeKind) authcore.Notice {
+func (m *mailbox) one(t *testing.T, kind notice.Kind) notice.Notice {
 	t.Helper()
 	all := m.take()
 	if len(all) != 1 || all[0].Kind != kind {
@@ -68,7 +69,7 @@ func TestProofOfAddress(t *testing.T) {
 	t.Parallel()
 	s, mails, _ := strict(t)
 	u := register(t, s, ada)
-	link := mails.one(t, authcore.NoticeVerifyEmail)
+	link := mails.one(t, notice.VerifyEmail)
 	if link.To != ada || link.Name != "Ada" || link.ValidFor != 24*time.Hour || link.Client.UserAgent != laptop.UserAgent {
 		t.Errorf("the mail is %+v", link)
 	}
@@ -86,7 +87,7 @@ func TestProofOfAddress(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := s.ResetPassword(t.Context(), laptop, link.Token, "another password"); !errors.Is(err, challenge.ErrUnknown) {
+	if _, err := s.ResetPassword(t.Context(), laptop, link.Token, "another password"); !errors.Is(err, challenge.ErrUnknown) {
 		t.Errorf("as a token of another purpose: %v", err)
 	}
 	for round := range 2 { // a link that is opened twice works for the person
@@ -110,14 +111,14 @@ func TestRegistrationTellsNothing(t *testing.T) {
 	t.Parallel()
 	s, mails, _ := strict(t)
 	first := register(t, s, ada)
-	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	again, err := s.Register(t.Context(), phone, authcore.Registration{Email: "ADA@example.test", Password: "of a stranger", Name: "Eve"})
 	if err != nil || again.ID == first.ID || again.Email != ada || again.Name != "Eve" || again.EmailVerified || again.CreatedAt.IsZero() {
 		t.Errorf("the second registration: %+v, %v", again, err)
 	}
-	if n := mails.one(t, authcore.NoticeAccountExists); n.To != ada || n.Name != "Ada" || n.Token != "" || n.Client.UserAgent != phone.UserAgent {
+	if n := mails.one(t, notice.AccountExists); n.To != ada || n.Name != "Ada" || n.Token != "" || n.Client.UserAgent != phone.UserAgent {
 		t.Errorf("the mail is %+v", n)
 	}
 	signIn(t, s, laptop, ada)
@@ -158,12 +159,12 @@ func TestTheRegistrationWhoseMailComesBackCounts(t *testing.T) {
 	for name, owner := range map[string]int{"the first": 0, "the second": 1} {
 		s, mails, _ := strict(t)
 		passwords, names := []string{"the first password", "the second password"}, []string{"Eve", "Ada"}
-		links := make([]authcore.Notice, 2)
+		links := make([]notice.Notice, 2)
 		for i := range links {
 			if _, err := s.Register(t.Context(), laptop, authcore.Registration{Email: ada, Password: passwords[i], Name: names[i]}); err != nil {
 				t.Fatal(err)
 			}
-			if links[i] = mails.one(t, authcore.NoticeVerifyEmail); links[i].Name != names[i] {
+			if links[i] = mails.one(t, notice.VerifyEmail); links[i].Name != names[i] {
 				t.Errorf("%s: mail %d is for %q", name, i, links[i].Name)
 			}
 		}
@@ -225,7 +226,7 @@ func TestExpiredProof(t *testing.T) {
 	t.Parallel()
 	s, mails, db := strict(t)
 	register(t, s, ada)
-	link := mails.one(t, authcore.NoticeVerifyEmail)
+	link := mails.one(t, notice.VerifyEmail)
 	if _, err := dbscope.Exec(t.Context(), db.Pool, dbscope.System(), `UPDATE auth.challenges SET expires_at = now()`); err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +236,7 @@ func TestExpiredProof(t *testing.T) {
 	if err := s.ResendVerification(t.Context(), laptop, ada, "https://chat.example.test"); err != nil {
 		t.Fatal(err)
 	}
-	again := mails.one(t, authcore.NoticeVerifyEmail)
+	again := mails.one(t, notice.VerifyEmail)
 	done, err := s.ConfirmEmail(t.Context(), laptop, again.Token)
 	if err != nil || done.RedirectTo != "https://chat.example.test" {
 		t.Errorf("the new link: %+v, %v", done, err)
@@ -264,17 +265,17 @@ func TestResetPassword(t *testing.T) {
 		t.Fatalf("the account is not locked: %v", err)
 	}
 
-	if err := s.ForgotPassword(t.Context(), laptop, "nobody@example.test", ""); err != nil || len(mails.take()) != 0 {
+	if err := s.ForgotPassword(t.Context(), laptop, "nobody@example.test", "", ""); err != nil || len(mails.take()) != 0 {
 		t.Errorf("nobody's: %v", err)
 	}
-	if err := s.ForgotPassword(t.Context(), laptop, ada, ""); err != nil {
+	if err := s.ForgotPassword(t.Context(), laptop, ada, "", ""); err != nil {
 		t.Fatal(err)
 	}
-	old := mails.one(t, authcore.NoticeResetPassword)
-	if err := s.ForgotPassword(t.Context(), laptop, ada, "https://chat.example.test"); err != nil {
+	old := mails.one(t, notice.ResetPassword)
+	if err := s.ForgotPassword(t.Context(), laptop, ada, "https://chat.example.test", ""); err != nil {
 		t.Fatal(err)
 	}
-	link := mails.one(t, authcore.NoticeResetPassword)
+	link := mails.one(t, notice.ResetPassword)
 	if link.ValidFor != time.Hour || link.RedirectTo != "https://chat.example.test" || link.To != ada {
 		t.Errorf("the mail is %+v", link)
 	}
@@ -286,23 +287,23 @@ func TestResetPassword(t *testing.T) {
 		"older link": {old.Token, next, challenge.ErrExpired},
 		"unknown":    {"nothing", next, challenge.ErrUnknown},
 	} {
-		if err := s.ResetPassword(t.Context(), laptop, tt.token, tt.next); !errors.Is(err, tt.want) {
+		if _, err := s.ResetPassword(t.Context(), laptop, tt.token, tt.next); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := s.ResetPassword(t.Context(), laptop, link.Token, "password"); !errors.As(err, new(*password.Error)) {
+	if _, err := s.ResetPassword(t.Context(), laptop, link.Token, "password"); !errors.As(err, new(*password.Error)) {
 		t.Errorf("a common password: %v", err)
 	}
 	if _, err := s.ConfirmEmail(t.Context(), laptop, link.Token); !errors.Is(err, challenge.ErrUnknown) {
 		t.Errorf("as a token of another purpose: %v", err)
 	}
-	if err := s.ResetPassword(t.Context(), laptop, link.Token, next); err != nil {
+	if _, err := s.ResetPassword(t.Context(), laptop, link.Token, next); err != nil {
 		t.Fatal(err)
 	}
-	if n := mails.one(t, authcore.NoticePasswordChanged); n.To != ada || n.UserID != u.ID {
+	if n := mails.one(t, notice.PasswordChanged); n.To != ada || n.UserID != u.ID {
 		t.Errorf("the mail is %+v", n)
 	}
-	if err := s.ResetPassword(t.Context(), laptop, link.Token, next); !errors.Is(err, challenge.ErrExpired) {
+	if _, err := s.ResetPassword(t.Context(), laptop, link.Token, next); !errors.Is(err, challenge.ErrExpired) {
 		t.Errorf("twice: %v", err)
 	}
 	if _, err := s.SignIn(t.Context(), laptop, ada, testPassword); !errors.Is(err, authcore.ErrInvalidCredentials) {
@@ -328,7 +329,7 @@ func TestForgottenManyTimes(t *testing.T) {
 	register(t, s, ada)
 	mails.take()
 	for range 8 {
-		if err := s.ForgotPassword(t.Context(), phone, ada, ""); err != nil {
+		if err := s.ForgotPassword(t.Context(), phone, ada, "", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -336,7 +337,7 @@ func TestForgottenManyTimes(t *testing.T) {
 	if len(links) != 5 {
 		t.Errorf("%d mails within the hour, want 5", len(links))
 	}
-	if err := s.ResetPassword(t.Context(), laptop, links[len(links)-1].Token, "a new and long password"); err != nil {
+	if _, err := s.ResetPassword(t.Context(), laptop, links[len(links)-1].Token, "a new and long password"); err != nil {
 		t.Errorf("the last link: %v", err)
 	}
 }
@@ -347,17 +348,17 @@ func TestResetAtOnce(t *testing.T) {
 	s, mails, _ := strict(t)
 	register(t, s, ada)
 	mails.take()
-	if err := s.ForgotPassword(t.Context(), laptop, ada, ""); err != nil {
+	if err := s.ForgotPassword(t.Context(), laptop, ada, "", ""); err != nil {
 		t.Fatal(err)
 	}
-	link := mails.one(t, authcore.NoticeResetPassword)
+	link := mails.one(t, notice.ResetPassword)
 	var mu sync.Mutex
 	var right []string
 	var wg sync.WaitGroup
 	for i := range 6 {
 		wg.Go(func() {
 			next := "the password of many " + string(rune('a'+i))
-			if err := s.ResetPassword(t.Context(), laptop, link.Token, next); err == nil {
+			if _, err := s.ResetPassword(t.Context(), laptop, link.Token, next); err == nil {
 				mu.Lock()
 				right = append(right, next)
 				mu.Unlock()
@@ -380,18 +381,18 @@ func TestLinksAreBoundToTheAddress(t *testing.T) {
 	t.Parallel()
 	s, mails, db := strict(t)
 	u := register(t, s, ada)
-	verify := mails.one(t, authcore.NoticeVerifyEmail)
-	if err := s.ForgotPassword(t.Context(), laptop, ada, ""); err != nil {
+	verify := mails.one(t, notice.VerifyEmail)
+	if err := s.ForgotPassword(t.Context(), laptop, ada, "", ""); err != nil {
 		t.Fatal(err)
 	}
-	reset := mails.one(t, authcore.NoticeResetPassword)
+	reset := mails.one(t, notice.ResetPassword)
 	if _, err := dbscope.Exec(t.Context(), db.Pool, dbscope.System(), `UPDATE auth.users SET email = 'new@example.test' WHERE id = $1`, u.ID); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.ConfirmEmail(t.Context(), laptop, verify.Token); !errors.Is(err, challenge.ErrExpired) {
 		t.Errorf("verify: %v", err)
 	}
-	if err := s.ResetPassword(t.Context(), laptop, reset.Token, "a new and long password"); !errors.Is(err, challenge.ErrExpired) {
+	if _, err := s.ResetPassword(t.Context(), laptop, reset.Token, "a new and long password"); !errors.Is(err, challenge.ErrExpired) {
 		t.Errorf("reset: %v", err)
 	}
 	if err := s.DeleteUser(t.Context(), principal.Operator{Name: "test"}, u.ID); err != nil {
@@ -413,7 +414,7 @@ func TestPasswordChangeIsTold(t *testing.T) {
 	if err := s.ChangePassword(t.Context(), c, testPassword, "a new and long password"); err != nil {
 		t.Fatal(err)
 	}
-	if n := mails.one(t, authcore.NoticePasswordChanged); n.To != ada {
+	if n := mails.one(t, notice.PasswordChanged); n.To != ada {
 		t.Errorf("the mail is %+v", n)
 	}
 }

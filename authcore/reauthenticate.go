@@ -7,10 +7,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
 	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/principal"
+	"mana.how/edge/authcore/session"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -28,9 +30,9 @@ func (s *Service) RequireRecent(ctx context.Context, c principal.Caller) error {
 		     WHERE s.id = $2 AND s.user_id = u.id AND s.revoked_at IS NULL
 		       AND s.authenticated_at > now() - make_interval(secs => $3)) AS recent
 		 FROM auth.users AS u
-		 WHERE u.id = $1 AND `+usable, c.UserID, c.SessionID, recentFor.Seconds())
+		 WHERE u.id = $1 AND `+account.Usable, c.UserID, c.SessionID, recentFor.Seconds())
 	if err != nil || r.Recent {
-		return notFound(err, ErrUserNotFound)
+		return account.NotFound(err, ErrUserNotFound)
 	}
 	methods, err := s.ProofMethods(ctx, c)
 	if err != nil {
@@ -41,8 +43,8 @@ func (s *Service) RequireRecent(ctx context.Context, c principal.Caller) error {
 
 // ProofMethods are the ways in which the caller can show once more who they are.
 func (s *Service) ProofMethods(ctx context.Context, c principal.Caller) (methods []FactorKind, err error) {
-	err = s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
-		password, err := hasPasswordTx(ctx, tx, u.ID)
+	err = s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+		password, err := account.HasPasswordTx(ctx, tx, u.ID)
 		if err != nil {
 			return err
 		}
@@ -62,7 +64,11 @@ func (s *Service) ProofMethods(ctx context.Context, c principal.Caller) (methods
 		if u.EmailVerified {
 			methods = append(methods, FactorEmailCode)
 		}
-		return nil
+		linked, err := s.linkedProvidersTx(ctx, tx, u.ID)
+		if len(linked) > 0 {
+			methods = append(methods, FactorProvider)
+		}
+		return err
 	})
 	return methods, err
 }
@@ -116,7 +122,7 @@ func (s *Service) Reauthenticate(ctx context.Context, c principal.Caller, r Reau
 	var u User
 	var ses Session
 	right := true
-	err := s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, account User) (err error) {
+	err := s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, account User) (err error) {
 		u = account
 		if r.Password == "" {
 			if right, err = s.tryCodeTx(ctx, tx, c.Client, u, kind, r.Code); err != nil || !right {
@@ -157,8 +163,8 @@ func (s *Service) reauthenticateByPasskey(ctx context.Context, c principal.Calle
 
 // reauthenticated makes the token of a session whose proof was renewed.
 func (s *Service) reauthenticated(u User, ses Session) (Reauthenticated, error) {
-	s.forgetUser(u.ID)
-	access, err := s.accessToken(subjectOf(u, ses))
+	s.Forget(u.ID)
+	access, err := s.AccessToken(u, ses)
 	return Reauthenticated{AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, At: ses.AuthenticatedAt}, err
 }
 
@@ -197,10 +203,10 @@ func (s *Service) provedTx(ctx context.Context, tx pgx.Tx, c principal.Caller, m
 		Metadata: map[string]any{"methods": methods}}); err != nil {
 		return Session{}, err
 	}
-	if _, err = tx.Exec(ctx, `SELECT pg_notify('`+userChannel+`', $1)`, c.UserID); err != nil {
+	if err := account.ChangedTx(ctx, tx, c.UserID); err != nil {
 		return Session{}, err
 	}
-	return dbscope.TxRow[Session](ctx, tx, `SELECT `+sessionColumns+` FROM auth.sessions AS s WHERE s.id = $1`, c.SessionID)
+	return dbscope.TxRow[Session](ctx, tx, `SELECT `+session.Columns+` FROM auth.sessions AS s WHERE s.id = $1`, c.SessionID)
 }
 
 // emailCodeDigits is the length of a code that is mailed, and emailCodeTries how

@@ -9,6 +9,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/pgtest"
 )
@@ -109,13 +110,13 @@ func TestSignInByMail(t *testing.T) {
 	t.Parallel()
 	s, mails, db := strict(t)
 	u := register(t, s, ada)
-	proof := mails.one(t, authcore.NoticeVerifyEmail)
-	ask := func() authcore.Notice {
+	proof := mails.one(t, notice.VerifyEmail)
+	ask := func() notice.Notice {
 		t.Helper()
 		if err := s.MailSignIn(t.Context(), phone, ada, "https://app.example.test/here"); err != nil {
 			t.Fatal(err)
 		}
-		return mails.one(t, authcore.NoticeMagicLink)
+		return mails.one(t, notice.MagicLink)
 	}
 	if err := s.MailSignIn(t.Context(), phone, "nobody@example.test", ""); err != nil || len(mails.take()) != 0 {
 		t.Errorf("an address without an account: %v", err)
@@ -123,7 +124,7 @@ func TestSignInByMail(t *testing.T) {
 	if err := s.MailSignIn(t.Context(), phone, ada, ""); err != nil {
 		t.Fatal(err)
 	}
-	mails.one(t, authcore.NoticeVerifyEmail) // whoever registered may be somebody else
+	mails.one(t, notice.VerifyEmail) // whoever registered may be somebody else
 	if _, err := s.ConfirmEmail(t.Context(), laptop, proof.Token); err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestSignInByMail(t *testing.T) {
 	if _, err := s.SignInByCode(t.Context(), phone, ada, first.Code); !errors.Is(err, authcore.ErrInvalidCode) && first.Code != second.Code {
 		t.Errorf("the code before: %v", err)
 	}
-	if err := s.ResetPassword(t.Context(), phone, second.Token, "another password"); !errors.Is(err, challenge.ErrUnknown) {
+	if _, err := s.ResetPassword(t.Context(), phone, second.Token, "another password"); !errors.Is(err, challenge.ErrUnknown) {
 		t.Errorf("for another purpose: %v", err)
 	}
 	b, err := s.SignInByLink(t.Context(), phone, second.Token)
@@ -186,13 +187,13 @@ func TestMailedCodeHasFiveTries(t *testing.T) {
 	t.Parallel()
 	s, mails, db := strict(t)
 	register(t, s, ada)
-	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	if _, err := s.ConfirmEmail(t.Context(), laptop, mails.one(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.MailSignIn(t.Context(), phone, ada, ""); err != nil {
 		t.Fatal(err)
 	}
-	mail := mails.one(t, authcore.NoticeMagicLink)
+	mail := mails.one(t, notice.MagicLink)
 	for range 5 {
 		if _, err := s.SignInByCode(t.Context(), phone, ada, "00000000"); !errors.Is(err, authcore.ErrInvalidCode) {
 			t.Fatal(err)

@@ -17,6 +17,9 @@ import (
 // little: of an address that has an account, user and organisation are nobody's.
 // The organisation is then made when the mail of this registration comes back.
 func (s *Service) RegisterOrganization(ctx context.Context, client principal.Client, r OrganizationRegistration) (User, organization.Organization, error) {
+	if s.PasswordsOff() {
+		return User{}, organization.Organization{}, ErrPasswordsOff
+	}
 	if s.cfg.InvitationRequired {
 		return User{}, organization.Organization{}, ErrInvitationRequired
 	}
@@ -39,41 +42,4 @@ func (s *Service) RegisterOrganization(ctx context.Context, client principal.Cli
 		signUp{event: audit.Event{Type: "registered", Client: client, Metadata: map[string]any{"organizationId": n.ID}},
 			quiet: s.cfg.VerificationRequired, ask: true, redirectTo: r.RedirectTo, organization: &n})
 	return u, shown, err
-}
-
-// foundTx makes an organisation that was registered with an account. Its slug
-// gives way where somebody else has it.
-func foundTx(ctx context.Context, tx pgx.Tx, ownerID string, client principal.Client, n organization.New) error {
-	n.Slug = ""
-	if _, err := organization.InsertTx(ctx, tx, n, ownerID); err != nil {
-		return err
-	}
-	return audit.RecordTx(ctx, tx, organizationEvent("organization_created", ownerID, client, n.ID, nil))
-}
-
-// replaceRegisteredTx puts the organisation of the registration that proved the
-// address of an account, if it had one, in the place of what another registration
-// of the address has made: nobody else is in that, for who has proven no address
-// can invite nobody.
-func replaceRegisteredTx(ctx context.Context, tx pgx.Tx, e audit.Event, n *organization.New) error {
-	owned, err := organization.LockAllOfTx(ctx, tx, e.UserID)
-	if err != nil {
-		return err
-	}
-	for _, id := range owned {
-		members, err := organization.MembersTx(ctx, tx, id)
-		if err != nil {
-			return err
-		}
-		if len(members) > 1 {
-			continue
-		}
-		if err := organization.DeleteTx(ctx, tx, id); err != nil {
-			return err
-		}
-	}
-	if n == nil {
-		return nil
-	}
-	return foundTx(ctx, tx, e.UserID, e.Client, *n)
 }

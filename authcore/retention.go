@@ -5,8 +5,12 @@ import (
 	"errors"
 	"time"
 
+	"mana.how/edge/authcore/federation"
+	"mana.how/edge/authcore/lockout"
+	"mana.how/edge/authcore/openid"
 	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/passkey"
+	"mana.how/edge/authcore/revocation"
 )
 
 // Retention is how long what has ended is kept; zero takes the default named.
@@ -90,10 +94,12 @@ func (s *Service) purge(ctx context.Context) error {
 	_, sessions := s.db.Prune(ctx, "prune auth.sessions", pruneSessions, kept.Sessions.Seconds())
 	_, families := s.db.Prune(ctx, "prune auth.refresh_families", pruneFamilies, (24 * time.Hour).Seconds())
 	_, events := s.db.Prune(ctx, "prune auth.security_events", pruneEvents, kept.Events.Seconds())
-	_, revocations := s.db.Prune(ctx, "prune auth.revocations", pruneRevocations, (memorySpan + 24*time.Hour).Seconds())
-	_, lockouts := s.db.Prune(ctx, "prune auth.lockouts", pruneLockouts, lockoutsKept.Seconds())
+	_, revocations := s.db.Prune(ctx, "prune auth.revocations", pruneRevocations, (revocation.MemorySpan + 24*time.Hour).Seconds())
+	lockouts := lockout.Prune(ctx, s.db)
 	_, challenges := s.db.Prune(ctx, "prune auth.challenges", pruneChallenges, challengesKept.Seconds())
 	_, ceremonies := passkey.Prune(ctx, s.db)
 	_, invitations := organization.Prune(ctx, s.db)
-	return errors.Join(sessions, families, events, revocations, lockouts, challenges, ceremonies, invitations, pruneProofsOfWork(ctx, s.db))
+	grants := openid.Prune(ctx, s.db)
+	_, flows := federation.Prune(ctx, s.db)
+	return errors.Join(grants, flows, sessions, families, events, revocations, lockouts, challenges, ceremonies, invitations, pruneProofsOfWork(ctx, s.db))
 }

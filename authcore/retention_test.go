@@ -20,7 +20,7 @@ func TestRetention(t *testing.T) {
 		c.Retention = authcore.Retention{Events: 30 * 24 * time.Hour, Sessions: 10 * 24 * time.Hour}
 	})
 	u := register(t, s, "ada@example.test")
-	change(t, db, `DELETE FROM auth.security_events`)
+	db.Tamper(t, `DELETE FROM auth.security_events`)
 	change(t, db, `
 		INSERT INTO auth.security_events (user_id, event_type, created_at)
 		SELECT $1, 'event of day ' || d, now() - make_interval(days => d) - interval '1 minute'

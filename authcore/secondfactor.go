@@ -9,9 +9,10 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/federation"
 	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/principal"
-	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/authcore/twofactor"
 )
 
 const (
@@ -20,7 +21,7 @@ const (
 )
 
 // FactorKind is what somebody can be asked for to show who they are.
-type FactorKind string
+type FactorKind = twofactor.Kind
 
 // The kinds.
 const (
@@ -29,6 +30,8 @@ const (
 	FactorBackupCode FactorKind = "backup_code"
 	FactorEmailCode  FactorKind = "email_code"
 	FactorPasskey    FactorKind = "passkey"
+	// FactorProvider is a provider whose account is linked.
+	FactorProvider FactorKind = "provider"
 
 	confirmTOTP FactorKind = "confirm_totp" // a code of a secret that does not count yet
 )
@@ -39,6 +42,8 @@ type heldProof struct {
 	PasswordHash *string           `json:"passwordHash,omitempty"`
 	Lockout      string            `json:"lockout,omitempty"`
 	Persistent   bool              `json:"persistent"`
+	Provider     string            `json:"provider,omitempty"`
+	Link         *federation.New   `json:"link,omitempty"`
 }
 
 // FactorAnswer meets a challenge for the second factor. Kind is empty where the
@@ -69,7 +74,7 @@ func (s *Service) askSecondFactor(ctx context.Context, client principal.Client, 
 		}
 		token, err := challenge.MakeTx(ctx, tx, challenge.New{
 			Purpose: challenge.SecondFactor, UserID: p.User.ID, Address: p.User.Email, TTL: secondFactorTTL, Unbounded: true,
-			Data: heldProof{Methods: p.Methods, PasswordHash: p.PasswordHash, Lockout: p.Lockout, Persistent: persistent},
+			Data: heldProof{Methods: p.Methods, PasswordHash: p.PasswordHash, Lockout: p.Lockout, Persistent: persistent, Provider: p.Provider, Link: p.Link},
 		})
 		needed = &SecondFactorError{Challenge: token, Methods: methods, ExpiresIn: secondFactorTTL}
 		return err
@@ -154,7 +159,10 @@ func (s *Service) meetSecondFactor(ctx context.Context, client principal.Client,
 		if err := json.Unmarshal(c.Data, &held); err != nil {
 			return err
 		}
-		p = proof{User: u, Methods: held.Methods.With(principal.MethodOTP), PasswordHash: held.PasswordHash, Lockout: held.Lockout}
+		p = proof{
+			User: u, Methods: held.Methods.With(principal.MethodOTP), PasswordHash: held.PasswordHash, Lockout: held.Lockout,
+			Provider: held.Provider, Link: held.Link,
+		}
 		persistent = held.Persistent
 		if a.TrustDevice {
 			trusted, err = challenge.MakeTx(ctx, tx, challenge.New{
@@ -172,13 +180,6 @@ func (s *Service) meetSecondFactor(ctx context.Context, client principal.Client,
 		err = ErrSecondFactorFailed
 	}
 	return p, persistent, trusted, err
-}
-
-// lockUserTx reads a usable account and keeps others from trying codes on it
-// meanwhile. It fails with [ErrUserNotFound].
-func lockUserTx(ctx context.Context, tx pgx.Tx, userID string) (User, error) {
-	u, err := dbscope.TxRow[User](ctx, tx, `SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1 AND `+usable+` FOR UPDATE`, userID)
-	return u, notFound(err, ErrUserNotFound)
 }
 
 // maxTrusted bounds the tokens of one request that are looked up.

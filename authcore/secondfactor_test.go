@@ -15,6 +15,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/internal/dbscope"
@@ -66,10 +67,10 @@ func withTwoFactor(t *testing.T) *fixture {
 	f := &fixture{db: pgtest.New(t), mails: new(mailbox), clock: new(wallClock)}
 	f.Service = edgeWith(t, f.db, func(d *authcore.Deps) { d.Mailer, d.Now = f.mails, f.clock.now })
 	f.user = register(t, f.Service, ada)
-	f.mails.one(t, authcore.NoticeVerifyEmail)
+	f.mails.one(t, notice.VerifyEmail)
 	c := callerOf(t, f.Service, signIn(t, f.Service, laptop, ada).AccessToken)
 	f.enroll(t, c)
-	f.mails.one(t, authcore.NoticeFactorAdded)
+	f.mails.one(t, notice.FactorAdded)
 	return f
 }
 
@@ -105,7 +106,7 @@ func TestEnrollment(t *testing.T) {
 	f := &fixture{db: pgtest.New(t), mails: new(mailbox), clock: new(wallClock)}
 	f.Service = edgeWith(t, f.db, func(d *authcore.Deps) { d.Mailer, d.Now = f.mails, f.clock.now })
 	f.user = register(t, f.Service, ada)
-	f.mails.one(t, authcore.NoticeVerifyEmail)
+	f.mails.one(t, notice.VerifyEmail)
 	c := callerOf(t, f.Service, signIn(t, f.Service, laptop, ada).AccessToken)
 	if _, err := f.EnrollTwoFactor(t.Context(), c, "wrong password"); !errors.Is(err, authcore.ErrWrongPassword) {
 		t.Errorf("a wrong password: %v", err)
@@ -131,7 +132,7 @@ func TestEnrollment(t *testing.T) {
 		t.Errorf("before the first code: %+v, %v", state, err)
 	}
 	f.enroll(t, c) // another secret, confirmed
-	f.mails.one(t, authcore.NoticeFactorAdded)
+	f.mails.one(t, notice.FactorAdded)
 	if _, err := f.EnrollTwoFactor(t.Context(), c, testPassword); !errors.Is(err, twofactor.ErrEnabled) {
 		t.Errorf("set up over one that counts: %v", err)
 	}
@@ -240,7 +241,7 @@ func TestBackupCodes(t *testing.T) {
 	if err != nil || len(fresh) != 10 {
 		t.Fatalf("%q, %v", fresh, err)
 	}
-	f.mails.one(t, authcore.NoticeBackupCodesRenewed)
+	f.mails.one(t, notice.BackupCodesRenewed)
 	if err := answer(f.backup[2]); !errors.Is(err, authcore.ErrSecondFactorFailed) {
 		t.Errorf("one of those before: %v", err)
 	}
@@ -452,7 +453,7 @@ func TestDisablingTwoFactor(t *testing.T) {
 	if err := f.DisableTwoFactor(t.Context(), c, testPassword); err != nil {
 		t.Fatal(err)
 	}
-	if n := f.mails.one(t, authcore.NoticeFactorRemoved); n.To != ada || n.Factor != authcore.FactorTOTP {
+	if n := f.mails.one(t, notice.FactorRemoved); n.To != ada || n.Factor != authcore.FactorTOTP {
 		t.Errorf("the mail is %+v", n)
 	}
 	if err := f.DisableTwoFactor(t.Context(), c, testPassword); !errors.Is(err, twofactor.ErrNotEnabled) {

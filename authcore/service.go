@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/maphash"
 	"log/slog"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -14,20 +15,31 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/singleflight"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/cookie"
+	"mana.how/edge/authcore/feed"
+	"mana.how/edge/authcore/grant"
+	"mana.how/edge/authcore/issuer"
+	"mana.how/edge/authcore/keyring"
+	"mana.how/edge/authcore/matrix"
+	"mana.how/edge/authcore/membership"
+	"mana.how/edge/authcore/notice"
+	"mana.how/edge/authcore/openid"
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/provider"
 	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/authcore/secret"
+	"mana.how/edge/authcore/session"
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/authcore/twofactor"
+	"mana.how/edge/authcore/verifier"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/proofofwork"
+	"mana.how/edge/internal/publicnet"
 )
 
 // Config is what an admin decides. A zero duration or Hashing takes the
@@ -55,6 +67,11 @@ type Config struct {
 	VerificationRequired bool
 	// InvitationRequired lets nobody make an account without an invitation.
 	InvitationRequired bool
+	// RegistrationClosed lets nobody make an account by signing in with a provider.
+	// Routes that register are closed by whoever offers them.
+	RegistrationClosed bool
+	// Providers may be signed in with, in this order.
+	Providers []provider.Config
 	// SecondFactorRequired leads everybody to set a second factor up, and lets
 	// nobody to an app before.
 	SecondFactorRequired bool
@@ -66,6 +83,15 @@ type Config struct {
 	RefreshGrace    time.Duration // 10 seconds
 	KeyAnnounce     time.Duration // 1 hour in the JWKS before a key signs
 	KeyRotateEvery  time.Duration // 90 days
+
+	// AcceptedIssuers are services whose access tokens are taken beside our own.
+	AcceptedIssuers []issuer.Config
+
+	// OpenIDClients are those of the configuration.
+	OpenIDClients []openid.Client
+	// OpenIDRegistration is what [openid.DigestOf] makes of the token by which clients
+	// register themselves, empty where none can.
+	OpenIDRegistration string
 
 	Hashing   password.Hashing
 	Passwords password.Policy
@@ -86,6 +112,15 @@ func (c Config) withDefaults() Config {
 	set(&c.KeyAnnounce, time.Hour)
 	set(&c.KeyRotateEvery, 90*24*time.Hour)
 	c.Retention = c.Retention.withDefaults()
+	c.OpenIDClients = slices.Clone(c.OpenIDClients)
+	for i := range c.OpenIDClients {
+		c.OpenIDClients[i].Configured = true
+	}
+	c.OpenIDClients = slices.Clone(c.OpenIDClients)
+	for i, client := range c.OpenIDClients {
+		c.OpenIDClients[i] = client.WithDefaults()
+		c.OpenIDClients[i].Configured = true
+	}
 	if c.Audience == "" {
 		c.Audience = "manacore"
 	}
@@ -114,6 +149,26 @@ func (c Config) Faults() []error {
 		}
 		if !domainCovers(c.CookieDomain, base.Hostname()) {
 			add("cookie_domain: %q does not cover the host of base_url, %q", c.CookieDomain, base.Hostname())
+		}
+	}
+	seen := make(map[string]bool)
+	for _, client := range c.OpenIDClients {
+		if seen[client.ID] {
+			add("oidc_client %s: is there twice", client.ID)
+		}
+		seen[client.ID] = true
+		for _, fault := range client.Faults() {
+			add("oidc_client %s: %w", client.ID, fault)
+		}
+	}
+	issuers := make(map[string]bool)
+	for _, i := range c.AcceptedIssuers {
+		if issuers[i.Issuer] {
+			add("accept_issuer %s: is there twice", i.Issuer)
+		}
+		issuers[i.Issuer] = true
+		for _, fault := range i.Faults() {
+			add("accept_issuer %s: %w", i.Issuer, fault)
 		}
 	}
 	for _, d := range []struct {
@@ -152,51 +207,50 @@ type Deps struct {
 	Now       func() time.Time
 	Observer  Observer
 	Hooks     Hooks
-	Mailer    Mailer // nil sends none
+	Mailer    notice.Mailer // nil sends none
+	// Logouts tells OpenID clients of sessions that have ended; nil tells none.
+	Logouts grant.LogoutQueue
+	// ProviderTransport asks providers; nil is one of their own for each.
+	ProviderTransport http.RoundTripper
+	// MatrixServers confirms whose a Matrix id is; a nil Client reaches the public
+	// Internet alone.
+	MatrixServers matrix.Servers
 }
 
-// Service signs users in and verifies what they carry. It is safe for
-// concurrent use.
+// Service signs users in and verifies what they carry. What it embeds is its own
+// too. It is safe for concurrent use.
 type Service struct {
+	*membership.Directory
+	*grant.Grants
+	*verifier.Verifier
+
 	cfg     Config
 	db      dbscope.DB
-	listen  *pgx.ConnConfig
-	redis   redis.UniversalClient
 	log     *slog.Logger
 	now     func() time.Time
 	observe Observer
 	hooks   Hooks
-	mailer  Mailer
+	mailer  notice.Mailer
+	store   *session.Store
+	servers matrix.Servers
 
 	cookies  cookie.Codec
 	origins  origin.List
 	factors  twofactor.Factors
 	passkeys *passkey.RelyingParty // nil without keys
+	provided []*provider.Provider
 	hasher   *password.Hasher
 	work     proofofwork.Authority
 	pressure proofofwork.Pressure
 
-	keys        atomic.Pointer[token.KeySet]
-	keyReadings readings
-	keyReloads  reloadGate
-	revoked     *revocation.List
-	// newestRevocation is the time of the newest that was read, by the
-	// database's clock; readingRevocations guards it.
-	newestRevocation   time.Time
-	readingRevocations sync.Mutex
-	heardAt            atomic.Pointer[time.Time] // the last heartbeat
-	listening          atomic.Bool
-	unheardUntil       atomic.Int64 // Unix microseconds: changes of accounts before may have been missed
-	watchers           *revocation.Watchers
-	tokenSeed          maphash.Seed
-	tokens             *otter.Cache[uint64, *verifiedToken]
-	sessions           *otter.Cache[digest, *cachedSession]
-	dead               *otter.Cache[digest, time.Time] // until when a signed cookie without a live session, or an unknown API key, is not asked for
-	apiKeys            *otter.Cache[digest, *cachedKey]
-	keyLookups         chan struct{} // a place each: who tries keys does not keep the pool busy
-	bearers            bearerRing
-	loads              singleflight.Group
-	background         sync.WaitGroup // short tasks that use the pool or Redis
+	fixedCodes atomic.Bool // see FixCodes
+
+	keys       atomic.Pointer[token.KeySet]
+	ring       *keyring.Ring
+	revoked    *revocation.List
+	feed       *feed.Feed
+	watchers   *revocation.Watchers
+	background sync.WaitGroup // short tasks that use the pool or Redis
 }
 
 // New connects nothing itself but reads the signing keys, makes the first one
@@ -219,7 +273,7 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	}
 	dbscope.Prepare(listen.ConnConfig, dbscope.Unlimited)
 	s := &Service{
-		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, listen: listen.ConnConfig, redis: deps.Redis,
+		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: account.DBError},
 		log: deps.Logger, now: deps.Now, observe: deps.Observer, hooks: deps.Hooks.withDefaults(),
 		cookies: cookie.New(cfg.BaseURL, cfg.CookieDomain, cfg.Secrets.CookieHMAC, cfg.Secrets.OlderCookieHMAC...),
 		origins: origins,
@@ -234,21 +288,28 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.work = proofofwork.Authority{Key: cfg.Secrets.ProofOfWork, Now: s.now}
+	s.factors = twofactor.Factors{Secrets: cfg.Secrets, Issuer: displayName(cfg), Now: s.now, Fixed: s.fixedCodes.Load}
+	if s.servers = deps.MatrixServers; s.servers.Client == nil {
+		s.servers.Client = publicnet.Client()
+	}
+	if s.mailer = deps.Mailer; s.mailer == nil {
+		s.mailer = notice.None{}
+	}
+	s.mailer = notice.InOwnLanguage{Mailer: s.mailer}
 	if !cfg.Keyless {
 		if s.passkeys, err = newRelyingParty(cfg, origins, s.now); err != nil {
 			return nil, fmt.Errorf("passkeys: %w", err)
 		}
+		for _, p := range cfg.Providers {
+			made, err := provider.New(p, provider.Deps{Now: s.now, Transport: deps.ProviderTransport})
+			if err != nil {
+				return nil, err
+			}
+			s.provided = append(s.provided, made)
+		}
 	}
-	s.work = proofofwork.Authority{Key: cfg.Secrets.ProofOfWork, Now: s.now}
-	s.factors = twofactor.Factors{Secrets: cfg.Secrets, Issuer: displayName(cfg), Now: s.now}
-	if s.mailer = deps.Mailer; s.mailer == nil {
-		s.mailer = noMail{}
-	}
-	s.mailer = inOwnLanguage{s.mailer}
-	s.makeCaches()
-	s.keys.Store(token.NewKeySet(nil))
-	began := time.Now()
-	s.heardAt.Store(&began)
+	s.compose(deps, listen.ConnConfig)
 	if err := s.load(ctx); err != nil {
 		s.Close()
 		return nil, err
@@ -256,31 +317,75 @@ func New(ctx context.Context, cfg Config, deps Deps) (*Service, error) {
 	return s, nil
 }
 
+// compose makes the packages that the service is of, each out of those before.
+func (s *Service) compose(deps Deps, listen *pgx.ConnConfig) {
+	cfg := s.cfg
+	s.keys.Store(token.NewKeySet(nil))
+	s.ring = keyring.New(keyring.Deps{
+		DB: s.db, Secrets: cfg.Secrets, Now: s.now, Log: s.log, Set: &s.keys, Ended: s.watchers.EndKey, Keyless: cfg.Keyless,
+		Announce: cfg.KeyAnnounce, RotateEvery: cfg.KeyRotateEvery,
+		LongestToken: max(cfg.AccessTokenTTL, openid.TokenTTL), // an ID token of the OpenID provider is one, too
+	})
+	s.store = &session.Store{
+		DB: s.db, Mailer: s.mailer, Now: s.now, Announce: func(revs ...revocation.Revocation) { s.Announce(revs...) },
+		MaxAge: cfg.SessionMaxAge, SecondFactorRequired: cfg.SecondFactorRequired,
+	}
+	logouts := deps.Logouts
+	if logouts == nil {
+		logouts = grant.NoLogouts{}
+	}
+	s.Grants = grant.New(grant.Deps{
+		DB: s.db, Store: s.store, Secrets: cfg.Secrets, Now: s.now, Log: s.log, Logouts: logouts,
+		Issuer: cfg.BaseURL, Clients: cfg.OpenIDClients, RefreshTTL: cfg.RefreshTokenTTL, Registration: cfg.OpenIDRegistration,
+		Keys: &s.keys, MakeKey: s.ring.MakeFirst, Advance: s.advance,
+	})
+	peers := make(map[string]*issuer.Peer, len(cfg.AcceptedIssuers))
+	for _, i := range cfg.AcceptedIssuers {
+		peers[i.Issuer] = issuer.New(i, s.now, nil)
+	}
+	unheard := new(atomic.Int64)
+	verified := verifier.Deps{
+		DB: s.db, Store: s.store, Log: s.log, Now: s.now, Cookies: s.cookies, Peers: peers, Keys: &s.keys, Ring: s.ring,
+		Revoked: s.revoked, Watchers: s.watchers, Unheard: unheard, Background: &s.background,
+		Issuer: cfg.BaseURL, Audience: cfg.Audience, AccessTokenTTL: cfg.AccessTokenTTL, SessionTTL: cfg.SessionTTL,
+		SessionMaxAge: cfg.SessionMaxAge, SecondFactorRequired: cfg.SecondFactorRequired,
+		ClientAccess: s.ClientAccess, TokenCache: s.observe.TokenCache, SessionCache: s.observe.SessionCache,
+	}
+	if deps.Redis != nil {
+		verified.Publish = func(revs []revocation.Revocation) { s.feed.Publish(revs) }
+	}
+	s.Verifier = verifier.New(verified)
+	s.feed = feed.New(feed.Deps{
+		DB: s.db, Listen: listen, Redis: deps.Redis, Log: s.log, Now: s.now, Unheard: unheard,
+		Apply: s.Apply, LoadKeys: s.ring.Load, Forget: s.Forget, Lag: s.observe.RevocationLag,
+	})
+	s.Directory = membership.New(membership.Deps{
+		DB: s.db, Store: s.store, Mailer: s.mailer, Now: s.now, Recent: s.RequireRecent, Forget: s.Forget,
+		Token: s.AccessToken, TokenTTL: cfg.AccessTokenTTL, DissolveTx: s.hooks.DissolveTx, Dissolved: s.hooks.Dissolved,
+	})
+}
+
 // load reads the signing keys, or makes the first one, and the revocations.
 func (s *Service) load(ctx context.Context) error {
 	if !s.cfg.Keyless {
-		if err := s.loadKeys(ctx); err != nil {
+		if err := s.ring.Load(ctx); err != nil {
 			return fmt.Errorf("read signing keys: %w", err)
 		}
 		if s.keys.Load().Empty() {
-			if err := s.makeFirstKey(ctx); err != nil {
+			if err := s.ring.MakeFirst(ctx, token.EdDSA); err != nil {
 				return fmt.Errorf("make the first signing key: %w", err)
 			}
 		}
+		if s.AsksRSA() && !s.keys.Load().Has(token.RS256, s.now()) {
+			if err := s.ring.MakeFirst(ctx, token.RS256); err != nil {
+				return fmt.Errorf("make the first RSA key: %w", err)
+			}
+		}
 	}
-	if err := s.loadRevocations(ctx); err != nil {
+	if err := s.feed.Load(ctx); err != nil {
 		return fmt.Errorf("read revocations: %w", err)
 	}
 	return nil
-}
-
-func (s *Service) makeCaches() {
-	s.tokenSeed = maphash.MakeSeed()
-	s.tokens = newCache[uint64](128<<10, s.now, (*verifiedToken).end)
-	s.sessions = newCache[digest](256<<10, s.now, (*cachedSession).end)
-	s.apiKeys = newCache[digest](16<<10, s.now, (*cachedKey).end)
-	s.keyLookups = make(chan struct{}, maxKeyLookups)
-	s.dead = newCache[digest](64<<10, s.now, func(end time.Time) time.Time { return end })
 }
 
 // Format implements [fmt.Formatter]: a printed service shows none of its keys.
@@ -295,11 +400,14 @@ func (s *Service) Close() {
 	s.revoked.Close()
 	s.watchers.EndAll()
 	s.background.Wait()
-	s.tokens.StopAllGoroutines()
-	s.sessions.StopAllGoroutines()
-	s.dead.StopAllGoroutines()
-	s.apiKeys.StopAllGoroutines()
+	s.Verifier.Close()
+	for _, p := range s.provided {
+		p.Close()
+	}
 }
+
+// Issuer is the iss claim of every token, and the address of the provider.
+func (s *Service) Issuer() string { return s.cfg.BaseURL }
 
 // Cookies writes and reads the SSO cookie.
 func (s *Service) Cookies() cookie.Codec { return s.cookies }
@@ -311,7 +419,7 @@ func (s *Service) Origins() origin.List { return s.origins }
 func (s *Service) Ready(ctx context.Context) error {
 	ctx, cancel := dbscope.Bounded(ctx)
 	defer cancel()
-	return dbError(s.db.Pool.Ping(ctx))
+	return account.DBError(s.db.Pool.Ping(ctx))
 }
 
 // VerificationRequired reports whether nobody signs in whose address is not

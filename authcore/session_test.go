@@ -440,7 +440,7 @@ func TestKeyRotationFailsNoToken(t *testing.T) {
 	tokens := []string{signIn(t, a, laptop, "ada@example.test").AccessToken}
 	signer := func(token string) string { return strings.Split(token, ".")[0] }
 	for range 3 {
-		if _, err := a.RotateKeys(t.Context(), op, true); err != nil {
+		if _, err := a.RotateKeys(t.Context(), op, token.EdDSA, true); err != nil {
 			t.Fatal(err)
 		}
 		last := signer(tokens[len(tokens)-1])
@@ -456,7 +456,7 @@ func TestKeyRotationFailsNoToken(t *testing.T) {
 			}
 		}
 	}
-	announced, err := b.RotateKeys(t.Context(), op, false)
+	announced, err := b.RotateKeys(t.Context(), op, token.EdDSA, false)
 	if err != nil || announced.State != token.KeyAnnounced {
 		t.Fatalf("announced key: %+v, %v", announced, err)
 	}

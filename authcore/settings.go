@@ -6,6 +6,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/preference"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
@@ -18,7 +19,7 @@ const settingsOf = `SELECT global_settings, app_overrides, device_settings FROM 
 
 // Settings are what the caller has set for the looks of the apps.
 func (s *Service) Settings(ctx context.Context, c principal.Caller) (preference.Set, error) {
-	row, err := dbscope.One[storedSettings](ctx, s.db, scopeOf(c), settingsOf, c.UserID)
+	row, err := dbscope.One[storedSettings](ctx, s.db, account.ScopeOf(c), settingsOf, c.UserID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return preference.New(), nil
 	}
@@ -33,7 +34,7 @@ func (s *Service) Settings(ctx context.Context, c principal.Caller) (preference.
 // changed then.
 func (s *Service) ChangeSettings(ctx context.Context, c principal.Caller, change func(*preference.Set)) (preference.Set, error) {
 	var set preference.Set
-	err := s.db.InTx(ctx, scopeOf(c), func(ctx context.Context, tx pgx.Tx) error {
+	err := s.db.InTx(ctx, account.ScopeOf(c), func(ctx context.Context, tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, `INSERT INTO auth.user_settings (user_id, global_settings) VALUES ($1, '{}') ON CONFLICT DO NOTHING`, c.UserID); err != nil {
 			return err
 		}
@@ -55,4 +56,10 @@ func (s *Service) ChangeSettings(ctx context.Context, c principal.Caller, change
 		return err
 	})
 	return set, err
+}
+
+// Language is the one that a user has chosen, as a tag, empty where that is none.
+func (s *Service) Language(ctx context.Context, userID string) (string, error) {
+	row, err := dbscope.One[struct{ Text string }](ctx, s.db, system(), preference.LanguageOf, userID)
+	return row.Text, err
 }

@@ -3,14 +3,23 @@ package authcore
 import (
 	"context"
 	"errors"
+	"time"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/federation"
+	"mana.how/edge/authcore/lockout"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/refreshtoken"
+	"mana.how/edge/authcore/session"
+	"mana.how/edge/authcore/verifier"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/ids"
 )
+
+// nonPersistentTTL is how long a session lives that ends with its browser.
+const nonPersistentTTL = 24 * time.Hour
 
 // credential is an account with its password hash, which is empty where the
 // account signs in by other means.
@@ -41,6 +50,10 @@ type proof struct {
 	PasswordHash *string
 	Lockout      string
 	TwoFactor    bool
+	// Provider is the one that says who it is, and Link the account of it that is
+	// linked when all is shown.
+	Provider string
+	Link     *federation.New
 }
 
 // SignIn verifies a password and begins an app session with a refresh token
@@ -62,9 +75,12 @@ func (s *Service) SignIn(ctx context.Context, client principal.Client, email, pa
 
 // beginApp begins an app session of who has shown who they are.
 func (s *Service) beginApp(ctx context.Context, client principal.Client, p proof) (tokens Tokens, err error) {
+	if p, err = s.linkProved(ctx, client, p); err != nil {
+		return Tokens{}, err
+	}
 	err = s.begin(ctx, p, func() (err error) {
-		tokens, err = s.startFamily(ctx, client, p.User, newSession{
-			PasswordHash: p.PasswordHash, Lockout: p.Lockout, Methods: p.Methods, Event: signedIn,
+		tokens, err = s.startFamily(ctx, client, p.User, session.New{
+			PasswordHash: p.PasswordHash, Lockout: p.Lockout, Methods: p.Methods, Provider: p.Provider, Event: session.SignedIn,
 		})
 		return err
 	})
@@ -88,29 +104,33 @@ func (s *Service) SignInBrowser(ctx context.Context, client principal.Client, em
 
 // beginBrowser begins a browser session of who has shown who they are.
 func (s *Service) beginBrowser(ctx context.Context, client principal.Client, p proof, persistent bool) (BrowserSession, error) {
+	p, err := s.linkProved(ctx, client, p)
+	if err != nil {
+		return BrowserSession{}, err
+	}
 	ttl := s.cfg.SessionTTL
 	if !persistent {
 		ttl = min(ttl, nonPersistentTTL)
 	}
 	token := ids.New()
 	var ses Session
-	err := s.begin(ctx, p, func() (err error) {
-		ses, err = s.createSession(ctx, client, newSession{
-			UserID: p.User.ID, Kind: WebSession, Token: storedToken(token), PasswordHash: p.PasswordHash, Lockout: p.Lockout,
-			Persistent: persistent, TTL: ttl, Methods: p.Methods, Event: signedIn,
+	err = s.begin(ctx, p, func() (err error) {
+		ses, err = s.store.Create(ctx, client, session.New{
+			UserID: p.User.ID, Kind: WebSession, Token: StoredToken(token), PasswordHash: p.PasswordHash, Lockout: p.Lockout,
+			Persistent: persistent, TTL: ttl, Methods: p.Methods, Provider: p.Provider, Event: session.SignedIn,
 		})
 		return err
 	})
 	if err != nil {
 		return BrowserSession{}, err
 	}
-	return BrowserSession{Token: token, entry: packSession(p.User, ses, s.now())}, nil
+	return verifier.NewBrowserSession(token, p.User, ses, s.now()), nil
 }
 
 // Exchange mints tokens for an app out of a live SSO cookie. The app gets a
 // session and a refresh family of its own, which end with the browser session.
 // Pages of one origin share one session, however often they ask, and none
-// invalidates what another one was given. It fails as [Service.BrowserSession]
+// invalidates what another one was given. It fails as [verifier.Verifier.BrowserSession]
 // does, or with [ErrSecondFactorMissing].
 func (s *Service) Exchange(ctx context.Context, client principal.Client, cookieHeaders []string) (Tokens, error) {
 	browser, err := s.BrowserSession(ctx, cookieHeaders)
@@ -121,7 +141,7 @@ func (s *Service) Exchange(ctx context.Context, client principal.Client, cookieH
 		return Tokens{}, ErrSecondFactorMissing
 	}
 	parent := browser.Session()
-	tokens, err := s.startFamily(ctx, client, browser.User(), newSession{
+	tokens, err := s.startFamily(ctx, client, browser.User(), session.New{
 		ParentID: &parent.ID, Origin: client.Origin, Event: "session_exchanged",
 	})
 	if errors.Is(err, ErrInvalidCredentials) {
@@ -131,14 +151,14 @@ func (s *Service) Exchange(ctx context.Context, client principal.Client, cookieH
 }
 
 // startFamily begins an app session of a user who was read before.
-func (s *Service) startFamily(ctx context.Context, client principal.Client, u User, n newSession) (Tokens, error) {
+func (s *Service) startFamily(ctx context.Context, client principal.Client, u User, n session.New) (Tokens, error) {
 	n.UserID, n.Kind, n.Persistent = u.ID, AppSession, true
 	n.TTL, n.FamilyID = s.cfg.RefreshTokenTTL, ids.New()
-	ses, err := s.createSession(ctx, client, n)
+	ses, err := s.store.Create(ctx, client, n)
 	if err != nil {
 		return Tokens{}, err
 	}
-	access, err := s.accessToken(subjectOf(u, ses))
+	access, err := s.AccessToken(u, ses)
 	return Tokens{
 		User: u, AccessToken: access, ExpiresIn: s.cfg.AccessTokenTTL, SessionID: ses.ID,
 		RefreshToken: refreshtoken.Make(s.cfg.Secrets, n.FamilyID, 0),
@@ -149,11 +169,11 @@ func (s *Service) startFamily(ctx context.Context, client principal.Client, u Us
 // included, and a row without an id where there is none: both cost the same.
 // $2 is the device, $3 and $4 the counters without and with it.
 var authenticateSQL = `
-	SELECT ` + userColumns + `, coalesce(a.password, '') AS password, k.known_device,
+	SELECT ` + account.Columns + `, coalesce(a.password, '') AS password, k.known_device,
 	  EXISTS (SELECT FROM auth.two_factor_auth AS f WHERE f.user_id = u.id AND f.enabled) AS two_factor,
-	  coalesce(` + lockedSeconds(`CASE WHEN k.known_device THEN $4 ELSE $3 END`) + `, 0) AS locked_seconds
+	  coalesce(` + lockout.Seconds(`CASE WHEN k.known_device THEN $4 ELSE $3 END`) + `, 0) AS locked_seconds
 	FROM (
-	  SELECT u.* FROM auth.users AS u WHERE u.email = $1 AND ` + usable + `
+	  SELECT u.* FROM auth.users AS u WHERE u.email = $1 AND ` + account.Usable + `
 	  UNION ALL
 	  SELECT nobody.* FROM jsonb_populate_record(NULL::auth.users, '{"id": "", "name": "", "email": "", "email_verified": false,
 	    "role": "user", "created_at": "epoch", "updated_at": "epoch", "auth_epoch": 0, "second_factor": false}') AS nobody
@@ -166,9 +186,12 @@ var authenticateSQL = `
 
 // authenticate finds the account of an address and verifies its password.
 func (s *Service) authenticate(ctx context.Context, client principal.Client, email, password string) (credential, error) {
+	if s.PasswordsOff() {
+		return credential{}, ErrPasswordsOff
+	}
 	email = address.Lookup(email)
 	device := audit.Clip(client.DeviceID, 255)
-	anywhere, there := lockoutSubject(email, ""), lockoutSubject(email, device)
+	anywhere, there := lockout.Subject(email, ""), lockout.Subject(email, device)
 	cred, err := dbscope.One[credential](ctx, s.db, system(), authenticateSQL, email, device, anywhere, there)
 	if err != nil {
 		return credential{}, err
@@ -176,7 +199,7 @@ func (s *Service) authenticate(ctx context.Context, client principal.Client, ema
 	if cred.Subject = anywhere; cred.KnownDevice {
 		cred.Subject = there
 	}
-	if err := lockedFor(cred.LockedSeconds); err != nil {
+	if err := lockout.For(cred.LockedSeconds); err != nil {
 		s.observeSignIn("locked")
 		s.log.WarnContext(ctx, "sign-in of a locked account", "account", cred.ID, "address", client.Network())
 		return credential{}, err
@@ -205,7 +228,7 @@ func (s *Service) authenticate(ctx context.Context, client principal.Client, ema
 func (s *Service) begin(ctx context.Context, p proof, make func() error) error {
 	err := make()
 	if errors.Is(err, ErrInvalidCredentials) && p.Lockout != "" {
-		if locked := s.locked(ctx, p.Lockout); locked != nil {
+		if locked := lockout.Check(ctx, s.db, p.Lockout); locked != nil {
 			s.observeSignIn("locked")
 			return locked
 		}

@@ -8,10 +8,9 @@ import (
 
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
-	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/authcore/token"
-	"mana.how/edge/internal/dbscope"
 )
 
 // Enrollment is what somebody needs who sets up a second factor: the address
@@ -30,7 +29,7 @@ func (s *Service) EnrollTwoFactor(ctx context.Context, c principal.Caller, passw
 	if err := s.proveRecent(ctx, c, password); err != nil {
 		return Enrollment{}, err
 	}
-	err = s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	err = s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		e.URI, e.BackupCodes, err = s.factors.EnrollTx(ctx, tx, u.ID, u.Email)
 		return err
 	})
@@ -42,7 +41,7 @@ func (s *Service) EnrollTwoFactor(ctx context.Context, c principal.Caller, passw
 // [ErrSecondFactorFailed], [*LockedError] or [twofactor.ErrNotEnabled].
 func (s *Service) ConfirmTwoFactor(ctx context.Context, c principal.Caller, code string) error {
 	var right bool
-	err := s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	err := s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		before, err := s.factors.StateTx(ctx, tx, u.ID)
 		if err != nil {
 			return err
@@ -56,15 +55,15 @@ func (s *Service) ConfirmTwoFactor(ctx context.Context, c principal.Caller, code
 		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "two_factor_enabled", UserID: u.ID, Client: c.Client}); err != nil {
 			return err
 		}
-		return s.mailer.PutTx(ctx, tx, Notice{
-			Kind: NoticeFactorAdded, UserID: u.ID, To: u.Email, Name: u.Name, Factor: FactorTOTP, Client: c.Client, At: s.now(),
+		return s.mailer.PutTx(ctx, tx, notice.Notice{
+			Kind: notice.FactorAdded, UserID: u.ID, To: u.Email, Name: u.Name, Factor: FactorTOTP, Client: c.Client, At: s.now(),
 		})
 	})
 	if err == nil && !right {
 		err = ErrSecondFactorFailed
 	}
 	if err == nil {
-		s.forgetUser(c.UserID)
+		s.Forget(c.UserID)
 	}
 	return err
 }
@@ -76,7 +75,7 @@ func (s *Service) DisableTwoFactor(ctx context.Context, c principal.Caller, pass
 	if err := s.proveRecent(ctx, c, password); err != nil {
 		return err
 	}
-	return s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	return s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		return s.removeTwoFactorTx(ctx, tx, u, audit.Event{Type: "two_factor_disabled", UserID: u.ID, Client: c.Client})
 	})
 }
@@ -88,8 +87,8 @@ func (s *Service) removeTwoFactorTx(ctx context.Context, tx pgx.Tx, u User, e au
 	if err := errors.Join(challenge.EndTx(ctx, tx, challenge.TrustedDevice, u.ID), audit.RecordTx(ctx, tx, e)); err != nil {
 		return err
 	}
-	return s.mailer.PutTx(ctx, tx, Notice{
-		Kind: NoticeFactorRemoved, UserID: u.ID, To: u.Email, Name: u.Name, Factor: FactorTOTP, Client: e.Client, At: s.now(),
+	return s.mailer.PutTx(ctx, tx, notice.Notice{
+		Kind: notice.FactorRemoved, UserID: u.ID, To: u.Email, Name: u.Name, Factor: FactorTOTP, Client: e.Client, At: s.now(),
 	})
 }
 
@@ -99,15 +98,15 @@ func (s *Service) RenewBackupCodes(ctx context.Context, c principal.Caller, pass
 	if err := s.proveRecent(ctx, c, password); err != nil {
 		return nil, err
 	}
-	err = s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	err = s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		if codes, err = s.factors.NewBackupCodesTx(ctx, tx, u.ID); err != nil {
 			return err
 		}
 		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "backup_codes_renewed", UserID: u.ID, Client: c.Client}); err != nil {
 			return err
 		}
-		return s.mailer.PutTx(ctx, tx, Notice{
-			Kind: NoticeBackupCodesRenewed, UserID: u.ID, To: u.Email, Name: u.Name, Client: c.Client, At: s.now(),
+		return s.mailer.PutTx(ctx, tx, notice.Notice{
+			Kind: notice.BackupCodesRenewed, UserID: u.ID, To: u.Email, Name: u.Name, Client: c.Client, At: s.now(),
 		})
 	})
 	return codes, err
@@ -125,7 +124,7 @@ type TwoFactor struct {
 
 // TwoFactor reads what the caller has.
 func (s *Service) TwoFactor(ctx context.Context, c principal.Caller) (t TwoFactor, err error) {
-	err = s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	err = s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		state, err := s.factors.StateTx(ctx, tx, u.ID)
 		if err != nil {
 			return err
@@ -139,38 +138,6 @@ func (s *Service) TwoFactor(ctx context.Context, c principal.Caller) (t TwoFacto
 		return err
 	})
 	return t, err
-}
-
-// asUser runs a transaction in the scope of the system on the caller's account,
-// whose row is locked, and wakes the mailer after it. It fails with
-// [ErrUserNotFound].
-func (s *Service) asUser(ctx context.Context, c principal.Caller, fn func(context.Context, pgx.Tx, User) error) error {
-	return s.onAccount(ctx, c.UserID, fn)
-}
-
-// onAccount is asUser for whoever acts on the account. Where a second factor is
-// required, tokens that say otherwise of the account's than is so after fn are cut
-// off; its sessions live on and give new ones.
-func (s *Service) onAccount(ctx context.Context, userID string, fn func(context.Context, pgx.Tx, User) error) error {
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) ([]revocation.Revocation, error) {
-		u, err := lockUserTx(ctx, tx, userID)
-		if err != nil {
-			return nil, err
-		}
-		if err := fn(ctx, tx, u); err != nil || !s.cfg.SecondFactorRequired {
-			return nil, err
-		}
-		now, err := dbscope.TxRow[struct{ SecondFactor bool }](ctx, tx, `SELECT second_factor FROM auth.users WHERE id = $1`, u.ID)
-		if err != nil || now.SecondFactor == u.SecondFactor {
-			return nil, err
-		}
-		cut, err := cutUserTx(ctx, tx, u.ID, reasonFactorChanged)
-		return []revocation.Revocation{cut}, err
-	})
-	if err == nil {
-		s.mailer.Wake()
-	}
-	return err
 }
 
 // SecondFactorRequired reports whether everybody must have a second factor.

@@ -22,7 +22,7 @@ type upload struct {
 // NewUpload makes a token by which whoever has it may upload one file for the
 // caller, to the place that the key names.
 func (s *Service) NewUpload(ctx context.Context, c principal.Caller, key string) (token string, err error) {
-	err = s.asUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
+	err = s.store.AsUser(ctx, c, func(ctx context.Context, tx pgx.Tx, u User) error {
 		token, err = challenge.MakeTx(ctx, tx, challenge.New{
 			Purpose: challenge.Upload, UserID: u.ID, Address: u.Email, Data: upload{key}, TTL: UploadTTL, Unbounded: true,
 		})

@@ -7,48 +7,27 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/membership"
 	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/ids"
-	"mana.how/edge/internal/usertext"
 )
-
-const userColumns = `u.id, u.name, u.email, u.email_verified, u.image, u.role::text AS role, u.auth_epoch, u.second_factor,
-	u.created_at, u.updated_at, u.disabled_at, u.deleted_at`
-
-// usable is the condition under which an account may sign in and refresh.
-const usable = `u.deleted_at IS NULL AND u.disabled_at IS NULL`
-
-// registerTx writes an account with its credential in the caller's
-// transaction. The password has been checked and hashed before, so that no
-// hash is computed while a transaction is open.
-func registerTx(ctx context.Context, tx pgx.Tx, u User, passwordHash string) (User, error) {
-	list, err := tx.Query(ctx,
-		`WITH u AS (
-		   INSERT INTO auth.users (id, name, email, email_verified, role)
-		   VALUES ($1, $2, $3, $4, $5::text::auth.user_role)
-		   RETURNING *),
-		 credential AS (
-		   INSERT INTO auth.accounts (id, account_id, provider_id, user_id, password)
-		   SELECT $6, u.id, 'credential', u.id, $7 FROM u)
-		 SELECT `+userColumns+` FROM u`,
-		u.ID, u.Name, u.Email, u.EmailVerified, string(u.Role), ids.New(), passwordHash)
-	if err != nil {
-		return User{}, err
-	}
-	return pgx.CollectExactlyOneRow(list, pgx.RowToStructByName[User])
-}
 
 // Register makes an account. It fails with [ErrEmailTaken], [*password.Error],
 // [ErrInvalidInput] or [password.ErrBusy]. Where addresses must be proven it
 // never says that one is taken: the user it returns then is nobody's, and what
 // there is to know is mailed to the address. With an invitation the address is
 // proven, and whether it is taken no secret; a bad one is [ErrInvitation], a
-// missing one, where it is required, [ErrInvitationRequired].
+// missing one, where it is required, [ErrInvitationRequired]. Where there are no
+// passwords it is [ErrPasswordsOff].
 func (s *Service) Register(ctx context.Context, client principal.Client, r Registration) (User, error) {
+	if s.PasswordsOff() {
+		return User{}, ErrPasswordsOff
+	}
 	metadata := map[string]any{}
 	if r.ReferralCode != "" {
 		metadata["referralCode"] = audit.Clip(r.ReferralCode, 64)
@@ -64,7 +43,7 @@ func (s *Service) Register(ctx context.Context, client principal.Client, r Regis
 	}
 	return s.makeUser(ctx,
 		NewUser{Email: r.Email, Password: r.Password, Name: r.Name, Role: principal.RoleUser},
-		signUp{event: audit.Event{Type: "registered", Client: client, Metadata: metadata}, quiet: s.cfg.VerificationRequired, ask: true, redirectTo: r.RedirectTo})
+		signUp{event: audit.Event{Type: "registered", Client: client, Metadata: metadata}, quiet: s.cfg.VerificationRequired, ask: true, redirectTo: r.RedirectTo, returnTo: r.ReturnTo})
 }
 
 // registerInvited makes the account of an invitation, which is looked at before a
@@ -88,6 +67,7 @@ type signUp struct {
 	event        audit.Event
 	quiet, ask   bool
 	redirectTo   string
+	returnTo     string
 	organization *organization.New // to be made with the account
 	invitation   string            // the token of one, which is consumed
 }
@@ -105,12 +85,12 @@ func (s *Service) makeUser(ctx context.Context, n NewUser, how signUp) (User, er
 	if err != nil {
 		return User{}, fmt.Errorf("%w: %w", ErrInvalidInput, err)
 	}
-	name, err := nameOf(n.Name)
+	name, err := account.NameOf(n.Name)
 	if err != nil {
 		return User{}, err
 	}
 	if !n.Role.Valid() {
-		return User{}, fmt.Errorf("%w: role %q is not user, admin or service", ErrInvalidInput, n.Role)
+		return User{}, fmt.Errorf("%w: role %q is not user, support, admin or service", ErrInvalidInput, n.Role)
 	}
 	if err := s.cfg.Passwords.Check(n.Password); err != nil {
 		return User{}, err
@@ -143,9 +123,9 @@ func (s *Service) makeOnce(ctx context.Context, u User, hash string, how signUp)
 	var made *User
 	err := s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		made = nil
-		p := pending{Name: u.Name, PasswordHash: hash, RedirectTo: how.redirectTo, Organization: how.organization, Client: how.event.Client}
+		p := pending{Name: u.Name, PasswordHash: hash, RedirectTo: how.redirectTo, ReturnTo: how.returnTo, Organization: how.organization, Client: how.event.Client}
 		if how.quiet {
-			owner, err := ownerOfAddressTx(ctx, tx, u.Email)
+			owner, err := account.OwnerOfAddressTx(ctx, tx, u.Email)
 			if err != nil {
 				return err
 			}
@@ -161,7 +141,7 @@ func (s *Service) makeOnce(ctx context.Context, u User, hash string, how signUp)
 				return err
 			}
 		}
-		written, err := registerTx(ctx, tx, u, hash)
+		written, err := account.InsertTx(ctx, tx, u, hash)
 		if err != nil {
 			return err
 		}
@@ -174,7 +154,7 @@ func (s *Service) makeOnce(ctx context.Context, u User, hash string, how signUp)
 			return err
 		}
 		if how.organization != nil {
-			if err := foundTx(ctx, tx, written.ID, event.Client, *how.organization); err != nil {
+			if err := membership.FoundTx(ctx, tx, written.ID, event.Client, *how.organization); err != nil {
 				return err
 			}
 		}
@@ -187,39 +167,9 @@ func (s *Service) makeOnce(ctx context.Context, u User, hash string, how signUp)
 	return made, err
 }
 
-// ownerOfAddressTx is whose an address is, disabled accounts included; nil where
-// it is nobody's.
-func ownerOfAddressTx(ctx context.Context, tx pgx.Tx, email string) (*User, error) {
-	u, err := dbscope.TxRow[User](ctx, tx, `SELECT `+userColumns+` FROM auth.users AS u WHERE u.email = $1 FOR UPDATE`, email)
-	if errors.Is(err, pgx.ErrNoRows) {
-		return nil, nil //nolint:nilnil // nobody's
-	}
-	return &u, err
-}
-
-// maxName is how long the name of a person may be, in characters.
-const maxName = 255
-
-// nameOf checks the name of a person.
-func nameOf(text string) (string, error) {
-	name, err := usertext.Line(text, maxName)
-	if err != nil {
-		return "", fmt.Errorf("%w: name %w", ErrInvalidInput, err)
-	}
-	return name, nil
-}
-
 // userByID reads an account that may still act, or [ErrUserNotFound].
 func (s *Service) userByID(ctx context.Context, c principal.Caller) (User, error) {
-	u, err := dbscope.One[User](ctx, s.db, scopeOf(c),
-		`SELECT `+userColumns+` FROM auth.users AS u WHERE u.id = $1 AND `+usable, c.UserID)
-	return u, notFound(err, ErrUserNotFound)
-}
-
-// notFound turns the absence of a row into the sentinel that names it.
-func notFound(err, sentinel error) error {
-	if errors.Is(err, pgx.ErrNoRows) {
-		return sentinel
-	}
-	return err
+	u, err := dbscope.One[User](ctx, s.db, account.ScopeOf(c),
+		`SELECT `+account.Columns+` FROM auth.users AS u WHERE u.id = $1 AND `+account.Usable, c.UserID)
+	return u, account.NotFound(err, ErrUserNotFound)
 }

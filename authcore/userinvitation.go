@@ -9,9 +9,11 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 )
 
@@ -51,13 +53,13 @@ func (s *Service) InviteUser(ctx context.Context, op principal.Operator, email s
 		return Invitation{}, fmt.Errorf("%w: %w", ErrInvalidInput, err)
 	}
 	if !role.Valid() {
-		return Invitation{}, fmt.Errorf("%w: role %q is not user, admin or service", ErrInvalidInput, role)
+		return Invitation{}, fmt.Errorf("%w: role %q is not user, support, admin or service", ErrInvalidInput, role)
 	}
 	if validFor < MinInvitation || validFor > MaxInvitation {
 		return Invitation{}, fmt.Errorf("%w: an invitation is good for %v to %v, not %v", ErrInvalidInput, MinInvitation, MaxInvitation, validFor)
 	}
 	err = s.mail(ctx, func(ctx context.Context, tx pgx.Tx) error {
-		owner, err := ownerOfAddressTx(ctx, tx, to)
+		owner, err := account.OwnerOfAddressTx(ctx, tx, to)
 		if err != nil {
 			return err
 		}
@@ -76,8 +78,8 @@ func (s *Service) InviteUser(ctx context.Context, op principal.Operator, email s
 		if err := audit.RecordTx(ctx, tx, audit.Event{Type: "user_invited", By: op, Metadata: map[string]any{"role": role}}); err != nil {
 			return err
 		}
-		return s.mailer.PutTx(ctx, tx, Notice{
-			Kind: NoticeAccountInvitation, To: to, Token: token, ValidFor: validFor, Client: principal.Client{Language: language}, At: s.now(),
+		return s.mailer.PutTx(ctx, tx, notice.Notice{
+			Kind: notice.AccountInvitation, To: to, Token: token, ValidFor: validFor, Client: principal.Client{Language: language}, At: s.now(),
 		})
 	})
 	return Invitation{to, role, s.now().Add(validFor)}, err

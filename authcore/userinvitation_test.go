@@ -10,6 +10,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/pgtest"
 )
@@ -31,7 +32,7 @@ func invite(t *testing.T, s *authcore.Service, mails *mailbox, email string, rol
 	if _, err := s.InviteUser(t.Context(), principal.Operator{Name: "test"}, email, role, week, "en"); err != nil {
 		t.Fatal(err)
 	}
-	n := mails.one(t, authcore.NoticeAccountInvitation)
+	n := mails.one(t, notice.AccountInvitation)
 	if n.To != email || n.UserID != "" || n.ValidFor != week || n.Client.Language != "en" {
 		t.Errorf("the mail is %+v", n)
 	}
@@ -83,7 +84,7 @@ func TestInvitation(t *testing.T) {
 		t.Errorf("too old: %v", err)
 	}
 	// A token for something else invites nobody.
-	if err := s.ForgotPassword(t.Context(), laptop, ada, ""); err != nil {
+	if err := s.ForgotPassword(t.Context(), laptop, ada, "", ""); err != nil {
 		t.Fatal(err)
 	}
 	mails.take()

@@ -8,13 +8,18 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/authcore/account"
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/challenge"
+	"mana.how/edge/authcore/membership"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/organization"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/revocation"
+	"mana.how/edge/authcore/session"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/ids"
 )
 
 // verifyTTL is how long the link that confirms an address works.
@@ -27,6 +32,7 @@ type pending struct {
 	Name         string `json:"name,omitempty"`
 	PasswordHash string `json:"passwordHash,omitempty"`
 	RedirectTo   string `json:"redirectTo,omitempty"`
+	ReturnTo     string `json:"returnTo,omitempty"`
 	// Organization is what was registered with the account.
 	Organization *organization.New `json:"organization,omitempty"`
 	Client       principal.Client  `json:"client"`
@@ -48,8 +54,8 @@ func (s *Service) askForProofTx(ctx context.Context, tx pgx.Tx, u User, p pendin
 	if p.PasswordHash != "" {
 		name = p.Name
 	}
-	return s.mailer.PutTx(ctx, tx, Notice{
-		Kind: NoticeVerifyEmail, UserID: u.ID, To: u.Email, Name: name, Token: token, ValidFor: verifyTTL,
+	return s.mailer.PutTx(ctx, tx, notice.Notice{
+		Kind: notice.VerifyEmail, UserID: u.ID, To: u.Email, Name: name, Token: token, ValidFor: verifyTTL,
 		RedirectTo: p.RedirectTo, Client: p.Client, At: s.now(),
 	})
 }
@@ -69,8 +75,8 @@ func (s *Service) registerAgainTx(ctx context.Context, tx pgx.Tx, owner User, p 
 	if err != nil {
 		return err
 	}
-	return s.mailer.PutTx(ctx, tx, Notice{
-		Kind: NoticeAccountExists, UserID: owner.ID, To: owner.Email, Name: owner.Name, Client: p.Client, At: s.now(),
+	return s.mailer.PutTx(ctx, tx, notice.Notice{
+		Kind: notice.AccountExists, UserID: owner.ID, To: owner.Email, Name: owner.Name, Client: p.Client, At: s.now(),
 	})
 }
 
@@ -123,7 +129,7 @@ func (s *Service) askAgainTx(ctx context.Context, tx pgx.Tx, client principal.Cl
 // userOfAddressTx finds who may use an address, the zero User where nobody does.
 func userOfAddressTx(ctx context.Context, tx pgx.Tx, email string) (User, error) {
 	u, err := dbscope.TxRow[User](ctx, tx,
-		`SELECT `+userColumns+` FROM auth.users AS u WHERE u.email = $1 AND `+usable+` FOR UPDATE`, address.Lookup(email))
+		`SELECT `+account.Columns+` FROM auth.users AS u WHERE u.email = $1 AND `+account.Usable+` FOR UPDATE`, address.Lookup(email))
 	if errors.Is(err, pgx.ErrNoRows) {
 		return User{}, nil
 	}
@@ -131,10 +137,12 @@ func userOfAddressTx(ctx context.Context, tx pgx.Tx, email string) (User, error)
 }
 
 // ConfirmedEmail is an address that has been proven. RedirectTo is the checked
-// origin of who asked for it, or empty.
+// origin of who asked for it, and ReturnTo the checked target that they were on the way
+// to; either may be empty.
 type ConfirmedEmail struct {
 	User       User
 	RedirectTo string
+	ReturnTo   string
 }
 
 // ConfirmEmail takes the token of a link that confirms an address. The password
@@ -145,7 +153,7 @@ type ConfirmedEmail struct {
 func (s *Service) ConfirmEmail(ctx context.Context, client principal.Client, token string) (ConfirmedEmail, error) {
 	var done ConfirmedEmail
 	var proven bool
-	_, err := s.cutting(ctx, func(ctx context.Context, tx pgx.Tx) (revs []revocation.Revocation, err error) {
+	_, err := s.store.Cutting(ctx, func(ctx context.Context, tx pgx.Tx) (revs []revocation.Revocation, err error) {
 		done, proven = ConfirmedEmail{}, false
 		c, err := challenge.FindTx(ctx, tx, challenge.VerifyEmail, token)
 		if err != nil {
@@ -166,7 +174,7 @@ func (s *Service) ConfirmEmail(ctx context.Context, client principal.Client, tok
 		if err := json.Unmarshal(c.Data, &p); err != nil {
 			return nil, err
 		}
-		done.RedirectTo = p.RedirectTo
+		done.RedirectTo, done.ReturnTo = p.RedirectTo, p.ReturnTo
 		if done.User.EmailVerified {
 			return nil, challenge.ConsumeTx(ctx, tx, c)
 		}
@@ -201,23 +209,28 @@ func (s *Service) proveTx(ctx context.Context, tx pgx.Tx, e audit.Event, p pendi
 	var another bool
 	if p.PasswordHash != "" {
 		tag, err := tx.Exec(ctx,
-			`UPDATE auth.accounts SET password = $2, updated_at = now()
-			 WHERE user_id = $1 AND provider_id = 'credential' AND password IS DISTINCT FROM $2`, e.UserID, p.PasswordHash)
+			`INSERT INTO auth.accounts AS a (id, account_id, provider_id, user_id, password)
+			 VALUES ($3, $1, 'credential', $1, $2)
+			 ON CONFLICT (user_id) WHERE provider_id = 'credential' DO UPDATE SET password = excluded.password, updated_at = now()
+			 WHERE a.password IS DISTINCT FROM excluded.password`, e.UserID, p.PasswordHash, ids.New())
 		if err != nil {
 			return nil, err
 		}
 		another = tag.RowsAffected() > 0
 	}
 	if another {
-		if err := replaceRegisteredTx(ctx, tx, e, p.Organization); err != nil {
+		if err := dropClaimsTx(ctx, tx, e.UserID); err != nil {
+			return nil, err
+		}
+		if err := membership.ReplaceRegisteredTx(ctx, tx, e, p.Organization); err != nil {
 			return nil, err
 		}
 	}
-	cut, err := cutUserTx(ctx, tx, e.UserID, reasonVerified)
+	cut, err := revocation.CutUserTx(ctx, tx, e.UserID, revocation.ReasonVerified)
 	if err != nil || !another {
 		return []revocation.Revocation{cut}, err
 	}
-	revs, err := revokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: e.UserID, Client: e.Client}, reasonVerified,
+	revs, err := session.RevokeTx(ctx, tx, audit.Event{Type: "session_revoked", UserID: e.UserID, Client: e.Client}, revocation.ReasonVerified,
 		`s.user_id = $1 AND s.revoked_at IS NULL`, e.UserID)
 	return append(revs, cut), err
 }

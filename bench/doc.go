@@ -9,6 +9,7 @@
 //	            against mana_rate_limit
 //	sign-in     logins a second against the argon2id hashes the CPU can do
 //	api         refresh and validate
+//	openid      tokens, introspection and refresh of clients, beside an example provider
 //	memory      resident set idle, and with 100 000 cached sessions
 //	cold start  process start to the first answer, database initialised
 //

@@ -86,13 +86,14 @@ func (s *stand) plainSite() string {
 }
 
 // measureGate compares a site without the gate, one behind it with a bearer token
-// and with the sign-on cookie, in one process; and caddy-security in its own.
+// and with the sign-on cookie, in one process; caddy-security in its own; and Caddy's
+// forward_auth to oauth2-proxy, in two.
 func measureGate(ctx context.Context, s *stand, r *report) error {
 	edge, err := s.startEdge(ctx, "mana_auth\n\t\treverse_proxy "+s.upstream)
 	if err != nil {
 		return err
 	}
-	cookies, err := s.seed(ctx, 4, 1)
+	cookies, err := s.seed(ctx, keyOwners, 1)
 	if err != nil {
 		return err
 	}
@@ -111,6 +112,11 @@ func measureGate(ctx context.Context, s *stand, r *report) error {
 		{"gate, bearer token", s.constant(edge, get(appHost, "/", bearer))},
 		{"gate, sign-on cookie", s.constant(edge, get(appHost, "/", cookies[0]))},
 	}
+	keyed, err := s.withKeys(ctx, edge)
+	if err != nil {
+		return err
+	}
+	contestants = append(contestants, contestant{"gate, API key", keyed})
 	if s.peers {
 		binary, err := s.buildPeer(ctx, "security")
 		if err != nil {
@@ -133,6 +139,13 @@ func measureGate(ctx context.Context, s *stand, r *report) error {
 		contestants = append(contestants,
 			contestant{"caddy-security, bearer token (HS512)", s.constant(peer, get(appHost, "/", token))},
 			contestant{"its process without it", s.constant(peer, get(plainHost, "/", token))})
+		forward, cookie, err := s.forwardAuth(ctx)
+		if err != nil {
+			return err
+		}
+		contestants = append(contestants,
+			contestant{"forward_auth to oauth2-proxy, cookie", s.constant(forward, get(appHost, "/", cookie))},
+			contestant{"its Caddy without it", s.constant(forward, get(plainHost, "/", cookie))})
 	}
 	sides, err := s.contest(ctx, contestants...)
 	if err != nil {
@@ -141,8 +154,48 @@ func measureGate(ctx context.Context, s *stand, r *report) error {
 	r.compare("The gate", sides, map[string]string{
 		"gate, bearer token":   "rate ≥ 0.97, p99 ≤ 1.1",
 		"gate, sign-on cookie": "rate ≥ 0.95",
+		"gate, API key":        "rate ≥ 0.95",
 	})
 	return nil
+}
+
+// keyOwners each have a key for some of the connections.
+const keyOwners = 8
+
+// withKeys is a load whose connections each have an API key of their own, as a key is
+// good for 1000 requests a second at most.
+func (s *stand) withKeys(ctx context.Context, p *proxy) (runner, error) {
+	requests := make([][]byte, s.clients)
+	owners := make([]tokens, keyOwners)
+	for i := range owners {
+		var err error
+		if owners[i], err = login(ctx, p, i); err != nil {
+			return nil, err
+		}
+	}
+	for i := range requests {
+		body := fmt.Sprintf(`{"name":"bench %d","rateLimitRequests":1000,"rateLimitWindow":1}`, i)
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+p.Address+"/api/v1/api-keys", bytes.NewBufferString(body))
+		if err != nil {
+			return nil, err
+		}
+		request.Host = "auth.mana.localhost"
+		request.Header.Set("Content-Type", "application/json")
+		request.Header.Set("Authorization", "Bearer "+owners[i%keyOwners].AccessToken)
+		request.Header.Set("X-Forwarded-For", address(1000+i))
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			return nil, err
+		}
+		var made struct{ Key string }
+		err = json.NewDecoder(response.Body).Decode(&made)
+		_ = response.Body.Close()
+		if err != nil || made.Key == "" {
+			return nil, fmt.Errorf("make an API key: %s: %w", response.Status, err)
+		}
+		requests[i] = get(appHost, "/", "Authorization: Bearer "+made.Key)
+	}
+	return metered{Load{Address: p.Address, Clients: s.clients, Request: func(client, _ int) []byte { return requests[client] }}, p}, nil
 }
 
 // peerSecret signs the peer's own tokens.

@@ -31,7 +31,7 @@ func main() {
 	log.SetFlags(log.Ltime)
 	var o options
 	flag.StringVar(&o.root, "root", "..", "directory of the repository")
-	flag.StringVar(&o.only, "only", "", "scenarios to run, of gate, limit, signin, api, credits, memory, start")
+	flag.StringVar(&o.only, "only", "", "scenarios to run, of gate, limit, signin, api, openid, credits, memory, start")
 	flag.DurationVar(&o.round, "round", time.Second, "length of a round")
 	flag.IntVar(&o.rounds, "rounds", 31, "rounds of each side")
 	flag.IntVar(&o.clients, "clients", 32, "concurrent connections")
@@ -58,6 +58,7 @@ var scenarios = []scenario{
 	{"limit", measureLimit},
 	{"signin", measureSignIn},
 	{"api", measureAPI},
+	{"openid", measureOpenID},
 	{"credits", measureCredits},
 	{"memory", measureMemory},
 	{"start", measureStart},

@@ -73,6 +73,7 @@ type proxy struct {
 	Address string // host:port of its site, plain HTTP
 	Admin   string // host:port of Caddy's admin endpoint
 	cmd     *exec.Cmd
+	beside  []*exec.Cmd // processes that work with it, whose CPU time counts too
 	exited  chan struct{}
 	log     *bytes.Buffer
 }
@@ -93,9 +94,21 @@ func (p *proxy) rss() (float64, error) {
 }
 
 // cpu is the time that the process has spent so far, in user code and in the
-// kernel for it (proc(5): utime and stime, in ticks of 10 ms), without children.
-func (p *proxy) cpu() (time.Duration, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+// kernel for it (proc(5): utime and stime, in ticks of 10 ms), without children, and
+// what works beside it.
+func (p *proxy) cpu() (sum time.Duration, err error) {
+	for _, cmd := range append([]*exec.Cmd{p.cmd}, p.beside...) {
+		spent, err := cpuOf(cmd.Process.Pid)
+		if err != nil {
+			return 0, err
+		}
+		sum += spent
+	}
+	return sum, nil
+}
+
+func cpuOf(pid int) (time.Duration, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return 0, err
 	}

@@ -3,8 +3,10 @@ package caddymodule
 import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	// each registers its modules
 	_ "mana.how/edge/caddymodule/app"
 	_ "mana.how/edge/caddymodule/command"
+	_ "mana.how/edge/caddymodule/command/develop"
 	_ "mana.how/edge/caddymodule/gate"
 	_ "mana.how/edge/caddymodule/handler"
 	_ "mana.how/edge/caddymodule/meter"

@@ -11,11 +11,11 @@ import (
 )
 
 const open = `INSERT INTO credits.balances (user_id)
-	SELECT u.id FROM auth.users AS u WHERE u.id = $1 AND u.deleted_at IS NULL
+	SELECT $1::text WHERE credits.lives($1)
 	ON CONFLICT (user_id) DO NOTHING`
 
-// OpenTx gives a new user a balance of zero. It does nothing where there is
-// one, or where there is no such user.
+// OpenTx gives a new account a balance of zero. It does nothing where there is
+// one, or where there is no such user or organisation.
 func (s *Service) OpenTx(ctx context.Context, tx pgx.Tx, userID string) error {
 	_, err := tx.Exec(ctx, open, userID)
 	return err
@@ -39,11 +39,11 @@ func (s *Service) LockTx(ctx context.Context, tx pgx.Tx, userIDs ...string) erro
 
 // Balance is what the caller has.
 func (s *Service) Balance(ctx context.Context, c Caller) (Balance, error) {
-	return s.BalanceOf(ctx, c.UserID)
+	return s.BalanceOf(ctx, c.Account())
 }
 
-// BalanceOf is what a user has, for back ends and operators. It fails with
-// [ErrAccountNotFound] where there is no such user.
+// BalanceOf is what an account has, for back ends and operators. It fails with
+// [ErrAccountNotFound] where there is no such user or organisation.
 func (s *Service) BalanceOf(ctx context.Context, userID string) (Balance, error) {
 	if !plain(userID) { // what others ask for at the same time must not fail by it
 		return Balance{}, ErrAccountNotFound

@@ -11,17 +11,20 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
-// Debit is a charge. Type is Usage where empty. Operation says what was used,
+// Debit is a charge. It is UserID who spends, of their own account or, with
+// Organization, of that organisation's, within what is allotted to them there.
+// Type is Usage where empty. Operation says what was used,
 // for [Service.Usage]. Key is the client's idempotency key, empty for none.
 type Debit struct {
-	UserID      string
-	Amount      Amount
-	Type        EntryType
-	AppID       string
-	Description string
-	Operation   string
-	Metadata    json.RawMessage
-	Key         string
+	UserID       string
+	Organization string
+	Amount       Amount
+	Type         EntryType
+	AppID        string
+	Description  string
+	Operation    string
+	Metadata     json.RawMessage
+	Key          string
 	// APIKey is the id of the key that makes the charge, whose budget it counts
 	// against; empty for none.
 	APIKey string
@@ -36,16 +39,31 @@ func (d *Debit) prepare() ([]byte, error) {
 		d.Type = Usage
 	}
 	err := checkRequest(d.UserID, d.Amount, d.Key, d.Metadata,
-		text{"appId", d.AppID}, text{"description", d.Description}, text{"operation", d.Operation})
+		text{"appId", d.AppID}, text{"description", d.Description}, text{"operation", d.Operation}, text{"organizationId", d.Organization})
 	if err != nil || d.Key == "" {
 		return nil, err
 	}
-	return fingerprintOf(string(d.Type), d.Amount, d.Metadata, d.AppID, d.Description, d.Operation), nil
+	texts := []string{d.AppID, d.Description, d.Operation}
+	if d.Organization != "" {
+		texts = append(texts, d.account())
+	}
+	return fingerprintOf(string(d.Type), d.Amount, d.Metadata, texts...), nil
+}
+
+// account is the one that pays.
+func (d *Debit) account() string { return AccountOf(d.UserID, d.Organization) }
+
+// spender is who spends of an account that is not their own, empty for their own.
+func (d *Debit) spender() string {
+	if d.Organization == "" {
+		return ""
+	}
+	return d.UserID
 }
 
 // Debit takes credits: the check, the charge and the ledger row are one
 // statement. Concurrent debits share a commit, each with an outcome of its
-// own. It fails with [*InsufficientError], [ErrAccountNotFound], [ErrKeyReused], [ErrKeyRefunded],
+// own. It fails with [*InsufficientError], [ErrAccountNotFound], [ErrNotMember], [ErrKeyReused], [ErrKeyRefunded],
 // [ErrInvalid] or [ErrUnavailable].
 //
 // If ctx ends while the debit waits for its turn, nothing was charged and the
@@ -61,7 +79,7 @@ func (s *Service) Debit(ctx context.Context, d Debit) (Receipt, error) {
 		return Receipt{}, err
 	}
 	it := &item{
-		Kind: debiting, UserID: d.UserID, Amount: d.Amount, Type: d.Type, AppID: d.AppID, Operation: d.Operation,
+		Kind: debiting, UserID: d.account(), Spender: d.spender(), Amount: d.Amount, Type: d.Type, AppID: d.AppID, Operation: d.Operation,
 		Description: d.Description, Metadata: d.Metadata, Key: d.Key, Fingerprint: mark, APIKey: d.APIKey,
 	}
 	if d.InFlight {
@@ -100,7 +118,7 @@ func (s *Service) observeDebit(r Receipt, err error, took time.Duration) {
 		outcome = "insufficient"
 	case errors.Is(err, ErrKeyReused), errors.Is(err, ErrKeyRefunded):
 		outcome = "key_reused"
-	case errors.Is(err, ErrAccountNotFound):
+	case errors.Is(err, ErrAccountNotFound), errors.Is(err, ErrNotMember):
 		outcome = "no_account"
 	case errors.Is(err, ErrUnavailable):
 		outcome = "unavailable"
@@ -115,24 +133,24 @@ func (s *Service) DebitTx(ctx context.Context, tx pgx.Tx, d Debit) (Receipt, err
 	if err != nil {
 		return Receipt{}, err
 	}
-	a, err := s.lockTx(ctx, tx, d.UserID)
+	a, err := s.lockTx(ctx, tx, d.account())
 	if err != nil {
 		return Receipt{}, dbError(err)
 	}
-	if r, found, err := s.replayTx(ctx, tx, a, d.Key, "", mark); found || err != nil {
+	if r, found, err := s.replayTx(ctx, tx, a, d.UserID, d.Key, "", mark); found || err != nil {
 		return r, dbError(err)
 	}
 	if available := a.Balance - a.Held; available < d.Amount {
-		return Receipt{}, &InsufficientError{Required: d.Amount, Available: available, Debt: a.Debt}
+		return Receipt{}, &InsufficientError{Required: d.Amount, Available: available, Debt: a.Debt, Organization: d.Organization}
 	}
-	if err := s.keyAffordsTx(ctx, tx, d.APIKey, d.Amount); err != nil {
+	if err := s.withinLimitsTx(ctx, tx, d); err != nil {
 		return Receipt{}, dbError(err)
 	}
 	e, err := s.postTx(ctx, tx, &a, posting{
 		Type: d.Type, Spent: d.Amount, Unburnt: d.Amount, AppID: d.AppID, Operation: d.Operation,
-		Description: d.Description, Metadata: d.Metadata, Key: d.Key, Fingerprint: mark, APIKey: d.APIKey,
+		Description: d.Description, Metadata: d.Metadata, Key: d.Key, Fingerprint: mark, APIKey: d.APIKey, SpentBy: d.spender(),
 	})
-	return Receipt{Entry: e, Balance: a.of(d.UserID)}, dbError(err)
+	return Receipt{Entry: e, Balance: a.of(d.account())}, dbError(err)
 }
 
 func (s *Service) debitOutcome(ctx context.Context, it *item, o outcome) (Receipt, error) {
@@ -142,16 +160,16 @@ func (s *Service) debitOutcome(ctx context.Context, it *item, o outcome) (Receip
 			ID: *o.EntryID, UserID: it.UserID, Sequence: *o.EntrySequence, Type: it.Type, Status: "completed",
 			Amount: -it.Amount, BalanceBefore: *o.BalanceBefore, BalanceAfter: *o.BalanceBefore - it.Amount,
 			AppID: it.AppID, Description: it.Description, Operation: it.Operation, Metadata: it.Metadata,
-			IdempotencyKey: dbscope.NullText(it.Key), APIKey: dbscope.NullText(it.APIKey), CreatedAt: *o.At, CompletedAt: o.At,
+			IdempotencyKey: dbscope.NullText(it.Key), APIKey: dbscope.NullText(it.APIKey), SpentBy: dbscope.NullText(it.Spender), CreatedAt: *o.At, CompletedAt: o.At,
 		}
 		return Receipt{Entry: e, Balance: o.of(it.UserID)}, nil
-	case "replayed":
+	case "replayed": // of the same account, which the key's mark names
 		e, err := s.entry(ctx, it.UserID, *o.EntryID)
 		return Receipt{Entry: e, Balance: o.of(it.UserID), Replayed: true}, err
-	case "insufficient":
-		return Receipt{}, &InsufficientError{Required: it.Amount, Available: o.Balance - o.Held, Debt: o.Debt}
-	case "key_insufficient":
-		return Receipt{}, o.keyInsufficient(it.Amount)
+	case "insufficient", "allotment_insufficient", "key_insufficient":
+		return Receipt{}, o.insufficient(it)
+	case "not_member":
+		return Receipt{}, ErrNotMember
 	case "key_reused":
 		return Receipt{}, ErrKeyReused
 	case "key_refunded":

@@ -58,31 +58,38 @@ type Forgiveness struct {
 // Forgive writes off debts, the oldest first, and returns how much it was and
 // the balance after it. It fails with [ErrAccountNotFound] or [ErrInvalid].
 func (s *Service) Forgive(ctx context.Context, f Forgiveness) (forgiven Amount, b Balance, err error) {
-	switch {
-	case f.Amount < 0, f.Reason == "", len(f.Reason) > maxText, !plain(f.Reason), f.By == "", !plain(f.By):
-		return 0, b, ErrInvalid
-	}
 	err = s.db.InTx(ctx, dbscope.System(), func(ctx context.Context, tx pgx.Tx) error {
-		a, err := s.lockTx(ctx, tx, f.UserID)
-		if err != nil {
-			return err
-		}
-		if forgiven = a.Debt; f.Amount > 0 {
-			forgiven = min(f.Amount, a.Debt)
-		}
-		if forgiven > 0 {
-			if err := s.forgiveTx(ctx, tx, f, forgiven); err != nil {
-				return err
-			}
-			a, err = s.readTx(ctx, tx, f.UserID)
-		}
-		b = a.of(f.UserID)
+		forgiven, b, err = s.ForgiveTx(ctx, tx, f)
 		return err
 	})
 	return forgiven, b, err
 }
 
-func (s *Service) forgiveTx(ctx context.Context, tx pgx.Tx, f Forgiveness, amount Amount) error {
+// ForgiveTx is [Service.Forgive] in a transaction, in the scope of the system.
+func (s *Service) ForgiveTx(ctx context.Context, tx pgx.Tx, f Forgiveness) (forgiven Amount, b Balance, err error) {
+	switch {
+	case f.Amount < 0, f.Reason == "", len(f.Reason) > maxText, !plain(f.Reason), f.By == "", !plain(f.By):
+		return 0, b, ErrInvalid
+	}
+	a, err := s.lockTx(ctx, tx, f.UserID)
+	if err != nil {
+		return 0, b, err
+	}
+	if forgiven = a.Debt; f.Amount > 0 {
+		forgiven = min(f.Amount, a.Debt)
+	}
+	if forgiven > 0 {
+		if err := s.writeOffTx(ctx, tx, f, forgiven); err != nil {
+			return 0, b, err
+		}
+		if a, err = s.readTx(ctx, tx, f.UserID); err != nil {
+			return 0, b, err
+		}
+	}
+	return forgiven, a.of(f.UserID), nil
+}
+
+func (s *Service) writeOffTx(ctx context.Context, tx pgx.Tx, f Forgiveness, amount Amount) error {
 	_, err := tx.Exec(ctx,
 		`WITH owed AS (
 			SELECT reference, bool_or(spares_bought) AS spares_bought, sum(amount) AS amount,

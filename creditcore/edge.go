@@ -142,10 +142,10 @@ func (s *Service) takeAgain(ctx context.Context, e Entry) error {
 			return err
 		}
 		again := "again:" + e.ID
-		if _, done, err := s.replayTx(ctx, tx, a, "", again, nil); done || err != nil {
+		if _, done, err := s.replayTx(ctx, tx, a, "", "", again, nil); done || err != nil {
 			return err
 		}
-		if _, back, err := s.replayTx(ctx, tx, a, "", compensationKey(e.ID), nil); !back || err != nil {
+		if _, back, err := s.replayTx(ctx, tx, a, "", "", compensationKey(e.ID), nil); !back || err != nil {
 			return err
 		}
 		amount := min(-e.Amount, a.Balance-a.Held)
@@ -155,7 +155,7 @@ func (s *Service) takeAgain(ctx context.Context, e Entry) error {
 		}
 		_, err = s.postTx(ctx, tx, &a, posting{
 			Type: Usage, Spent: amount, Unburnt: amount, AppID: e.AppID, Operation: e.Operation, Description: e.Description,
-			Metadata: e.Metadata, InternalKey: again, APIKey: textOf(e.APIKey),
+			Metadata: e.Metadata, InternalKey: again, APIKey: textOf(e.APIKey), SpentBy: textOf(e.SpentBy),
 		})
 		return err
 	})

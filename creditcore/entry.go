@@ -5,9 +5,6 @@ import (
 	"time"
 )
 
-// Caller is a user who reads their own account. It has been verified.
-type Caller struct{ UserID, Email, Role string }
-
 // EntryType is the kind of a ledger row, by its name on the wire.
 type EntryType string
 
@@ -21,7 +18,7 @@ const (
 	Adjustment EntryType = "adjustment" // a payment taken back, or a debt paid (−), or that again (+)
 )
 
-// Entry is a row of the ledger. Amount is negative where credits left;
+// Entry is a row of the ledger. UserID is the account, see [OrganizationAccount]. Amount is negative where credits left;
 // BalanceAfter = BalanceBefore + Amount. Sequence counts the account's rows from 1.
 type Entry struct {
 	ID             string
@@ -39,12 +36,13 @@ type Entry struct {
 	IdempotencyKey *string
 	Reverses       *string // the charge this gives back
 	APIKey         *string `db:"api_key_id"` // the key that made the charge
+	SpentBy        *string // the member who spent or bought, where the account is an organisation's
 	CreatedAt      time.Time
 	CompletedAt    *time.Time
 }
 
 const entryColumns = `t.id, t.user_id, t.sequence, t.type, t.status, t.amount, t.balance_before, t.balance_after, t.app_id,
-	t.description, t.operation, t.metadata, t.idempotency_key, t.reverses, t.api_key_id, t.created_at, t.completed_at`
+	t.description, t.operation, t.metadata, t.idempotency_key, t.reverses, t.api_key_id, t.spent_by, t.created_at, t.completed_at`
 
 // Balance is what an account has. Available = TotalEarned − TotalSpent; what
 // open holds reserve (Held) counts as spent. Debt is owed for credits whose

@@ -15,6 +15,9 @@ var (
 	// ErrAccountNotFound means that there is no such user, or that he is gone
 	// and never had credits.
 	ErrAccountNotFound = errors.New("User balance not found")
+	// ErrNotMember means that who would spend of an organisation's account is no
+	// member of it.
+	ErrNotMember = errors.New("Not a member of the organization")
 	// ErrKeyReused means that the idempotency key came with another request.
 	ErrKeyReused = errors.New("Idempotency-Key was already used with another request")
 	// ErrKeySpent means that the request of the idempotency key was repeated
@@ -38,14 +41,43 @@ var (
 
 // InsufficientError refuses a debit or a hold: the account has less than it
 // takes. Nothing was recorded. Debt is what the account owes beside that. With
-// OfKey it is the budget of the API key that has less, and Available what is
-// left of that.
+// OfKey it is the budget of the API key that has less, with OfAllotment what the
+// member may spend, and Available what is left of that. Organization is whose
+// account was asked, empty for the user's.
 type InsufficientError struct {
 	Required, Available, Debt Amount
-	OfKey                     bool
+	OfKey, OfAllotment        bool
+	Organization              string
 }
 
 func (e *InsufficientError) Error() string { return "Insufficient credits" }
+
+// CreditType names on the wire what has less: key, organization or user.
+func (e *InsufficientError) CreditType() string {
+	switch {
+	case e.OfKey:
+		return "key"
+	case e.Organization != "":
+		return "organization"
+	}
+	return "user"
+}
+
+// Limit names on the wire what of an organisation's has less, if it is not its
+// balance: allotment.
+func (e *InsufficientError) Limit() string {
+	if e.OfAllotment {
+		return "allotment"
+	}
+	return ""
+}
+
+// isDuplicateKey reports whether somebody else was quicker with a name that is
+// given once.
+func isDuplicateKey(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.Code == "23505"
+}
 
 // dbError turns what PostgreSQL and the way to it say into sentinels.
 func dbError(err error) error {

@@ -42,7 +42,7 @@ func (s *Service) takeOff(ctx context.Context, it *item) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	it.ID, it.Edge = newID(), f.edge // under the lock: no horizon is younger and leaves it out
-	f.open[it.ID] = Entry{ID: it.ID, UserID: it.UserID, Amount: -it.Amount, AppID: it.AppID, Description: it.Description, Operation: it.Operation, Metadata: it.Metadata, APIKey: dbscope.NullText(it.APIKey)}
+	f.open[it.ID] = Entry{ID: it.ID, UserID: it.UserID, Amount: -it.Amount, AppID: it.AppID, Description: it.Description, Operation: it.Operation, Metadata: it.Metadata, APIKey: dbscope.NullText(it.APIKey), SpentBy: dbscope.NullText(it.Spender)}
 	f.changed = true
 	return nil
 }

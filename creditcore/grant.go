@@ -25,7 +25,7 @@ const (
 
 // Grant gives credits, which become a lot.
 type Grant struct {
-	UserID      string
+	UserID      string // the account
 	Amount      Amount
 	Type        EntryType // Purchase, Gift, …
 	Source      Source
@@ -43,6 +43,8 @@ type Grant struct {
 	// [Service.ReserveTx]: they keep the source and the end of the lots they
 	// were taken from. Source and ExpiresAt are for what came from none.
 	Gift string
+	// By is the member who bought for the organisation whose account it is.
+	By string
 }
 
 // Grant gives credits in a transaction of its own.
@@ -71,7 +73,7 @@ func (s *Service) GrantTx(ctx context.Context, tx pgx.Tx, g Grant) (Receipt, err
 	if err != nil {
 		return Receipt{}, dbError(err)
 	}
-	if r, found, err := s.replayTx(ctx, tx, a, g.Key, g.InternalKey, mark); found || err != nil {
+	if r, found, err := s.replayTx(ctx, tx, a, clientOf(g.UserID, g.By), g.Key, g.InternalKey, mark); found || err != nil {
 		return r, dbError(err)
 	}
 	if err := s.burnTx(ctx, tx, &a); err != nil {
@@ -79,7 +81,7 @@ func (s *Service) GrantTx(ctx context.Context, tx pgx.Tx, g Grant) (Receipt, err
 	}
 	e, err := s.postTx(ctx, tx, &a, posting{
 		Type: g.Type, Earned: g.Amount, AppID: g.AppID, Description: g.Description, Metadata: g.Metadata,
-		Key: g.Key, Fingerprint: mark, InternalKey: g.InternalKey,
+		Key: g.Key, Fingerprint: mark, InternalKey: g.InternalKey, SpentBy: g.By,
 	})
 	if err == nil {
 		err = s.addLotsTx(ctx, tx, e, g)

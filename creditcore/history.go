@@ -16,23 +16,23 @@ const maxPage = 200
 // numbered without gaps, an offset is a sequence too, and no page is slower
 // than another.
 func (s *Service) History(ctx context.Context, c Caller, limit, offset int) ([]Entry, error) {
-	return dbscope.List[Entry](ctx, s.db, dbscope.User(c.UserID, "user"),
+	return dbscope.ListLagging[Entry](ctx, s.replica, s.db, c.scope(),
 		`SELECT `+entryColumns+`
 		 FROM credits.transactions AS t
 		 WHERE t.user_id = $1 AND t.sequence <= (SELECT b.sequence FROM credits.balances AS b WHERE b.user_id = $1) - $2::bigint
 		 ORDER BY t.sequence DESC
-		 LIMIT $3`, c.UserID, max(offset, 0), min(max(limit, 1), maxPage))
+		 LIMIT $3`, c.Account(), max(offset, 0), min(max(limit, 1), maxPage))
 }
 
 // HistoryBefore is the page of History that follows the row of a sequence: new
 // rows do not move it.
 func (s *Service) HistoryBefore(ctx context.Context, c Caller, limit int, sequence int64) ([]Entry, error) {
-	return dbscope.List[Entry](ctx, s.db, dbscope.User(c.UserID, "user"),
+	return dbscope.ListLagging[Entry](ctx, s.replica, s.db, c.scope(),
 		`SELECT `+entryColumns+`
 		 FROM credits.transactions AS t
 		 WHERE t.user_id = $1 AND t.sequence < $2
 		 ORDER BY t.sequence DESC
-		 LIMIT $3`, c.UserID, sequence, min(max(limit, 1), maxPage))
+		 LIMIT $3`, c.Account(), sequence, min(max(limit, 1), maxPage))
 }
 
 // UsageGroup is what usage is added up by.
@@ -66,7 +66,7 @@ func (s *Service) Usage(ctx context.Context, c Caller, from, to time.Time, by Us
 	if by == ByDay {
 		order = "1"
 	}
-	return dbscope.List[UsageLine](ctx, s.db, dbscope.User(c.UserID, "user"),
+	return dbscope.ListLagging[UsageLine](ctx, s.replica, s.db, c.scope(),
 		`SELECT `+column+` AS key, sum(u.used)::bigint AS credits, sum(u.refunded)::bigint AS refunded, sum(u.requests)::bigint AS requests
 		 FROM (
 			SELECT s.app_id, s.operation, s.date, s.credits_used AS used, s.credits_refunded AS refunded, s.requests
@@ -85,5 +85,5 @@ func (s *Service) Usage(ctx context.Context, c Caller, from, to time.Time, by Us
 		 ) AS u
 		 WHERE u.date BETWEEN $2::date AND $3::date
 		 GROUP BY 1
-		 ORDER BY `+order, c.UserID, from.UTC().Format(time.DateOnly), to.UTC().Format(time.DateOnly))
+		 ORDER BY `+order, c.Account(), from.UTC().Format(time.DateOnly), to.UTC().Format(time.DateOnly))
 }

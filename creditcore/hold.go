@@ -11,30 +11,35 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
-// Hold reserves credits for a charge whose amount is known later. Key is a
+// Hold reserves credits for a charge whose amount is known later. UserID spends
+// them, of the account of the Organization where one is named. Key is a
 // client's idempotency key; Request says what it stands for, but for a body,
 // which is known later too. A TTL of zero is the configured one. An Unattended
 // hold ends with its TTL: this process does not prolong it, and
 // [Service.Commit] or [Service.Cancel] resolves it.
 type Hold struct {
-	UserID      string
-	Amount      Amount
-	AppID       string
-	Operation   string
-	Description string
-	Metadata    json.RawMessage
-	Key         string
-	Request     string
-	APIKey      string // the id of the key that reserves, as in [Debit]
-	TTL         time.Duration
-	Unattended  bool
+	UserID       string
+	Organization string
+	Amount       Amount
+	AppID        string
+	Operation    string
+	Description  string
+	Metadata     json.RawMessage
+	Key          string
+	Request      string
+	APIKey       string // the id of the key that reserves, as in [Debit]
+	TTL          time.Duration
+	Unattended   bool
 }
 
 // Held is a reservation. Replayed means that the key's hold exists already and
 // this is another attempt under it; Settled is then what it was charged, nil
 // while it is open, and Body what is known of the body that the key stands for.
 type Held struct {
-	ID       string
+	ID string
+	// Account is the one that pays: of a replay, the one that the key's hold is of.
+	Account  string
+	APIKey   string // that asked for it
 	Amount   Amount
 	Replayed bool
 	Settled  *Amount
@@ -46,12 +51,12 @@ type Held struct {
 // did not fail is to be followed by one [Service.Settle] or [Service.Release].
 // A key whose hold was given back stands for a new one; any other is good for
 // three calls that are not released, the last of them within ten minutes of its
-// charge. It fails with [*InsufficientError], [ErrAccountNotFound],
+// charge. It fails with [*InsufficientError], [ErrAccountNotFound], [ErrNotMember],
 // [ErrKeyReused] (another Request or Amount), [ErrKeyRefunded], [ErrKeySpent],
 // [ErrInvalid] or [ErrUnavailable].
 func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	err := checkRequest(h.UserID, h.Amount, h.Key, h.Metadata,
-		text{"appId", h.AppID}, text{"operation", h.Operation}, text{"description", h.Description})
+		text{"appId", h.AppID}, text{"operation", h.Operation}, text{"description", h.Description}, text{"organizationId", h.Organization})
 	if err != nil {
 		return Held{}, err
 	}
@@ -62,29 +67,29 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	if h.TTL <= 0 {
 		h.TTL = s.cfg.HoldTTL
 	}
-	r, err := s.do(ctx, &item{
-		Kind: holding, UserID: h.UserID, Amount: h.Amount, AppID: h.AppID, Operation: h.Operation,
+	it, err := s.reserve(ctx, item{
+		Kind: holding, UserID: AccountOf(h.UserID, h.Organization), Amount: h.Amount, AppID: h.AppID, Operation: h.Operation,
 		Description: h.Description, Metadata: h.Metadata, Key: h.Key, Fingerprint: mark, TTL: h.TTL, APIKey: h.APIKey,
-	})
+	}, h.UserID)
 	if err != nil {
 		return Held{}, err
 	}
-	switch r.Outcome {
+	switch account, r := it.UserID, it.outcome; r.Outcome {
 	case "held":
 		s.observeHold("opened")
 		if !h.Unattended {
-			s.reservations.opened(*r.HoldID, h.UserID, h.TTL)
+			s.reservations.opened(*r.HoldID, account, h.TTL)
 		}
-		return Held{ID: *r.HoldID, Amount: h.Amount, Balance: r.of(h.UserID)}, nil
+		return Held{ID: *r.HoldID, Account: account, APIKey: h.APIKey, Amount: h.Amount, Balance: r.of(account)}, nil
 	case "replayed":
 		if r.SettledAmount == nil {
-			s.reservations.opened(*r.HoldID, h.UserID, h.TTL)
+			s.reservations.opened(*r.HoldID, account, h.TTL)
 		}
-		return Held{ID: *r.HoldID, Amount: h.Amount, Replayed: true, Settled: r.SettledAmount, Body: r.Body, Balance: r.of(h.UserID)}, nil
-	case "insufficient":
-		return Held{}, &InsufficientError{Required: h.Amount, Available: r.Balance - r.Held, Debt: r.Debt}
-	case "key_insufficient":
-		return Held{}, r.keyInsufficient(h.Amount)
+		return Held{ID: *r.HoldID, Account: account, APIKey: h.APIKey, Amount: h.Amount, Replayed: true, Settled: r.SettledAmount, Body: r.Body, Balance: r.of(account)}, nil
+	case "insufficient", "allotment_insufficient", "key_insufficient":
+		return Held{}, r.insufficient(it)
+	case "not_member":
+		return Held{}, ErrNotMember
 	case "key_reused":
 		return Held{}, ErrKeyReused
 	case "key_refunded":
@@ -93,6 +98,36 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 		return Held{}, ErrKeySpent
 	}
 	return Held{}, ErrAccountNotFound
+}
+
+// elsewheres bounds how often the hold of a key is looked for on another account.
+const elsewheres = 4
+
+// reserve carries out a hold, and returns it as it was decided. A key is its
+// client's, whoever pays: where its hold is on another account, that one is joined,
+// and pays. Of two that ask at once for holds of one key on two accounts the
+// database lets one be made, and the other finds it. Each try is an item of its own:
+// the batcher still reads one when its outcome is told.
+func (s *Service) reserve(ctx context.Context, asked item, userID string) (*item, error) {
+	for range elsewheres {
+		it := asked
+		if it.UserID != userID {
+			it.Spender = userID
+		}
+		r, err := s.do(ctx, &it)
+		switch {
+		case it.Key != "" && isDuplicateKey(err):
+			continue
+		case err != nil:
+			return nil, err
+		case r.Outcome != "elsewhere":
+			return &it, nil
+		}
+		if asked.UserID, err = s.accountOf(ctx, *r.HoldID); err != nil {
+			return nil, err
+		}
+	}
+	return nil, ErrUnavailable
 }
 
 // accountOf is whose hold that is. It fails with [ErrHoldNotFound].

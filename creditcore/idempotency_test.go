@@ -62,8 +62,8 @@ func TestInternalKeysAreApart(t *testing.T) {
 	l.wantAvailable(alice, 14)
 }
 
-// The balance of a user who closed his account stays as it is; nobody opens
-// another for him.
+// The balance of a user who closed their account stays as it is; nobody opens
+// another for them.
 func TestDeletedUserGetsNoAccount(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)

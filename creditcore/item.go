@@ -20,6 +20,7 @@ const (
 	releasing    itemKind = "release"
 	compensating itemKind = "compensate"
 	settling     itemKind = "settle"
+	extending    itemKind = "extend"
 	debiting     itemKind = "debit"
 	holding      itemKind = "hold"
 )
@@ -28,7 +29,7 @@ const (
 // its fields count depends on the kind.
 type item struct {
 	Kind        itemKind
-	UserID      string
+	UserID      string // the account
 	ID          string // of the ledger row or hold that it makes
 	Target      string // the hold or charge that it is about
 	Type        EntryType
@@ -42,6 +43,7 @@ type item struct {
 	TTL         time.Duration
 	Edge        string // where the charge is in flight
 	APIKey      string // that makes the charge or reservation, empty for none
+	Spender     string // the member, where the account is an organisation's
 	Body        []byte // what is known of the body of a settled request
 
 	done    chan struct{} // closed when outcome and err are set
@@ -65,12 +67,11 @@ type outcome struct {
 	Description   *string
 	Metadata      json.RawMessage
 	Body          []byte
-	KeyLeft       *Amount // of the budget of the item's API key, before it
+	CreditsLeft   *Amount // of the budget of the item's API key or member, before it
 	account
 }
 
-// do carries out an item, and opens the account of a user whom nothing was
-// granted yet.
+// do carries out an item, and opens an account that nothing was granted to yet.
 func (s *Service) do(ctx context.Context, it *item) (outcome, error) {
 	err := s.takeTurn(ctx, it)
 	if err == nil && it.outcome.Outcome == "no_account" {
@@ -131,7 +132,7 @@ func (s *Service) carryOut(items []*item, wait bool) (locked []*item) {
 func (s *Service) batch(ctx context.Context, items []*item, wait bool) ([]outcome, error) {
 	n := len(items)
 	kinds, users, ids, types, edges := make([]string, n), make([]string, n), make([]string, n), make([]string, n), make([]*string, n)
-	bodies, apiKeys := make([][]byte, n), make([]*string, n)
+	bodies, apiKeys, spenders := make([][]byte, n), make([]*string, n), make([]*string, n)
 	targets, apps, operations, descriptions := make([]string, n), make([]string, n), make([]string, n), make([]string, n)
 	amounts, metadata, keys, marks, ttls := make([]int64, n), make([]*string, n), make([]*string, n), make([][]byte, n), make([]time.Duration, n)
 	for i, it := range items {
@@ -142,12 +143,13 @@ func (s *Service) batch(ctx context.Context, items []*item, wait bool) ([]outcom
 		types[i], amounts[i], ttls[i], edges[i] = string(it.Type), int64(it.Amount), it.TTL, dbscope.NullText(it.Edge)
 		apps[i], operations[i], descriptions[i] = it.AppID, it.Operation, it.Description
 		metadata[i], marks[i], bodies[i], apiKeys[i] = dbscope.NullText(string(it.Metadata)), it.Fingerprint, it.Body, dbscope.NullText(it.APIKey)
+		spenders[i] = dbscope.NullText(it.Spender)
 		if it.Kind == debiting || it.Kind == holding {
 			keys[i] = dbscope.NullText(it.Key)
 		}
 	}
 	outcomes, err := dbscope.Rows[outcome](ctx, s.db.Pool, dbscope.System(),
-		`SELECT * FROM credits.batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
-		wait, kinds, users, ids, targets, types, amounts, apps, operations, descriptions, metadata, keys, marks, ttls, edges, bodies, apiKeys)
+		`SELECT * FROM credits.batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+		wait, kinds, users, ids, targets, types, amounts, apps, operations, descriptions, metadata, keys, marks, ttls, edges, bodies, apiKeys, spenders)
 	return outcomes, dbError(err)
 }

@@ -26,7 +26,7 @@ const (
 
 // Run gives back expired holds and what edges that are gone had in flight,
 // prolongs the holds of this process, expires lots that nobody touches, adds up
-// usage, prunes holds, and makes the refunds of [Service.Compensate] that did
+// usage, prunes holds, passes on what comes in on closed accounts, and makes the refunds of [Service.Compensate] that did
 // not succeed at once, and those of debits whose answer was lost. It returns
 // when ctx has ended and a last try was made. Any number of edges may run it.
 func (s *Service) Run(ctx context.Context) error {
@@ -53,6 +53,7 @@ func (s *Service) Run(ctx context.Context) error {
 	every(rollUpEvery, func(ctx context.Context) {
 		s.round(ctx, "add up usage", rollUpLimit, `SELECT credits.roll_up_usage($1, $2) AS n`, rollUpLimit, rollUpMargin)
 	})
+	every(s.cfg.ExpireEvery, s.logged("pass on what closed accounts have", s.inherit))
 	every(pruneEvery, s.prune)
 	every(s.cfg.BeatEvery, s.logged("say what is in flight", s.beat))
 	every(prolongEvery, s.logged("prolong holds", s.prolong))

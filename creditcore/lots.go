@@ -23,7 +23,7 @@ const mostLots = 100
 // hundred at most. What was spent and not charged to a lot yet is taken off in
 // that order, as credits.burn does.
 func (s *Service) Lots(ctx context.Context, c Caller) ([]Lot, error) {
-	return dbscope.List[Lot](ctx, s.db, dbscope.User(c.UserID, "user"),
+	return dbscope.List[Lot](ctx, s.db, c.scope(),
 		`SELECT l.source, least(l.remaining, l.upto - l.unburnt)::bigint AS remaining, l.created_at, l.expires_at
 		 FROM (
 			SELECT l.*, b.unburnt,
@@ -34,5 +34,5 @@ func (s *Service) Lots(ctx context.Context, c Caller) ([]Lot, error) {
 		 ) AS l
 		 WHERE l.upto > l.unburnt
 		 ORDER BY l.priority, l.expires_at NULLS LAST, l.promotional DESC, l.sequence, l.id
-		 LIMIT $2`, c.UserID, mostLots)
+		 LIMIT $2`, c.Account(), mostLots)
 }

@@ -242,8 +242,8 @@ func (d *driver) debit(x creditcore.Debit) (r creditcore.Receipt, err error) {
 
 func (d *driver) step(step int) {
 	m := &d.model
-	kind := d.rng.IntN(10)
-	name := []string{"grant", "debit", "debit", "debit", "hold", "settle", "release", "refund", "pass time", "clawback"}[kind]
+	kind := d.rng.IntN(11)
+	name := []string{"grant", "debit", "debit", "debit", "hold", "settle", "release", "refund", "pass time", "clawback", "extend"}[kind]
 	var err error
 	if m.expire(); kind != 8 {
 		defer func() {
@@ -285,6 +285,21 @@ func (d *driver) step(step int) {
 		} else if err == nil {
 			m.holds[h.ID] = n
 			m.held += n
+		}
+	case "extend":
+		for id := range m.holds {
+			n := d.amount(m.available() + 3)
+			err = patiently(func() error {
+				_, _, err := d.Extend(d.t.Context(), creditcore.Held{ID: id, Account: d.user}, n)
+				return err
+			})
+			if n > m.available() {
+				err = wantShort(err)
+			} else if err == nil {
+				m.holds[id] += n
+				m.held += n
+			}
+			break
 		}
 	case "settle", "release":
 		for id, n := range m.holds {

@@ -26,10 +26,11 @@ type posting struct {
 	InternalKey   string
 	Reverses      string
 	APIKey        string // that makes the charge
+	SpentBy       string // the member, where the account is an organisation's
 }
 
 // postTx appends a row to the ledger of a locked account and moves the balance
-// with it, and the budget of the API key that spends.
+// with it, and what is left for who spends.
 func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (Entry, error) {
 	e, err := dbscope.TxRow[Entry](ctx, tx,
 		`WITH b AS (
@@ -39,15 +40,15 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (
 			WHERE b.user_id = $1
 			RETURNING b.balance, b.sequence, b.updated_at)
 		INSERT INTO credits.transactions AS t (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-			operation, description, metadata, idempotency_key, fingerprint, internal_key, reverses, api_key_id, created_at, completed_at)
+			operation, description, metadata, idempotency_key, fingerprint, internal_key, reverses, api_key_id, spent_by, created_at, completed_at)
 		SELECT $5, $1, b.sequence, $6, $2::bigint - $3::bigint, b.balance - $2::bigint + $3::bigint, b.balance, $7,
-			$8, $9, $10::text::jsonb, $11, $12, $13, $14, $15, b.updated_at, b.updated_at
+			$8, $9, $10::text::jsonb, $11, $12, $13, $14, $15, $16, b.updated_at, b.updated_at
 		FROM b
 		RETURNING `+entryColumns,
 		a.UserID, int64(p.Earned), int64(p.Spent), int64(p.Unburnt), newID(), string(p.Type), p.AppID,
-		p.Operation, p.Description, dbscope.NullText(string(p.Metadata)), dbscope.NullText(p.Key), p.Fingerprint, dbscope.NullText(p.InternalKey), dbscope.NullText(p.Reverses), dbscope.NullText(p.APIKey))
-	if err == nil && p.APIKey != "" {
-		_, err = tx.Exec(ctx, `SELECT credits.key_spend($1, $2, $3)`, p.APIKey, int64(p.Spent), e.CreatedAt)
+		p.Operation, p.Description, dbscope.NullText(string(p.Metadata)), dbscope.NullText(p.Key), p.Fingerprint, dbscope.NullText(p.InternalKey), dbscope.NullText(p.Reverses), dbscope.NullText(p.APIKey), dbscope.NullText(p.SpentBy))
+	if err == nil && p.Spent > 0 && (p.APIKey != "" || p.SpentBy != "") {
+		_, err = tx.Exec(ctx, `SELECT credits.spend($1, $2, $3, $4, $5)`, a.UserID, dbscope.NullText(p.SpentBy), dbscope.NullText(p.APIKey), int64(p.Spent), e.CreatedAt)
 	}
 	if err != nil {
 		return Entry{}, err
@@ -70,12 +71,13 @@ type stored struct {
 	Refunded    bool
 }
 
-// replayTx finds the row of an idempotency key of the account, or of an
-// internal key, and whether it answers this request.
-func (s *Service) replayTx(ctx context.Context, tx pgx.Tx, a locked, key, internalKey string, fingerprint []byte) (Receipt, bool, error) {
-	where, name := `t.user_id = $1 AND t.idempotency_key = $2`, key
+// replayTx finds the row of an idempotency key of a client, or of an internal key
+// of the account, and whether it answers this request. A client's key may stand
+// for a charge of another account: its mark says so.
+func (s *Service) replayTx(ctx context.Context, tx pgx.Tx, a locked, client, key, internalKey string, fingerprint []byte) (Receipt, bool, error) {
+	where, whose, name := `coalesce(t.spent_by, t.user_id) = $1 AND t.idempotency_key = $2`, client, key
 	if internalKey != "" {
-		where, name = `t.user_id = $1 AND t.internal_key = $2`, internalKey
+		where, whose, name = `t.user_id = $1 AND t.internal_key = $2`, a.UserID, internalKey
 	} else if key == "" {
 		return Receipt{}, false, nil
 	}
@@ -83,7 +85,7 @@ func (s *Service) replayTx(ctx context.Context, tx pgx.Tx, a locked, key, intern
 		`SELECT `+entryColumns+`, t.fingerprint,
 		   t.amount < 0 AND -t.amount <= (SELECT coalesce(sum(r.amount), 0) FROM credits.transactions AS r WHERE r.reverses = t.id) AS refunded
 		 FROM credits.transactions AS t
-		 WHERE `+where, a.UserID, name)
+		 WHERE `+where, whose, name)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return Receipt{}, false, nil
 	}

@@ -14,7 +14,7 @@ import (
 // empty one means whatever the app has charged the user in all. Of is the kind
 // of the charge, Usage where empty; Type is Returned where empty.
 type Refund struct {
-	UserID      string
+	UserID      string // the account
 	Amount      Amount
 	EntryID     string
 	Of          EntryType
@@ -26,6 +26,8 @@ type Refund struct {
 	InternalKey string
 	// ChargedBy, where set, is the only app whose charges are given back.
 	ChargedBy string
+	// SpentBy, where set, is the only member whose charges are given back.
+	SpentBy string
 }
 
 // Refund gives back in a transaction of its own.
@@ -60,12 +62,16 @@ func (s *Service) RefundTx(ctx context.Context, tx pgx.Tx, f Refund) (Receipt, e
 	if err != nil {
 		return Receipt{}, dbError(err)
 	}
-	if r, found, err := s.replayTx(ctx, tx, a, f.Key, f.InternalKey, mark); found || err != nil {
+	charge, refused := s.refundableTx(ctx, tx, f)
+	if refused != nil && !errors.Is(refused, ErrEntryNotFound) && !errors.Is(refused, ErrRefundExceeds) {
+		return Receipt{}, dbError(refused)
+	}
+	spender := textOf(charge.SpentBy)
+	if r, found, err := s.replayTx(ctx, tx, a, clientOf(f.UserID, spender), f.Key, f.InternalKey, mark); found || err != nil {
 		return r, dbError(err)
 	}
-	charge, err := s.refundableTx(ctx, tx, f)
-	if err != nil {
-		return Receipt{}, dbError(err)
+	if refused != nil {
+		return Receipt{}, refused
 	}
 	if err := s.burnTx(ctx, tx, &a); err != nil {
 		return Receipt{}, dbError(err)
@@ -73,7 +79,7 @@ func (s *Service) RefundTx(ctx context.Context, tx pgx.Tx, f Refund) (Receipt, e
 	e, err := s.postTx(ctx, tx, &a, posting{
 		Type: f.Type, Spent: -f.Amount, AppID: f.AppID, Operation: charge.Operation,
 		Description: f.Description, Metadata: f.Metadata, Key: f.Key, Fingerprint: mark,
-		InternalKey: f.InternalKey, Reverses: f.EntryID,
+		InternalKey: f.InternalKey, Reverses: f.EntryID, SpentBy: spender,
 	})
 	if err == nil {
 		_, err = tx.Exec(ctx, `SELECT credits.restore($1, $2, $3, $4)`, f.UserID, e.ID, dbscope.NullText(f.EntryID), int64(f.Amount))
@@ -93,6 +99,7 @@ type charge struct {
 	AppID     string
 	Operation string
 	Left      Amount // of it, that has not come back yet
+	SpentBy   *string
 }
 
 // refundableTx finds the charge and checks that enough of it is left. What came
@@ -102,15 +109,15 @@ func (s *Service) refundableTx(ctx context.Context, tx pgx.Tx, f Refund) (charge
 	var err error
 	if f.EntryID != "" {
 		c, err = dbscope.TxRow[charge](ctx, tx,
-			`SELECT t.type, t.app_id, t.operation,
+			`SELECT t.type, t.app_id, t.operation, t.spent_by,
 			   least(-t.amount - coalesce((SELECT sum(r.amount) FROM credits.transactions AS r WHERE r.reverses = t.id), 0),
 			     CASE WHEN t.type = 'usage' THEN credits.usage_left(t.user_id, t.app_id) END)::bigint AS left
 			 FROM credits.transactions AS t
-			 WHERE t.id = $1 AND t.user_id = $2 AND t.type = $3 AND t.amount < 0 AND ($4 = '' OR t.app_id = $4)`,
-			f.EntryID, f.UserID, string(f.Of), f.ChargedBy)
+			 WHERE t.id = $1 AND t.user_id = $2 AND t.type = $3 AND t.amount < 0 AND ($4 = '' OR t.app_id = $4) AND ($5 = '' OR t.spent_by = $5)`,
+			f.EntryID, f.UserID, string(f.Of), f.ChargedBy, f.SpentBy)
 	} else {
 		c, err = dbscope.TxRow[charge](ctx, tx,
-			`SELECT 'usage' AS type, $2::text AS app_id, '' AS operation,
+			`SELECT 'usage' AS type, $2::text AS app_id, '' AS operation, NULL::text AS spent_by,
 			   credits.usage_left($1, $2) AS left`, f.UserID, f.AppID)
 	}
 	switch {

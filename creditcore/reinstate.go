@@ -78,7 +78,7 @@ func (v *reinstatement) begin(ctx context.Context) (list []clawed, done bool, er
 	if err != nil {
 		return nil, false, err
 	}
-	if _, done, err = v.s.replayTx(ctx, v.tx, a, "", v.InternalKey, nil); done || err != nil {
+	if _, done, err = v.s.replayTx(ctx, v.tx, a, "", "", v.InternalKey, nil); done || err != nil {
 		return nil, done, err
 	}
 	found, err := v.tx.Query(ctx,

@@ -16,7 +16,7 @@ type Served struct{ Paid, Owed Amount }
 // available is taken, and the rest is a debt that whatever comes in pays first.
 // Reference names the charge among all: a repetition replays it.
 // The debit's Key does not count, and the
-// budget of its APIKey is charged, but not asked. It fails with [ErrAccountNotFound],
+// budget of its APIKey and the allotment of its member are charged, but not asked. It fails with [ErrAccountNotFound],
 // [ErrInvalid] or [ErrUnavailable].
 func (s *Service) DebitServed(ctx context.Context, d Debit, reference string) (Served, error) {
 	d.Key = ""
@@ -35,11 +35,12 @@ func (s *Service) DebitServed(ctx context.Context, d Debit, reference string) (S
 }
 
 func (s *Service) debitServedTx(ctx context.Context, tx pgx.Tx, d Debit, reference string) (Served, error) {
-	a, err := s.lockTx(ctx, tx, d.UserID)
+	account := d.account()
+	a, err := s.lockTx(ctx, tx, account)
 	if err != nil {
 		return Served{}, dbError(err)
 	}
-	served, err := s.servedTx(ctx, tx, d.UserID, reference)
+	served, err := s.servedTx(ctx, tx, account, reference)
 	if err != nil || served != (Served{}) {
 		return served, dbError(err)
 	}
@@ -48,11 +49,11 @@ func (s *Service) debitServedTx(ctx context.Context, tx pgx.Tx, d Debit, referen
 	if served.Paid > 0 {
 		_, err = s.postTx(ctx, tx, &a, posting{
 			Type: d.Type, Spent: served.Paid, Unburnt: served.Paid, AppID: d.AppID, Operation: d.Operation,
-			Description: d.Description, Metadata: d.Metadata, InternalKey: reference, APIKey: d.APIKey,
+			Description: d.Description, Metadata: d.Metadata, InternalKey: reference, APIKey: d.APIKey, SpentBy: d.spender(),
 		})
 	}
 	if err == nil && served.Owed > 0 {
-		err = s.changeDebtTx(ctx, tx, Clawback{Reference: reference}, d.UserID, "incurred", served.Owed)
+		err = s.changeDebtTx(ctx, tx, Clawback{Reference: reference}, account, "incurred", served.Owed)
 	}
 	return served, dbError(err)
 }

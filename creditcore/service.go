@@ -30,12 +30,17 @@ type Config struct {
 	// SettlementRetry is when a settlement that failed is tried again, a second.
 	// Each pause after that is twice as long, up to 15 seconds.
 	SettlementRetry time.Duration
+	// Prices are those that charges may name.
+	Prices Prices
 }
 
 // Deps is what the ledger works with. Logger has a default. The time is
 // PostgreSQL's.
 type Deps struct {
-	Pool     *pgxpool.Pool
+	Pool *pgxpool.Pool
+	// Replica answers for history and usage, which may be some moments old; nil
+	// for none.
+	Replica  *dbscope.Replica
 	Logger   *slog.Logger
 	Observer Observer
 }
@@ -54,6 +59,7 @@ type Observer struct {
 type Service struct {
 	cfg     Config
 	db      dbscope.DB
+	replica *dbscope.Replica
 	log     *slog.Logger
 	observe Observer
 
@@ -83,7 +89,7 @@ func New(cfg Config, deps Deps) *Service {
 	set(&cfg.GoneAfter, 10*time.Second)
 	set(&cfg.KeepHolds, 48*time.Hour)
 	set(&cfg.SettlementRetry, time.Second)
-	s := &Service{cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, log: deps.Logger, observe: deps.Observer}
+	s := &Service{cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, replica: deps.Replica, log: deps.Logger, observe: deps.Observer}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
 	}

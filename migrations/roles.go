@@ -148,3 +148,8 @@ func raced(err error) bool {
 	}
 	return false
 }
+
+// PrepareRoles creates the roles of an empty database, so that a dump of another
+// one can be loaded into it, and makes the login role of conn a member. Errors:
+// as those of [Apply].
+func PrepareRoles(ctx context.Context, conn *pgx.Conn) error { return prepareRoles(ctx, conn) }

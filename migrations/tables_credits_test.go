@@ -4,8 +4,12 @@ package migrations_test
 var creditTables = []table{
 	{name: "credits.balances", key: "user_id", reads: true, admin: true,
 		insert: `INSERT INTO credits.balances (user_id) VALUES ($1)`},
-	{name: "credits.key_spending", key: "api_key_id", reads: true,
-		insert: `INSERT INTO credits.key_spending (api_key_id, day, user_id, amount) VALUES ('key-' || $1, current_date, $1, 1)`},
+	{name: "credits.spending", key: "spender", reads: true,
+		insert: `INSERT INTO credits.spending (spender, account_id, day, amount) VALUES ('key:key-' || $1, $1, current_date, 1)`},
+	{name: "credits.allotments", key: "organization_id", reads: true, admin: true,
+		insert: `INSERT INTO credits.allotments (organization_id, user_id, credits, period) VALUES ('org-' || $1, $1, 5, 'day')`},
+	{name: "credits.closed_accounts", key: "account_id",
+		insert: `INSERT INTO credits.closed_accounts (account_id) VALUES ($1)`},
 	{name: "credits.holds", key: "id", reads: true, admin: true,
 		insert: `INSERT INTO credits.holds (id, user_id, amount, app_id, operation, description, expires_at)
 			VALUES ('hold-' || $1, $1, 1, 'app', '', '', now())`},

@@ -81,6 +81,18 @@ func RevokeTx(ctx context.Context, tx pgx.Tx, userID, id string) (Key, error) {
 	return k, notFound(err, ErrNotFound)
 }
 
+// RevokeAllOfTx ends the live keys of an organisation, in the scope of the system.
+func RevokeAllOfTx(ctx context.Context, tx pgx.Tx, organizationID string) ([]Key, error) {
+	rows, err := tx.Query(ctx,
+		`UPDATE auth.api_keys AS k SET revoked_at = now()
+		 WHERE k.organization_id = $1 AND k.revoked_at IS NULL
+		 RETURNING `+columns, organizationID)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, pgx.RowToStructByName[Key])
+}
+
 // Holder is a live key with whom it acts for.
 type Holder struct {
 	Key

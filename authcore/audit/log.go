@@ -38,7 +38,7 @@ func List(ctx context.Context, db dbscope.DB, q Query) ([]Entry, error) {
 		q.Limit = 200
 	}
 	return dbscope.List[Entry](ctx, db, dbscope.System(),
-		`SELECT e.id::text AS id, e.event_type AS type, e.user_id, u.email, e.ip_address, e.user_agent, e.metadata, e.created_at
+		`SELECT `+entryColumns+`
 		 FROM auth.security_events AS e
 		 LEFT JOIN auth.users AS u ON u.id = e.user_id
 		 WHERE ($1 = '' OR e.user_id = $1) AND ($2 = '' OR e.event_type = $2) AND ($6::text[] IS NULL OR e.event_type = ANY($6)) AND e.created_at >= $3

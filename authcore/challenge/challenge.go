@@ -38,8 +38,12 @@ const (
 	// AccountInvitation lets whoever reads the mail of an address make an account
 	// with it. It is of no account.
 	AccountInvitation Purpose = "account_invitation"
+	// Consent is a question whether an OpenID client may have what it asks for.
+	Consent Purpose = "consent"
 	// Upload lets whoever has the token upload one file.
 	Upload Purpose = "upload"
+	// Ticket lets whoever has it send one request as a session.
+	Ticket Purpose = "ticket"
 	// Notice is no challenge but a mail that somebody can cause again and again:
 	// it is counted as they are, and its token is sent to nobody.
 	Notice Purpose = "notice"

@@ -7,7 +7,8 @@
 // on an account of their choosing, and who could link their own id to another's
 // account would act as that person. So an account is linked by its own token or
 // by a back end with a service key, whom the id has spoken to; a token alone
-// claims an id that nobody has, never another's.
+// claims an id that nobody has, never another's. That an id is theirs users prove by
+// signing in to its server through us, or by an OpenID token of that server.
 package matrix
 
 import (
@@ -39,6 +40,7 @@ type Proof string
 const (
 	Claim   Proof = "claim"   // the account says so
 	Service Proof = "service" // a back end says so
+	SignIn  Proof = "openid"  // whoever has the id signed in to its server through us, or the server confirms its token
 )
 
 // Link is a row of auth.matrix_user_links.
@@ -77,7 +79,7 @@ func CheckID(text string) error {
 
 // LinkTx links an id to an account, in the scope of the system, and returns whose
 // it was before, empty for nobody's. With [Claim] it fails with [ErrTaken] where
-// that is somebody else.
+// that is somebody else, with [SignIn] where they have more than a claim.
 func LinkTx(ctx context.Context, tx pgx.Tx, matrixUserID, userID, email string, proof Proof) (before string, err error) {
 	// The row is made first, so that two who come at once see each other.
 	made, err := tx.Exec(ctx,
@@ -96,6 +98,8 @@ func LinkTx(ctx context.Context, tx pgx.Tx, matrixUserID, userID, email string, 
 		return "", err
 	case l.UserID != userID && proof == Claim:
 		return "", ErrTaken
+	case l.UserID != userID && proof == SignIn && l.Proof != Claim:
+		return "", ErrTaken // it outranks a claim alone
 	case l.UserID == userID && proof == Claim:
 		proof = l.Proof // it stands for what it was
 	}

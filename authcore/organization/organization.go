@@ -18,9 +18,11 @@ import (
 const (
 	// MaxPerUser is how many organisations a user may own before making another.
 	MaxPerUser = 10
-	// MinName and MaxName are how long the name of an organisation may be, in
-	// characters as people count them.
-	MinName, MaxName = 2, 255
+	// MinName is how short the name of an organisation may be, in characters as people
+	// count them.
+	MinName = 2
+	// MaxName is how long it may be.
+	MaxName = 255
 	// MaxLogo is how long the address of a logo may be, in characters.
 	MaxLogo = 500
 	// MaxMetadata bounds what apps keep with an organisation, in bytes of JSON.

@@ -252,3 +252,9 @@ func (p Policy) Check(typed string) error {
 	}
 	return err
 }
+
+// Readable reports whether a stored hash has a form that [Hasher.Verify] knows.
+func Readable(encoded string) bool {
+	_, err := parsePasswordHash(encoded)
+	return err == nil
+}

@@ -3,6 +3,7 @@ package principal
 
 import (
 	"net/netip"
+	"slices"
 
 	"mana.how/edge/internal/usertext"
 )
@@ -12,13 +13,18 @@ type Role string
 
 // The roles there are.
 const (
-	RoleUser    Role = "user"
+	RoleUser Role = "user"
+	// RoleSupport sees what admins see, and changes nothing.
+	RoleSupport Role = "support"
 	RoleAdmin   Role = "admin"
 	RoleService Role = "service"
 )
 
+// Roles are all there are.
+var Roles = []Role{RoleUser, RoleSupport, RoleAdmin, RoleService}
+
 // Valid reports whether r is a role the database knows.
-func (r Role) Valid() bool { return r == RoleUser || r == RoleAdmin || r == RoleService }
+func (r Role) Valid() bool { return slices.Contains(Roles, r) }
 
 // Client is the device a request came from. DeviceID and DeviceName are what
 // the client says of itself; they are shown to the user and never trusted.

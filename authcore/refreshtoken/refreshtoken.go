@@ -53,6 +53,23 @@ func Open(s secret.Keys, token string) (familyID string, generation int64, ok bo
 	return familyID, generation, own
 }
 
+// importedLength is that of the refresh tokens of the replaced service.
+const importedLength = 64
+
+// Imported reports whether a token may be one of the replaced service, which only the
+// database knows: 64 characters of A-Z, a-z, 0-9, - and _.
+func Imported(token string) bool {
+	if len(token) != importedLength {
+		return false
+	}
+	for i := range len(token) {
+		if c := token[i]; c != '-' && c != '_' && !ids.Alphanumeric(token[i:i+1]) {
+			return false
+		}
+	}
+	return true
+}
+
 // tag is HMAC-SHA256 of the generation and the family id.
 func tag(key []byte, familyID string, generation int64) []byte {
 	mac := hmac.New(sha256.New, key)

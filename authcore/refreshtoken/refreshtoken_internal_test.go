@@ -90,3 +90,20 @@ func testKeys(t testing.TB, legacy string) secret.Keys {
 	}
 	return s
 }
+
+// Tokens of the replaced service have a form of their own, which ours never have.
+func TestImported(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		strings.Repeat("aZ0-_9bX", 8):      true,
+		strings.Repeat("a", 63):            false,
+		strings.Repeat("a", 65):            false,
+		strings.Repeat("a", 63) + ".":      false,
+		strings.Repeat("a", 62) + "\u00e4": false,
+		"":                                 false,
+	} {
+		if got := Imported(text); got != want {
+			t.Errorf("%q: %t", text, got)
+		}
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mana.how/edge/authcore/token"
 )
 
 // Revocation is one row of auth.List. Without SessionID it cuts off
@@ -38,6 +40,7 @@ type userRevocation struct {
 	ReceivedAt time.Time // by this edge's clock
 }
 
+// NewList makes a list of nothing.
 func NewList() *List {
 	return &List{
 		sessions: make(map[string]time.Time), users: make(map[string]userRevocation), changed: make(map[string]time.Time),
@@ -144,3 +147,9 @@ func (r *List) Forget(before time.Time) {
 	maps.DeleteFunc(r.changed, func(_ string, received time.Time) bool { return received.Before(before) })
 	r.recount()
 }
+
+// MemorySpan is how far back revocations are kept in memory: every access
+// token issued before is expired by then, whatever the lifetime was then and
+// is on other edges, and every session cached before is forgotten. It allows
+// for edges whose clocks are a day ahead.
+const MemorySpan = 2 * token.LongestLife

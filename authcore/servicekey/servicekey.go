@@ -7,8 +7,10 @@
 package servicekey
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"slices"
 )
 
@@ -24,11 +26,13 @@ const (
 	RedeemGifts   Scope = "gifts:redeem"   // redeem gifts for Matrix users it speaks for
 	LinkMatrix    Scope = "matrix:link"    // link and unlink Matrix ids of any user, and ask whether one is linked
 	ReadMembers   Scope = "members:read"   // ask which organisations users belong to
+	ReadUsers     Scope = "users:read"     // look users up by id
 	MatrixSession Scope = "matrix:session" // get access tokens of users whose Matrix id is linked
+	ReadMetrics   Scope = "metrics:read"   // read the metrics where mana_api shows them
 )
 
 // Scopes are all there are.
-var Scopes = []Scope{ChargeCredits, RefundCredits, ReadCredits, GrantCredits, RedeemGifts, LinkMatrix, ReadMembers, MatrixSession}
+var Scopes = []Scope{ChargeCredits, RefundCredits, ReadCredits, GrantCredits, RedeemGifts, LinkMatrix, ReadMembers, ReadUsers, MatrixSession, ReadMetrics}
 
 // Valid reports whether there is such a scope.
 func (s Scope) Valid() bool { return slices.Contains(Scopes, s) }
@@ -58,6 +62,14 @@ func (k Key) May(scope Scope) bool {
 
 // MayActFor reports whether the key may act under an appId.
 func (k Key) MayActFor(app string) bool { return k.all || k.Name != "" && k.Name == app }
+
+// NewSecret makes a secret for a key: 48 random bytes in base64url (RFC 4648,
+// section 5).
+func NewSecret() string {
+	var random [48]byte
+	_, _ = rand.Read(random[:]) // it never fails
+	return base64.RawURLEncoding.EncodeToString(random[:])
+}
 
 // Set is the keys that are taken.
 type Set []Key

@@ -59,7 +59,7 @@ type KeyState string
 const (
 	// KeyAnnounced keys are in the JWK set and do not sign yet.
 	KeyAnnounced KeyState = "announced"
-	// KeySigning is the one key that signs.
+	// KeySigning is the one key of its algorithm that signs.
 	KeySigning KeyState = "signing"
 	// KeyRetiring keys have a successor and still verify.
 	KeyRetiring KeyState = "retiring"
@@ -75,6 +75,7 @@ const (
 // key.
 type Info struct {
 	ID        string
+	Algorithm Algorithm
 	State     KeyState
 	CreatedAt time.Time
 	SignsFrom time.Time

@@ -22,6 +22,7 @@ var (
 	// ErrRevoked means that the session, the user or the key was revoked.
 	ErrRevoked   = &invalid{"Invalid token: session revoked"}
 	errAlgorithm = &invalid{`Invalid token: "alg" (Algorithm) Header Parameter value not allowed`}
+	errType      = &invalid{`Invalid token: unexpected "typ" JWT header value`}
 	// ErrUnknownKey says "invalid token" so that clients refresh: the key of a
 	// token is gone only after the token expired.
 	ErrUnknownKey = &invalid{"Invalid token: no applicable key found in the JSON Web Key Set"}

@@ -12,7 +12,7 @@ import (
 func Example() {
 	const issuer, audience = "https://auth.example.com", "apps"
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
-	key, err := token.NewKey(now, now)
+	key, err := token.NewKey(token.EdDSA, now, now)
 	if err != nil {
 		panic(err)
 	}

@@ -53,7 +53,7 @@ func TestSealKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if opened.ID != "k" || !opened.Public.Equal(k.Public) || !opened.Private.Equal(k.Private) {
+		if opened.ID != "k" || !opened.Public.Equal(k.Public) || !opened.Public.Equal(k.Private.Public()) {
 			t.Errorf("%s: the key is another after opening", name)
 		}
 		if text := fmt.Sprintf("%v %+v %#v", opened, opened, &opened); strings.Contains(text, "[") {
@@ -79,7 +79,7 @@ func TestOpenLegacyKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !k.Private.Equal(rfcKey(t, "").Private) {
+	if !k.Public.Equal(rfcKey(t, "").Private.Public()) {
 		t.Error("the private half is another")
 	}
 }
@@ -99,7 +99,7 @@ func TestOpenKeyFaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := NewKey(issued, issued)
+	other, err := NewKey(EdDSA, issued, issued)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func rotation(t testing.TB, now time.Time) *KeySet {
 		{"signing", -time.Hour, nil},
 		{"announced", time.Hour, nil},
 	} {
-		k, err := NewKey(now.Add(-4*time.Hour), now.Add(plan.signsFrom))
+		k, err := NewKey(EdDSA, now.Add(-4*time.Hour), now.Add(plan.signsFrom))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +167,7 @@ func rotation(t testing.TB, now time.Time) *KeySet {
 func TestKeyStates(t *testing.T) {
 	t.Parallel()
 	ks := rotation(t, issued)
-	signer, ok := ks.Signer(issued)
+	signer, ok := ks.Signer(EdDSA, issued)
 	if !ok || signer.ID != "signing" {
 		t.Fatalf("%q signs", signer.ID)
 	}
@@ -189,7 +189,7 @@ func TestKeyStates(t *testing.T) {
 		after time.Duration
 		want  string
 	}{{0, "signing"}, {time.Hour - 1, "signing"}, {time.Hour, "announced"}, {1000 * time.Hour, "announced"}, {-90 * time.Minute, "retiring"}, {-150 * time.Minute, "gone"}} {
-		if k, ok := ks.Signer(issued.Add(tt.after)); !ok || k.ID != tt.want {
+		if k, ok := ks.Signer(EdDSA, issued.Add(tt.after)); !ok || k.ID != tt.want {
 			t.Errorf("%v later %q signs, want %q", tt.after, k.ID, tt.want)
 		}
 	}
@@ -199,11 +199,11 @@ func TestSignerChoice(t *testing.T) {
 	t.Parallel()
 	a, b := rfcKey(t, "a"), rfcKey(t, "b")
 	for _, keys := range [][]Key{{a, b}, {b, a}} {
-		if k, ok := NewKeySet(keys).Signer(issued); !ok || k.ID != "b" {
+		if k, ok := NewKeySet(keys).Signer(EdDSA, issued); !ok || k.ID != "b" {
 			t.Errorf("of two alike, %q signs", k.ID)
 		}
 	}
-	if k, ok := NewKeySet([]Key{a}).Signer(issued.Add(-time.Minute)); !ok || k.ID != "a" {
+	if k, ok := NewKeySet([]Key{a}).Signer(EdDSA, issued.Add(-time.Minute)); !ok || k.ID != "a" {
 		t.Error("a clock that runs behind leaves nobody to sign")
 	}
 	// b was announced when c was made to sign at once.
@@ -211,7 +211,7 @@ func TestSignerChoice(t *testing.T) {
 	b.SignsFrom, c.CreatedAt = issued.Add(time.Hour), issued.Add(50*time.Minute)
 	c.SignsFrom = c.CreatedAt
 	for after, want := range map[time.Duration]string{49 * time.Minute: "a", 51 * time.Minute: "c", 2 * time.Hour: "c"} {
-		if k, ok := NewKeySet([]Key{a, b, c}).Signer(issued.Add(after)); !ok || k.ID != want {
+		if k, ok := NewKeySet([]Key{a, b, c}).Signer(EdDSA, issued.Add(after)); !ok || k.ID != want {
 			t.Errorf("after %v %q signs, want %q", after, k.ID, want)
 		}
 	}
@@ -219,11 +219,11 @@ func TestSignerChoice(t *testing.T) {
 	sealed := a
 	sealed.Private = nil
 	sealed.SignsFrom = issued.Add(time.Second)
-	if k, ok := NewKeySet([]Key{sealed, b}).Signer(issued.Add(time.Minute)); !ok || k.ID != "b" {
+	if k, ok := NewKeySet([]Key{sealed, b}).Signer(EdDSA, issued.Add(time.Minute)); !ok || k.ID != "b" {
 		t.Error("a key without its private half was chosen")
 	}
 	for _, keys := range [][]Key{nil, {sealed}} {
-		if _, ok := NewKeySet(keys).Signer(issued.Add(time.Minute)); ok {
+		if _, ok := NewKeySet(keys).Signer(EdDSA, issued.Add(time.Minute)); ok {
 			t.Error("somebody signs without a key")
 		}
 	}
@@ -241,7 +241,7 @@ func TestJWKS(t *testing.T) {
 	}
 	var want []map[string]string
 	for _, k := range ks.All()[1:] {
-		want = append(want, map[string]string{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": base64.RawURLEncoding.EncodeToString(k.Public), "kid": k.ID, "use": "sig"})
+		want = append(want, map[string]string{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": base64.RawURLEncoding.EncodeToString(k.Public.(ed25519.PublicKey)), "kid": k.ID, "use": "sig"})
 	}
 	if diff := cmp.Diff(want, set.Keys); diff != "" {
 		t.Error(diff)
@@ -267,7 +267,7 @@ func TestKeySetIsASnapshot(t *testing.T) {
 			if _, err := Verify(ks, token, testIssuer, testAudience, issued); err != nil {
 				t.Error(err)
 			}
-			if k, ok := ks.Signer(issued); !ok || k.ID != "b" {
+			if k, ok := ks.Signer(EdDSA, issued); !ok || k.ID != "b" {
 				t.Error("signer")
 			}
 			ks.JWKS(issued)

@@ -1,7 +1,6 @@
 package token
 
 import (
-	"crypto/ed25519"
 	"encoding/json"
 	"slices"
 	"time"
@@ -42,18 +41,24 @@ func (ks *KeySet) Empty() bool { return len(ks.keys) == 0 }
 // All returns the keys in their order. The slice is the caller's.
 func (ks *KeySet) All() []Key { return slices.Clone(ks.keys) }
 
-// Signer is the key that signs now, among those whose private half is known.
-func (ks *KeySet) Signer(now time.Time) (Key, bool) {
+// Signer is the key of an algorithm that signs now, among those whose private half is
+// known.
+func (ks *KeySet) Signer(a Algorithm, now time.Time) (Key, bool) {
 	able := make([]Key, 0, len(ks.keys))
 	for _, k := range ks.keys {
-		if k.Private != nil {
+		if k.Private != nil && k.Algorithm == a {
 			able = append(able, k)
 		}
 	}
 	return SignerOf(able, now)
 }
 
-// SignerOf chooses the key that signs now: of those whose time has come, the one made
+// Has reports whether a key of an algorithm is there that is not gone.
+func (ks *KeySet) Has(a Algorithm, now time.Time) bool {
+	return slices.ContainsFunc(ks.keys, func(k Key) bool { return k.Algorithm == a && !k.Gone(now) })
+}
+
+// SignerOf chooses, among keys of one algorithm, the one that signs now: of those whose time has come, the one made
 // last. So a key that was announced when another was made to sign at once never
 // signs: it may be the one that leaked. Where the time of none has come, which
 // takes a clock that runs behind the one that made the first key, the next one
@@ -92,14 +97,21 @@ func (k Key) succeeds(other Key) int {
 	return 1
 }
 
-// Verifier finds the public key of a key id, announced keys included, since an
+// Verifier finds the Ed25519 key of a key id, by which access tokens of users are
+// verified, announced keys included, since an
 // edge whose clock is ahead may sign with one.
-func (ks *KeySet) Verifier(kid string, now time.Time) (ed25519.PublicKey, bool) {
-	k, ok := ks.byID[kid]
-	if !ok || k.Gone(now) {
+func (ks *KeySet) Verifier(kid string, now time.Time) (PublicKey, bool) {
+	k, ok := ks.Key(kid, now)
+	if !ok || k.Algorithm != EdDSA {
 		return nil, false
 	}
 	return k.Public, true
+}
+
+// Key finds the key of a key id, of whatever algorithm, unless it is gone.
+func (ks *KeySet) Key(kid string, now time.Time) (Key, bool) {
+	k, ok := ks.byID[kid]
+	return k, ok && !k.Gone(now)
 }
 
 // JWKS is the public JWK set (RFC 7517, section 5) of every key not gone.
@@ -114,7 +126,7 @@ func (ks *KeySet) JWKS(now time.Time) []byte {
 			err = set.AddKey(j)
 		}
 		if err != nil {
-			panic(err) // every Ed25519 key has a JWK
+			panic(err) // every key that was made or opened has a JWK
 		}
 	}
 	doc, err := json.Marshal(set)

@@ -4,12 +4,13 @@ package token
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jws"
 )
 
@@ -23,10 +24,6 @@ const (
 	LongestLife = 24 * time.Hour
 )
 
-// algorithm is the only one there is (RFC 8037, section 3.1): that of every
-// key. A token that names another is refused.
-func algorithm() jwa.SignatureAlgorithm { return jwa.EdDSA() }
-
 // Sign makes a compact JWS (RFC 7515) of the claims. Times lose their
 // fraction of a second. The header is alg and kid, nothing else.
 func Sign(k Key, c Claims) (string, error) {
@@ -37,19 +34,54 @@ func Sign(k Key, c Claims) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
-	header := jws.NewHeaders()
-	if err := header.Set(jws.KeyIDKey, k.ID); err != nil {
-		return "", fmt.Errorf("sign a token: %w", err)
+	token, err := SignPayload(k, "", payload)
+	if err == nil && len(token) > maxTokenLength {
+		err = errors.New("sign a token: claims too long")
 	}
-	token, err := jws.Sign(payload, jws.WithKey(algorithm(), k.Private, jws.WithProtectedHeaders(header)))
+	if err != nil {
+		return "", err
+	}
+	return token, nil
+}
+
+// SignPayload makes a compact JWS of a payload. Its header is alg, kid and, where it
+// is not empty, typ (RFC 7515, section 4.1.9).
+func SignPayload(k Key, typ string, payload []byte) (string, error) {
+	if k.Private == nil {
+		return "", errors.New("sign a token: no private key")
+	}
+	header := jws.NewHeaders()
+	err := header.Set(jws.KeyIDKey, k.ID)
+	if typ != "" {
+		err = errors.Join(err, header.Set(jws.TypeKey, typ))
+	}
 	if err != nil {
 		return "", fmt.Errorf("sign a token: %w", err)
 	}
-	if len(token) > maxTokenLength {
-		return "", errors.New("sign a token: claims too long")
+	token, err := jws.Sign(payload, jws.WithKey(k.Algorithm.jwa(), k.Private, jws.WithProtectedHeaders(header)))
+	if err != nil {
+		return "", fmt.Errorf("sign a token: %w", err)
 	}
 	return string(token), nil
 }
+
+// VerifyPayload checks the signature of a compact JWS by whatever key of the set it
+// names, which must not be gone, and returns the payload and the header. Claims are for
+// the caller to check. Every error is or wraps [ErrInvalid].
+func VerifyPayload(ks *KeySet, token string, now time.Time) (payload []byte, head Header, err error) {
+	if len(token) > maxTokenLength || strings.ContainsFunc(token, notBase64URL) {
+		return nil, Header{}, errMalformed
+	}
+	provider := keyProvider{keys: ks, now: now, any: true}
+	if payload, err = jws.Verify([]byte(token), jws.WithCompact(), jws.WithCritValidation(true), jws.WithKeyProvider(&provider)); err != nil {
+		return nil, Header{}, faultOf(err)
+	}
+	return payload, provider.head, nil
+}
+
+// Header is what the protected header of a token says beside the algorithm, which is its
+// key's (RFC 7515, section 4.1).
+type Header struct{ KeyID, Type string }
 
 // Verify checks a compact JWS and its claims (RFC 8725): the key is the
 // one the set has under the token's kid, the algorithm is the key's, issuer
@@ -61,16 +93,11 @@ func Verify(ks *KeySet, token, issuer, audience string, now time.Time) (Claims, 
 	}
 	provider := keyProvider{keys: ks, now: now}
 	payload, err := jws.Verify([]byte(token), jws.WithCompact(), jws.WithCritValidation(true), jws.WithKeyProvider(&provider))
-	switch {
-	case err == nil:
-	case errors.Is(err, ErrUnknownKey):
-		return Claims{}, ErrUnknownKey
-	case errors.Is(err, errAlgorithm):
-		return Claims{}, errAlgorithm
-	case errors.Is(err, jws.VerificationError()):
-		return Claims{}, errSignature
-	default:
-		return Claims{}, errMalformed
+	if err != nil {
+		return Claims{}, faultOf(err)
+	}
+	if !mayBeAccessToken(provider.head.Type) {
+		return Claims{}, errType
 	}
 	claims, err := parseClaims(payload, audience)
 	if err != nil {
@@ -79,8 +106,58 @@ func Verify(ks *KeySet, token, issuer, audience string, now time.Time) (Claims, 
 	if err := claims.check(issuer, now); err != nil {
 		return Claims{}, err
 	}
-	claims.KeyID = provider.kid
+	claims.KeyID = provider.head.KeyID
 	return claims, nil
+}
+
+// VerifyForeign is [Verify] for a token of another issuer, signed by a key of ks.
+// Organisation, scopes, epoch and proofs are its business alone and left out.
+func VerifyForeign(ks *KeySet, token, issuer, audience string, now time.Time) (Claims, error) {
+	c, err := Verify(ks, token, issuer, audience, now)
+	if err != nil {
+		return Claims{}, err
+	}
+	return Claims{
+		Subject: c.Subject, Email: c.Email, Role: c.Role, SessionID: c.SessionID, Issuer: c.Issuer, Audience: c.Audience,
+		ID: c.ID, IssuedAt: c.IssuedAt, Expires: c.Expires, NotBefore: c.NotBefore, KeyID: c.KeyID,
+	}, nil
+}
+
+// IssuerOf is the iss claim of a token as it stands there: nothing has verified it.
+func IssuerOf(token string) string {
+	if len(token) > maxTokenLength {
+		return ""
+	}
+	_, rest, _ := strings.Cut(token, ".")
+	payload, _, _ := strings.Cut(rest, ".")
+	doc, err := base64.RawURLEncoding.DecodeString(payload)
+	if err != nil {
+		return ""
+	}
+	var claims struct {
+		Issuer string `json:"iss"`
+	}
+	if json.Unmarshal(doc, &claims) != nil {
+		return ""
+	}
+	return claims.Issuer
+}
+
+// mayBeAccessToken reports whether the typ of a header is that of users' access tokens, or
+// says nothing (RFC 8725, section 3.11): nothing else that is signed passes for one.
+func mayBeAccessToken(typ string) bool { return typ == "" || strings.EqualFold(typ, "JWT") }
+
+// faultOf words what the library found wrong with a token.
+func faultOf(err error) error {
+	switch {
+	case errors.Is(err, ErrUnknownKey):
+		return ErrUnknownKey
+	case errors.Is(err, errAlgorithm):
+		return errAlgorithm
+	case errors.Is(err, jws.VerificationError()):
+		return errSignature
+	}
+	return errMalformed
 }
 
 // notBase64URL finds what jwx would skip over or read as base64 of another
@@ -90,26 +167,32 @@ func notBase64URL(r rune) bool {
 }
 
 // keyProvider finds the key of a token by its kid, which it must have, and
-// refuses every algorithm but that of the keys. It implements
-// [jws.KeyProvider].
+// refuses every algorithm but that of the key: Ed25519, unless any is set. It
+// implements [jws.KeyProvider].
 type keyProvider struct {
 	keys *KeySet
 	now  time.Time
-	kid  string // of the key that was found
+	any  bool
+	head Header // with the id of the key that was found
 }
 
 // FetchKeys implements [jws.KeyProvider].
 func (p *keyProvider) FetchKeys(_ context.Context, sink jws.KeySink, signature *jws.Signature, _ *jws.Message) error {
 	header := signature.ProtectedHeaders()
-	if alg, ok := header.Algorithm(); !ok || alg != algorithm() {
+	kid, _ := header.KeyID()
+	k, ok := p.keys.Key(kid, p.now)
+	want := EdDSA
+	if p.any && ok {
+		want = k.Algorithm
+	}
+	if alg, named := header.Algorithm(); !named || alg != want.jwa() {
 		return errAlgorithm
 	}
-	kid, _ := header.KeyID()
-	public, ok := p.keys.Verifier(kid, p.now)
-	if !ok {
+	if !ok || k.Algorithm != want {
 		return ErrUnknownKey
 	}
-	p.kid = kid
-	sink.Key(algorithm(), public)
+	p.head.KeyID = kid
+	p.head.Type, _ = header.Type()
+	sink.Key(want.jwa(), k.Public)
 	return nil
 }

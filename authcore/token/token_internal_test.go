@@ -35,7 +35,7 @@ func rfcKey(t testing.TB, id string) Key {
 		t.Fatal(err)
 	}
 	private := ed25519.NewKeyFromSeed(seed)
-	return Key{ID: id, Public: private.Public().(ed25519.PublicKey), Private: private, CreatedAt: issued, SignsFrom: issued}
+	return Key{ID: id, Algorithm: EdDSA, Public: private.Public().(ed25519.PublicKey), Private: private, CreatedAt: issued, SignsFrom: issued}
 }
 
 func testClaims() Claims {
@@ -57,7 +57,9 @@ func sign(header, payload string, signature func(input []byte) []byte) string {
 	return input + "." + b64(signature([]byte(input)))
 }
 
-func (k Key) signature(input []byte) []byte { return ed25519.Sign(k.Private, input) }
+func (k Key) signature(input []byte) []byte {
+	return ed25519.Sign(k.Private.(ed25519.PrivateKey), input)
+}
 
 func payloadOf(t testing.TB, token string) string {
 	t.Helper()
@@ -211,7 +213,7 @@ func TestSignTokenFaults(t *testing.T) {
 func TestVerifyTokenHeaders(t *testing.T) {
 	t.Parallel()
 	k := rfcKey(t, "k")
-	stranger, err := NewKey(issued, issued)
+	stranger, err := NewKey(EdDSA, issued, issued)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +232,7 @@ func TestVerifyTokenHeaders(t *testing.T) {
 			return mac.Sum(nil)
 		}
 	}
-	x := base64.RawURLEncoding.EncodeToString(stranger.Public)
+	x := base64.RawURLEncoding.EncodeToString(stranger.Public.(ed25519.PublicKey))
 	publicJWK, err := EncodeJWK(k.Public)
 	if err != nil {
 		t.Fatal(err)
@@ -245,9 +247,9 @@ func TestVerifyTokenHeaders(t *testing.T) {
 		{"alg none, right signature", sign(`{"alg":"none","kid":"k"}`, payload, k.signature), errAlgorithm},
 		{"alg in other case", sign(`{"alg":"eddsa","kid":"k"}`, payload, k.signature), errMalformed},
 		{"alg Ed25519", sign(`{"alg":"Ed25519","kid":"k"}`, payload, k.signature), errAlgorithm},
-		{"HS256 with the public key", sign(`{"alg":"HS256","kid":"k"}`, payload, hmacOf(k.Public)), errAlgorithm},
+		{"HS256 with the public key", sign(`{"alg":"HS256","kid":"k"}`, payload, hmacOf(k.Public.(ed25519.PublicKey))), errAlgorithm},
 		{"HS256 with the public JWK", sign(`{"alg":"HS256","kid":"k"}`, payload, hmacOf(publicJWK)), errAlgorithm},
-		{"EdDSA over an HMAC with the public key", sign(`{"alg":"EdDSA","kid":"k"}`, payload, hmacOf(k.Public)), errSignature},
+		{"EdDSA over an HMAC with the public key", sign(`{"alg":"EdDSA","kid":"k"}`, payload, hmacOf(k.Public.(ed25519.PublicKey))), errSignature},
 		{"RS256", sign(`{"alg":"RS256","kid":"k"}`, payload, k.signature), errAlgorithm},
 		{"no alg", sign(`{"kid":"k"}`, payload, k.signature), errAlgorithm},
 		{"alg is a number", sign(`{"alg":1,"kid":"k"}`, payload, k.signature), errMalformed},

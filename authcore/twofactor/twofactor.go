@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -30,7 +31,13 @@ type Factors struct {
 	Secrets secret.Keys
 	Issuer  string
 	Now     func() time.Time
+	// Fixed reports whether [FixedCode] is right as well, for every account and
+	// as often as it comes. Nil never does.
+	Fixed func() bool
 }
+
+// FixedCode is the one-time code of an edge that is run for development.
+const FixedCode = "000000"
 
 // State is what an account has. BackupCodes are those left.
 type State struct {
@@ -143,6 +150,9 @@ func (f Factors) takeTx(ctx context.Context, tx pgx.Tx, row factor, code string)
 	key, err := f.openSecret(row)
 	if err != nil {
 		return false, err
+	}
+	if f.Fixed != nil && f.Fixed() && strings.ReplaceAll(code, " ", "") == FixedCode {
+		return true, nil
 	}
 	step, ok := match(key, code, f.Now(), row.LastStep)
 	if !ok {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/caddymodule/api/storage"
 	"mana.how/edge/internal/avatar"
@@ -161,7 +161,7 @@ func TestStoredTextsAreEscaped(t *testing.T) {
 	s.form("/account", url.Values{"action": {"name"}, "name": {attackText}}, cookie).status(303)
 	device := &passkeytest.Authenticator{Origin: base}
 	s.addPasskey(device, attackText, cookie).status(303)
-	s.change(`UPDATE auth.security_events SET ip_address = $1, event_type = CASE WHEN event_type = 'registered' THEN $1 ELSE event_type END`, attackText)
+	s.db.Tamper(t, `UPDATE auth.security_events SET ip_address = $1, event_type = CASE WHEN event_type = 'registered' THEN $1 ELSE event_type END`, attackText)
 	s.change(`UPDATE auth.sessions SET ip_address = $1`, attackText)
 	s.change(`INSERT INTO auth.user_settings (user_id, global_settings) SELECT id, jsonb_build_object('locale', $1::text) FROM auth.users`, attackText)
 	shown := 0
@@ -269,7 +269,20 @@ func TestEmailSection(t *testing.T) {
 		!strings.Contains(got.body, "We have sent a link") || !strings.Contains(got.body, "<strong>ada@example.test") {
 		t.Errorf("pending: %s", got.body)
 	}
-	token := mails.newest(t, authcore.NoticeConfirmAddress).Token
+	// A change is cancelled, and its link with it.
+	dead := mails.newest(t, notice.ConfirmAddress).Token
+	s.form("/account/email", url.Values{"cancel": {"true"}}, cookie).status(303)
+	if got := s.send("GET", "/account/email?done=email-cancelled", nil, cookie).status(200); strings.Contains(got.body, "Waiting") || !strings.Contains(got.body, "The change is cancelled") {
+		t.Errorf("cancelled: %s", got.body)
+	}
+	if got := s.form("/api/auth/change-email/verify", url.Values{"token": {dead}}); got.code < 400 || !strings.Contains(got.body, "not valid any more") {
+		t.Errorf("the link of a change that was cancelled: %d %s", got.code, got.body)
+	}
+	s.form("/account/email", url.Values{"cancel": {"true"}}, cookie).status(303) // there is none
+	s.form("/account/email", url.Values{}, cookie).status(400)
+	s.form("/account/email", url.Values{"email": {"new@example.test"}}, cookie).status(303)
+
+	token := mails.newest(t, notice.ConfirmAddress).Token
 	s.form("/api/auth/change-email/verify", url.Values{"token": {token}}).status(303)
 	if got := s.send("GET", "/account/email", nil, cookie).status(200); !strings.Contains(got.body, "<strong>new@example.test") || strings.Contains(got.body, "Waiting") {
 		t.Errorf("confirmed: %s", got.body)
@@ -288,7 +301,7 @@ func TestEmailSection(t *testing.T) {
 }
 
 // newest is the last mail of a kind, whatever came after it.
-func (m *mailbox) newest(t *testing.T, kind authcore.NoticeKind) authcore.Notice {
+func (m *mailbox) newest(t *testing.T, kind notice.Kind) notice.Notice {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -298,7 +311,7 @@ func (m *mailbox) newest(t *testing.T, kind authcore.NoticeKind) authcore.Notice
 		}
 	}
 	t.Fatalf("no mail %s in %+v", kind, m.notices)
-	return authcore.Notice{}
+	return notice.Notice{}
 }
 
 func TestPasswordSection(t *testing.T) {
@@ -365,11 +378,11 @@ func TestDevicesSection(t *testing.T) {
 	if got := s.send("GET", "/account/devices", nil, cookie).status(200); !strings.Contains(got.body, "You ended sessions on the page") {
 		t.Errorf("why: %s", got.body)
 	}
-	s.change(`UPDATE auth.security_events SET metadata = '{"operator":"root","reason":"asked on the phone","cause":"session_revoked"}' WHERE event_type = 'session_revoked'`)
+	s.db.Tamper(t, `UPDATE auth.security_events SET metadata = '{"operator":"root","reason":"asked on the phone","cause":"session_revoked"}' WHERE event_type = 'session_revoked'`)
 	if got := s.send("GET", "/account/devices", nil, cookie).status(200); !strings.Contains(got.body, "The operator ended sessions of yours") {
 		t.Errorf("by an operator: %s", got.body)
 	}
-	s.change(`UPDATE auth.security_events SET metadata = '[1]' WHERE event_type = 'session_revoked'`)
+	s.db.Tamper(t, `UPDATE auth.security_events SET metadata = '[1]' WHERE event_type = 'session_revoked'`)
 	s.send("GET", "/account/devices", nil, cookie).status(200)
 }
 
@@ -425,7 +438,7 @@ func TestPreferencesSection(t *testing.T) {
 	forgot := func() string {
 		t.Helper()
 		s.form("/forgot-password", url.Values{"email": {"ada@example.test"}}, with("Accept-Language", "en")).status(200)
-		return mails.last(t, authcore.NoticeResetPassword).Language
+		return mails.last(t, notice.ResetPassword).Language
 	}
 	if got := forgot(); got != "" {
 		t.Errorf("a mail in %q before a language is chosen", got)
@@ -509,7 +522,7 @@ func TestDataSection(t *testing.T) {
 	if len(others.deleted) != 1 {
 		t.Errorf("the apps were told %v", others.deleted)
 	}
-	if mail := mails.last(t, authcore.NoticeAccountDeleted); mail.Language != "en" {
+	if mail := mails.last(t, notice.AccountDeleted); mail.Language != "en" {
 		t.Errorf("the receipt is in %q", mail.Language)
 	}
 	s.send("GET", "/account", nil, cookie).status(303)
@@ -560,7 +573,7 @@ func TestPasskeysOnPages(t *testing.T) {
 	if to := s.addPasskey(device, "Laptop", cookie).status(303).header.Get("Location"); to != "/account/passkeys?done=added" {
 		t.Errorf("it leads to %s", to)
 	}
-	mails.last(t, authcore.NoticeFactorAdded)
+	mails.last(t, notice.FactorAdded)
 	page := s.send("GET", "/account/passkeys", nil, cookie).status(200)
 	id := regexp.MustCompile(`name="id" value="([^"]+)"`).FindStringSubmatch(page.body)
 	if id == nil || !strings.Contains(page.body, "<strong>Laptop</strong>") || !strings.Contains(page.body, "never used") {

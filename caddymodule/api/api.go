@@ -12,6 +12,7 @@ import (
 	"mana.how/edge/caddymodule/api/auth"
 	billingapi "mana.how/edge/caddymodule/api/billing"
 	"mana.how/edge/caddymodule/api/credit"
+	"mana.how/edge/caddymodule/api/desk"
 	"mana.how/edge/caddymodule/api/docs"
 	"mana.how/edge/caddymodule/api/endpoint"
 	giftapi "mana.how/edge/caddymodule/api/gift"
@@ -19,14 +20,18 @@ import (
 	"mana.how/edge/caddymodule/api/kept"
 	matrixapi "mana.how/edge/caddymodule/api/matrix"
 	"mana.how/edge/caddymodule/api/me"
+	"mana.how/edge/caddymodule/api/oidc"
 	organizationapi "mana.how/edge/caddymodule/api/organization"
 	"mana.how/edge/caddymodule/api/page"
 	passkeyapi "mana.how/edge/caddymodule/api/passkey"
+	providerapi "mana.how/edge/caddymodule/api/provider"
 	"mana.how/edge/caddymodule/api/settings"
 	"mana.how/edge/caddymodule/api/storage"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/internal/outbox"
+	"mana.how/edge/internal/webhook"
 )
 
 // Config is what the API knows of its place in the world.
@@ -39,6 +44,9 @@ type Config struct {
 	RegistrationClosed, InvitationRequired bool
 	// Admins are users who are admins without having the role.
 	Admins []string
+	// Limits replace those of routes, by the name of a group or by operation id. A
+	// zero one takes the limit away.
+	Limits map[string]endpoint.Limit
 }
 
 // Credits are the cores of what can be paid with, and for.
@@ -50,6 +58,14 @@ type Credits struct {
 	Apps kept.Apps
 	// Pictures is where those of users lie.
 	Pictures storage.Store
+	// Outbox is what waits to be sent; nil for none.
+	Outbox *outbox.Box
+	// Webhooks are the endpoints that are told what happens; nil for none.
+	Webhooks *webhook.Service
+	// Grant gives credits as an operator does.
+	Grant desk.GrantFunc
+	// Forgive writes off debts as an operator does.
+	Forgive desk.ForgiveFunc
 }
 
 // Deps is what the API works with. Credits is required too.
@@ -57,6 +73,8 @@ type Deps struct {
 	endpoint.Deps
 	// Credits finds the live cores of the ledger, as Auth does that of identity.
 	Credits func(context.Context) (*Credits, error)
+	// Pace is how fast this process was lately, for the desk; nil where nobody measures.
+	Pace func() desk.Pace
 	// Database and Redis are asked by the readiness probe. A nil Redis is
 	// reported as not configured.
 	Database, Redis func(context.Context) error
@@ -70,6 +88,9 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 	}
 	var documentation docs.Docs
 	routes := table(cfg, deps, &documentation)
+	if err := setLimits(routes, cfg.Limits); err != nil {
+		return nil, err
+	}
 	if err := documentation.Describe(routes, cfg.BaseURL, cfg.Version); err != nil {
 		return nil, err
 	}
@@ -91,12 +112,29 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 	table := slices.Concat(
 		auth.Routes(auth.Config{RegistrationClosed: cfg.RegistrationClosed, InvitationRequired: cfg.InvitationRequired}),
 		passkeyapi.Routes(),
-		organizationapi.Routes(organizationapi.Config{RegistrationClosed: cfg.RegistrationClosed}),
+		providerapi.Routes(),
+		organizationapi.Routes(organizationapi.Config{
+			RegistrationClosed: cfg.RegistrationClosed,
+			Ledger:             live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
+			Sells:              live(deps.Credits, func(c *Credits) bool { return c.Billing.Sells() }),
+		}),
 		apikeyapi.Routes(live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger })),
 		matrixapi.Routes(),
 		settings.Routes(),
+		oidc.Routes(),
 		me.Routes(data),
 		admin.Routes(admin.Deps{UserIDs: cfg.Admins, Data: data}),
+		desk.Routes(desk.Deps{
+			UserIDs: cfg.Admins, Data: data, Export: me.OwnData{Deps: data}.ExportOf,
+			Ledger:   live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
+			Gifts:    live(deps.Credits, func(c *Credits) *gift.Service { return c.Gifts }),
+			Billing:  live(deps.Credits, func(c *Credits) *billing.Service { return c.Billing }),
+			Outbox:   live(deps.Credits, func(c *Credits) *outbox.Box { return c.Outbox }),
+			Webhooks: live(deps.Credits, func(c *Credits) *webhook.Service { return c.Webhooks }),
+			Grant:    live(deps.Credits, func(c *Credits) desk.GrantFunc { return c.Grant }),
+			Forgive:  live(deps.Credits, func(c *Credits) desk.ForgiveFunc { return c.Forgive }),
+			Pace:     deps.Pace,
+		}),
 		pictures.Routes(),
 		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed, InvitationRequired: cfg.InvitationRequired}),
 		accountpage.Routes(accountpage.Deps{
@@ -105,8 +143,9 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 		documentation.Routes(),
 		health.Routes(health.Deps{Database: deps.Database, Redis: deps.Redis}),
 		credit.Routes(credit.Deps{
-			Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
-			Sells:  live(deps.Credits, func(c *Credits) bool { return c.Billing.Sells() }),
+			Ledger:  live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
+			Sells:   live(deps.Credits, func(c *Credits) bool { return c.Billing.Sells() }),
+			Billing: live(deps.Credits, func(c *Credits) *billing.Service { return c.Billing }),
 		}),
 		giftapi.Routes(giftapi.Deps{
 			Gifts:              live(deps.Credits, func(c *Credits) *gift.Service { return c.Gifts }),

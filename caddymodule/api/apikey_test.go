@@ -1,18 +1,24 @@
 package api_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -342,6 +348,60 @@ func TestMatrixLinks(t *testing.T) {
 }
 
 // Two users who claim one id at once: one has it.
+// Whoever shows a token of the id's own server gets the id from those who only
+// said that it is theirs.
+func TestMatrixIDIsProvenByItsServer(t *testing.T) {
+	t.Parallel()
+	var away atomic.Bool
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path != "/_matrix/federation/v1/openid/userinfo":
+			w.WriteHeader(http.StatusNotFound)
+		case away.Load():
+			w.WriteHeader(http.StatusBadGateway)
+		case r.URL.Query().Get("access_token") != "of-ada":
+			w.WriteHeader(http.StatusUnauthorized)
+		default:
+			_, _ = w.Write([]byte(`{"sub":"@ada:example.com:8448"}`))
+		}
+	}))
+	t.Cleanup(server.Close)
+	client := server.Client()
+	client.Transport.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", server.Listener.Addr().String())
+	}
+	s := newSiteOf(t, billing.Config{}, func(_ *authcore.Config, d *authcore.Deps) { d.MatrixServers.Client = client })
+	adaID, ada := s.member("ada@example.test")
+	_, eve := s.member("eve@example.test")
+	const mxid, path = "@ada:example.com:8448", "%40ada%3Aexample.com%3A8448"
+	body := func(token, server string) map[string]any {
+		return map[string]any{"matrixUserId": mxid, "openIdToken": map[string]any{
+			"access_token": token, "matrix_server_name": server, "token_type": "Bearer", "expires_in": 3600,
+		}}
+	}
+	links := single + "/matrix-user-links"
+	s.send("POST", links, map[string]any{"matrixUserId": mxid}, eve).status(201) // she says so
+	for _, sent := range []map[string]any{body("of-eve", "example.com:8448"), body("of-ada", "eve.example")} {
+		if got := s.send("POST", links, sent, eve).status(403).text("code"); got != "MATRIX_TOKEN_REFUSED" {
+			t.Error(got)
+		}
+	}
+	for _, token := range []any{"of-ada", map[string]any{}, map[string]any{"access_token": "of-ada"}, map[string]any{"access_token": 1, "matrix_server_name": "example.com:8448"}} {
+		s.send("POST", links, map[string]any{"matrixUserId": mxid, "openIdToken": token}, ada).status(400)
+	}
+	away.Store(true)
+	if got := s.send("POST", links, body("of-ada", "example.com:8448"), ada).status(502).text("code"); got != "MATRIX_SERVER_UNAVAILABLE" {
+		t.Error(got)
+	}
+	away.Store(false)
+	s.send("POST", links, body("of-ada", "example.com:8448"), ada).status(201)
+	session := s.send("GET", single+"/matrix-session/"+path, nil, with("X-Service-Key", botKey)).status(200)
+	if claims, err := s.auth.Verify(t.Context(), session.text("token")); err != nil || claims.Subject != adaID {
+		t.Errorf("the bot acts for %+v, %v", claims, err)
+	}
+	s.send("POST", links, map[string]any{"matrixUserId": mxid}, eve).status(409)
+}
+
 func TestMatrixIDIsClaimedOnce(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/creditcore/billing"
@@ -55,7 +56,7 @@ func TestBreachedPasswordsOverTheAPI(t *testing.T) {
 	})
 	id, token := s.member("ada@example.test")
 	s.send("POST", "/api/v1/auth/forgot-password", `{"email":"ada@example.test"}`).status(200)
-	link := mails.last(t, authcore.NoticeResetPassword)
+	link := mails.last(t, notice.ResetPassword)
 	for field, got := range map[string]answer{
 		"password": s.send("POST", "/api/v1/auth/register", map[string]any{"email": "b@example.test", "password": stolen}),
 		"newPassword": s.send("POST", "/api/v1/auth/change-password",

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/creditcore"
@@ -563,6 +564,30 @@ func TestCreditFormsFromElsewhereAreRefused(t *testing.T) {
 	}
 }
 
+// A browser in which nobody chose a language speaks that of the account, from the sign-in
+// on.
+func TestLanguageOfTheAccount(t *testing.T) {
+	t.Parallel()
+	s, _ := mailSite(t)
+	cookie := s.cookie("ada@example.test")
+	saved := s.form("/account/preferences", url.Values{"language": {"de"}}, cookie, in("en")).status(303)
+	if _, kept := setCookie(saved, "mana.language"); kept == nil || kept.Value != "de" {
+		t.Errorf("the browser in which it was chosen: %v", saved.header)
+	}
+	signIn := func(headers ...header) answer {
+		t.Helper()
+		return s.form("/login", url.Values{"email": {"ada@example.test"}, "password": {testPassword}}, headers...).status(303)
+	}
+	if _, kept := setCookie(signIn(in("en")), "mana.language"); kept == nil || kept.Value != "de" {
+		t.Errorf("another browser: %v", kept)
+	}
+	for _, set := range signIn(in("en"), with("Cookie", "__Host-mana.language=en")).header["Set-Cookie"] {
+		if strings.Contains(set, "mana.language") {
+			t.Errorf("a browser in which another was chosen: %s", set)
+		}
+	}
+}
+
 // The language chosen at the foot of a page is kept, for mails too, and wins over
 // what the browser prefers.
 func TestChosenLanguage(t *testing.T) {
@@ -583,7 +608,7 @@ func TestChosenLanguage(t *testing.T) {
 		t.Error("a page that cannot be asked for again offers languages")
 	}
 	s.form("/register", url.Values{"email": {"grace@example.test"}, "password": {testPassword}}, kept, in("en")).status(303)
-	if n := box.last(t, authcore.NoticeVerifyEmail); n.To != "grace@example.test" || n.Client.Language != "de" {
+	if n := box.last(t, notice.VerifyEmail); n.To != "grace@example.test" || n.Client.Language != "de" {
 		t.Errorf("a mail to %s in %q", n.To, n.Client.Language)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/pquerna/otp/totp"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/passkeytest"
@@ -94,10 +95,10 @@ func TestSecondFactorOverTheAPI(t *testing.T) {
 	s.send("POST", "/api/auth/two-factor/enable", `{"password":"`+testPassword+`"}`).status(401)
 	s.send("POST", "/api/auth/two-factor/enable", `{"password":"`+testPassword+`"}`, s.cookie("ada@example.test"), with("Origin", foreign)).status(403)
 	code, backup := s.withFactor(token)
-	mails.last(t, authcore.NoticeFactorAdded)
+	mails.last(t, notice.FactorAdded)
 
 	needed := s.send("POST", "/api/v1/auth/login", loginAda).status(409)
-	cookie, set := setCookie(needed, "mana.two_factor")
+	_, set := setCookie(needed, "mana.two_factor")
 	details, _ := needed.object()["details"].(map[string]any)
 	challenge, _ := details["challenge"].(string)
 	if needed.text("code") != "TWO_FACTOR_REQUIRED" || needed.text("error") != "TWO_FACTOR_REQUIRED" ||
@@ -193,7 +194,7 @@ func TestRecentAuthenticationOverTheAPI(t *testing.T) {
 	if strings.TrimSpace(asked.body) != `{"success":true,"message":"Verification email sent to new address"}` {
 		t.Errorf("change-email: %s", asked.body)
 	}
-	mails.last(t, authcore.NoticeAddressChanging)
+	mails.last(t, notice.AddressChanging)
 }
 
 // Both links of a change of address are pages with a button, and their GET
@@ -220,7 +221,7 @@ func TestChangeOfAddressByItsPages(t *testing.T) {
 	}
 	s.login("countess@example.test")
 	s.send("POST", "/api/v1/auth/refresh", map[string]any{"refreshToken": refresh}).status(200)
-	undo := mails.last(t, authcore.NoticeAddressChanging).Token
+	undo := mails.last(t, notice.AddressChanging).Token
 	path = "/api/auth/change-email/undo"
 	s.send("GET", path+"?token="+undo, nil).status(200)
 	if to := s.form(path, url.Values{"token": {undo}}).status(303).header.Get("Location"); to != "/login?email=ada%40example.test&verified=true" {
@@ -244,7 +245,7 @@ func TestSignInByMailOverTheAPI(t *testing.T) {
 		s.send("POST", path, `{"email":"no address"}`, with("Origin", app)).status(400)
 		s.send("POST", path, `{"email":"ada@example.test"}`, with("Origin", foreign)).status(403)
 	}
-	mail := mails.last(t, authcore.NoticeMagicLink)
+	mail := mails.last(t, notice.MagicLink)
 	path := "/api/auth/magic-link/verify"
 	query := url.Values{"token": {mail.Token}, "callbackURL": {mail.RedirectTo}}
 	for _, method := range []string{"GET", "HEAD", "GET"} { // what a mail scanner does
@@ -261,7 +262,7 @@ func TestSignInByMailOverTheAPI(t *testing.T) {
 		t.Errorf("twice: %s", again.body)
 	}
 	s.form("/login/link", url.Values{"email": {"ada@example.test"}}).status(200)
-	code := mails.last(t, authcore.NoticeMagicLink).Code
+	code := mails.last(t, notice.MagicLink).Code
 	wrong := s.send("POST", "/api/v1/auth/login/code", `{"email":"ada@example.test","code":"00000000"}`).status(401)
 	if wrong.text("code") != "INVALID_CODE" {
 		t.Errorf("a wrong code: %s", wrong.body)
@@ -273,7 +274,7 @@ func TestSignInByMailOverTheAPI(t *testing.T) {
 	access, _ := s.login("ada@example.test")
 	s.withFactor(bearer(access))
 	s.form("/login/link", url.Values{"email": {"ada@example.test"}}).status(200)
-	mail = mails.last(t, authcore.NoticeMagicLink)
+	mail = mails.last(t, notice.MagicLink)
 	asked := s.form(path, url.Values{"token": {mail.Token}, "callbackURL": {app + "/inbox"}}).status(303)
 	if to := asked.header.Get("Location"); to != "/two-factor?returnUrl=https%3A%2F%2Fchat.example.test%2Finbox" || asked.session() != nil {
 		t.Errorf("it leads to %s", to)
@@ -385,7 +386,7 @@ func TestReauthenticationPage(t *testing.T) {
 		t.Errorf("it leads to %s", to)
 	}
 	s.form("/reauthenticate", url.Values{"mail": {"true"}}, cookie).status(200)
-	s.form("/reauthenticate", url.Values{"code": {mails.last(t, authcore.NoticeMagicLink).Code}}, cookie).status(303)
+	s.form("/reauthenticate", url.Values{"code": {mails.last(t, notice.MagicLink).Code}}, cookie).status(303)
 }
 
 // The wire of section 2 of the contract, from a page of an app.
@@ -422,7 +423,7 @@ func TestPasskeysOverTheAPI(t *testing.T) {
 	if made.text("name") != "Laptop" || made.text("deviceType") != "singleDevice" || made.object()["backedUp"] != false || made.object()["transports"] == nil {
 		t.Errorf("made: %s", made.body)
 	}
-	mails.last(t, authcore.NoticeFactorAdded)
+	mails.last(t, notice.FactorAdded)
 	s.send("POST", at+"/register/verify", map[string]any{"response": response}, token, state).status(401)
 
 	known, unknown := s.send("POST", at+"/authenticate/options", `{"email":"ada@example.test"}`).status(200), s.send("POST", at+"/authenticate/options", `{"email":"nobody@example.test"}`).status(200)

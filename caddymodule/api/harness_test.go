@@ -20,8 +20,10 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/address"
+	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/secret"
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api"
@@ -71,7 +73,22 @@ func newSiteOf(t testing.TB, sales billing.Config, identity func(*authcore.Confi
 	t.Helper()
 	db := pgtest.New(t)
 	ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool})
+	var auth *authcore.Service
 	credits := api.Credits{
+		Grant: func(ctx context.Context, op principal.Operator, g creditcore.Grant) (r creditcore.Receipt, err error) {
+			err = auth.Audited(ctx, audit.Event{Type: "credits_granted", UserID: g.UserID, By: op}, func(ctx context.Context, tx pgx.Tx) error {
+				r, err = ledger.GrantTx(ctx, tx, g)
+				return err
+			})
+			return r, err
+		},
+		Forgive: func(ctx context.Context, op principal.Operator, f creditcore.Forgiveness) (forgiven creditcore.Amount, err error) {
+			err = auth.Audited(ctx, audit.Event{Type: "debt_forgiven", UserID: f.UserID, By: op}, func(ctx context.Context, tx pgx.Tx) error {
+				forgiven, _, err = ledger.ForgiveTx(ctx, tx, f)
+				return err
+			})
+			return forgiven, err
+		},
 		Ledger:  ledger,
 		Gifts:   gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: db.Pool, Ledger: ledger}),
 		Billing: billing.New(sales, billing.Deps{Pool: db.Pool, Ledger: ledger}),
@@ -89,10 +106,10 @@ func newSiteOf(t testing.TB, sales billing.Config, identity func(*authcore.Confi
 		Pool: db.Pool, ListenDSN: db.DSN,
 		Hooks: authcore.Hooks{RegisterTx: func(ctx context.Context, tx pgx.Tx, u authcore.User) error {
 			return ledger.OpenTx(ctx, tx, u.ID)
-		}},
+		}, DissolveTx: ledger.CloseTx},
 	}
 	identity(&authConfig, &authDeps)
-	auth, err := authcore.New(t.Context(), authConfig, authDeps)
+	auth, err = authcore.New(t.Context(), authConfig, authDeps)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,6 +263,9 @@ func (a answer) wantErrorBody() {
 	body := a.object()
 	if body["checks"] != nil {
 		return // readiness reports what it found, with any status
+	}
+	if body["code"] == nil && body["error_description"] != nil {
+		return // of the OpenID provider (RFC 6749, section 5.2)
 	}
 	code, _ := body["code"].(string)
 	want := code

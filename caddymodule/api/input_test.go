@@ -77,6 +77,7 @@ func TestBadInputsOnEveryRoute(t *testing.T) {
 	s.register("ada@example.test")
 	access, _ := s.login("ada@example.test")
 	before := s.rows()
+	const tooLarge = "one byte and some more than the route takes"
 	inputs := map[string]struct {
 		content string
 		kind    string
@@ -93,7 +94,7 @@ func TestBadInputsOnEveryRoute(t *testing.T) {
 		"NUL name":      {`{"\u0000":1}`, "application/json", 400},
 		"surrogate":     {`{"\ud800":"\udfff"}`, "application/json", 400},
 		"types":         {`{"email":[],"password":{},"name":[],"token":[],"refreshToken":{},"id":[]}`, "application/json", 400},
-		"too large":     {`{"email":"` + strings.Repeat("a", 101<<10) + `"}`, "application/json", 413},
+		"too large":     {tooLarge, "application/json", 413},
 		"other type":    {`<a/>`, "text/xml", 415},
 		"plain text":    {`{"email":"a@b.co"}`, "text/plain", 415},
 		"other charset": {`{}`, "application/json; charset=utf-16", 415},
@@ -106,6 +107,9 @@ func TestBadInputsOnEveryRoute(t *testing.T) {
 			continue
 		}
 		for name, in := range inputs {
+			if in.content == tooLarge {
+				in.content = `{"email":"` + strings.Repeat("a", int(row.MostBody)) + `"}`
+			}
 			headers := []header{with("Origin", base), func(h http.Header) { h.Set("Content-Type", in.kind) }}
 			if row.Bearer {
 				headers = append(headers, bearer(access))
@@ -117,7 +121,7 @@ func TestBadInputsOnEveryRoute(t *testing.T) {
 			if got.code >= 500 || row.Strict && got.code != in.status {
 				t.Errorf("%s %s, %s: status %d: %.200s", row.Method, row.Path, name, got.code, got.body)
 			}
-			if !row.Page {
+			if !row.Page && got.code/100 != 3 {
 				got.object()
 			}
 			if len(got.body) > 20_000 {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/creditcore/billing"
@@ -24,7 +25,7 @@ func inviteSite(t *testing.T) (s *site, invite func(email string) string) {
 		if _, err := s.auth.InviteUser(t.Context(), principal.Operator{Name: "test"}, email, principal.RoleUser, 24*time.Hour, ""); err != nil {
 			t.Fatal(err)
 		}
-		return mails.last(t, authcore.NoticeAccountInvitation).Token
+		return mails.last(t, notice.AccountInvitation).Token
 	}
 }
 

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"errors"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/ulule/limiter/v3/drivers/store/memory"
 
 	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/caddymodule/api/endpoint"
 )
 
 func TestLimits(t *testing.T) {
@@ -26,6 +28,57 @@ func TestLimits(t *testing.T) {
 		unlimited := row.Raw || !strings.Contains(row.Path, "auth") && (row.Bearer || row.Service)
 		if n, ok := want[row.Method+" "+row.Path]; ok && n != row.Limit || row.Limit == 0 && !unlimited {
 			t.Errorf("%s %s: limit %d, want %d", row.Method, row.Path, row.Limit, n)
+		}
+	}
+}
+
+// An admin's limits stand in place of those of the routes: of every door of one
+// purpose, or of one route.
+func TestLimitsOfTheAdmin(t *testing.T) {
+	t.Parallel()
+	set := func(limits map[string]endpoint.Limit) *site {
+		return newSite(t, withLimits(memory.NewStore()), func(c *api.Config, _ *api.Deps) { c.Limits = limits })
+	}
+	s := set(map[string]endpoint.Limit{"login": endpoint.PerMinute(2), "signInBrowser": endpoint.PerMinute(4), "register": {}, "validateToken": endpoint.PerMinute(1)})
+	for i, tries := range map[string]int{"/api/v1/auth/login": 2, "/api/auth/sign-in/email": 4, "/api/v1/auth/validate": 1} {
+		for range tries {
+			if got := s.send("POST", i, "{}"); got.code == 429 {
+				t.Errorf("%s: %d before its limit of %d", i, got.code, tries)
+			}
+		}
+		s.send("POST", i, "{}").status(429)
+	}
+	for range 2 {
+		if got := s.send("POST", "/login", ""); got.header.Get("X-RateLimit-Limit") != "2" {
+			t.Errorf("the form: limit %q", got.header.Get("X-RateLimit-Limit"))
+		}
+	}
+	s.send("POST", "/login", "").status(429)
+	for range 20 {
+		if got := s.send("POST", "/api/v1/auth/register", "{}").status(400); got.header.Get("X-RateLimit-Limit") != "" {
+			t.Error("a limit that is off is told")
+		}
+	}
+
+	_, err := api.New(api.Config{Config: endpoint.Config{BaseURL: new(url.URL)}, Limits: map[string]endpoint.Limit{"logins": endpoint.PerMinute(1)}},
+		api.Deps{Credits: func(context.Context) (*api.Credits, error) { return nil, errors.New("none") }})
+	if err == nil || !strings.Contains(err.Error(), `limits: "logins" is neither the operation id of a route (see /api-docs) nor one of forgot_password, login,`) {
+		t.Error(err)
+	}
+}
+
+// Every member of a group of limits is a route that has one of its own.
+func TestLimitGroups(t *testing.T) {
+	t.Parallel()
+	limited := make(map[string]bool)
+	for _, row := range api.Table() {
+		limited[row.Method+" "+row.Path] = row.Limit > 0
+	}
+	for name, members := range api.LimitGroups {
+		for _, member := range members {
+			if !limited[member] {
+				t.Errorf("%s: %s is not a route with a limit", name, member)
+			}
 		}
 	}
 }

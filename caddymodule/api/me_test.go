@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/internal/appdata"
@@ -105,6 +106,8 @@ func TestExportOfOwnData(t *testing.T) {
 	}
 	s.change(`UPDATE auth.sessions SET revoked_at = now() WHERE id = (SELECT id FROM auth.sessions ORDER BY created_at DESC LIMIT 1)`)
 	_, fresh := s.member("bob@example.test")
+	s.exec(`UPDATE auth.users SET email_verified = true WHERE id = $1`, id)
+	s.send("POST", "/api/v1/auth/organizations", map[string]any{"name": "Engines"}, token).status(201)
 	got := s.send("GET", "/api/v1/me/data/export", nil, token).status(200)
 	if d := got.header.Get("Content-Disposition"); !strings.HasPrefix(d, `attachment; filename="meine-daten-20`) || !strings.HasSuffix(d, `.json"`) {
 		t.Errorf("Content-Disposition %s", d)
@@ -117,6 +120,7 @@ func TestExportOfOwnData(t *testing.T) {
 		}
 		SecurityEvents     []struct{ ID, EventType, CreatedAt string }
 		CreditTransactions []struct{ ID string }
+		Memberships        []struct{ OrganizationID, Name, Slug, Role, Since string }
 	}
 	if err := json.Unmarshal([]byte(got.body), &export); err != nil {
 		t.Fatalf("%v: %.2000s", err, got.body)
@@ -124,6 +128,9 @@ func TestExportOfOwnData(t *testing.T) {
 	if export.ExportVersion != "2.0" || export.ExportedAt == "" || export.User.Email != "ada@example.test" ||
 		len(export.SecurityEvents) < 2500 || len(export.CreditTransactions) != 231 || len(export.Sessions.Active) == 0 || len(export.Sessions.History) != 1 {
 		t.Errorf("export: %d events, %d transactions, %d and %d sessions", len(export.SecurityEvents), len(export.CreditTransactions), len(export.Sessions.Active), len(export.Sessions.History))
+	}
+	if m := export.Memberships; len(m) != 1 || m[0].OrganizationID == "" || m[0].Name != "Engines" || m[0].Slug != "engines" || m[0].Role != "owner" || m[0].Since == "" {
+		t.Errorf("memberships: %+v", m)
 	}
 	if !strings.Contains(got.body, "\n  \"exportVersion\": \"2.0\"") || strings.Contains(got.body, "bob@") {
 		t.Errorf("export: %.2000s", got.body)
@@ -174,7 +181,7 @@ func TestErasureOfOwnData(t *testing.T) {
 	if len(others.deleted) != 1 || others.deleted[0] != id {
 		t.Errorf("the apps were asked for %v", others.deleted)
 	}
-	if mail := mails.last(t, authcore.NoticeAccountDeleted); mail.To != "ada@example.test" {
+	if mail := mails.last(t, notice.AccountDeleted); mail.To != "ada@example.test" {
 		t.Errorf("the receipt: %+v", mail)
 	}
 	s.send("GET", "/api/v1/me/data", nil, token).status(401)

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/internal/dbscope"
@@ -212,7 +213,7 @@ func TestOrganizationOverTheAPI(t *testing.T) {
 	if i["email"] != "guest@example.test" || i["status"] != "pending" || i["role"] != "member" || i["organizationId"] != id || i["inviterId"] != c.ids["owner"] || i["expiresAt"] == nil {
 		t.Errorf("invited: %s", invited.body)
 	}
-	if n := c.mails.last(t, authcore.NoticeInvitation); n.Invitation.OrganizationName != "Smith & <b>Sons</b>" || n.Invitation.InviterName != "owner" {
+	if n := c.mails.last(t, notice.Invitation); n.Invitation.OrganizationName != "Smith & <b>Sons</b>" || n.Invitation.InviterName != "owner" {
 		t.Errorf("the mail: %+v", n)
 	}
 	again := c.send("POST", at+"/"+id+"/invite", `{"employeeEmail":"guest@example.test","role":"member"}`, owner).status(400)
@@ -311,12 +312,12 @@ func TestRegisterB2B(t *testing.T) {
 
 	strict, mails := strictSite(t)
 	first := strict.send("POST", "/api/v1/auth/register/b2b", content).status(201)
-	mails.last(t, authcore.NoticeVerifyEmail)
-	if _, err := strict.auth.ConfirmEmail(t.Context(), principal.Client{}, mails.last(t, authcore.NoticeVerifyEmail).Token); err != nil {
+	mails.last(t, notice.VerifyEmail)
+	if _, err := strict.auth.ConfirmEmail(t.Context(), principal.Client{}, mails.last(t, notice.VerifyEmail).Token); err != nil {
 		t.Fatal(err)
 	}
 	second := strict.send("POST", "/api/v1/auth/register/b2b", content).status(201)
-	mails.last(t, authcore.NoticeAccountExists)
+	mails.last(t, notice.AccountExists)
 	for _, part := range []string{"user", "organization"} {
 		one, two := first.object()[part].(map[string]any), second.object()[part].(map[string]any)
 		if one["id"] == two["id"] || len(one) != len(two) || one["emailVerified"] != two["emailVerified"] || one["role"] != two["role"] {

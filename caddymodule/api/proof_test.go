@@ -2,8 +2,11 @@ package api_test
 
 import (
 	"context"
+	"fmt"
+	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -11,16 +14,17 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/creditcore/billing"
 )
 
 // mailbox takes notices, as an outbox does.
 type mailbox struct {
 	mu      sync.Mutex
-	notices []authcore.Notice
+	notices []notice.Notice
 }
 
-func (m *mailbox) PutTx(_ context.Context, _ pgx.Tx, n authcore.Notice) error {
+func (m *mailbox) PutTx(_ context.Context, _ pgx.Tx, n notice.Notice) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.notices = append(m.notices, n)
@@ -30,7 +34,7 @@ func (m *mailbox) PutTx(_ context.Context, _ pgx.Tx, n authcore.Notice) error {
 func (*mailbox) Wake() {}
 
 // last is the newest mail, which must be of the kind.
-func (m *mailbox) last(t *testing.T, kind authcore.NoticeKind) authcore.Notice {
+func (m *mailbox) last(t *testing.T, kind notice.Kind) notice.Notice {
 	t.Helper()
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -59,7 +63,7 @@ func TestProofOfAddressOverTheAPI(t *testing.T) {
 	if strings.Contains(got.body, "token") || !strings.Contains(got.body, `"emailVerified":false`) {
 		t.Errorf("register: %s", got.body)
 	}
-	link := mails.last(t, authcore.NoticeVerifyEmail)
+	link := mails.last(t, notice.VerifyEmail)
 	if link.RedirectTo != "https://chat.example.test" {
 		t.Errorf("the mail leads to %q", link.RedirectTo)
 	}
@@ -100,7 +104,7 @@ func TestBadLinksOfMails(t *testing.T) {
 	t.Parallel()
 	s, mails := strictSite(t)
 	s.send("POST", "/api/v1/auth/register", registration).status(201)
-	link := mails.last(t, authcore.NoticeVerifyEmail)
+	link := mails.last(t, notice.VerifyEmail)
 	for path, want := range map[string]string{
 		"/api/auth/verify-email": base + "/verification-failed?error=missing_token",
 		"/api/auth/verify-email?redirectTo=https%3A%2F%2Fchat.example.test%2Fx":               "https://chat.example.test/verification-failed?error=missing_token",
@@ -132,7 +136,7 @@ func TestMailRoutesTellNothing(t *testing.T) {
 	s, mails := strictSite(t)
 	s.send("POST", "/api/v1/auth/register", registration).status(201)
 	again := s.send("POST", "/api/v1/auth/register", registration).status(201)
-	mails.last(t, authcore.NoticeVerifyEmail)
+	mails.last(t, notice.VerifyEmail)
 	if !strings.Contains(again.body, `"emailVerified":false`) {
 		t.Errorf("the second registration: %s", again.body)
 	}
@@ -161,7 +165,7 @@ func TestResetPasswordOverTheAPI(t *testing.T) {
 	s, mails := strictSite(t)
 	s.send("POST", "/api/v1/auth/register", registration).status(201)
 	s.send("POST", "/api/v1/auth/forgot-password", `{"email":"ada@example.test","redirectTo":"https://chat.example.test/reset"}`).status(200)
-	link := mails.last(t, authcore.NoticeResetPassword)
+	link := mails.last(t, notice.ResetPassword)
 	if link.RedirectTo != "https://chat.example.test" {
 		t.Errorf("the mail leads to %q", link.RedirectTo)
 	}
@@ -193,10 +197,10 @@ func TestPagesOfProof(t *testing.T) {
 	if !strings.Contains(page.body, "ada@example.test") || strings.Contains(strings.Join(page.header["Set-Cookie"], ""), cookieName) {
 		t.Errorf("register: %s", page.body)
 	}
-	mails.last(t, authcore.NoticeVerifyEmail)
+	mails.last(t, notice.VerifyEmail)
 	s.form("/resend-verification", url.Values{"email": {"ada@example.test"}}).status(200)
 	s.form("/forgot-password", url.Values{"email": {"ada@example.test"}}).status(200)
-	link := mails.last(t, authcore.NoticeResetPassword)
+	link := mails.last(t, notice.ResetPassword)
 	if page := s.send("GET", "/reset-password?token="+link.Token, nil).status(200); !strings.Contains(page.body, link.Token) {
 		t.Errorf("the page: %s", page.body)
 	}
@@ -211,4 +215,42 @@ func TestPagesOfProof(t *testing.T) {
 		t.Errorf("it leads to %s", to)
 	}
 	s.form("/login", url.Values{"email": {"ada@example.test"}, "password": {"a new and long password"}}).status(303)
+}
+
+// Who was on the way somewhere gets there, although a mail lies between.
+func TestMailsLeadOn(t *testing.T) {
+	t.Parallel()
+	s, mails := strictSite(t)
+	const target = "https://chat.example.test/room?n=1&m=2"
+	ask := base + authorizePath(authorizeQuery("partner", appCallback))
+	another := regexp.MustCompile(`href="/forgot-password\?returnUrl=([^"]+)"`)
+	for i, to := range []string{target, ask, ""} {
+		email := fmt.Sprintf("ada%d@example.test", i)
+		s.form("/register", url.Values{"email": {email}, "password": {testPassword}, "returnUrl": {to}}).status(200)
+		link := mails.last(t, notice.VerifyEmail)
+		onward := s.form("/api/auth/verify-email", url.Values{"token": {link.Token}, "redirectTo": {link.RedirectTo}}).status(303).location()
+		if onward.Path != "/login" || onward.Host != "auth.example.test" || onward.Query().Get("verified") != "true" || onward.Query().Get("email") != email || onward.Query().Get("returnUrl") != to {
+			t.Errorf("%q: the proven address leads to %s", to, onward)
+		}
+
+		if page := s.send("GET", "/login?"+url.Values{"returnUrl": {to}}.Encode(), nil).status(200); to != "" {
+			link := another.FindStringSubmatch(page.body)
+			if link == nil {
+				t.Fatalf("%q: the sign-in page leads to no other password and back: %s", to, page.body)
+			}
+			if back, err := url.QueryUnescape(html.UnescapeString(link[1])); err != nil || back != to {
+				t.Errorf("%q: the sign-in page leads to another password and to %q (%v)", to, back, err)
+			}
+		}
+		s.form("/forgot-password", url.Values{"email": {email}, "returnUrl": {to}}).status(200)
+		reset := s.form("/reset-password", url.Values{"token": {mails.last(t, notice.ResetPassword).Token}, "password": {"a new and long password"}}).status(303).location()
+		if reset.Path != "/login" || reset.Query().Get("reset") != "true" || reset.Query().Get("returnUrl") != to {
+			t.Errorf("%q: another password leads to %s", to, reset)
+		}
+	}
+	// Not to anywhere.
+	s.form("/register", url.Values{"email": {"eve@example.test"}, "password": {testPassword}, "returnUrl": {"https://evil.test/"}}).status(200)
+	if to := s.form("/api/auth/verify-email", url.Values{"token": {mails.last(t, notice.VerifyEmail).Token}}).status(303).location(); to.Query().Has("returnUrl") || to.Host != "auth.example.test" {
+		t.Errorf("a foreign target leads to %s", to)
+	}
 }

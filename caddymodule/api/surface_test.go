@@ -17,9 +17,10 @@ func TestTable(t *testing.T) {
 	want := []string{
 		"POST /api/v1/auth/register", "GET /api/v1/auth/signup-status", "GET /api/v1/auth/challenge", "POST /api/v1/auth/login",
 		"POST /api/v1/auth/login/second-factor", "POST /api/v1/auth/login/code", "POST /api/v1/auth/logout",
-		"POST /api/v1/auth/refresh", "GET /api/v1/auth/session", "POST /api/v1/auth/validate",
+		"POST /api/v1/auth/refresh", "GET /api/v1/auth/session", "POST /api/v1/auth/validate", "POST /api/v1/auth/ticket",
 		"POST /api/v1/auth/session-to-token",
-		"GET /api/v1/auth/jwks", "GET /api/auth/jwks", "GET /api/oidc/jwks",
+		"GET /api/v1/auth/jwks", "GET /api/auth/jwks", "GET /.well-known/jwks.json", "GET /api/oidc/jwks",
+		"GET /api/v1/internal/users/{userId}", "POST /api/v1/internal/users/lookup",
 		"GET /api/v1/auth/profile", "POST /api/v1/auth/profile", "POST /api/v1/auth/change-password",
 		"POST /api/v1/auth/forgot-password", "POST /api/v1/auth/reset-password", "POST /api/v1/auth/resend-verification",
 		"DELETE /api/v1/auth/account",
@@ -34,6 +35,10 @@ func TestTable(t *testing.T) {
 		"POST /api/v1/auth/passkeys/authenticate/options", "POST /api/v1/auth/passkeys/authenticate/verify",
 		"POST /api/v1/auth/login/second-factor/passkey",
 		"GET /api/v1/auth/passkeys", "PATCH /api/v1/auth/passkeys/{id}", "DELETE /api/v1/auth/passkeys/{id}",
+		"POST /api/auth/sign-in/social", "GET /api/auth/sign-in/social/{provider}", "GET /api/auth/callback/{provider}",
+		"POST /api/auth/callback/{provider}", "POST /login/address", "POST /api/auth/link-social",
+		"POST /api/v1/auth/google-signin", "POST /api/v1/auth/apple-signin", "GET /api/v1/auth/accounts", "DELETE /api/v1/auth/accounts/{id}",
+		"GET /account/sign-ins", "POST /account/sign-ins",
 		"GET /accept-invitation", "GET /account/organizations", "POST /account/organizations",
 		"GET /account/organizations/{id}", "POST /account/organizations/{id}",
 		"POST /api/v1/auth/register/b2b", "GET /api/v1/auth/organizations", "POST /api/v1/auth/organizations",
@@ -52,11 +57,17 @@ func TestTable(t *testing.T) {
 		"GET /api/v1/settings", "PATCH /api/v1/settings/global", "PATCH /api/v1/settings/app/{appId}", "DELETE /api/v1/settings/app/{appId}",
 		"GET /api/v1/settings/devices", "GET /api/v1/settings/device/{deviceId}/{appId}", "PATCH /api/v1/settings/device/{deviceId}/{appId}",
 		"DELETE /api/v1/settings/device/{deviceId}/{appId}", "DELETE /api/v1/settings/device/{deviceId}",
+		"GET /.well-known/openid-configuration", "GET /.well-known/oauth-authorization-server", "GET /consent", "POST /consent", "GET /device", "POST /device", "GET /sign-out", "POST /sign-out",
+		"GET /api/auth/oauth2/authorize", "POST /api/auth/oauth2/authorize", "POST /api/auth/oauth2/token", "GET /api/auth/oauth2/userinfo", "POST /api/auth/oauth2/userinfo", "POST /api/auth/oauth2/introspect", "POST /api/auth/oauth2/revoke", "POST /api/auth/oauth2/device_authorization", "POST /api/auth/oauth2/register", "GET /api/auth/oauth2/endsession", "POST /api/auth/oauth2/endsession", "POST /api/auth/oauth2/consent", "GET /api/auth/oauth2/client/{id}",
+		"GET /api/oidc/authorize", "POST /api/oidc/authorize", "POST /api/oidc/token", "GET /api/oidc/userinfo", "POST /api/oidc/userinfo", "POST /api/oidc/introspect", "POST /api/oidc/revoke", "POST /api/oidc/device_authorization", "POST /api/oidc/register", "GET /api/oidc/endsession", "POST /api/oidc/endsession", "POST /api/oidc/consent", "GET /api/oidc/client/{id}",
 		"GET /api/v1/me/data", "GET /api/v1/me/data/export", "DELETE /api/v1/me/data",
 		"GET /api/v1/admin/users", "GET /api/v1/admin/users/{userId}/data", "DELETE /api/v1/admin/users/{userId}/data",
 		"GET /api/v1/api/v1/admin/users", "GET /api/v1/api/v1/admin/users/{userId}/data", "DELETE /api/v1/api/v1/admin/users/{userId}/data",
 		"PATCH /api/v1/admin/users/{userId}", "GET /api/v1/admin/users/{userId}/security-events", "DELETE /api/v1/admin/users/{userId}/sessions",
 		"POST /api/v1/admin/users/{userId}/reset-factor",
+		"GET /admin", "GET /admin/users", "GET /admin/users/{id}", "POST /admin/users/{id}", "GET /admin/organizations", "GET /admin/organizations/{id}", "POST /admin/organizations/{id}",
+		"GET /admin/ledger", "GET /admin/ledger/{id}", "POST /admin/ledger/{id}", "GET /admin/gifts", "GET /admin/sales", "GET /admin/api-keys", "POST /admin/api-keys", "GET /admin/clients", "POST /admin/clients", "GET /admin/events",
+		"GET /admin/outbox", "POST /admin/outbox", "GET /admin/webhooks", "POST /admin/webhooks", "GET /admin/webhooks/{id}", "POST /admin/webhooks/{id}", "GET /admin/signing-keys", "POST /admin/signing-keys", "GET /admin/edges", "GET /admin/search",
 		"POST /api/v1/storage/avatar/upload-url", "POST /api/v1/storage/avatar", "PUT /api/v1/storage/upload/{token}", "GET /files/avatars/{user}/{name}",
 		"GET /", "GET /favicon.ico", "GET /favicon.svg", "GET /brand/{file}",
 		"GET /login", "POST /login", "GET /login/link", "POST /login/link",
@@ -69,12 +80,17 @@ func TestTable(t *testing.T) {
 		"GET /api/auth/reset-password/{token}", "GET /reset-password", "POST /reset-password",
 		"GET /account", "POST /account", "POST /account/picture", "GET /account/email", "POST /account/email",
 		"GET /account/password", "POST /account/password", "GET /account/two-factor", "POST /account/two-factor",
-		"GET /account/passkeys", "POST /account/passkeys", "GET /account/devices", "POST /account/devices", "GET /account/events",
+		"GET /account/passkeys", "POST /account/passkeys", "GET /account/devices", "POST /account/devices", "GET /account/apps", "POST /account/apps", "GET /account/events",
 		"GET /account/preferences", "POST /account/preferences", "GET /account/data", "POST /account/data/export", "POST /account/data",
-		"GET /api/v1/openapi.json", "GET /api-docs-json", "GET /api-docs",
+		"GET /api/v1/openapi.json", "GET /api-docs-json", "GET /api/v1/postman.json", "GET /api/v1/bruno.json", "GET /api-docs",
 		"GET /health", "GET /health/live", "GET /health/ready",
 		"GET /api/v1/health", "GET /api/v1/health/live", "GET /api/v1/health/ready",
-		"GET /api/v1/credits/balance", "GET /api/v1/credits/balance/{userId}", "POST /api/v1/credits/use",
+		"GET /api/v1/credits/organizations/{id}/balance", "GET /api/v1/credits/organizations/{id}/transactions",
+		"GET /api/v1/credits/organizations/{id}/allotments", "GET /api/v1/credits/organizations/{id}/allotments/{userId}",
+		"PUT /api/v1/credits/organizations/{id}/allotments/{userId}", "DELETE /api/v1/credits/organizations/{id}/allotments/{userId}",
+		"GET /api/v1/internal/credits/organizations/{id}/balance",
+		"GET /api/v1/credits/balance", "GET /api/v1/credits/balance/{userId}", "POST /api/v1/credits/use", "POST /api/v1/credits/use/batch",
+		"GET /api/v1/credits/prices", "POST /api/v1/credits/quote",
 		"POST /api/v1/credits/refund", "GET /api/v1/credits/transactions", "GET /api/v1/credits/usage",
 		"POST /api/v1/credits/check", "GET /api/v1/internal/credits/balance/{userId}", "POST /api/v1/internal/credits/init",
 		"POST /api/v1/internal/credits/use", "POST /api/v1/internal/credits/refund", "POST /api/v1/internal/credits/grant",
@@ -176,7 +192,7 @@ func TestEveryRouteBeforeTheAppHasStarted(t *testing.T) {
 			if got.header.Get("Retry-After") != "5" {
 				t.Errorf("%s %s: Retry-After %q", row.Method, row.Path, got.header.Get("Retry-After"))
 			}
-			if !row.Page && !strings.Contains(got.text("message"), "database connection unavailable, please retry") {
+			if !row.Page && !strings.Contains(got.body, "database connection unavailable, please retry") {
 				t.Errorf("%s %s: %s", row.Method, row.Path, got.body)
 			}
 		}

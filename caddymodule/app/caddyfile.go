@@ -44,6 +44,18 @@ func parseGlobalOption(d *caddyfile.Dispenser, existing any) (any, error) {
 //		refresh_token_ttl  <duration>
 //		email_verification required|optional
 //		registration       open|closed
+//		provider google|github { client_id … client_secret … }
+//		provider apple         { client_id … team_id … key_id … private_key … }
+//		provider oidc <name> {
+//			issuer        <url>
+//			client_id     <id>
+//			client_secret <secret>
+//			name          <text>
+//			scopes        <scope>...
+//			role_claim    <claim> <value>=user|admin...
+//			audiences     <client id>...
+//			only
+//		}
 //		brand { name … logo … colour … imprint … privacy … support … }
 //		gifts { redeem_unverified }
 //		retention { events … sessions … holds … outbox … }

@@ -13,6 +13,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"mana.how/edge/caddymodule/syntax"
+	"mana.how/edge/creditcore"
 )
 
 // handlerPrefix begins the names of this module's handlers in a config.
@@ -47,6 +48,9 @@ func ProvisionSite(ctx caddy.Context, handler caddy.Validator) (*App, error) {
 	if app.faulty {
 		app.sites = sitesErrors(ctx, handler)
 		return nil, errAppFaulty
+	}
+	if named, ok := handler.(interface{ KnowPrices(creditcore.Prices) }); ok {
+		named.KnowPrices(app.settings.Prices)
 	}
 	if handler.Validate() != nil || app.knowSites(ctx) != nil {
 		return nil, sitesErrors(ctx, handler)

@@ -12,6 +12,8 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/intercept"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp/reverseproxy"
+
+	"mana.how/edge/caddymodule/guard"
 )
 
 // step is a handler of a route, loaded or still JSON.
@@ -24,9 +26,11 @@ type step struct {
 	Match          caddyhttp.RawMatcherSets    `json:"match"`
 	Off            bool                        `json:"off"`
 	Paths          string                      `json:"paths"`
+	Header         json.RawMessage             `json:"header"` // of mana_auth a list
 	Upstreams      []struct{ Dial string }     `json:"upstreams"`
 
-	conditional bool // a matcher of its own decides
+	conditional bool     // a matcher of its own decides
+	names       []string // of headers that say who somebody is
 }
 
 // stepsOf are the handlers of a route. Caddy drops the JSON of a handler once
@@ -38,6 +42,12 @@ func stepsOf(route caddyhttp.Route) (steps []step) {
 			_ = json.Unmarshal(raw, &struct{ Handler *string }{&s.Handler}) // its own fields are shaped otherwise
 		}
 		s.conditional = len(s.Match) > 0
+		var headers []struct{ Name string }
+		if s.Handler == "mana_auth" && json.Unmarshal(s.Header, &headers) == nil {
+			for _, h := range headers {
+				s.names = append(s.names, guard.FoldName(h.Name))
+			}
+		}
 		steps = append(steps, s)
 	}
 	if len(route.HandlersRaw) > 0 {
@@ -48,11 +58,17 @@ func stepsOf(route caddyhttp.Route) (steps []step) {
 		if ours, ok := handler.(interface{ Conditional() bool }); ok {
 			s.conditional = ours.Conditional()
 		}
+		if ours, ok := handler.(interface{ IdentityNames() []string }); ok {
+			s.names = ours.IdentityNames()
+		}
 		switch handler := handler.(type) {
 		case *caddyhttp.Subroute:
 			s.Routes, s.Errors = handler.Routes, handler.Errors
 		case *reverseproxy.Handler:
 			s.HandleResponse = handler.HandleResponse
+			for _, upstream := range handler.Upstreams {
+				s.Upstreams = append(s.Upstreams, struct{ Dial string }{upstream.Dial})
+			}
 		case *intercept.Intercept:
 			s.HandleResponse = handler.HandleResponse
 		case *caddyhttp.Invoke:
@@ -122,6 +138,7 @@ func (c *routeCheck) steps(steps []step, where string, now met, conditional bool
 			c.uses = true
 			c.facts.Conditional = c.facts.Conditional || conditional || s.conditional
 			c.facts.Lax = c.facts.Lax || s.Paths == "lax"
+			c.facts.names = append(c.facts.names, s.names...)
 			if s.Handler == "mana_credits" && !now.gate {
 				c.fault("mana_credits (%s) stands behind no mana_auth, which would tell it whom to charge", at)
 			}
@@ -181,6 +198,7 @@ func checkRoutes(servers map[string]*caddyhttp.Server) (map[*caddyhttp.Server]*S
 		for _, c := range checks {
 			if c.uses {
 				sites.list = append(sites.list, c.facts)
+				sites.names = sites.names || len(c.facts.names) > 0
 				guardedHosts = append(guardedHosts, c.facts.hosts...)
 			}
 			faults = append(faults, c.faults...)

@@ -3,6 +3,7 @@ package app
 import (
 	"encoding/json"
 	"net"
+	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
@@ -15,10 +16,14 @@ type SiteFacts struct {
 	Conditional bool     // a matcher decides about a directive
 	Lax         bool     // `mana_auth { paths lax }`
 	Errors      bool     // it handles errors within its routes
+	names       []string // of headers that say who somebody is, as guard.FoldName writes them
 }
 
 // ServerSites are those of one server, nil where nobody has looked.
-type ServerSites struct{ list []SiteFacts }
+type ServerSites struct {
+	list  []SiteFacts
+	names bool // one of them has names of headers
+}
 
 // Has reports whether a site of the host is such a one.
 func (s *ServerSites) Has(host string, is func(SiteFacts) bool) bool {
@@ -35,6 +40,27 @@ func (s *ServerSites) Has(host string, is func(SiteFacts) bool) bool {
 		}
 	}
 	return false
+}
+
+// IdentityNames are the names of the headers by which a site of the host tells its
+// app who somebody is, own among them.
+func (s *ServerSites) IdentityNames(host string, own []string) []string {
+	if s == nil || !s.names {
+		return own
+	}
+	var names []string
+	s.Has(host, func(site SiteFacts) bool {
+		if names == nil {
+			names = slices.Clip(site.names)
+		} else {
+			names = append(names, site.names...)
+		}
+		return false
+	})
+	if names == nil {
+		return own
+	}
+	return names
 }
 
 // hostsMeet reports whether a request can be for one of either; none means all.

@@ -3,6 +3,7 @@ package command
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/apikey"
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/command/invoke"
 	"mana.how/edge/caddymodule/config"
 )
@@ -94,7 +96,7 @@ func revokeAPIKey(inv invoke.Invocation, args []string) error {
 func serviceKeyCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use:   "service-key <command>",
-		Short: "Lists the service keys of back ends",
+		Short: "Lists the service keys of back ends, and makes new ones",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -107,7 +109,17 @@ The keys themselves are not shown.`,
 		Args: cobra.NoArgs,
 		RunE: invoke.Runs(listServiceKeys),
 	}
-	group.AddCommand(list)
+	rotate := &cobra.Command{
+		Use:   "rotate [<name>]",
+		Short: "Makes a new secret for a service key of the config, and says where to write it",
+		Long: `Makes a new secret for a service key of the config: the one of a name, or the one
+without. Keys are in the config alone, so nothing changes until it is written
+there, and the config reloaded; then the old one is refused at once. The secret is
+printed once, and kept nowhere.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: invoke.Runs(rotateServiceKey),
+	}
+	group.AddCommand(list, rotate)
 	return group
 }
 
@@ -118,20 +130,64 @@ type serviceKeyView struct {
 	Scopes []string `json:"scopes"`
 }
 
-func listServiceKeys(inv invoke.Invocation, _ []string) error {
+// serviceKeysOf are the service keys of the config, and where that is.
+func serviceKeysOf(inv invoke.Invocation) (servicekey.Set, invoke.Source, error) {
 	source, err := inv.ReadSource()
 	if err != nil {
-		return err
+		return nil, source, err
 	}
 	if !source.Complete {
 		source.Env = config.ProcessEnvironment // where there is no file, MANA_CORE_SERVICE_KEY is all there may be
 	}
 	settings, err := source.Config.Resolve(source.Env)
 	if source.Complete && err != nil {
-		return fmt.Errorf("%s: %w", source.From, err)
+		return nil, source, fmt.Errorf("%s: %w", source.From, err)
+	}
+	return settings.ServiceKeys(), source, nil
+}
+
+// rotatedView is a new secret in JSON. Line is what the mana block says, Variable the
+// environment variable that it takes the secret from.
+type rotatedView struct {
+	Name     *string `json:"name"`
+	Secret   string  `json:"secret"`
+	Line     string  `json:"line"`
+	Variable string  `json:"variable"`
+}
+
+func rotateServiceKey(inv invoke.Invocation, args []string) error {
+	keys, source, err := serviceKeysOf(inv)
+	if err != nil {
+		return err
+	}
+	name := strings.Join(args, "")
+	at := slices.IndexFunc(keys, func(k servicekey.Key) bool { return k.Name == name })
+	if at < 0 {
+		return &invoke.Failure{Code: "SERVICE_KEY_NOT_FOUND", Err: fmt.Errorf("%s has no service key named %q; `service-key list` shows them", source.From, name)}
+	}
+	view := rotatedView{Secret: servicekey.NewSecret(), Variable: "MANA_CORE_SERVICE_KEY", Line: "service_key {env.MANA_CORE_SERVICE_KEY}"}
+	if name != "" {
+		view.Name, view.Variable = &name, strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"_SERVICE_KEY"
+		view.Line = "service_key " + name + " {env." + view.Variable + "}"
+		for _, scope := range keys[at].Scopes {
+			view.Line += " " + string(scope)
+		}
+	}
+	return inv.Print(view, func(w io.Writer) {
+		invoke.Line(w, "secret\t%s", view.Secret)
+		invoke.Line(w, "in the environment of the edge\t%s=%s", view.Variable, view.Secret)
+		invoke.Line(w, "in the mana block of %s\t%s", source.From, view.Line)
+		invoke.Line(w, "then\tgive the secret to the back end, and reload the edge: the old one is refused from then on")
+	})
+}
+
+func listServiceKeys(inv invoke.Invocation, _ []string) error {
+	keys, _, err := serviceKeysOf(inv)
+	if err != nil {
+		return err
 	}
 	views := []serviceKeyView{}
-	for _, k := range settings.ServiceKeys() {
+	for _, k := range keys {
 		v := serviceKeyView{Scopes: []string{}}
 		if k.Name != "" {
 			v.Name = &k.Name

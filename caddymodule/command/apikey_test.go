@@ -72,3 +72,73 @@ func TestServiceKeyListShowsNoKey(t *testing.T) {
 		t.Errorf("%s\n%v\n%s", diff, err, output)
 	}
 }
+
+// A new secret is made for a key that is there, with what to write where.
+func TestServiceKeyRotate(t *testing.T) {
+	t.Parallel()
+	app := edgetest.ExternalApp(pgtest.New(t))
+	app["service_key"] = "the-key-that-may-do-everything-of-32-bytes"
+	app["service_keys"] = []any{map[string]any{"name": "chat", "key": "the-old-key-of-chat-which-is-long", "scopes": []any{"credits:charge", "credits:refund"}}}
+	file := edgetest.ConfigFile(t, app)
+	type view struct {
+		Name                   *string
+		Secret, Line, Variable string
+	}
+	rotate := func(args ...string) view {
+		t.Helper()
+		out, err := edgetest.Operate(t, "", append([]string{"service-key", "rotate", "--json", "--config", file}, args...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return edgetest.Decode[view](t, out)
+	}
+	chat, again, all := rotate("chat"), rotate("chat"), rotate()
+	if *chat.Name != "chat" || len(chat.Secret) != 64 || chat.Secret == again.Secret || chat.Variable != "CHAT_SERVICE_KEY" ||
+		chat.Line != "service_key chat {env.CHAT_SERVICE_KEY} credits:charge credits:refund" {
+		t.Errorf("chat: %+v", chat)
+	}
+	if all.Name != nil || all.Line != "service_key {env.MANA_CORE_SERVICE_KEY}" {
+		t.Errorf("the one without a name: %+v", all)
+	}
+	text, err := edgetest.Operate(t, "", "service-key", "rotate", "chat", "--config", file)
+	if err != nil || !strings.Contains(text, "CHAT_SERVICE_KEY=") || strings.Contains(text, "the-old-key") {
+		t.Errorf("for people: %s, %v", text, err)
+	}
+	if _, err := edgetest.Operate(t, "", "service-key", "rotate", "nobody", "--config", file); err == nil || !strings.Contains(err.Error(), "no service key named") {
+		t.Errorf("one that is not there: %v", err)
+	}
+}
+
+// With --json every command tells its error in one form, with a code.
+func TestErrorsAsJSON(t *testing.T) {
+	t.Parallel()
+	file := edgetest.ConfigFile(t, edgetest.ExternalApp(pgtest.New(t)))
+	for _, tt := range []struct {
+		code string
+		args []string
+	}{
+		{"USER_NOT_FOUND", []string{"user", "role", "nobody@example.com", "admin"}},
+		{"USER_NOT_FOUND", []string{"audit", "log", "--user", "nobody"}},
+		{"ORGANIZATION_NOT_FOUND", []string{"org", "members", "nothing"}},
+		{"API_KEY_NOT_FOUND", []string{"key", "revoke", "nothing"}},
+		{"SERVICE_KEY_NOT_FOUND", []string{"service-key", "rotate", "nothing"}},
+		{"USAGE", []string{"user", "role"}},
+		{"USAGE", []string{"user", "list", "--no-such-flag"}},
+		{"FAILED", []string{"audit", "log", "--since", "yesterday"}},
+	} {
+		out, told, err := edgetest.OperateAll(t, append([]string{"--json", "--config", file}, tt.args...)...)
+		if err == nil || out != "" {
+			t.Fatalf("%v: %q, %v", tt.args, out, err)
+		}
+		lines := strings.Split(strings.TrimSpace(told), "\n")
+		got := edgetest.Decode[struct {
+			Error struct{ Code, Message string }
+		}](t, lines[len(lines)-1])
+		if got.Error.Code != tt.code || got.Error.Message != err.Error() {
+			t.Errorf("%v: %s", tt.args, told)
+		}
+		if _, plain, _ := edgetest.OperateAll(t, append([]string{"--config", file}, tt.args...)...); strings.Contains(plain, `{"error"`) || !strings.Contains(plain, "Error: ") {
+			t.Errorf("%v without --json: %s", tt.args, plain)
+		}
+	}
+}

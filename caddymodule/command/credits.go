@@ -24,7 +24,7 @@ func creditsCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	grant := &cobra.Command{
-		Use:   "grant --user <id|email> --amount <credits> [--reason <text>] [--expires <date|duration>] [--key <text>]",
+		Use:   "grant --user <id|email>|--organization <id|slug> --amount <credits> [--reason <text>] [--expires <date|duration>] [--key <text>]",
 		Short: "Gives credits to an account",
 		Long: `Gives credits to an account, as a row of type gift and appId admin. They may
 expire: on a day such as 2027-01-31, which is their last (UTC), at an instant
@@ -33,7 +33,7 @@ command can be repeated without giving twice.`,
 		Args: cobra.NoArgs,
 		RunE: invoke.Runs(grantCredits),
 	}
-	grant.Flags().String("user", "", "Id or e-mail address of the account (required)")
+	accountFlags(grant)
 	grant.Flags().String("amount", "", "How many credits, up to three decimals (required)")
 	grant.Flags().String("reason", "", "What the user reads in their history")
 	grant.Flags().String("expires", "", "When they expire: a day, an instant or a duration")
@@ -48,29 +48,81 @@ with them. The exit code is 1 if they do not.`,
 		RunE: invoke.Runs(auditCredits),
 	}
 	forgive := &cobra.Command{
-		Use:   "forgive --user <id|email> [--amount <credits>] --reason <text>",
+		Use:   "forgive --user <id|email>|--organization <id|slug> [--amount <credits>] --reason <text>",
 		Short: "Writes off what an account owes",
 		Long: `Writes off what an account owes for credits whose money went back, all of it or
 the amount named. The reason and who gave it are kept.`,
 		Args: cobra.NoArgs,
 		RunE: invoke.Runs(forgiveDebt),
 	}
-	forgive.Flags().String("user", "", "Id or e-mail address of the account (required)")
+	accountFlags(forgive)
 	forgive.Flags().String("amount", "", "How many credits at most; all that is owed where not given")
 	forgive.Flags().String("reason", "", "Why (required)")
 	group.AddCommand(grant, forgive, audit)
 	return group
 }
 
+// accountFlags name the account that a command is about.
+func accountFlags(cmd *cobra.Command) {
+	cmd.Flags().String("user", "", "Id or e-mail address of the user whose account it is")
+	cmd.Flags().String("organization", "", "Id or slug of the organisation whose account it is, in place of a user")
+}
+
+// checkAccount refuses flags that name no account, or two.
+func checkAccount(inv invoke.Invocation) error {
+	switch user, organization := inv.Flag("user"), inv.Flag("organization"); {
+	case user == "" && organization == "":
+		return errors.New("--user is missing, or --organization")
+	case user != "" && organization != "":
+		return errors.New("--user and --organization name two accounts")
+	}
+	return nil
+}
+
+// owner is whose account a command is about, as it is shown: OrganizationID and
+// Name of an organisation, else UserID and Email.
+type owner struct {
+	UserID         string `json:"userId,omitempty"`
+	Email          string `json:"email,omitempty"`
+	OrganizationID string `json:"organizationId,omitempty"`
+	Name           string `json:"name,omitempty"`
+}
+
+func ownerOf(inv invoke.Invocation, c services.Cores) (owner, error) {
+	if named := inv.Flag("organization"); named != "" {
+		o, err := c.Auth.OrganizationByIDOrSlug(inv.Ctx, invoke.Operator(), named)
+		if err != nil {
+			return owner{}, fmt.Errorf("%s: %w", named, err)
+		}
+		return owner{OrganizationID: o.ID, Name: o.Name}, nil
+	}
+	user, err := c.Auth.UserByIDOrEmail(inv.Ctx, invoke.Operator(), inv.Flag("user"))
+	if err != nil {
+		return owner{}, fmt.Errorf("%s: %w", inv.Flag("user"), err)
+	}
+	return owner{UserID: user.ID, Email: user.Email}, nil
+}
+
+// account names it in the ledger.
+func (o owner) account() string { return creditcore.AccountOf(o.UserID, o.OrganizationID) }
+
+// write shows whose account it is.
+func (o owner) write(w io.Writer) {
+	if o.OrganizationID != "" {
+		invoke.Line(w, "account\t%s (%s)", o.Name, o.OrganizationID)
+		return
+	}
+	invoke.Line(w, "account\t%s (%s)", o.Email, o.UserID)
+}
+
 // grantView is a grant in JSON.
 type grantView struct {
-	TransactionID string            `json:"transactionId"`
-	UserID        string            `json:"userId"`
-	Email         string            `json:"email"`
-	Amount        creditcore.Amount `json:"amount"`
-	Balance       creditcore.Amount `json:"balance"`
-	Reason        string            `json:"reason"`
-	ExpiresAt     *time.Time        `json:"expiresAt"`
+	TransactionID string `json:"transactionId"`
+	owner
+	Amount    creditcore.Amount `json:"amount"`
+	Balance   creditcore.Amount `json:"balance"`
+	Reason    string            `json:"reason"`
+	ExpiresAt *time.Time        `json:"expiresAt"`
 	// Replayed is set where the key was used before; nothing was given then.
 	Replayed bool `json:"replayed"`
 }
@@ -81,17 +133,17 @@ func grantCredits(inv invoke.Invocation, _ []string) error {
 		return err
 	}
 	return inv.WithCores(func(c services.Cores) error {
-		user, err := c.Auth.UserByIDOrEmail(inv.Ctx, invoke.Operator(), inv.Flag("user"))
+		whose, err := ownerOf(inv, c)
 		if err != nil {
-			return fmt.Errorf("%s: %w", inv.Flag("user"), err)
+			return err
 		}
-		g.UserID = user.ID
+		g.UserID = whose.account()
 		receipt, err := c.Credits.Grant(inv.Ctx, g)
 		if err != nil {
 			return err
 		}
 		view := grantView{
-			TransactionID: receipt.Entry.ID, UserID: user.ID, Email: user.Email, Amount: receipt.Entry.Amount,
+			TransactionID: receipt.Entry.ID, owner: whose, Amount: receipt.Entry.Amount,
 			Balance: receipt.Balance.Available, Reason: receipt.Entry.Description, ExpiresAt: g.ExpiresAt, Replayed: receipt.Replayed,
 		}
 		return inv.Print(view, func(w io.Writer) {
@@ -99,7 +151,7 @@ func grantCredits(inv invoke.Invocation, _ []string) error {
 				invoke.Line(w, "given before under this key; nothing was given now")
 			}
 			invoke.Line(w, "transaction\t%s", view.TransactionID)
-			invoke.Line(w, "account\t%s (%s)", view.Email, view.UserID)
+			view.write(w)
 			invoke.Line(w, "given\t%s credits", view.Amount)
 			invoke.Line(w, "balance\t%s credits", view.Balance)
 			invoke.Line(w, "expires\t%s", invoke.OptionalTime(view.ExpiresAt))
@@ -109,16 +161,15 @@ func grantCredits(inv invoke.Invocation, _ []string) error {
 
 // forgiveView is what was written off, in JSON.
 type forgiveView struct {
-	UserID   string            `json:"userId"`
-	Email    string            `json:"email"`
+	owner
 	Forgiven creditcore.Amount `json:"forgiven"`
 	Debt     creditcore.Amount `json:"debt"`
 	Balance  creditcore.Amount `json:"balance"`
 }
 
 func forgiveDebt(inv invoke.Invocation, _ []string) error {
-	if inv.Flag("user") == "" {
-		return errors.New("--user is missing")
+	if err := checkAccount(inv); err != nil {
+		return err
 	}
 	if inv.Flag("reason") == "" {
 		return errors.New("--reason is missing")
@@ -131,19 +182,19 @@ func forgiveDebt(inv invoke.Invocation, _ []string) error {
 		}
 	}
 	return inv.WithCores(func(c services.Cores) error {
-		user, err := c.Auth.UserByIDOrEmail(inv.Ctx, invoke.Operator(), inv.Flag("user"))
+		whose, err := ownerOf(inv, c)
 		if err != nil {
-			return fmt.Errorf("%s: %w", inv.Flag("user"), err)
+			return err
 		}
 		forgiven, b, err := c.Credits.Forgive(inv.Ctx, creditcore.Forgiveness{
-			UserID: user.ID, Amount: most, Reason: inv.Flag("reason"), By: invoke.Operator().Name,
+			UserID: whose.account(), Amount: most, Reason: inv.Flag("reason"), By: invoke.Operator().Name,
 		})
 		if err != nil {
 			return err
 		}
-		view := forgiveView{UserID: user.ID, Email: user.Email, Forgiven: forgiven, Debt: b.Debt, Balance: b.Available}
+		view := forgiveView{owner: whose, Forgiven: forgiven, Debt: b.Debt, Balance: b.Available}
 		return inv.Print(view, func(w io.Writer) {
-			invoke.Line(w, "account\t%s (%s)", view.Email, view.UserID)
+			view.write(w)
 			invoke.Line(w, "forgiven\t%s credits", view.Forgiven)
 			invoke.Line(w, "debt\t%s credits", view.Debt)
 			invoke.Line(w, "balance\t%s credits", view.Balance)
@@ -151,10 +202,10 @@ func forgiveDebt(inv invoke.Invocation, _ []string) error {
 	})
 }
 
-// grantOf reads the flags into a grant, all but its user.
+// grantOf reads the flags into a grant, all but its account.
 func grantOf(inv invoke.Invocation, now time.Time) (creditcore.Grant, error) {
-	if inv.Flag("user") == "" {
-		return creditcore.Grant{}, errors.New("--user is missing")
+	if err := checkAccount(inv); err != nil {
+		return creditcore.Grant{}, err
 	}
 	amount, err := creditcore.ParseAmount(inv.Flag("amount"))
 	if err != nil || amount <= 0 {
@@ -214,11 +265,15 @@ type breachView struct {
 
 func auditCredits(inv invoke.Invocation, _ []string) error {
 	return inv.WithCores(func(c services.Cores) error {
+		progress := inv.Progress(2)
+		progress.Step("ledger")
 		report, err := c.Credits.Audit(inv.Ctx)
-		if err != nil {
-			return err
+		progress.Step("gifts")
+		var gifts []creditcore.Breach
+		if err == nil {
+			gifts, err = c.Gifts.Audit(inv.Ctx)
 		}
-		gifts, err := c.Gifts.Audit(inv.Ctx)
+		progress.End()
 		if err != nil {
 			return err
 		}
@@ -236,7 +291,7 @@ func auditCredits(inv invoke.Invocation, _ []string) error {
 			}
 		})
 		if err == nil && len(view.Breaches) > 0 {
-			err = fmt.Errorf("the ledger breaks its invariants in %d places", len(view.Breaches))
+			err = &invoke.Failure{Code: "LEDGER_BROKEN", Err: fmt.Errorf("the ledger breaks its invariants in %d places", len(view.Breaches))}
 		}
 		return err
 	})

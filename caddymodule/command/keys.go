@@ -25,7 +25,7 @@ func keysCommand() *cobra.Command {
 		RunE:  invoke.Runs(listKeys),
 	}
 	rotate := &cobra.Command{
-		Use:   "rotate [--now]",
+		Use:   "rotate [--algorithm EdDSA|RS256] [--now]",
 		Short: "Makes a new signing key",
 		Long: `Makes a new signing key. It is announced first, so that whoever caches the key
 set knows it when it begins to sign; the old one goes when its last token has
@@ -36,6 +36,7 @@ signed have expired: a key that others may know is ended by keys revoke.`,
 		Args: cobra.NoArgs,
 		RunE: invoke.Runs(rotateKeys),
 	}
+	rotate.Flags().String("algorithm", string(token.EdDSA), "EdDSA, or RS256 for the OpenID clients that are registered so")
 	rotate.Flags().Bool("now", false, "Sign with the new key as soon as every edge knows it")
 	revoke := &cobra.Command{
 		Use:   "revoke <key id>",
@@ -54,21 +55,22 @@ key signed until they look again. Lists all keys then.`,
 
 // keyView is a signing key in JSON.
 type keyView struct {
-	ID        string         `json:"id"`
-	State     token.KeyState `json:"state"`
-	CreatedAt time.Time      `json:"createdAt"`
-	SignsFrom time.Time      `json:"signsFrom"`
-	GoneAt    *time.Time     `json:"goneAt"`
+	ID        string          `json:"id"`
+	Algorithm token.Algorithm `json:"algorithm"`
+	State     token.KeyState  `json:"state"`
+	CreatedAt time.Time       `json:"createdAt"`
+	SignsFrom time.Time       `json:"signsFrom"`
+	GoneAt    *time.Time      `json:"goneAt"`
 }
 
 func viewKey(k token.Info) keyView {
-	return keyView{ID: k.ID, State: k.State, CreatedAt: k.CreatedAt, SignsFrom: k.SignsFrom, GoneAt: k.GoneAt}
+	return keyView{ID: k.ID, Algorithm: k.Algorithm, State: k.State, CreatedAt: k.CreatedAt, SignsFrom: k.SignsFrom, GoneAt: k.GoneAt}
 }
 
 func printKeys(w io.Writer, keys ...keyView) {
-	invoke.Line(w, "ID\tSTATE\tCREATED\tSIGNS FROM\tGONE AT")
+	invoke.Line(w, "ID\tALGORITHM\tSTATE\tCREATED\tSIGNS FROM\tGONE AT")
 	for _, k := range keys {
-		invoke.Line(w, "%s\t%v\t%s\t%s\t%s", k.ID, k.State, invoke.Time(k.CreatedAt), invoke.Time(k.SignsFrom), invoke.OptionalTime(k.GoneAt))
+		invoke.Line(w, "%s\t%s\t%v\t%s\t%s\t%s", k.ID, k.Algorithm, k.State, invoke.Time(k.CreatedAt), invoke.Time(k.SignsFrom), invoke.OptionalTime(k.GoneAt))
 	}
 }
 
@@ -102,7 +104,7 @@ func revokeKey(inv invoke.Invocation, args []string) error {
 
 func rotateKeys(inv invoke.Invocation, _ []string) error {
 	return inv.WithKeys(func(s *authcore.Service) error {
-		key, err := s.RotateKeys(inv.Ctx, invoke.Operator(), inv.On("now"))
+		key, err := s.RotateKeys(inv.Ctx, invoke.Operator(), token.Algorithm(inv.Flag("algorithm")), inv.On("now"))
 		if err != nil {
 			return err
 		}

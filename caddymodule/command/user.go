@@ -20,7 +20,7 @@ func userCommand() *cobra.Command {
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	create := &cobra.Command{
-		Use:   "create --email <address> [--name <name>] [--role user|admin|service] [--password-stdin]",
+		Use:   "create --email <address> [--name <name>] [--role user|support|admin|service] [--password-stdin]",
 		Short: "Makes an account",
 		Long: `Makes an account with a verified e-mail address. The password is the first line
 of the input with --password-stdin; else it is asked for on a terminal; else,
@@ -30,7 +30,7 @@ or where the answer is empty, one is made and printed.`,
 	}
 	create.Flags().String("email", "", "E-mail address (required)")
 	create.Flags().String("name", "", "Name")
-	create.Flags().String("role", "user", "user, admin or service")
+	create.Flags().String("role", "user", "user, support, admin or service")
 	create.Flags().Bool("password-stdin", false, "Read the password from the input")
 
 	list := &cobra.Command{
@@ -44,7 +44,7 @@ or where the answer is empty, one is made and printed.`,
 	list.Flags().Int("offset", 0, "How many to pass over")
 
 	role := &cobra.Command{
-		Use:   "role <id|email> user|admin|service",
+		Use:   "role <id|email> user|support|admin|service",
 		Short: "Changes an account's role",
 		Args:  cobra.ExactArgs(2),
 		RunE:  invoke.Runs(changeRole),
@@ -101,7 +101,7 @@ asks: from then on the password alone signs in.`,
 	}
 
 	invite := &cobra.Command{
-		Use:   "invite <address> [--role user|admin|service] [--valid 7d] [--language de|en]",
+		Use:   "invite <address> [--role user|support|admin|service] [--valid 7d] [--language de|en]",
 		Short: "Mails an invitation to make an account, once and with that address",
 		Long: `Mails an invitation to make an account, once and with that address, which is
 proven then. Invitations of the address before are worth nothing any more. The
@@ -109,7 +109,7 @@ mail is sealed with the encryption key, and sent by a running edge.`,
 		Args: cobra.ExactArgs(1),
 		RunE: invoke.Runs(inviteUser),
 	}
-	invite.Flags().String("role", "user", "user, admin or service")
+	invite.Flags().String("role", "user", "user, support, admin or service")
 	invite.Flags().String("valid", "7d", "How long it is good, 1h to 90d")
 	invite.Flags().String("language", "", "Language of the mail: de or en")
 

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
@@ -19,6 +20,7 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	p.NoArguments()
 	p.Directives(map[string]func(){
 		"database":           func() { c.Database = p.database() },
+		"replica":            func() { p.One(&c.Replica) },
 		"redis":              func() { p.One(&c.Redis) },
 		"base_url":           func() { p.One(&c.BaseURL) },
 		"audience":           func() { p.One(&c.Audience) },
@@ -26,6 +28,8 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"trusted_origins":    func() { p.Some(&c.TrustedOrigins) },
 		"encryption_key":     func() { c.EncryptionKey, c.OldEncryptionKeys = p.keys() },
 		"service_key":        func() { p.serviceKey(c) },
+		"oidc_client":        func() { c.OIDCClients = append(c.OIDCClients, p.oidcClient()) },
+		"oidc_registration":  func() { p.One(&c.OIDCRegistration) },
 		"access_token_ttl":   func() { p.One(&c.AccessTokenTTL) },
 		"refresh_token_ttl":  func() { p.One(&c.RefreshTokenTTL) },
 		"email_verification": func() { p.One(&c.EmailVerification) },
@@ -35,14 +39,20 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"password_blocklist": func() { p.One(&c.PasswordBlocklist) },
 		"breached_passwords": func() { p.One(&c.BreachedPasswords) },
 		"admins":             func() { p.Some(&c.Admins) },
+		"accept_issuer":      func() { c.AcceptedIssuers = append(c.AcceptedIssuers, p.acceptIssuer()) },
 		"backend":            func() { c.Backends = append(c.Backends, p.backend()) },
+		"webhooks":           func() { c.Webhooks = p.webhooks() },
+		"provider":           func() { c.Providers = append(c.Providers, p.provider()) },
 		"brand":              func() { c.Brand = p.brand() },
 		"gifts":              func() { c.Gifts = p.gifts() },
+		"prices":             func() { c.Prices = p.prices() },
 		"retention":          func() { c.Retention = p.retention() },
+		"limits":             func() { c.Limits = p.limits() },
 		"smtp":               func() { c.SMTP = p.smtp() },
 		"stripe":             func() { c.Stripe = p.stripe() },
 		"storage":            func() { c.Storage = p.storage() },
-	}, "backend", "service_key")
+		"events":             func() { c.Events = p.events() },
+	}, "accept_issuer", "backend", "provider", "service_key", "oidc_client")
 	return errors.Join(p.Faults...)
 }
 
@@ -62,6 +72,52 @@ func (p block) serviceKey(c *Config) {
 	p.NoBlock("service_key")
 }
 
+// oidcClient reads a client of the OpenID provider.
+func (p block) oidcClient() (c OIDCClientConfig) {
+	p.Arguments(&c.ID)
+	p.Nested("oidc_client", map[string]func(){
+		"name":                         func() { p.One(&c.Name) },
+		"secret":                       func() { p.One(&c.Secret) },
+		"public":                       func() { p.None(); c.Public = true },
+		"trusted":                      func() { p.None(); c.Trusted = true },
+		"redirect_uri":                 func() { p.More(&c.RedirectURIs) },
+		"post_logout_redirect_uri":     func() { p.More(&c.PostLogoutRedirectURIs) },
+		"backchannel_logout_uri":       func() { p.One(&c.BackchannelLogoutURI) },
+		"scopes":                       func() { p.Some(&c.Scopes) },
+		"grant_types":                  func() { p.Some(&c.GrantTypes) },
+		"id_token_signed_response_alg": func() { p.One(&c.IDTokenSignedResponseAlg) },
+		"access_token":                 func() { p.One(&c.AccessToken) },
+		"audience":                     func() { p.One(&c.Audience) },
+		"logo_uri":                     func() { p.One(&c.LogoURI) },
+	}, "redirect_uri", "post_logout_redirect_uri")
+	return c
+}
+
+// acceptIssuer reads the issuer and the address of its key set.
+func (p block) acceptIssuer() (c AcceptedIssuerConfig) {
+	p.Arguments(&c.Issuer, &c.JWKSURL)
+	p.NoBlock("accept_issuer")
+	return c
+}
+
+// events reads where security events are handed on to.
+func (p block) events() *EventsConfig {
+	c := new(EventsConfig)
+	args := p.RemainingArgs()
+	switch {
+	case len(args) == 1 && args[0] == EventsStdout:
+		c.To = EventsStdout
+	case len(args) == 2 && args[0] == EventsFile:
+		c.To, c.Path = EventsFile, args[1]
+	case len(args) == 3 && args[0] == EventsWebhook:
+		c.To, c.URL, c.Secret = EventsWebhook, args[1], args[2]
+	default:
+		p.Faultf("events: takes stdout, file <path> or webhook <url> <secret>")
+	}
+	p.NoBlock("events")
+	return c
+}
+
 // backend reads the id, the address and perhaps the key of a back end.
 func (p block) backend() (c BackendConfig) {
 	switch args := p.RemainingArgs(); {
@@ -74,6 +130,59 @@ func (p block) backend() (c BackendConfig) {
 	}
 	p.NoBlock("backend")
 	return c
+}
+
+// provider reads a provider that users may sign in with.
+func (p block) provider() (c ProviderConfig) {
+	switch args := p.RemainingArgs(); {
+	case len(args) == 1 && args[0] != "oidc", len(args) == 2 && args[0] == "oidc":
+		c.Kind = args[0]
+		c.ID = strings.Join(args[1:], "")
+	default:
+		p.Faultf("provider: takes google, apple, github, or oidc and a name, here are %d arguments", len(args))
+	}
+	p.Nested("provider", map[string]func(){
+		"name":          func() { p.One(&c.Name) },
+		"issuer":        func() { p.One(&c.Issuer) },
+		"endpoint":      func() { p.One(&c.Endpoint) },
+		"client_id":     func() { p.One(&c.ClientID) },
+		"client_secret": func() { p.One(&c.ClientSecret) },
+		"audiences":     func() { p.Some(&c.Audiences) },
+		"team_id":       func() { p.One(&c.TeamID) },
+		"key_id":        func() { p.One(&c.KeyID) },
+		"private_key":   func() { p.One(&c.PrivateKey) },
+		"scopes":        func() { p.Some(&c.Scopes) },
+		"role_claim":    func() { c.RoleClaim, c.Roles = p.roleClaim() },
+		"only": func() {
+			p.None()
+			c.Only = true
+		},
+	})
+	return c
+}
+
+// roleClaim reads the name of a claim, and which of its values give which role.
+func (p block) roleClaim() (claim string, roles map[string]string) {
+	args := p.RemainingArgs()
+	if len(args) < 2 || slices.ContainsFunc(args, syntax.Blank) {
+		p.Faultf("provider role_claim: takes a claim and one value=role or more, here are %d arguments", len(args))
+		args = nil
+	}
+	for i, arg := range args {
+		at := strings.LastIndex(arg, "=")
+		switch {
+		case i == 0:
+			claim, roles = arg, make(map[string]string)
+		case at <= 0:
+			p.Faultf("provider role_claim: what follows the claim is value=role, as admins=admin")
+		case roles[arg[:at]] != "":
+			p.Faultf("provider role_claim: a value is there twice")
+		default:
+			roles[arg[:at]] = arg[at+1:]
+		}
+	}
+	p.NoBlock("role_claim")
+	return claim, roles
 }
 
 // keys reads an encryption key and those that were used before it.
@@ -137,6 +246,61 @@ func (p block) gifts() *GiftsConfig {
 		},
 	})
 	return c
+}
+
+func (p block) webhooks() *WebhooksConfig {
+	c := new(WebhooksConfig)
+	p.NoArguments()
+	p.Nested("webhooks", map[string]func(){
+		"networks": func() { p.Some(&c.Networks) },
+	})
+	return c
+}
+
+// prices reads a line a price: its name, its credits and perhaps what they are for:
+// per <n> <unit>, per <n> or per <unit>.
+func (p block) prices() (list []PriceConfig) {
+	p.NoArguments()
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		c := PriceConfig{Name: p.Val()}
+		args := p.RemainingArgs()
+		if (len(args) != 1 && len(args) != 3 && len(args) != 4) || len(args) > 1 && args[1] != "per" || slices.ContainsFunc(args, syntax.Blank) {
+			p.Faultf("prices %s: takes credits, and perhaps per <n> <unit>, such as 0.002 per 1000 tokens", c.Name)
+			p.NoBlock("prices " + c.Name)
+			continue
+		}
+		c.Credits = args[0]
+		switch {
+		case len(args) == 4:
+			c.Per, c.Unit = args[2], args[3]
+		case len(args) == 3 && strings.Trim(args[2], "0123456789") == "":
+			c.Per = args[2]
+		case len(args) == 3:
+			c.Unit = args[2]
+		}
+		p.NoBlock("prices " + c.Name)
+		list = append(list, c)
+	}
+	return list
+}
+
+func (p block) limits() map[string]string {
+	list := make(map[string]string)
+	p.NoArguments()
+	for nesting := p.Nesting(); p.NextBlock(nesting); {
+		name := p.Val()
+		if _, twice := list[name]; twice {
+			p.Faultf("limits %s: stands there twice", name)
+		}
+		args := p.RemainingArgs()
+		if len(args) != 1 {
+			p.Faultf("limits %s: takes one argument, here are %d", name, len(args))
+			continue
+		}
+		p.NoBlock("limits " + name)
+		list[name] = args[0]
+	}
+	return list
 }
 
 func (p block) retention() *RetentionConfig {

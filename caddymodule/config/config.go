@@ -11,6 +11,10 @@ type Config struct {
 	// embedded one.
 	Database *DatabaseConfig `json:"database,omitempty"`
 
+	// A standby of the database, for what may be some moments old: history, usage
+	// and exports. While it does not answer, the database itself is asked.
+	Replica string `json:"replica,omitempty"`
+
 	// URL of a Redis that all edges share, redis://[user:password@]host:port[/db]
 	// or rediss:// for TLS. Without one, rate limits are counted per process.
 	// While Redis is away, they are counted per process too.
@@ -53,6 +57,18 @@ type Config struct {
 	// Keys of back ends that may do less: each acts under the appId of its name
 	// alone, and within its scopes. In a Caddyfile they are service_key with a name.
 	ServiceKeys []ServiceKeyConfig `json:"service_keys,omitempty"`
+
+	// Clients of the OpenID provider. Others are made by `mana client create`.
+	// SYNAPSE_OIDC_CLIENT_SECRET makes the client matrix-synapse.
+	OIDCClients []OIDCClientConfig `json:"oidc_clients,omitempty"`
+
+	// The initial access token with which clients register themselves (RFC 7591).
+	// Without one none can.
+	OIDCRegistration string `json:"oidc_registration,omitempty"`
+
+	// Services whose access tokens are taken beside those of this edge, while apps move
+	// from one to the other.
+	AcceptedIssuers []AcceptedIssuerConfig `json:"accepted_issuers,omitempty"`
 
 	// How long an access token lives, as a duration such as 15m. Default: 15m.
 	AccessTokenTTL string `json:"access_token_ttl,omitempty"`
@@ -98,8 +114,24 @@ type Config struct {
 	// see theirs, or leaves. Default: CHAT_BACKEND_URL and its kind.
 	Backends []BackendConfig `json:"backends,omitempty"`
 
+	// Webhooks to the endpoints that admins make at the desk or by command.
+	Webhooks *WebhooksConfig `json:"webhooks,omitempty"`
+
+	// Whom users may sign in with beside what they have here, in the order of the
+	// buttons.
+	Providers []ProviderConfig `json:"providers,omitempty"`
+
 	// Whose pages and mails they are: name, logo, colour and links.
 	Brand *BrandConfig `json:"brand,omitempty"`
+
+	// What things cost, by name. Metered routes, back ends and quotes name a price in
+	// place of a number of credits.
+	Prices []PriceConfig `json:"prices,omitempty"`
+
+	// How often one client address may call routes of the API and send forms of the
+	// pages: `<requests>/<duration>` or `off` by the name of a group of routes or the
+	// operation id of one. What is not named keeps the limit that it has.
+	Limits map[string]string `json:"limits,omitempty"`
 
 	// Gifts of credits.
 	Gifts *GiftsConfig `json:"gifts,omitempty"`
@@ -120,10 +152,72 @@ type Config struct {
 	// granted and given away, but not bought.
 	Stripe *StripeConfig `json:"stripe,omitempty"`
 
+	// Where security events are handed on to, for programs that watch over them.
+	// Default: nowhere; they are in the database either way.
+	Events *EventsConfig `json:"events,omitempty"`
+
 	// Object storage for the pictures of users. Default: S3_ENDPOINT, S3_REGION,
 	// S3_ACCESS_KEY, S3_SECRET_KEY and MANACORE_STORAGE_PUBLIC_URL, else a directory
 	// of this machine.
 	Storage *StorageConfig `json:"storage,omitempty"`
+}
+
+// AcceptedIssuerConfig is a service whose access tokens are taken. Its users are those
+// of this edge, by their ids: what they may do is what stands here.
+type AcceptedIssuerConfig struct {
+	// The iss claim of its tokens, letter by letter. It may be base_url.
+	Issuer string `json:"issuer"`
+
+	// The address of its key set (RFC 7517). Over http whoever stands between can speak
+	// for any user.
+	JWKSURL string `json:"jwks_url"`
+}
+
+// OIDCClientConfig is a client of the OpenID provider.
+type OIDCClientConfig struct {
+	// The client_id: up to 128 visible ASCII characters without a colon.
+	ID string `json:"id"`
+
+	// What users are shown. Default: the id.
+	Name string `json:"name,omitempty"`
+
+	// The client_secret. A client that cannot keep one, such as an app on a phone or in
+	// a browser, is public instead, and must use PKCE.
+	Secret string `json:"secret,omitempty"`
+	Public bool   `json:"public,omitempty"`
+
+	// Whether users are not asked for their consent: for apps of the family.
+	Trusted bool `json:"trusted,omitempty"`
+
+	// Where the browser may be led back to, each letter by letter. The port of a
+	// loopback address of a public client may differ.
+	RedirectURIs []string `json:"redirect_uris,omitempty"`
+
+	// Where it may go after signing out.
+	PostLogoutRedirectURIs []string `json:"post_logout_redirect_uris,omitempty"`
+
+	// Where the client is told of sessions that have ended (OpenID Connect
+	// Back-Channel Logout).
+	BackchannelLogoutURI string `json:"backchannel_logout_uri,omitempty"`
+
+	// Scopes the client may ask for. Default: openid profile email offline_access.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// authorization_code, refresh_token, client_credentials or
+	// urn:ietf:params:oauth:grant-type:device_code. Default: the first two.
+	GrantTypes []string `json:"grant_types,omitempty"`
+
+	// EdDSA or RS256. Default: EdDSA.
+	IDTokenSignedResponseAlg string `json:"id_token_signed_response_alg,omitempty"`
+
+	// opaque, or jwt (RFC 9068). Default: opaque.
+	AccessToken string `json:"access_token,omitempty"`
+
+	// The aud of access tokens. Default: the client's id.
+	Audience string `json:"audience,omitempty"`
+
+	// A picture of the client, for pages of others; ours show none from elsewhere.
+	LogoURI string `json:"logo_uri,omitempty"`
 }
 
 // ServiceKeyConfig is the key of the back end of one app.
@@ -135,7 +229,7 @@ type ServiceKeyConfig struct {
 	Key string `json:"key"`
 
 	// What it may do: credits:charge, credits:refund, credits:read, credits:grant,
-	// gifts:redeem, matrix:link, matrix:session.
+	// gifts:redeem, matrix:link, matrix:session, members:read, users:read.
 	Scopes []string `json:"scopes"`
 }
 
@@ -149,6 +243,60 @@ type BackendConfig struct {
 
 	// What it knows this service by, in X-Service-Key. Default: ADMIN_SERVICE_KEY.
 	Key string `json:"key,omitempty"`
+}
+
+// ProviderConfig is a provider that users may sign in with: Google, Apple, GitHub or
+// any OpenID provider. It leads back to <base_url>/api/auth/callback/<id>, which must
+// be registered there; the id is google, apple, github or the name of an OpenID
+// provider.
+type ProviderConfig struct {
+	// google, apple, github or oidc.
+	Kind string `json:"kind"`
+
+	// Of an OpenID provider, its name in addresses: lower-case letters, digits and
+	// hyphens, up to 32. It stays the same: accounts are linked under it.
+	ID string `json:"id,omitempty"`
+
+	// What the button says, up to 40 characters. Default: Google, Apple, GitHub, or
+	// the name of the provider.
+	Name string `json:"name,omitempty"`
+
+	// Issuer of an OpenID provider, under which its discovery document lies. An
+	// https URL, or one of this machine. Google and Apple have theirs; another one
+	// is for test servers.
+	Issuer string `json:"issuer,omitempty"`
+
+	// The address of a GitHub Enterprise Server. Default: https://github.com.
+	Endpoint string `json:"endpoint,omitempty"`
+
+	// What the provider knows this service by.
+	ClientID string `json:"client_id,omitempty"`
+
+	// The secret beside it. Apple has a key instead.
+	ClientSecret string `json:"client_secret,omitempty"`
+
+	// Client ids of mobile apps whose ID tokens are taken beside those of client_id.
+	Audiences []string `json:"audiences,omitempty"`
+
+	// The team at Apple, the id of its key, and the key: the text of the file .p8, as
+	// {file./etc/mana/AuthKey.p8}.
+	TeamID     string `json:"team_id,omitempty"`
+	KeyID      string `json:"key_id,omitempty"`
+	PrivateKey string `json:"private_key,omitempty"`
+
+	// What is asked for. Default: openid email profile, or what the kind has in
+	// its place.
+	Scopes []string `json:"scopes,omitempty"`
+
+	// The claim that decides the role of a user at every sign-in with this provider,
+	// such as groups or realm_access.roles, of Google and OpenID providers.
+	RoleClaim string `json:"role_claim,omitempty"`
+
+	// Which values of it give which role, user or admin. Who has none is a user.
+	Roles map[string]string `json:"roles,omitempty"`
+
+	// Nobody signs in, or registers, with a password or a mailed link any more.
+	Only bool `json:"only,omitempty"`
 }
 
 // BrandConfig is how the hosted pages and the mails look.
@@ -205,11 +353,31 @@ type EmbeddedConfig struct {
 	Dir string `json:"dir,omitempty"`
 }
 
+// PriceConfig is what something costs.
+type PriceConfig struct {
+	// What it is called: lower-case letters, digits, dots, hyphens and underscores,
+	// such as chat.generate.
+	Name string `json:"name"`
+	// How many credits, above 0 and up to three decimals.
+	Credits string `json:"credits"`
+	// For how many of its unit: a whole number. Default: 1.
+	Per string `json:"per,omitempty"`
+	// What is counted, such as tokens. It is only shown.
+	Unit string `json:"unit,omitempty"`
+}
+
 // GiftsConfig is what becomes of gifts.
 type GiftsConfig struct {
 	// Hand out what is meant for an e-mail address to whoever registers it, at
 	// once and unproven. Default: only when the address is verified.
 	RedeemUnverified bool `json:"redeem_unverified,omitempty"`
+}
+
+// WebhooksConfig is where webhooks may lead.
+type WebhooksConfig struct {
+	// Networks that may be reached beside the public Internet, in CIDR notation, such as
+	// 10.0.0.0/8, and by http too. Default: none.
+	Networks []string `json:"networks,omitempty"`
 }
 
 // RetentionConfig is how long what has ended is kept, each as a duration; d
@@ -296,6 +464,18 @@ type PackageConfig struct {
 	Credits string `json:"credits,omitempty"`
 	// The price in euro cents.
 	Cents string `json:"cents,omitempty"`
+}
+
+// EventsConfig is where security events are handed on to.
+type EventsConfig struct {
+	// stdout, file or webhook.
+	To string `json:"to"`
+	// Absolute path of the file, which is appended to.
+	Path string `json:"path,omitempty"`
+	// Address that events are posted to.
+	URL string `json:"url,omitempty"`
+	// Secret of 32 bytes or more that signs the requests.
+	Secret string `json:"secret,omitempty"`
 }
 
 // StorageConfig is an S3 bucket.

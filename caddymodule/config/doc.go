@@ -18,4 +18,9 @@
 // shows its config to whoever may ask its admin endpoint. Name secrets as
 // {env.NAME} or {file.PATH}: then only the name is shown. Resolved secrets are
 // held in types that print as "REDACTED".
+//
+// # Size
+//
+// It is larger than others because each block of the Caddyfile has its type, its parser and
+// its checks in files of their own, and faults of all are reported together.
 package config

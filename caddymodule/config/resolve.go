@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"golang.org/x/net/publicsuffix"
 
+	"mana.how/edge/authcore/issuer"
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/syntax"
@@ -34,6 +35,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 		Retention:        r.retention(c.Retention),
 		trustedOrigins:   r.origins(c.TrustedOrigins),
 		Redis:            r.redis(c.Redis),
+		Replica:          r.replica(c),
 		Database:         r.database(c.Database),
 		EncryptionKey:    NewSecret(r.value("encryption_key", c.EncryptionKey, "MANA_ENCRYPTION_KEY").text),
 		legacySecret:     NewSecret(env.First("BETTER_AUTH_SECRET", "AUTH_SECRET")),
@@ -41,12 +43,18 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	for _, raw := range c.OldEncryptionKeys {
 		s.OlderKeys = append(s.OlderKeys, NewSecret(r.expand("encryption_key", raw)))
 	}
+	for _, i := range c.AcceptedIssuers {
+		s.AcceptedIssuers = append(s.AcceptedIssuers, issuer.Config{Issuer: r.expand("accept_issuer", i.Issuer), JWKS: r.expand("accept_issuer", i.JWKSURL)})
+	}
 	s.BaseURL = r.baseURL(c.BaseURL)
 	r.identity(&s)
 	s.Stripe = r.stripe(c.Stripe, s)
 	s.SMTP = r.smtp(c.SMTP)
 	s.namedKeys = r.serviceKeys(c.ServiceKeys, s.ServiceKey)
+	s.OpenIDClients = r.openIDClients(c.OIDCClients, s.CookieDomain)
+	s.OpenIDRegistration = r.openIDRegistration(c.OIDCRegistration)
 	s.Backends = r.backends(c.Backends)
+	s.WebhookNetworks = r.webhooks(c.Webhooks)
 	s.passwords, s.blocklist = r.passwords(c.PasswordBlocklist)
 	s.BreachedPasswords = r.breached(c.BreachedPasswords, &s.passwords)
 	s.VerificationRequired = r.verification(c.EmailVerification, s.SMTP)
@@ -54,7 +62,11 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.SecondFactorRequired = r.choice("second_factor", c.SecondFactor, "optional", "required") == "required"
 	r.secrets(c, s)
 	s.Storage = r.storage(c.Storage)
+	s.Events = r.events(c.Events)
 	s.Brand = r.brand(c.Brand)
+	s.Providers = r.providers(c.Providers)
+	s.Prices = r.prices(c.Prices)
+	s.Limits = r.limits(c.Limits)
 	return s, errors.Join(r.faults...)
 }
 
@@ -109,7 +121,7 @@ func (v value) or(fallback string) string {
 }
 
 // secretDirectives hold secrets, of which no fault may quote a piece.
-var secretDirectives = []string{"database", "redis", "encryption_key", "service_key", "stripe", "smtp", "backend", "storage"}
+var secretDirectives = []string{"database", "redis", "encryption_key", "service_key", "stripe", "smtp", "backend", "storage", "oidc_client", "oidc_registration", "provider"}
 
 // expand replaces the placeholders of one directive.
 func (r *resolver) expand(directive, raw string) string {

@@ -9,7 +9,6 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/redis/go-redis/v9"
 )
 
 // queryModes are the names of pgx's modes, but for describe_exec: it describes
@@ -97,6 +96,20 @@ func (r *resolver) external(from, text string, c *DatabaseConfig) Database {
 	return d
 }
 
+// replica is the URL of a standby, where one is named.
+func (r *resolver) replica(c Config) Secret {
+	text := r.expand("replica", c.Replica)
+	switch {
+	case text == "":
+		return Secret{}
+	case !isPostgresURL(text):
+		r.fault("replica", "not a PostgreSQL URL such as postgres://user:password@host:5432/name (percent-encode special characters of the password)")
+	case c.Database != nil && c.Database.Embedded != nil:
+		r.fault("replica", "is for a database URL; the embedded one has no standby")
+	}
+	return NewSecret(text)
+}
+
 // isPostgresURL drops the parser's reason: it can quote the password.
 func isPostgresURL(text string) bool {
 	if !strings.HasPrefix(text, "postgres://") && !strings.HasPrefix(text, "postgresql://") {
@@ -115,7 +128,7 @@ func (r *resolver) redis(raw string) Secret {
 	if text == "" {
 		return Secret{}
 	}
-	if _, err := redis.ParseURL(text); err != nil {
+	if _, err := ParseRedis(text); err != nil {
 		r.fault(from, "not a Redis URL such as redis://user:password@host:6379/0 or rediss://…")
 	}
 	return NewSecret(text)

@@ -8,6 +8,10 @@ const day = 24 * time.Hour
 // its hold.
 const leastHolds = day
 
+// leastEvents is how long the database refuses to delete a security event,
+// whoever asks.
+const leastEvents = day
+
 // Retention is how long what has ended is kept.
 type Retention struct {
 	Events   time.Duration // security events
@@ -30,8 +34,12 @@ func (r *resolver) retention(c *RetentionConfig) Retention {
 	if holds < leastHolds {
 		r.fault("retention holds", "%v is less than the 24h that an Idempotency-Key is known", holds)
 	}
+	events := kept("events", c.Events, 400*day)
+	if events < leastEvents {
+		r.fault("retention events", "%v is less than the 24h in which no event can be deleted", events)
+	}
 	return Retention{
-		Events:   kept("events", c.Events, 400*day),
+		Events:   events,
 		Sessions: kept("sessions", c.Sessions, 90*day),
 		Holds:    holds,
 		Outbox:   kept("outbox", c.Outbox, 30*day),

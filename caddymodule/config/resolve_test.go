@@ -174,6 +174,20 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// The database keeps events for a day against anybody.
+func TestRetentionOfEvents(t *testing.T) {
+	t.Parallel()
+	c := external()
+	c.Retention = &config.RetentionConfig{Events: "23h"}
+	if _, err := c.ResolveWith(nil); err == nil || !strings.Contains(err.Error(), "retention events: 23h0m0s is less than the 24h in which no event can be deleted") {
+		t.Errorf("23 hours: %v", err)
+	}
+	c.Retention.Events = "24h"
+	if settings, err := c.ResolveWith(nil); err != nil || settings.Retention.Events != 24*time.Hour {
+		t.Errorf("a day: %v, %v", settings.Retention.Events, err)
+	}
+}
+
 func TestEmbeddedDefaults(t *testing.T) {
 	t.Parallel()
 	settings, err := config.Config{BaseURL: "https://auth.mana.localhost:8443"}.ResolveWith(nil)
@@ -214,7 +228,8 @@ func TestAllFaultsTogether(t *testing.T) {
 		SMTP:              &config.SMTPConfig{Port: "70000"},
 		PasswordBlocklist: "/no/such/list",
 		BreachedPasswords: "/no/such/breaches", SecondFactor: "perhaps", ProofOfWork: "sometimes",
-		Backends: []config.BackendConfig{{ID: "Chat!", URL: "http://x"}, {ID: "chat", URL: "ftp://x"}, {ID: "chat", URL: "http://x"}},
+		AcceptedIssuers: []config.AcceptedIssuerConfig{{Issuer: "old", JWKSURL: "ftp://x"}, {Issuer: "old", JWKSURL: "https://x:y@z"}, {JWKSURL: "https://x"}},
+		Backends:        []config.BackendConfig{{ID: "Chat!", URL: "http://x"}, {ID: "chat", URL: "ftp://x"}, {ID: "chat", URL: "http://x"}},
 		Stripe: &config.StripeConfig{
 			SecretKey: "pk_test_1", APIURL: "ftp://x", ReturnURL: []string{"javascript://x"}, Grace: "soon",
 			WebhookSecret: []string{"a", "b", "c"},
@@ -232,7 +247,8 @@ func TestAllFaultsTogether(t *testing.T) {
 		`retention events: "always" is not a duration`, `retention sessions: "0s" is not a positive duration`,
 		"retention holds: 23h0m0s is less than the 24h that",
 		`email_verification: "sometimes" is neither required nor optional`, `registration: "perhaps" is none of open, closed, invite`, "smtp: host: missing", `smtp: port "70000"`,
-		"password_blocklist: is common, off or a file", "breached_passwords: stat /no/such/breaches", `second_factor: "perhaps" is none of optional, required`, `proof_of_work: "sometimes" is none of auto, off, always`, "backend: an id has", "backend: chat: the address", "backend: chat is there twice",
+		"password_blocklist: is common, off or a file", "breached_passwords: stat /no/such/breaches", `second_factor: "perhaps" is none of optional, required`, `proof_of_work: "sometimes" is none of auto, off, always`, "accept_issuer old: the key set is not an http or https URL", "accept_issuer old: is there twice", "accept_issuer old: the URL of the key set must not hold a password", "accept_issuer : the issuer is missing",
+		"backend: an id has", "backend: chat: the address", "backend: chat is there twice",
 		"stripe: this is the publishable key", "stripe: api_url must be", `stripe: return_url "javascript://x"`,
 		`stripe grace: "soon"`, "stripe: webhook_secret: one secret, or two", `stripe: plan "pl us"`,
 		`stripe: package "A": "0" is not a number of credits`, `stripe: package "A": "1.5" is not a price in euro cents`, "storage: endpoint: is missing",
@@ -290,8 +306,14 @@ func TestListsArePartOfTheKey(t *testing.T) {
 	seen[key(func(c *config.Config) { c.PasswordBlocklist = "common" })] = "common"
 	seen[key(func(*config.Config) {})] = "default"
 	seen[key(func(c *config.Config) { c.Backends = []config.BackendConfig{{ID: "a", URL: "http://a"}} })] = "a back end"
+	seen[key(func(c *config.Config) {
+		c.AcceptedIssuers = []config.AcceptedIssuerConfig{{Issuer: "a", JWKSURL: "http://a"}}
+	})] = "an accepted issuer"
+	seen[key(func(c *config.Config) {
+		c.AcceptedIssuers = []config.AcceptedIssuerConfig{{Issuer: "a", JWKSURL: "http://b"}}
+	})] = "its key set"
 	seen[key(func(c *config.Config) { c.Backends = []config.BackendConfig{{ID: "a", URL: "http://a", Key: "k"}} })] = "its key"
-	if len(seen) != 6 {
+	if len(seen) != 8 {
 		t.Errorf("%d keys: %v", len(seen), seen)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"time"
@@ -12,8 +13,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/issuer"
+	"mana.how/edge/authcore/openid"
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/provider"
 	"mana.how/edge/authcore/secret"
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
@@ -48,30 +52,49 @@ type Settings struct {
 	Admins []string
 	// RedeemUnverified gives what is meant for an address to whoever registers it.
 	RedeemUnverified bool
+	// Limits are those of groups of routes and single ones that the admin has set.
+	Limits map[string]endpoint.Limit
 	// Retention is how long what has ended is kept.
 	Retention Retention
 
 	trustedOrigins []string
 	Database       Database
+	Replica        Secret // URL of a standby; not set without one
 	Redis          Secret // URL; not set without Redis
 	EncryptionKey  Secret // not set: the embedded database's own
 	OlderKeys      []Secret
 	legacySecret   Secret // BETTER_AUTH_SECRET
 	Stripe         Stripe
+	// AcceptedIssuers are services whose access tokens are taken.
+	AcceptedIssuers []issuer.Config
+	// OpenIDClients are the clients of the OpenID provider.
+	OpenIDClients []openid.Client
+	// OpenIDRegistration is what [openid.DigestOf] makes of the token by which clients
+	// register themselves, empty where none can.
+	OpenIDRegistration string
 	// Backends keep data of users.
-	Backends  []appdata.Backend
+	Backends []appdata.Backend
+	// WebhookNetworks may be reached by webhooks beside the public Internet.
+	WebhookNetworks []netip.Prefix
+
 	passwords password.Policy
 	blocklist string
 	// BreachedPasswords is the directory of those, empty without one.
 	BreachedPasswords string
+	// Events is where security events are handed on to.
+	Events Events
 	// Storage is where the pictures of users lie.
 	Storage Storage
+	// Providers may be signed in with, in this order.
+	Providers []provider.Config
 	// Brand is whose pages and mails they are.
 	Brand pages.Brand
 	// SMTP is the mail server.
 	SMTP SMTP
 	// SecondFactorRequired leads everybody to set a second factor up.
 	SecondFactorRequired bool
+	// Prices are what things cost, by name.
+	Prices creditcore.Prices
 	// VerificationRequired lets nobody sign in whose address is not proven.
 	VerificationRequired bool
 }
@@ -125,6 +148,11 @@ func (s Settings) Auth() authcore.Config {
 		VerificationRequired: s.VerificationRequired,
 		SecondFactorRequired: s.SecondFactorRequired,
 		InvitationRequired:   s.Registration == RegistrationByInvitation,
+		OpenIDClients:        s.OpenIDClients,
+		OpenIDRegistration:   s.OpenIDRegistration,
+		AcceptedIssuers:      s.AcceptedIssuers,
+		RegistrationClosed:   s.Registration == RegistrationClosed,
+		Providers:            s.Providers,
 		AccessTokenTTL:       s.AccessTokenTTL,
 		RefreshTokenTTL:      s.RefreshTokenTTL,
 		Passwords:            s.passwords,
@@ -148,7 +176,7 @@ func (s Settings) Secrets(key Secret) (secret.Keys, error) {
 
 // Ledger is the configuration of the ledger.
 func (s Settings) Ledger() creditcore.Config {
-	return creditcore.Config{KeepHolds: s.Retention.Holds}
+	return creditcore.Config{KeepHolds: s.Retention.Holds, Prices: s.Prices}
 }
 
 // settingsKey names a runtime in the pool without holding what it was made of.
@@ -161,7 +189,7 @@ func (s Settings) Key() settingsKey {
 		s.BaseURL.String(), s.Audience, s.CookieDomain,
 		s.AccessTokenTTL.String(), s.RefreshTokenTTL.String(),
 		s.Database.Dir, s.Database.URL.Reveal(), s.Database.Direct.Reveal(), s.Database.QueryMode.String(),
-		s.Redis.Reveal(), s.EncryptionKey.Reveal(), s.legacySecret.Reveal(),
+		s.Redis.Reveal(), s.Replica.Reveal(), s.EncryptionKey.Reveal(), s.legacySecret.Reveal(),
 		strconv.FormatBool(s.RedeemUnverified), s.Retention.Events.String(), s.Retention.Sessions.String(), s.Retention.Holds.String(), s.Retention.Outbox.String(),
 		strconv.Itoa(len(s.trustedOrigins)))
 	hashFields(h, s.trustedOrigins...)
@@ -170,13 +198,26 @@ func (s Settings) Key() settingsKey {
 		hashFields(h, k.Reveal())
 	}
 	s.Stripe.hash(h)
-	hashFields(h, strconv.FormatBool(s.VerificationRequired), strconv.FormatBool(s.SecondFactorRequired), strconv.FormatBool(s.Registration == RegistrationByInvitation))
+	hashFields(h, strconv.FormatBool(s.VerificationRequired), strconv.FormatBool(s.SecondFactorRequired), string(s.Registration))
+	hashFields(h, hashableClients(s.OpenIDClients), s.OpenIDRegistration)
+	hashProviders(h, s.Providers)
 	hashFields(h, s.SMTP.hashable()...)
 	hashFields(h, s.Storage.hashable()...)
+	hashFields(h, s.Events.hashable()...)
 	hashFields(h, hashableBrand(s.Brand)...)
 	hashFields(h, s.blocklist, s.BreachedPasswords, strconv.Itoa(len(s.Backends)))
 	for _, b := range s.Backends {
 		hashFields(h, b.ID, b.URL, b.Key)
+	}
+	hashFields(h, strconv.Itoa(len(s.WebhookNetworks)))
+	hashFields(h, hashableNetworks(s.WebhookNetworks)...)
+	hashFields(h, strconv.Itoa(len(s.AcceptedIssuers)))
+	for _, i := range s.AcceptedIssuers {
+		hashFields(h, i.Issuer, i.JWKS)
+	}
+	hashFields(h, strconv.Itoa(len(s.Prices.All())))
+	for _, p := range s.Prices.All() {
+		hashFields(h, p.Name, p.Credits.String(), strconv.FormatInt(p.Per, 10), p.Unit)
 	}
 	return settingsKey(h.Sum(nil))
 }

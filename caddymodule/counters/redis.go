@@ -3,7 +3,6 @@ package counters
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -47,10 +46,11 @@ func (s Redis) Destruct() error { return s.Client.Close() }
 func OpenRedis(url config.Secret, log *slog.Logger) (Redis, func(), error) {
 	key := sha256.Sum256([]byte(url.Reveal()))
 	value, _, err := redisClients.LoadOrNew(key, func() (caddy.Destructor, error) {
-		client, err := NewRedisClient(url)
+		at, err := config.ParseRedis(url.Reveal())
 		if err != nil {
 			return nil, err
 		}
+		client := at.Client(redisDialWait)
 		return Redis{client, &redisLimits{client: client, local: Process(), log: log}}, nil
 	})
 	if err != nil {
@@ -62,18 +62,6 @@ func OpenRedis(url config.Secret, log *slog.Logger) (Redis, func(), error) {
 		}
 	}
 	return value.(Redis), release, nil
-}
-
-// NewRedisClient makes a client that gives up early: whoever asks has a way without
-// Redis.
-func NewRedisClient(url config.Secret) (*redis.Client, error) {
-	options, err := redis.ParseURL(url.Reveal())
-	if err != nil {
-		return nil, errors.New("redis: the URL is not readable") // err may quote the password
-	}
-	options.ContextTimeoutEnabled = true
-	options.DialTimeout, options.DialerRetries = redisDialWait, 1
-	return redis.NewClient(options), nil
 }
 
 // redisLog keeps the client library from writing to stderr by itself.

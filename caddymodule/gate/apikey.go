@@ -74,11 +74,15 @@ type neededScopes struct {
 	Scopes []string `json:"scopes"`
 }
 
-// insufficientScope is the answer to a key that lacks a scope (RFC 6750, section
-// 3.1).
-func (g *Gate) insufficientScope() answer.Error {
+// insufficientScope is the answer to a key or a client's token that lacks a scope (RFC
+// 6750, section 3.1).
+func (g *Gate) insufficientScope(who *request.Principal) answer.Error {
+	what := "API key"
+	if who.ClientID != "" {
+		what = "access token"
+	}
 	return answer.Error{
-		Status: http.StatusForbidden, Code: "SCOPE_REQUIRED", Message: "Forbidden: the API key lacks a scope that this needs",
+		Status: http.StatusForbidden, Code: "SCOPE_REQUIRED", Message: "Forbidden: the " + what + " lacks a scope that this needs",
 		Details: neededScopes{g.Scopes}, Challenge: `Bearer error="insufficient_scope", scope="` + strings.Join(g.Scopes, " ") + `"`,
 	}
 }

@@ -25,27 +25,36 @@ type gateRequest struct {
 	session authcore.BrowserSession // where the client came with a cookie
 	bearer  string                  // the access token to send upstream in place of what the client came with
 	byKey   bool                    // that was an API key
+	ticket  string                  // of the query, empty without one
 }
 
 // authenticate finds out who the request acts for: by its access token or API
-// key, else by its sign-on cookie. It fails with [request.ErrNoToken], [request.ErrCrossSite] or an
+// key, or by a token that a client got for one of the audiences, else by its ticket, else by its sign-on
+// cookie. It fails with [request.ErrNoToken], [request.ErrCrossSite] or an
 // error of authcore. It answers nothing.
-func (q *gateRequest) authenticate() (who request.Principal, err error) {
+func (q *gateRequest) authenticate(audiences []string) (who request.Principal, err error) {
 	token, isToken := request.Bearer(q.r.Header)
+	var clientID string
 	key, isKey := request.APIKey(token, q.r.Header)
 	request.DropAPIKey(q.r.Header)
 	switch {
 	case isKey:
 		err = q.authenticateKey(key)
 	case isToken:
-		q.claims, err = q.auth.Verify(q.r.Context(), token)
+		q.claims, clientID, err = q.auth.VerifyFor(q.r.Context(), token, audiences)
+	case q.ticket != "":
+		err = q.authenticateTicket()
 	default:
 		err = q.authenticateCookie()
 	}
 	if err != nil {
 		return request.Principal{}, err
 	}
-	return request.PrincipalOf(&q.claims), nil
+	who = request.PrincipalOf(&q.claims)
+	if clientID != "" {
+		who.ClientID, who.Scopes = clientID, q.claims.Scopes
+	}
+	return who, nil
 }
 
 func (q *gateRequest) authenticateCookie() error {

@@ -16,11 +16,15 @@ import (
 //	mana_auth [<matcher>] [optional|off] {
 //		role <role>...
 //		scope <scope>...
+//		audience <audience>...
 //		require verified_email
 //		max_age <duration>
 //		amr     <method>...
 //		org any|<id>...
 //		org_role <role>...
+//		headers name|picture...
+//		header  <name> <value>
+//		assertion [<audience>]
 //		login redirect|never
 //		paths lax
 //		cache shared
@@ -40,9 +44,10 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		p.Faultf("mana_auth: takes no argument but optional or off, here are %q", args)
 	}
 	p.Directives(map[string]func(){
-		"role":    func() { p.Some(&g.Roles) },
-		"scope":   func() { p.Some(&g.Scopes) },
-		"require": func() { p.Some(&g.Require) },
+		"role":     func() { p.Some(&g.Roles) },
+		"scope":    func() { p.Some(&g.Scopes) },
+		"audience": func() { p.Some(&g.Audiences) },
+		"require":  func() { p.Some(&g.Require) },
 		"max_age": func() {
 			var text string
 			p.One(&text)
@@ -55,10 +60,27 @@ func (g *Gate) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"amr":      func() { p.Some(&g.AMR) },
 		"org":      func() { p.Some(&g.Orgs) },
 		"org_role": func() { p.Some(&g.OrgRoles) },
-		"login":    func() { p.One(&g.Login) },
-		"paths":    func() { p.One(&g.Paths) },
-		"cache":    func() { p.One(&g.Cache) },
-	})
+		"headers":  func() { p.Some(&g.Headers) },
+		"header": func() {
+			var h NamedHeader
+			p.Arguments(&h.Name, &h.Value)
+			p.NoBlock("header")
+			g.Header = append(g.Header, h)
+		},
+		"assertion": func() {
+			g.Assertion = new(Assertion)
+			switch args := p.RemainingArgs(); {
+			case len(args) == 1 && !syntax.Blank(args[0]):
+				g.Assertion.Audience = args[0]
+			case len(args) > 0:
+				p.Faultf("mana_auth assertion: takes one audience at most, here are %d", len(args))
+			}
+			p.NoBlock("assertion")
+		},
+		"login": func() { p.One(&g.Login) },
+		"paths": func() { p.One(&g.Paths) },
+		"cache": func() { p.One(&g.Cache) },
+	}, "header")
 	return errors.Join(p.Faults...)
 }
 

@@ -42,6 +42,7 @@ var (
 	passedByBearer = metrics.Process.Decisions.WithLabelValues("bearer")
 	passedByCookie = metrics.Process.Decisions.WithLabelValues("cookie")
 	passedByKey    = metrics.Process.Decisions.WithLabelValues("api_key")
+	passedByTicket = metrics.Process.Decisions.WithLabelValues("ticket")
 )
 
 // decide lets the request of an authenticated caller pass, or answers it.
@@ -54,8 +55,8 @@ func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next cad
 		return g.withoutSecondFactor(q, next)
 	case len(g.Roles) > 0 && !slices.Contains(g.Roles, string(who.Role)):
 		return g.explain(q, refuseRole)
-	case who.Kind == request.Key && !who.Scopes.HasAll(g.Scopes):
-		return q.refuse(g.insufficientScope())
+	case who.Delegated() && !who.Scopes.HasAll(g.Scopes):
+		return q.refuse(g.insufficientScope(&who))
 	case !who.EmailVerified && slices.Contains(g.Require, requireVerifiedEmail):
 		return g.explain(q, refuseUnverified)
 	case (len(g.Orgs) > 0 || len(g.OrgRoles) > 0) && !g.inOrganization(&who):
@@ -94,7 +95,7 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 	if g.Optional {
 		return q.passAsGuest(next)
 	}
-	if g.Login != "never" && request.IsNavigation(q.r) {
+	if g.Login != "never" && q.ticket == "" && request.IsNavigation(q.r) {
 		metrics.Process.Decided("login")
 		return redirectToLogin(q, g.Hosted())
 	}
@@ -125,7 +126,7 @@ func (g *Gate) withoutSecondFactor(q *gateRequest, next caddyhttp.Handler) error
 
 // pass sends the request on, under the caller's name.
 func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handler) error {
-	a := &requestAuth{Auth: request.Auth{Principal: who, ByCookie: q.bearer != "" && !q.byKey}, stream: request.IsUpgrade(q.r) || request.WantsEvents(q.r)}
+	a := &requestAuth{Auth: request.Auth{Principal: who, ByCookie: q.byCookie()}, stream: request.IsUpgrade(q.r) || request.WantsEvents(q.r)}
 	if before := request.AuthOf(q.r.Context()); before != nil {
 		a.Cookies, a.ByCookie = before.Cookies, a.ByCookie || before.ByCookie
 	}
@@ -139,8 +140,20 @@ func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handle
 	}
 	q.writer.Private = !q.writer.Shared
 	a.setTrustedHeaders(q.r.Header)
+	a.auth = q.auth
+	if len(g.Headers) > 0 {
+		a.setProfileHeaders(g.Headers, q.r.Header)
+	}
+	if len(g.named) > 0 {
+		a.setNamedHeaders(g.named, q.r.Header)
+	}
 	if repl, ok := q.r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(a.placeholder)
+	}
+	if g.Assertion != nil {
+		if refusal := g.assert(q); refusal != nil {
+			return g.explain(q, *refusal)
+		}
 	}
 	if q.bearer != "" {
 		q.r.Header["Authorization"] = []string{"Bearer " + q.bearer}
@@ -148,6 +161,8 @@ func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handle
 	switch {
 	case q.byKey:
 		passedByKey.Inc()
+	case q.ticket != "":
+		passedByTicket.Inc()
 	case q.bearer != "":
 		forgetLoop(q.w, q.r, q.cookies)
 		passedByCookie.Inc()

@@ -29,15 +29,17 @@ func init() {
 // Gate lets only signed-in users pass and tells the upstream who they are.
 //
 // It knows a client by its access token (`Authorization: Bearer …`) or API key
-// (`Authorization: Bearer sk_live_…`, or `X-Api-Key`), else by the single
-// sign-on cookie. A bearer token or key that does not verify is refused even if
+// (`Authorization: Bearer sk_live_…`, or `X-Api-Key`), else by a ticket in the query
+// (`?ticket=mt_…`, of one GET), else by the single
+// sign-on cookie. A bearer token, key or ticket that does not verify is refused even if
 // a good cookie comes with it. A key is refused with 403 from an address that it
 // is not for, and with 429 where its own rate is exceeded. Whoever passes reaches the upstream
 // with the headers `X-Mana-User-Id`, `X-Mana-Email`, `X-Mana-Role`,
 // `X-Mana-Email-Verified`, `X-Mana-Session-Id`, `X-Mana-Auth-Time` (when they last showed who they are, in Unix
 // seconds), `X-Mana-Amr` (how, by RFC 8176, joined by commas) and, in an organisation, `X-Mana-Org-Id` and `X-Mana-Org-Role`, and with a
 // bearer token that verifies, also if they came with a cookie or key. A key has no session: in its place `X-Mana-Key-Id` and
-// `X-Mana-Scopes` (joined by commas) tell which it is and what it is for. Values are
+// `X-Mana-Scopes` (joined by commas) tell which it is and what it is for; with the token of an
+// OpenID client, `X-Mana-Client-Id` and `X-Mana-Scopes` stand beside the session. Values are
 // visible ASCII; other bytes and `%` are percent-encoded. Whatever the client
 // sent under these names, or a name an upstream may confuse with them, is
 // removed, and so are the edge's own cookies. Connections are upgraded to
@@ -47,7 +49,8 @@ func init() {
 // The same is told by the placeholders `{http.auth.user.id}`,
 // `{http.auth.user.email}`, `{http.auth.user.email_verified}`, `{http.auth.user.role}`,
 // `{http.auth.user.session}`, `{http.auth.user.auth_time}`, `{http.auth.user.amr}`, `{http.auth.user.org}`, `{http.auth.user.org_role}`,
-// `{http.auth.user.key}` and `{http.auth.user.scopes}`, which are empty for guests.
+// `{http.auth.user.key}`, `{http.auth.user.scopes}` and `{http.auth.user.client}`, which are empty for guests, and by
+// `{http.auth.user.name}` and `{http.auth.user.picture}`, which may have to be read.
 //
 // CORS preflights carry no credentials by design of the browsers. The gate
 // answers them: pages of a trusted origin may send what they ask for, others
@@ -79,9 +82,14 @@ type Gate struct {
 	// Empty lets every role pass. Everyone else gets 403.
 	Roles []string `json:"roles,omitempty"`
 
-	// The scopes an API key needs, all of them; one without gets 403. Access
-	// tokens and cookies stand for the user and need none.
+	// The scopes that an API key, or the access token of an OpenID client, needs, all of
+	// them; one without gets 403. A user's own tokens and cookies need none.
 	Scopes []string `json:"scopes,omitempty"`
+
+	// The audiences of which access tokens of OpenID clients pass too: those that speak
+	// for themselves (RFC 9068) and name one of them. They stand for their user as far as
+	// their scopes go.
+	Audiences []string `json:"audiences,omitempty"`
 
 	// What a user must have beside a session. `verified_email`: an address that
 	// has been proven; everyone else gets 403, a page load one that says so.
@@ -105,6 +113,20 @@ type Gate struct {
 	// them: `owner`, `admin`, `member`. Whoever is in none does not pass.
 	OrgRoles []string `json:"org_roles,omitempty"`
 
+	// More that the app is told of a user: `name` in `X-Mana-Name`, `picture` in
+	// `X-Mana-Picture`. They are read once and remembered; a change shows within a
+	// second, or a minute where the database could not tell.
+	Headers []string `json:"headers,omitempty"`
+
+	// Headers by which an app knows its users that has names of its own for them,
+	// as `X-WEBAUTH-USER`. They are set for every user who passes. Whatever a client
+	// sends under these names is removed on the whole site, in every spelling.
+	Header []NamedHeader `json:"header,omitempty"`
+
+	// Tell the app of each request by a signed assertion in `X-Mana-Assertion`, too,
+	// who it acts for.
+	Assertion *Assertion `json:"assertion,omitempty"`
+
 	// What a page load without a session gets: `redirect` (the default)
 	// sends it to the sign-in page, `never` answers 401 as everything else.
 	Login string `json:"login,omitempty"`
@@ -113,6 +135,7 @@ type Gate struct {
 	Faults syntax.Faults `json:"faults,omitempty"`
 
 	service *app.Lookup[*gateService]
+	named   []namedHeader // of Header
 }
 
 // CaddyModule returns the Caddy module information.
@@ -140,7 +163,8 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 // does it.
 func (g *Gate) Bind(source app.Source) {
 	g.Lax = g.Paths == "lax"
-	g.service = app.NewLookup(source, 0, newGateService)
+	g.named, g.Names = namedHeaders(g.Header)
+	g.service = app.NewLookup(source, 0, g.newGateService)
 }
 
 // Validate reports every fault of the configuration.
@@ -153,10 +177,8 @@ func (g *Gate) Validate() error {
 		faults = append(faults, fmt.Errorf("mana_auth: "+format, args...))
 	}
 	for _, role := range g.Roles {
-		switch role {
-		case "user", "admin", "service":
-		default:
-			fault("role: %q is none of user, admin, service", role)
+		if !principal.Role(role).Valid() {
+			fault("role: %q is none of user, support, admin, service", role)
 		}
 	}
 	if g.Optional && len(g.Roles) > 0 {
@@ -170,8 +192,8 @@ func (g *Gate) Validate() error {
 	if g.Optional && len(g.Scopes) > 0 {
 		fault("scope: has no hold on the guests that optional lets pass; drop one of them")
 	}
-	if g.Off && (g.Optional || len(g.Roles) > 0 || len(g.Scopes) > 0 || g.Login != "" || g.Cache != "") {
-		fault("off: asks nobody who they are, so optional, role, scope, login and cache have no hold")
+	if g.Off && (g.Optional || len(g.Roles) > 0 || len(g.Scopes) > 0 || len(g.Audiences) > 0 || g.Login != "" || g.Cache != "") {
+		fault("off: asks nobody who they are, so optional, role, scope, audience, login and cache have no hold")
 	}
 	switch g.Paths {
 	case "", "lax":
@@ -205,6 +227,9 @@ func (g *Gate) Validate() error {
 	for _, f := range g.organizationFaults() {
 		fault("%w", f)
 	}
+	for _, f := range g.headerFaults() {
+		fault("%w", f)
+	}
 	switch g.Login {
 	case "", "redirect", "never":
 	default:
@@ -225,10 +250,11 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	} else if !ours {
 		return entered.Pass(r, next)
 	}
-	site.StripIdentity(r)
+	g.StripIdentity(r)
 	if entered.Early && !guard.IsSafe(r) {
 		return site.Refuse(w, r, guard.ErrTooEarly)
 	}
+	r, ticket := takeTicket(r)
 	if g.Off {
 		return g.passUnasked(&entered, r, next)
 	}
@@ -236,7 +262,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		entered.Writer.ByCaller()
 	}
 	r, cookies := behindAnotherGate(r)
-	if g.Optional && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 && len(r.Header[request.APIKeyHeader]) == 0 {
+	if g.Optional && ticket == "" && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 && len(r.Header[request.APIKeyHeader]) == 0 {
 		return passGuest(w, r, next)
 	}
 	auth, err := g.service.Get(r.Context())
@@ -249,9 +275,9 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 		metrics.Process.Decided("preflight")
 		return answer.Preflight(w, r, auth.Origins())
 	}
-	q := gateRequest{writer: entered.Writer, w: w, r: r, auth: auth, log: g.Log, cookies: cookies}
+	q := gateRequest{writer: entered.Writer, w: w, r: r, auth: auth, log: g.Log, cookies: cookies, ticket: ticket}
 	q.taken = auth.cookies.Take(r.Header)
-	who, err := q.authenticate()
+	who, err := q.authenticate(g.Audiences)
 	return g.decide(&q, who, err, next)
 }
 

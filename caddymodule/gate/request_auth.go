@@ -28,6 +28,7 @@ var errRevoked = errors.New("session revoked")
 // every request needs one.
 type requestAuth struct {
 	request.Auth
+	auth    *gateService
 	trusted trustedHeaders
 	writer  gateWriter
 	watch   revocation.Watch

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"github.com/ulule/limiter/v3"
+	"go.uber.org/zap"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/services"
@@ -13,8 +14,9 @@ type gateService struct {
 	*authcore.Service
 	cookies site.CookieNames
 	limits  limiter.Store // nil counts nothing
+	log     *zap.Logger
 }
 
-func newGateService(rt *services.Runtime) *gateService {
-	return &gateService{Service: rt.Auth, cookies: site.NewCookieNames(rt.Auth.Cookies()), limits: rt.Limits}
+func (g *Gate) newGateService(rt *services.Runtime) *gateService {
+	return &gateService{Service: rt.Auth, cookies: site.NewCookieNames(rt.Auth.Cookies()), limits: rt.Limits, log: g.Log}
 }

@@ -23,20 +23,21 @@ const (
 	headerMethods   = "X-Mana-Amr"
 	headerKeyID     = "X-Mana-Key-Id"
 	headerScopes    = "X-Mana-Scopes"
+	headerClientID  = "X-Mana-Client-Id"
 )
 
 // trustedHeaders are the values of the headers that tell an upstream who a
 // request acts for, empty where unknown.
-type trustedHeaders [11]string
+type trustedHeaders [12]string
 
 // The headers, and the placeholders {http.auth.user.…} of the same.
 var (
 	trustedNames = [len(trustedHeaders{})]string{
 		headerUserID, headerEmail, headerRole, headerSessionID, headerOrgID, headerVerified, headerAuthTime, headerMethods, headerOrgRole,
-		headerKeyID, headerScopes,
+		headerKeyID, headerScopes, headerClientID,
 	}
 	trustedPlaceholders = [len(trustedHeaders{})]string{
-		"id", "email", "role", "session", "org", "email_verified", "auth_time", "amr", "org_role", "key", "scopes",
+		"id", "email", "role", "session", "org", "email_verified", "auth_time", "amr", "org_role", "key", "scopes", "client",
 	}
 )
 
@@ -45,7 +46,7 @@ func trustedHeadersOf(p *request.Principal) trustedHeaders {
 		headerSafe(p.UserID), headerSafe(p.Email), headerSafe(string(p.Role)), headerSafe(p.SessionID), headerSafe(p.OrganizationID),
 		strconv.FormatBool(p.EmailVerified), unixSeconds(p.AuthTime), headerSafe(string(p.Methods)),
 		headerSafe(p.OrganizationRole),
-		headerSafe(p.KeyID), headerSafe(string(p.Scopes)),
+		headerSafe(p.KeyID), headerSafe(string(p.Scopes)), headerSafe(p.ClientID),
 	}
 }
 
@@ -84,6 +85,12 @@ func (a *requestAuth) placeholder(key string) (any, bool) {
 			return a.trusted[i], true
 		}
 	}
+	switch field {
+	case "name":
+		return headerSafe(a.profile().Name), true
+	case "picture":
+		return headerSafe(a.profile().Picture), true
+	}
 	return nil, false
 }
 
@@ -92,10 +99,15 @@ func (a *requestAuth) placeholder(key string) (any, bool) {
 // the name in a header for somebody's.
 func guestPlaceholder(key string) (any, bool) {
 	field, ok := strings.CutPrefix(key, "http.auth.user.")
-	if !ok || !slices.Contains(trustedPlaceholders[:], field) {
+	if !ok || !isUserField(field) {
 		return nil, false
 	}
 	return "", true
+}
+
+// isUserField reports whether there is a placeholder {http.auth.user.<field>}.
+func isUserField(field string) bool {
+	return field == "name" || field == "picture" || slices.Contains(trustedPlaceholders[:], field)
 }
 
 // headerSafe makes a value fit for a header field (RFC 9110, section 5.5):

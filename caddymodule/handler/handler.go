@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -36,11 +37,17 @@ func init() {
 type API struct {
 	site.Scope
 
+	// Who may read the metrics of Caddy's registry at `/metrics` of this site, where
+	// it is set: addresses, networks, `private_ranges`, service keys by name, or
+	// `service_key` for each that may `metrics:read`. Empty is `service_key`.
+	Metrics *[]string `json:"metrics,omitempty"`
+
 	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
 	Faults syntax.Faults `json:"faults,omitempty"`
 
 	app     *app.App
 	handler http.Handler
+	scrape  *scrape // nil where the site shows no metrics
 }
 
 // CaddyModule returns the Caddy module information.
@@ -63,6 +70,11 @@ func (h *API) Provision(ctx caddy.Context) error {
 	}
 	h.app = mana
 	settings := mana.Settings()
+	if h.Metrics != nil {
+		if h.scrape, err = newScrape(*h.Metrics, settings.ServiceKeys(), ctx.GetMetricsRegistry()); err != nil {
+			return err
+		}
+	}
 	plain, err := pages.New()
 	if err != nil {
 		return err
@@ -75,7 +87,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 				ProofOfWork: settings.ProofOfWork,
 			},
 			Version: metrics.Version(), RegistrationClosed: settings.Registration == config.RegistrationClosed,
-			InvitationRequired: settings.Registration == config.RegistrationByInvitation, Admins: settings.Admins,
+			InvitationRequired: settings.Registration == config.RegistrationByInvitation, Admins: settings.Admins, Limits: settings.Limits,
 		},
 		api.Deps{
 			Deps: endpoint.Deps{
@@ -104,7 +116,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 				if err != nil {
 					return nil, err
 				}
-				return &api.Credits{Ledger: rt.Credits, Gifts: rt.Gifts, Billing: rt.Billing, Apps: rt.Apps, Pictures: rt.Pictures}, nil
+				return &api.Credits{Ledger: rt.Credits, Gifts: rt.Gifts, Billing: rt.Billing, Apps: rt.Apps, Pictures: rt.Pictures, Outbox: rt.Mail.Outbox(), Webhooks: rt.Webhooks, Grant: rt.Grant, Forgive: rt.Forgive}, nil
 			},
 			Database: func(ctx context.Context) error {
 				rt, err := mana.Runtime(ctx)
@@ -114,6 +126,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 				return rt.Ready(ctx)
 			},
 			Redis: redisProbe(mana),
+			Pace:  metrics.Process.Recent,
 		})
 	return err
 }
@@ -150,6 +163,9 @@ func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 	if entered.Early && !guard.IsSafe(r) {
 		return site.Refuse(w, r, guard.ErrTooEarly)
 	}
+	if h.scrape != nil && r.URL.Path == metricsPath {
+		return h.scrape.serve(w, r)
+	}
 	defer h.app.Enter()()
 	// A gate before us on the same site has taken the edge's cookies away.
 	if own := request.Cookies(r); len(own) > 0 {
@@ -161,14 +177,23 @@ func (h *API) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.H
 
 // UnmarshalCaddyfile reads the directive. Syntax:
 //
-//	mana_api
+//	mana_api {
+//		metrics [<address|network|private_ranges|service_key|<name of a service key>>...]
+//	}
 func (h *API) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	d.Next() // directive name
 	p := &syntax.BlockParser{Dispenser: d, Block: "mana_api"}
 	if args := d.RemainingArgs(); len(args) > 0 {
 		p.Faultf("mana_api: takes no argument but a matcher, here are %q", args)
 	}
-	p.NoBlock("mana_api")
+	p.Directives(map[string]func(){"metrics": func() {
+		readers := append([]string{}, d.RemainingArgs()...)
+		h.Metrics = &readers
+		if slices.ContainsFunc(readers, syntax.Blank) {
+			p.Faultf("mana_api: metrics: one of its arguments is empty")
+		}
+		p.NoBlock("metrics")
+	}})
 	return errors.Join(p.Faults...)
 }
 

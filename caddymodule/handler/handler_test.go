@@ -16,7 +16,7 @@ func TestAPIDirective(t *testing.T) {
 	for _, tt := range []struct{ name, site, fault string }{
 		{"plain", "mana_api", ""},
 		{"argument", "mana_api here", "mana_api: takes no argument but a matcher"},
-		{"option", "mana_api {\n\tcolour red\n}", "mana_api: takes no block"},
+		{"option", "mana_api {\n\tcolour red\n}", "mana_api has no directive"},
 	} {
 		out, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte("localhost {\n"+tt.site+"\nrespond no\n}\n"), nil)
 		if err != nil {

@@ -3,6 +3,8 @@ package meter
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -17,6 +19,7 @@ type bill struct {
 	cost      creditcore.Amount
 	remaining creditcore.Amount
 	known     bool // remaining is
+	payers    []string
 	refused   bool // a meter answered in place of the upstream
 	written   bool
 }
@@ -37,6 +40,16 @@ func openBill(r *http.Request) (*bill, *http.Request) {
 // see notes what the ledger said last.
 func (b *bill) see(available creditcore.Amount) { b.remaining, b.known = available, true }
 
+// paidBy notes who pays: an organisation, or with an empty one the user.
+func (b *bill) paidBy(organization string) {
+	if name := payerName(organization); !slices.Contains(b.payers, name) {
+		b.payers = append(b.payers, name)
+	}
+}
+
+// payer names who pays; where meters on the way have several payers, all of them.
+func (b *bill) payer() string { return strings.Join(b.payers, ", ") }
+
 // write tells the client. Pages of another origin that may read the response
 // may read this too (Fetch, section 3.2.3).
 func (b *bill) write(h http.Header) {
@@ -45,6 +58,10 @@ func (b *bill) write(h http.Header) {
 	delete(h, headerRemaining)
 	if b.known {
 		h[headerRemaining] = []string{b.remaining.String()}
+	}
+	delete(h, headerPayer)
+	if len(b.payers) > 0 {
+		h[headerPayer] = []string{b.payer()}
 	}
 	if _, ok := h["Access-Control-Allow-Origin"]; ok {
 		answer.Expose(h)
@@ -64,5 +81,6 @@ func (b *bill) placeholders(r *http.Request, outcome string) {
 	}
 	repl.Set("http.mana.credits.cost", b.cost.String())
 	repl.Set("http.mana.credits.remaining", remaining)
+	repl.Set("http.mana.credits.payer", b.payer())
 	repl.Set("http.mana.credits.outcome", outcome)
 }

@@ -15,10 +15,17 @@ import (
 
 // UnmarshalCaddyfile reads the meter's directive. Syntax:
 //
-//	mana_credits [<matcher>] <credits> {
+//	mana_credits [<matcher>] <credits>|price <name> {
 //		app       <name>
 //		operation <name>
+//		payer     user|org|org_then_user
 //		cost_from <response header>
+//		cost_tokens <price> {
+//			input       <price>
+//			cached      <price>
+//			cache_write <price>
+//			reserve     <credits>
+//		}
 //		free_on   5xx|4xx|<status>|timeout|abort...
 //		free_on   grpc <code>...
 //		abort_cost <credits>|wait
@@ -33,19 +40,23 @@ func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 	p := &syntax.BlockParser{Dispenser: d, Block: "mana_credits"}
 	if args := d.RemainingArgs(); len(args) == 1 {
 		m.Credits = price.Price(args[0])
+	} else if len(args) == 2 && args[0] == "price" && !syntax.Blank(args[1]) {
+		m.PriceName = args[1]
 	} else {
-		p.Faultf("mana_credits: takes one price, such as 5 or 0.02, here are %d", len(args))
+		p.Faultf("mana_credits: takes one price, such as 5 or 0.02, or price and a name, here are %d", len(args))
 		m.Credits = "1" // so that no other fault comes of it
 	}
 	p.Directives(map[string]func(){
-		"app":        func() { p.One(&m.App) },
-		"operation":  func() { p.One(&m.Operation) },
-		"cost_from":  func() { p.One(&m.CostFrom) },
-		"free_on":    func() { m.parseFreeOn(p) },
-		"abort_cost": func() { p.One((*string)(&m.AbortCost)) },
-		"on_outage":  func() { p.One(&m.OnOutage) },
-		"shadow":     func() { m.parseShadow(p) },
-		"hold_ttl":   func() { m.parseHoldTTL(p) },
+		"app":         func() { p.One(&m.App) },
+		"operation":   func() { p.One(&m.Operation) },
+		"payer":       func() { p.One(&m.Payer) },
+		"cost_from":   func() { p.One(&m.CostFrom) },
+		"cost_tokens": func() { m.parseCostTokens(p) },
+		"free_on":     func() { m.parseFreeOn(p) },
+		"abort_cost":  func() { p.One((*string)(&m.AbortCost)) },
+		"on_outage":   func() { p.One(&m.OnOutage) },
+		"shadow":      func() { m.parseShadow(p) },
+		"hold_ttl":    func() { m.parseHoldTTL(p) },
 	}, "free_on")
 	return errors.Join(p.Faults...)
 }
@@ -71,6 +82,17 @@ func (m *Meter) parseFreeOn(p *syntax.BlockParser) {
 		outcomes = append(outcomes, names...)
 	}
 	m.FreeOn = append(outcomes, codes...)
+}
+
+func (m *Meter) parseCostTokens(p *syntax.BlockParser) {
+	m.CostTokens = new(TokenPrices)
+	p.Arguments(&m.CostTokens.Price)
+	p.Nested("cost_tokens", map[string]func(){
+		"input":       func() { p.One(&m.CostTokens.Input) },
+		"cached":      func() { p.One(&m.CostTokens.Cached) },
+		"cache_write": func() { p.One(&m.CostTokens.CacheWrite) },
+		"reserve":     func() { p.One((*string)(&m.CostTokens.Reserve)) },
+	})
 }
 
 func (m *Meter) parseShadow(p *syntax.BlockParser) {

@@ -63,7 +63,7 @@ type reserved struct {
 
 // settle charges the hold. Where that is not possible the response does not
 // wait: what it costs is said, and charged when it can be.
-func (c reserved) settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (settlement, error) {
+func (c *reserved) settle(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (settlement, error) {
 	r, err := c.ledger.Settle(ctx, c.hold.ID, cost, note)
 	if err != nil {
 		return owed(c.ledger, c.hold, cost, err, func(ctx context.Context) error {
@@ -84,8 +84,21 @@ func owed(ledger *creditcore.Service, hold creditcore.Held, cost creditcore.Amou
 	return settlementOf(metrics.OutcomeCharged, cost, hold.Balance.Available+hold.Amount-cost)
 }
 
+// extend reserves more.
+func (c *reserved) extend(ctx context.Context, amount creditcore.Amount) (open bool, err error) {
+	return extend(ctx, c.ledger, &c.hold, amount)
+}
+
+func extend(ctx context.Context, ledger *creditcore.Service, hold *creditcore.Held, amount creditcore.Amount) (open bool, err error) {
+	b, open, err := ledger.Extend(ctx, *hold, amount)
+	if err == nil && open {
+		hold.Amount, hold.Balance = hold.Amount+amount, b
+	}
+	return open, err
+}
+
 // cancel gives the credits back. Where that fails the hold expires by itself.
-func (c reserved) cancel(ctx context.Context) (settlement, error) {
+func (c *reserved) cancel(ctx context.Context) (settlement, error) {
 	b, err := c.ledger.Release(ctx, c.hold.ID)
 	if err != nil {
 		return settlement{outcome: metrics.OutcomeFree}, err

@@ -37,7 +37,7 @@ func (v *meteredRequest) consented() (ok bool, err error) {
 		again += "?" + asked.RawQuery
 	}
 	return false, v.Hosted().Page(v.w, v.r, http.StatusForbidden, 0, pages.Price{
-		Credits: v.price.String(), AtMost: v.CostFrom != "", URL: again,
+		Credits: v.price.String(), AtMost: v.CostFrom != "" || v.CostTokens != nil, URL: again,
 	})
 }
 

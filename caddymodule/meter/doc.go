@@ -3,5 +3,5 @@
 //
 // It is larger than others because the parts of a metered request (charge, body,
 // writer, refusal) share the state of that one request. What does not, prices,
-// outcomes and fingerprints of bodies, has a package of its own.
+// outcomes, tokens and fingerprints of bodies, has a package of its own.
 package meter

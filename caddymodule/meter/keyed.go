@@ -62,6 +62,14 @@ func (c *keyed) settle(ctx context.Context, cost creditcore.Amount, note json.Ra
 	return s, nil
 }
 
+// extend reserves more for all requests of the key, until one of them is charged.
+func (c *keyed) extend(ctx context.Context, amount creditcore.Amount) (open bool, err error) {
+	if c.hold.Settled != nil {
+		return false, nil
+	}
+	return extend(ctx, c.ledger, &c.hold, amount)
+}
+
 // another charges a request that turned out not to be the one of its key.
 func (c *keyed) another(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (settlement, error) {
 	metrics.MeterOthers.Inc()
@@ -125,18 +133,18 @@ func (c *keyed) finish(ctx context.Context) error {
 	return nil
 }
 
-// afterwards charges another request whose response has left: now, or when it
-// can be. What the account does not have it owes.
-func (c *keyed) afterwards(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (paid creditcore.Amount, err error) {
+// afterwards charges for a response that has left: now, or when it can be. What the
+// account does not have it owes.
+func (v *meteredRequest) afterwards(ctx context.Context, cost creditcore.Amount, note json.RawMessage) (paid creditcore.Amount, err error) {
 	name := "request:" + uuid.NewString()
 	charge := func(ctx context.Context) (creditcore.Served, error) {
-		served, err := c.ledger.DebitServed(ctx, c.debit(cost, note), name)
+		served, err := v.credits.DebitServed(ctx, v.debit(cost, note), name)
 		metrics.MeterUnpaid.Add(credits(served.Owed))
 		return served, err
 	}
 	served, err := charge(ctx)
 	if err != nil {
-		c.ledger.RetrySettlement(name+" of "+c.userID, cost, func(ctx context.Context) error {
+		v.credits.RetrySettlement(name+" of "+v.userID, cost, func(ctx context.Context) error {
 			_, err := charge(ctx)
 			return err
 		})

@@ -77,6 +77,35 @@ func startMetered(t *testing.T) *metered {
 	return m
 }
 
+// startTokens is a site metered by tokens before an upstream: /tokens up to five credits,
+// /endless up to a hundred, half a one reserved at a time. /named costs a price by its name.
+func startTokens(t *testing.T, upstream http.HandlerFunc) *metered {
+	t.Helper()
+	server := httptest.NewServer(upstream)
+	t.Cleanup(server.Close)
+	t.Cleanup(server.CloseClientConnections)
+	m := &metered{Live: edgetest.StartLive(t, "", fmt.Sprintf(`
+	mana_auth
+	mana_credits /tokens/* 5 {
+		cost_tokens out {
+			input in
+			cached cached
+		}
+	}
+	mana_credits /endless/* 100 {
+		cost_tokens out {
+			reserve 0.5
+		}
+	}
+	mana_credits /named price out
+	@metered path /tokens/* /endless/* /named
+	reverse_proxy @metered %s
+	`, strings.TrimPrefix(server.URL, "http://")), "prices {\n out 0.2\n in 0.1\n cached 0.01\n}")}
+	m.ledger = edgetest.LiveRuntime(t).Credits
+	t.Cleanup(func() { edgetest.WantSound(t, m.ledger) })
+	return m
+}
+
 func (m *metered) behave(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	flush := func() { _ = http.NewResponseController(w).Flush() }

@@ -16,6 +16,7 @@ import (
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/meter/price"
+	"mana.how/edge/caddymodule/meter/tokens"
 	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/services"
@@ -45,8 +46,9 @@ const (
 // headers of the response leave. What happens to a response after that, a
 // stream that breaks for instance, changes nothing any more.
 //
-// What passes, and a 402, says what it cost and what is left, in `Mana-Credits-Cost`
-// and `Mana-Credits-Remaining`. The upstream cannot set headers that begin
+// What passes, and a 402, says what it cost, what is left and who pays, in
+// `Mana-Credits-Cost`, `Mana-Credits-Remaining` and `Mana-Credits-Payer`: `user`, or
+// `org:` and the id of the organisation. The upstream cannot set headers that begin
 // with `Mana-Credits-`. Too few credits are answered with 402,
 // and so is an API key whose budget does not cover the price. CORS preflights
 // are answered as the gate answers them.
@@ -66,8 +68,8 @@ const (
 // and tunnels take no key: each is charged.
 //
 // The same is told by the placeholders `{http.mana.credits.cost}`,
-// `{http.mana.credits.remaining}` and `{http.mana.credits.outcome}`, once the
-// response has begun. The outcome is `charged`, `free`, `replayed` (charged
+// `{http.mana.credits.remaining}`, `{http.mana.credits.payer}` and
+// `{http.mana.credits.outcome}`, once the response has begun. The outcome is `charged`, `free`, `replayed` (charged
 // under its key before), `unpaid` (passed while the database was away), or, of
 // a request that did not pass, `insufficient`, `guest`, `refused` or
 // `unavailable`; with shadow it is what would have been, as `shadow_charged`.
@@ -78,7 +80,11 @@ type Meter struct {
 
 	// What a request costs, in credits: a number above 0 with up to three
 	// decimals. With cost_from it is the most a request may cost.
-	Credits price.Price `json:"credits"`
+	Credits price.Price `json:"credits,omitempty"`
+
+	// The name of a price of the app, in place of credits: a request is one of what it
+	// is for. Without operation, the name says what the user gets.
+	PriceName string `json:"price,omitempty"`
 
 	// The app that charges are booked under. Empty takes the host that the
 	// client asked for.
@@ -87,6 +93,12 @@ type Meter struct {
 	// What the user gets for it, for their history and usage.
 	Operation string `json:"operation,omitempty"`
 
+	// Who pays: `user` (the default), `org`, the organisation that the user acts in,
+	// within what is allotted to them there, or `org_then_user`, which falls to the
+	// user where the organisation's credits or the allotment do not suffice, or there
+	// is none. With `org` a user without an active organisation gets 403.
+	Payer string `json:"payer,omitempty"`
+
 	// The header of the upstream's response that says what the request cost,
 	// in credits from 0 up to the price. It does not reach the client. It may be
 	// a trailer that the upstream announces, or one of gRPC; then the request is
@@ -94,6 +106,16 @@ type Meter struct {
 	// as a trailer too. Without it, or with anything else in it, the full price
 	// is charged.
 	CostFrom string `json:"cost_from,omitempty"`
+
+	// The prices of the tokens that the answer of a language model says it used, in
+	// place of cost_from. It reads the usage object of OpenAI's chat completions,
+	// completions, embeddings and responses, and of Anthropic's messages, in JSON and in
+	// server-sent events, as they pass, and settles when the response is over: the client
+	// gets `Mana-Credits-Cost` as a trailer. What that comes to beyond the price is not charged.
+	// An answer that is over without a usage object, or with one that cannot be true, is
+	// charged what is reserved for it. The upstream is asked for an answer that is compressed
+	// by gzip at most. With it, 4xx costs nothing either unless free_on says otherwise.
+	CostTokens *TokenPrices `json:"cost_tokens,omitempty"`
 
 	// The outcomes that cost nothing:
 	//
@@ -134,7 +156,9 @@ type Meter struct {
 
 	ledger *app.Lookup[*creditcore.Service]
 
-	price     creditcore.Amount
+	price     creditcore.Amount // the most that a request costs
+	hold      creditcore.Amount // what is reserved of it at first
+	rates     tokens.Rates
 	free      upstream.Free
 	abortCost *creditcore.Amount
 	waits     bool // for an upstream whose client is gone
@@ -170,8 +194,15 @@ func (m *Meter) Bind(source app.Source) {
 
 // resolve reads what Validate has approved.
 func (m *Meter) resolve() {
-	m.price, _ = m.Credits.Amount()
-	m.free, _ = upstream.ParseFree(m.FreeOn)
+	m.price, _ = m.amount()
+	if m.Operation == "" {
+		m.Operation = m.PriceName
+	}
+	if m.hold = m.price; m.CostTokens != nil {
+		m.rates, _ = m.CostTokens.rates(m.Prices)
+		m.hold, _ = m.CostTokens.reserve(m.price)
+	}
+	m.free, _ = upstream.ParseFree(m.freeOn())
 	m.abortCost, _ = m.AbortCost.Amount(m.price)
 	m.waits = m.AbortCost == price.AbortWait
 }
@@ -185,9 +216,9 @@ func (m *Meter) Validate() error {
 	fault := func(format string, args ...any) {
 		faults = append(faults, fmt.Errorf("mana_credits: "+format, args...))
 	}
-	price, err := m.Credits.Amount()
+	price, err := m.amount()
 	if err != nil {
-		fault("credits: %w", err)
+		fault("%w", err)
 		price = creditcore.MaxAmount
 	}
 	if _, err := m.AbortCost.Amount(price); err != nil {
@@ -201,12 +232,20 @@ func (m *Meter) Validate() error {
 	if m.CostFrom != "" && (!httpguts.ValidHeaderFieldName(m.CostFrom) || site.IsMeterHeader(m.CostFrom)) {
 		fault("cost_from: %q is not the name of a header of the upstream", m.CostFrom)
 	}
-	free, unknown := upstream.ParseFree(m.FreeOn)
+	if m.CostTokens != nil {
+		m.validateTokens(price, fault)
+	}
+	free, unknown := upstream.ParseFree(m.freeOn())
 	for _, outcome := range unknown {
 		fault("free_on: %q is neither a status, 2xx to 5xx, timeout, abort nor, behind grpc, a code of gRPC", outcome)
 	}
 	if free.Abort && m.AbortCost != "" {
 		fault("abort_cost: free_on abort already says that it costs nothing")
+	}
+	switch m.Payer {
+	case "", payerUser, payerOrg, payerOrgThenUser:
+	default:
+		fault("payer: %q is neither user, org nor org_then_user", m.Payer)
 	}
 	switch m.OnOutage {
 	case "", "refuse", "allow":
@@ -217,6 +256,52 @@ func (m *Meter) Validate() error {
 		fault("hold_ttl: %v is not from a second to a day", ttl)
 	}
 	return errors.Join(faults...)
+}
+
+// validateTokens reports every fault of cost_tokens.
+func (m *Meter) validateTokens(most creditcore.Amount, fault func(format string, args ...any)) {
+	if m.CostFrom != "" {
+		fault("cost_tokens: cost_from already says what a request costs")
+	}
+	if _, err := m.CostTokens.rates(m.Prices); err != nil {
+		for _, e := range syntax.Flatten(err) {
+			fault("%w", e)
+		}
+	}
+	if _, err := m.CostTokens.reserve(most); err != nil {
+		fault("%w", err)
+	}
+}
+
+// freeOn are the outcomes that cost nothing. A language model that refuses a request has
+// used no tokens.
+func (m *Meter) freeOn() []string {
+	if m.CostTokens != nil && (len(m.FreeOn) == 0 || m.FreeOn[0] == "grpc") {
+		return append([]string{"4xx", "5xx", "timeout"}, m.FreeOn...)
+	}
+	return m.FreeOn
+}
+
+// amount is what a request costs; as long as the prices of the app are not known, all that
+// one can.
+func (m *Meter) amount() (creditcore.Amount, error) {
+	switch {
+	case m.PriceName == "":
+		amount, err := m.Credits.Amount()
+		if err != nil {
+			err = fmt.Errorf("credits: %w", err)
+		}
+		return amount, err
+	case m.Credits != "":
+		return 0, errors.New("price: takes a number of credits or the name of a price, not both")
+	case m.Prices == nil:
+		return creditcore.MaxAmount, nil
+	}
+	named, err := m.Prices.Named(m.PriceName)
+	if err != nil {
+		return 0, fmt.Errorf("price: %q is not among the prices of the mana block", m.PriceName)
+	}
+	return named.Cost(creditcore.Credit)
 }
 
 // ServeHTTP implements caddyhttp.MiddlewareHandler.
@@ -239,7 +324,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	preflight := request.IsPreflight(r)
 	switch {
 	case m.Shadow && preflight:
-		return m.watch(w, r, next, func(upstream.Result, []string) error { return nil }, nil)
+		return m.watch(w, r, next, watched{end: func(upstream.Result, statement) error { return nil }})
 	case m.Shadow:
 		return m.serveShadow(w, r, next)
 	}
@@ -255,7 +340,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if err := v.begin(); err != nil {
 		return v.refuse(err)
 	}
-	return m.watch(w, r, next, v.end, v.refuse)
+	return m.watch(w, r, next, watched{v.end, v.refuse, v.extension})
 }
 
 // preflight answers in place of an app that would work for nothing.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
@@ -28,6 +29,10 @@ var (
 	refuseKeyRefunded = answer.Error{
 		Status: http.StatusConflict, Code: "IDEMPOTENCY_KEY_REFUNDED",
 		Message: "The charge of the idempotency key was refunded",
+	}
+	refuseNoOrganization = answer.Error{
+		Status: http.StatusForbidden, Code: "ORG_REQUIRED",
+		Message: "Forbidden: an organization pays for this, and you act in none",
 	}
 	refuseKeySpent = answer.Error{
 		Status: http.StatusConflict, Code: "IDEMPOTENCY_KEY_SPENT",
@@ -54,8 +59,11 @@ func (v *meteredRequest) refuse(err error) error {
 		v.Log.Warn("the ledger cannot be asked: a request is refused", zap.Error(err), zap.String("user", v.userID))
 	}
 	var short *creditcore.InsufficientError
-	if errors.As(err, &short) && !short.OfKey {
-		v.bill.see(short.Available)
+	if errors.As(err, &short) {
+		v.bill.paidBy(short.Organization)
+		if !short.OfKey && !short.OfAllotment {
+			v.bill.see(short.Available)
+		}
 	}
 	v.count(outcome)
 	answer.AllowReading(v.w.Header(), v.r, v.Origins)
@@ -78,7 +86,11 @@ func (m *Meter) shortfall(short *creditcore.InsufficientError) pages.Shortfall {
 	if short.Debt > 0 {
 		view.Debt = short.Debt.String()
 	}
-	if m.Sells {
+	switch {
+	case short.Organization != "":
+		view.Organization, view.Allotment = true, short.OfAllotment
+		view.Buy = m.BaseURL.String() + "/account/organizations/" + url.PathEscape(short.Organization)
+	case m.Sells:
 		view.Buy += "/buy"
 	}
 	return view
@@ -97,6 +109,8 @@ func (v *meteredRequest) refusal(err error) (refusal answer.Error, outcome strin
 	switch {
 	case errors.Is(err, request.ErrNoToken):
 		return answer.NoToken, metrics.OutcomeGuest
+	case errors.Is(err, errNoOrganization), v.organization != "" && noMember(err):
+		return refuseNoOrganization, metrics.OutcomeRefused
 	case errors.Is(err, creditcore.ErrAccountNotFound): // gone since the gate saw the token, without ever having had credits
 		return answer.InvalidToken, metrics.OutcomeGuest
 	case errors.As(err, &key):
@@ -115,25 +129,24 @@ func (v *meteredRequest) refusal(err error) (refusal answer.Error, outcome strin
 	return answer.Internal, metrics.OutcomeUnavailable
 }
 
-// shortfall is what an account lacks, or the budget of an API key, in the words of the shared client code.
+// shortfall is what an account lacks, or the budget of an API key, in the words of
+// the shared client code. CreditType is user, organization or key; Limit is
+// allotment where it is what a member may spend of the organisation's.
 type shortfall struct {
 	Required   creditcore.Amount `json:"requiredCredits"`
 	Available  creditcore.Amount `json:"availableCredits"`
 	CreditType string            `json:"creditType"`
 	Debt       creditcore.Amount `json:"debt,omitempty"` // owed beside that
+	Limit      string            `json:"limit,omitempty"`
 	Operation  string            `json:"operation,omitempty"`
 }
 
 // insufficient is the contract's refusal with the members of RFC 9457 beside
 // it. Its media type stays the contract's, which old clients read.
 func (m *Meter) insufficient(short *creditcore.InsufficientError) answer.Error {
-	creditType := "user"
-	if short.OfKey {
-		creditType = "key"
-	}
 	return answer.Error{
 		Status: http.StatusPaymentRequired, Code: "INSUFFICIENT_CREDITS", Message: "Insufficient credits",
-		Details: shortfall{short.Required, short.Available, creditType, short.Debt, m.Operation},
+		Details: shortfall{short.Required, short.Available, short.CreditType(), short.Debt, short.Limit(), m.Operation},
 		Problem: &answer.Problem{
 			Type: "about:blank", Title: http.StatusText(http.StatusPaymentRequired), Status: http.StatusPaymentRequired,
 			Detail: "Insufficient credits. Required: " + short.Required.String() + ", Available: " + short.Available.String(),

@@ -12,7 +12,6 @@ import (
 	"go.uber.org/zap"
 
 	"mana.how/edge/caddymodule/meter/fingerprint"
-	"mana.how/edge/caddymodule/meter/price"
 	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
@@ -22,15 +21,19 @@ import (
 // meteredRequest is one request at the meter.
 type meteredRequest struct {
 	*Meter
-	w      http.ResponseWriter
-	r      *http.Request
-	bill   *bill
-	userID string
-	keyID  string // of the API key that the user acts by, empty for none
-	charge charge
-	body   *fingerprint.Body // of a request with a key
-	begun  bool              // the response has
-	done   []func()          // to be called at the end of the request
+	w       http.ResponseWriter
+	r       *http.Request
+	bill    *bill
+	userID  string
+	keyID   string              // of the API key that the user acts by, empty for none
+	credits *creditcore.Service // once it is known
+	// organization pays, empty where the user does.
+	organization string
+	charge       charge
+	extension    *extension        // nil where all is reserved that the request may cost
+	body         *fingerprint.Body // of a request with a key
+	begun        bool              // the response has
+	done         []func()          // to be called at the end of the request
 }
 
 // begin takes or reserves the price. An error is to be answered in place of
@@ -41,6 +44,9 @@ func (v *meteredRequest) begin() error {
 	if v.userID, v.keyID = who.UserID, who.KeyID; v.userID == "" {
 		return request.ErrNoToken
 	}
+	if err := v.choosePayer(&who); err != nil {
+		return err
+	}
 	key, err := idempotencyKey(v.r)
 	if err != nil {
 		return err
@@ -49,7 +55,8 @@ func (v *meteredRequest) begin() error {
 		key = keyOfMeter(key, v.bill.meters)
 	}
 	if err = notReady; err == nil {
-		v.charge, err = v.take(ledger, key)
+		v.credits = ledger
+		v.charge, err = v.takeOf(ledger, key)
 	}
 	if err != nil {
 		if _, outcome := v.refusal(err); outcome != metrics.OutcomeUnavailable || v.OnOutage != "allow" || v.r.Context().Err() != nil {
@@ -67,6 +74,7 @@ func (v *meteredRequest) begin() error {
 		v.cancel()
 		return errClientGone
 	}
+	v.extension = v.extend()
 	return nil
 }
 
@@ -104,7 +112,7 @@ func (v *meteredRequest) close() {
 // take asks the ledger. The client's going away takes a debit out of the
 // queue; a hold has to be known, to be released.
 func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, error) {
-	if key == "" && v.CostFrom == "" && v.abortCost == nil {
+	if key == "" && v.CostFrom == "" && v.CostTokens == nil && v.abortCost == nil {
 		debit := v.debit(v.price, nil)
 		debit.InFlight = true
 		receipt, err := ledger.Debit(v.r.Context(), debit)
@@ -116,7 +124,7 @@ func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, e
 	ctx, stop := v.detached()
 	defer stop()
 	request := creditcore.Hold{
-		UserID: v.userID, Amount: v.price, AppID: v.app(), Operation: v.Operation,
+		UserID: v.userID, Organization: v.organization, Amount: v.hold, AppID: v.app(), Operation: v.Operation,
 		Description: v.description(), Metadata: v.metadata(nil), Key: key, TTL: time.Duration(v.HoldTTL), APIKey: v.keyID,
 	}
 	if key != "" {
@@ -124,18 +132,19 @@ func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, e
 	}
 	hold, err := ledger.Hold(ctx, request)
 	if err == nil {
+		v.organization = creditcore.OrganizationOf(hold.Account)
 		v.bill.see(hold.Balance.Available)
 	}
 	if key != "" {
 		return &keyed{meteredRequest: v, ledger: ledger, hold: hold, known: hold.Body}, err
 	}
-	return reserved{ledger, hold}, err
+	return &reserved{ledger, hold}, err
 }
 
 // debit charges the request at once; note goes into the ledger.
 func (v *meteredRequest) debit(cost creditcore.Amount, note json.RawMessage) creditcore.Debit {
 	return creditcore.Debit{
-		UserID: v.userID, Amount: cost, AppID: v.app(), Operation: v.Operation,
+		UserID: v.userID, Organization: v.organization, Amount: cost, AppID: v.app(), Operation: v.Operation,
 		Description: v.description(), Metadata: v.metadata(note), APIKey: v.keyID,
 	}
 }
@@ -145,19 +154,23 @@ func (v *meteredRequest) detached() (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(v.r.Context()), ledgerWait)
 }
 
-// end settles with the header of the response at hand, or its trailer. It
+// end settles with the header of the response at hand, or what it said to its end. It
 // fails where the client must not have the response.
-func (v *meteredRequest) end(e upstream.Result, cost []string) error {
+func (v *meteredRequest) end(e upstream.Result, said statement) error {
+	most := v.price
+	if v.extension != nil {
+		most = v.extension.finish(0)
+	}
 	var owed creditcore.Amount
 	if !v.bill.refused && !v.free.Covers(e) {
-		owed = v.cost(e, cost)
+		owed = v.cost(e, said, most)
 	}
 	v.begun = e.Begun
 	var s settlement
 	var err error
 	if owed == 0 {
 		s = v.cancel()
-	} else if s, err = v.settle(owed, e.Status); errors.Is(err, errRefused) {
+	} else if s, err = v.settle(owed, note{e.Status, said.tokens}.json()); errors.Is(err, errRefused) {
 		return err
 	}
 	if v.bill.cost += s.cost; s.remaining != nil {
@@ -170,14 +183,23 @@ func (v *meteredRequest) end(e upstream.Result, cost []string) error {
 	return nil
 }
 
-func (v *meteredRequest) settle(cost creditcore.Amount, status int) (settlement, error) {
+// settle charges the request. What it cost beyond what can be reserved for it is charged
+// by a row of its own.
+func (v *meteredRequest) settle(cost creditcore.Amount, note json.RawMessage) (settlement, error) {
+	var rest creditcore.Amount
+	if v.extension != nil {
+		rest = max(0, cost-v.extension.finish(cost))
+	}
 	ctx, stop := v.detached()
 	defer stop()
-	note, err := json.Marshal(map[string]int{"status": status})
-	if err != nil {
-		v.Log.Error("describe a charge", zap.Error(err))
+	s, err := v.charge.settle(ctx, cost-rest, note)
+	if rest > 0 && s.outcome == metrics.OutcomeCharged {
+		paid, again := v.afterwards(ctx, rest, note)
+		s.cost, err = s.cost+paid, errors.Join(err, again)
+		if s.remaining != nil {
+			*s.remaining -= paid
+		}
 	}
-	s, err := v.charge.settle(ctx, cost, note)
 	if err != nil && !errors.Is(err, errRefused) {
 		v.Log.Error("settle a request", zap.Error(err), zap.String("user", v.userID), zap.Stringer("credits", cost))
 	}
@@ -194,24 +216,21 @@ func (v *meteredRequest) cancel() settlement {
 	return s
 }
 
-// cost is what a request that is not free cost: the price, or what the
-// upstream says. An upstream that says nothing sensible is reported, unless it
-// had no chance to speak.
-func (m *Meter) cost(e upstream.Result, said []string) creditcore.Amount {
-	if m.CostFrom != "" {
-		if cost, ok := price.CostOf(said, m.price); ok {
-			return cost
-		}
+// cost is what a request that is not free cost: what the upstream says, or most. An
+// upstream that says nothing sensible is reported, unless it had no chance to speak.
+func (m *Meter) cost(e upstream.Result, said statement, most creditcore.Amount) creditcore.Amount {
+	if cost, ok := said.cost(m); ok {
+		return cost
 	}
 	switch {
 	case e.Abort && m.abortCost != nil:
-		return *m.abortCost
-	case m.CostFrom != "" && e.Answered:
+		return min(*m.abortCost, most)
+	case (m.CostFrom != "" || m.CostTokens != nil) && e.Answered && !said.cut && !(e.Abort && e.Begun):
 		metrics.MeterBadCosts.Inc()
-		m.Log.Warn("a response does not say what it cost: the full price is charged",
-			zap.String("header", m.CostFrom), zap.Strings("values", said), zap.Int("status", e.Status))
+		m.Log.Warn("a response does not say what it cost: all that is reserved for it is charged",
+			zap.String("header", m.CostFrom), zap.Strings("values", said.values), zap.Int("status", e.Status))
 	}
-	return m.price
+	return most
 }
 
 // app is what the charge is booked under.
@@ -247,7 +266,10 @@ func (v *meteredRequest) metadata(note json.RawMessage) json.RawMessage {
 		Method string `json:"method"`
 		Host   string `json:"host"`
 		Path   string `json:"path"`
-	}{clipped(original.Method, longestName), hostOf(v.r), clipped(original.URL.EscapedPath(), 1024)})
+		Price  string `json:"price,omitempty"`
+		// Quantity is told where the charge is the price and nothing else.
+		Quantity int `json:"quantity,omitempty"`
+	}{clipped(original.Method, longestName), hostOf(v.r), clipped(original.URL.EscapedPath(), 1024), v.PriceName, v.quantity()})
 	if err != nil {
 		return nil
 	}
@@ -255,6 +277,15 @@ func (v *meteredRequest) metadata(note json.RawMessage) json.RawMessage {
 		raw = append(append(raw[:len(raw)-1], ','), note[1:]...)
 	}
 	return raw
+}
+
+// quantity is 1 for a request that costs a named price, 0 where what it costs is
+// said by others.
+func (v *meteredRequest) quantity() int {
+	if v.PriceName == "" || v.CostFrom != "" || v.CostTokens != nil || v.abortCost != nil {
+		return 0
+	}
+	return 1
 }
 
 // clipped cuts ASCII text.

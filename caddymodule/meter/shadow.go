@@ -20,9 +20,16 @@ const shadowWait = 250 * time.Millisecond
 
 // sighting is what a meter in the shadow sees of an account.
 type sighting struct {
-	balance creditcore.Balance
-	keyLeft *creditcore.Amount // of the budget of the API key, nil for none
-	err     error
+	organization string // whose it is, empty for the user's
+	balance      creditcore.Balance
+	keyLeft      *creditcore.Amount // of the budget of the API key, nil for none
+	memberLeft   *creditcore.Amount // of what is allotted to the member, nil for no bound
+	err          error
+}
+
+// covers reports whether the account would pay so much.
+func (s *sighting) covers(price creditcore.Amount) bool {
+	return s.balance.Available >= price && (s.memberLeft == nil || *s.memberLeft >= price)
 }
 
 // serveShadow lets the request pass and tells what would have become of it.
@@ -32,13 +39,15 @@ func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyht
 	who := request.Caller(r.Context())
 	v := &meteredRequest{Meter: m, w: w, r: r, bill: new(bill), userID: who.UserID, keyID: who.KeyID}
 	seen := make(chan sighting, 1)
-	if v.userID != "" {
+	if err := v.choosePayer(&who); err != nil {
+		seen <- sighting{err: err}
+	} else if v.userID != "" {
 		go func() { seen <- v.look() }()
 	}
 	var free bool
-	end := func(e upstream.Result, header []string) error {
+	end := func(e upstream.Result, said statement) error {
 		if free = m.free.Covers(e); !free {
-			v.bill.cost = m.cost(e, header)
+			v.bill.cost = m.cost(e, said, m.price)
 		}
 		if real.written {
 			real.write(w.Header())
@@ -51,7 +60,7 @@ func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyht
 			v.bill.placeholders(r, outcome)
 		}
 	}()
-	return m.watch(w, r, next, end, nil)
+	return m.watch(w, r, next, watched{end: end})
 }
 
 func (v *meteredRequest) look() (s sighting) {
@@ -61,9 +70,25 @@ func (v *meteredRequest) look() (s sighting) {
 	if err != nil {
 		return sighting{err: err}
 	}
-	if s.balance, s.err = ledger.BalanceOf(ctx, v.userID); s.err == nil && v.keyID != "" {
+	s = v.lookAt(ctx, ledger, v.organization)
+	if v.Payer == payerOrgThenUser && s.organization != "" && (noMember(s.err) || s.err == nil && !s.covers(v.hold)) {
+		s = v.lookAt(ctx, ledger, "")
+	}
+	if s.err == nil && v.keyID != "" {
 		s.keyLeft, s.err = ledger.KeyLeft(ctx, v.keyID)
 	}
+	return s
+}
+
+// lookAt sees what an organisation, or with an empty one the user, has.
+func (v *meteredRequest) lookAt(ctx context.Context, ledger *creditcore.Service, organization string) sighting {
+	s := sighting{organization: organization}
+	if organization != "" {
+		if s.memberLeft, s.err = ledger.MemberLeft(ctx, organization, v.userID); s.err != nil {
+			return s
+		}
+	}
+	s.balance, s.err = ledger.BalanceOf(ctx, creditcore.AccountOf(v.userID, organization))
 	return s
 }
 
@@ -90,13 +115,16 @@ func (v *meteredRequest) verdict(seen <-chan sighting) string {
 	}
 	s := <-seen
 	switch {
+	case errors.Is(s.err, errNoOrganization), s.organization != "" && noMember(s.err):
+		return metrics.OutcomeRefused
 	case errors.Is(s.err, creditcore.ErrAccountNotFound):
 		return metrics.OutcomeGuest
 	case s.err != nil:
 		return metrics.OutcomeUnavailable
 	}
 	v.bill.see(s.balance.Available)
-	if s.balance.Available < v.price || s.keyLeft != nil && *s.keyLeft < v.price {
+	v.bill.paidBy(s.organization)
+	if !s.covers(v.hold) || s.keyLeft != nil && *s.keyLeft < v.hold {
 		return metrics.OutcomeInsufficient
 	}
 	return metrics.OutcomeCharged

@@ -31,7 +31,7 @@ func announces(h http.Header, trailer string) bool {
 // announceBill tells the client to look for the bill in the trailer. In
 // HTTP/1.1 that goes with a chunked body only (RFC 9112, section 7.1.2).
 func announceBill(h http.Header, r *http.Request) {
-	h["Trailer"] = []string{strings.Join(append(h["Trailer"], headerCost, headerRemaining), ", ")}
+	h["Trailer"] = []string{strings.Join(append(h["Trailer"], headerCost, headerRemaining, headerPayer), ", ")}
 	if r.ProtoMajor == 1 {
 		delete(h, "Content-Length")
 	}
@@ -40,7 +40,8 @@ func announceBill(h http.Header, r *http.Request) {
 // trailer is what the upstream said when the body was over, and takes from it
 // what is not for the client. A stream of gRPC that ends without a status has
 // lost its upstream.
-func (w *meterWriter) trailer(h http.Header) (e upstream.Result, said []string) {
+func (w *meterWriter) trailer(h http.Header) (e upstream.Result, said statement) {
+	said = w.used()
 	e = upstream.ResultOf(w.r.Context(), w.status, nil)
 	e.Begun = true
 	if upstream.IsGRPC(h) {
@@ -50,7 +51,7 @@ func (w *meterWriter) trailer(h http.Header) (e upstream.Result, said []string) 
 		}
 	}
 	if w.m.CostFrom != "" {
-		said = trailing(h, w.m.CostFrom)
+		said.values = trailing(h, w.m.CostFrom)
 	}
 	w.takeCost()
 	return e, said

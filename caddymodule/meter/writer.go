@@ -14,6 +14,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
+	"mana.how/edge/caddymodule/meter/tokens"
 	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/site"
 )
@@ -21,20 +22,31 @@ import (
 const (
 	headerCost      = "Mana-Credits-Cost"
 	headerRemaining = "Mana-Credits-Remaining"
+	headerPayer     = "Mana-Credits-Payer"
 )
 
 // settler is called once, when the headers of a response are about to leave or
-// it is clear that none will come, or with its trailer. It may change the
+// it is clear that none will come, or when the response is over. It may change the
 // header then. said is what the upstream says that the request cost. An error
 // means that the client must not have the response.
-type settler func(e upstream.Result, said []string) error
+type settler func(e upstream.Result, said statement) error
 
-// watch serves the request by next. Where end refuses the response refuse
-// answers in its place.
-func (m *Meter) watch(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, end settler, refuse func(error) error) (err error) {
+// watched is what is watched of a response. Where end refuses it refuse answers in its
+// place.
+type watched struct {
+	end       settler
+	refuse    func(error) error
+	extension *extension
+}
+
+// watch serves the request by next.
+func (m *Meter) watch(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, x watched) (err error) {
 	mw := &meterWriter{
 		ResponseWriterWrapper: &caddyhttp.ResponseWriterWrapper{ResponseWriter: w},
-		m:                     m, r: r, end: end, refuse: refuse, before: w.Header().Clone(), over: make(chan struct{}),
+		m:                     m, r: r, watched: x, before: w.Header().Clone(), over: make(chan struct{}),
+	}
+	if m.CostTokens != nil {
+		m.askReadable(r)
 	}
 	if m.waits {
 		var stop func()
@@ -44,7 +56,7 @@ func (m *Meter) watch(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 	failure := errPanicked
 	defer func() {
 		mw.conclude(failure)
-		if mw.refused {
+		if mw.refused || mw.cut {
 			if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // a panic's own value
 				panic(p)
 			}
@@ -64,15 +76,16 @@ var errWithheld = errors.New("the response is withheld")
 // meterWriter sees the headers of a response before they leave, and its trailer.
 type meterWriter struct {
 	*caddyhttp.ResponseWriterWrapper
-	m      *Meter
-	r      *http.Request // the client's
-	end    settler
-	refuse func(error) error
+	m *Meter
+	r *http.Request // the client's
+	watched
 	before http.Header // the response's before the upstream
 
 	wrote    bool
 	status   int
-	waiting  bool // for the trailer
+	waiting  bool           // for the end of the response
+	usage    *tokens.Reader // that reads what the response used, nil for none
+	cut      bool           // the response is a stream that was ended
 	once     sync.Once
 	over     chan struct{} // closed when the request is settled
 	refused  bool
@@ -106,17 +119,18 @@ func (w *meterWriter) head() {
 	e := upstream.ResultOf(w.r.Context(), w.status, nil)
 	e.GRPC = upstream.GRPCCodeOf(h[upstream.HeaderGRPCStatus])
 	later := w.awaitsTrailer(h)
-	said := w.takeCost()
-	if later && said == nil && !w.m.free.Covers(e) {
-		w.waiting = true
-		announceBill(h, w.r)
+	said := statement{values: w.takeCost()}
+	if !w.m.free.Covers(e) && (later && said.values == nil || w.readUsage(h)) {
+		if w.waiting = true; !w.m.Shadow {
+			announceBill(h, w.r)
+		}
 		return
 	}
 	w.settle(e, said)
 }
 
 // settle calls end, once, and answers in place of the upstream if it refuses.
-func (w *meterWriter) settle(e upstream.Result, said []string) {
+func (w *meterWriter) settle(e upstream.Result, said statement) {
 	w.once.Do(func() {
 		defer close(w.over)
 		refusal := w.end(e, said)
@@ -136,7 +150,7 @@ func (w *meterWriter) conclude(failure error) {
 	case w.waiting:
 		w.settle(w.trailer(h))
 	case !w.wrote:
-		w.settle(upstream.ResultOf(w.r.Context(), http.StatusOK, failure), w.takeCost())
+		w.settle(upstream.ResultOf(w.r.Context(), http.StatusOK, failure), statement{values: w.takeCost()})
 	}
 	site.DropTrailers(h, w.owns)
 }
@@ -146,9 +160,13 @@ func (w *meterWriter) Write(p []byte) (int, error) {
 	if w.begin(); w.refused {
 		return 0, errWithheld
 	}
-	n, err := w.ResponseWriter.Write(p)
-	if err != nil && w.waiting && w.m.waits {
-		return len(p), nil // the client is gone, the trailer is still to come
+	write := w.ResponseWriter.Write
+	if w.usage != nil {
+		write = w.writeRead
+	}
+	n, err := write(p)
+	if err != nil && w.waiting && w.m.waits && !w.cut {
+		return len(p), nil // the client is gone, what counts is still to come
 	}
 	return n, err
 }
@@ -180,7 +198,7 @@ func (w *meterWriter) Flush() { _ = w.FlushError() }
 func (w *meterWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	if !w.wrote {
 		w.wrote, w.status = true, http.StatusSwitchingProtocols
-		w.settle(upstream.ResultOf(w.r.Context(), w.status, nil), w.takeCost())
+		w.settle(upstream.ResultOf(w.r.Context(), w.status, nil), statement{values: w.takeCost()})
 	}
 	if w.refused {
 		return nil, nil, errWithheld

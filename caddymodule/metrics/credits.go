@@ -111,6 +111,7 @@ func (m *Set) CountHolds(ctx context.Context, pool *pgxpool.Pool, log *slog.Logg
 	}
 }
 
+// CountHoldsOnce is one round of counting the open holds.
 func (m *Set) CountHoldsOnce(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, holdCountLimit)
 	defer cancel()

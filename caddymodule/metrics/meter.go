@@ -16,6 +16,7 @@ const (
 	ShadowPrefix = "shadow_"
 )
 
+// The metrics of mana_credits.
 var (
 	MeterRequests = Process.counter("mana_meter_requests_total",
 		"Requests at mana_credits by outcome; shadow_… is what would have been.", "outcome")

@@ -27,14 +27,17 @@ type Set struct {
 	users, verified               prometheus.Gauge
 	today, thisWeek, thisMonth    prometheus.Gauge
 	revocationLag, hashWait       prometheus.Histogram
+	recentAnswers, recentWaits    recent
 	tokenCache, sessionCache      *prometheus.CounterVec
 	signIns, refreshes, Decisions *prometheus.CounterVec
-	refused, work                 *prometheus.CounterVec
+	refused, work, events         *prometheus.CounterVec
 
 	creditMetrics
 	outboxMetrics
+	databaseMetrics
 }
 
+// New makes the metrics of an edge.
 func New() *Set {
 	m := &Set{}
 	request := []string{"method", "route", "status"}
@@ -67,8 +70,10 @@ func New() *Set {
 
 	m.work = m.counter("mana_proofs_of_work_total", "Proofs of work that were asked for, solved and refused.", "outcome")
 
+	m.events = newEventMetrics(m)
 	m.creditMetrics = newCreditMetrics(m)
 	m.outboxMetrics = newOutboxMetrics(m)
+	m.databaseMetrics = newDatabaseMetrics(m)
 
 	m.begin()
 	m.buildInfo()
@@ -118,6 +123,7 @@ func (m *Set) API() endpoint.Metrics {
 			labels := []string{method, route, strconv.Itoa(status)}
 			m.requests.WithLabelValues(labels...).Inc()
 			m.duration.WithLabelValues(labels...).Observe(took.Seconds())
+			m.recentAnswers.observe(took, time.Now())
 		},
 		Limited: func(route string) { m.Limited(route) },
 		Work:    func(outcome string) { m.work.WithLabelValues(outcome).Inc() },
@@ -130,11 +136,14 @@ func (m *Set) AuthObserver() authcore.Observer {
 	session := [2]prometheus.Counter{m.sessionCache.WithLabelValues("miss"), m.sessionCache.WithLabelValues("hit")}
 	return authcore.Observer{
 		RevocationLag: func(lag time.Duration) { m.revocationLag.Observe(lag.Seconds()) },
-		HashWait:      func(wait time.Duration) { m.hashWait.Observe(wait.Seconds()) },
-		SignIn:        func(outcome string) { m.signIns.WithLabelValues(outcome).Inc() },
-		Refresh:       func(outcome string) { m.refreshes.WithLabelValues(outcome).Inc() },
-		TokenCache:    func(hit bool) { token[index(hit)].Inc() },
-		SessionCache:  func(hit bool) { session[index(hit)].Inc() },
+		HashWait: func(wait time.Duration) {
+			m.hashWait.Observe(wait.Seconds())
+			m.recentWaits.observe(wait, time.Now())
+		},
+		SignIn:       func(outcome string) { m.signIns.WithLabelValues(outcome).Inc() },
+		Refresh:      func(outcome string) { m.refreshes.WithLabelValues(outcome).Inc() },
+		TokenCache:   func(hit bool) { token[index(hit)].Inc() },
+		SessionCache: func(hit bool) { session[index(hit)].Inc() },
 	}
 }
 

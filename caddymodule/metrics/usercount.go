@@ -46,6 +46,7 @@ func (m *Set) CountUsers(ctx context.Context, pool *pgxpool.Pool, log *slog.Logg
 	}
 }
 
+// CountUsersOnce is one round of counting the users.
 func (m *Set) CountUsersOnce(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, userCountLimit)
 	defer cancel()

@@ -6,7 +6,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/internal/outbox"
 )
@@ -20,6 +20,7 @@ func (m *Set) begin() {
 		m.Decisions:     {"bearer", "cookie", "guest", "login", "second_factor", "preflight", "400", "401", "403", "405", "503"},
 		m.refused:       {"mana_rate_limit"},
 		m.work:          {"asked", "solved", "refused"},
+		m.events:        {"sent", "failed"},
 		m.tokenCache:    {"hit", "miss"},
 		m.sessionCache:  {"hit", "miss"},
 		m.debits:        {"charged", "replayed", "insufficient", "key_reused", "no_account", "unavailable", "error"},
@@ -32,7 +33,7 @@ func (m *Set) begin() {
 			counters.WithLabelValues(outcome)
 		}
 	}
-	for _, kind := range authcore.NoticeKinds() {
+	for _, kind := range notice.Kinds() {
 		for _, outcome := range []string{outbox.Sent, outbox.Again, outbox.Died, outbox.Cut} {
 			m.deliveries.WithLabelValues("mail", string(kind), outcome)
 		}

@@ -122,8 +122,9 @@ type section struct{ Page, Path string }
 
 var sections = []section{
 	{"account", "/account"}, {"email", "/account/email"}, {"password", "/account/password"}, {"security", "/account/two-factor"},
-	{"passkeys", "/account/passkeys"}, {"sessions", "/account/devices"}, {"securitylog", "/account/events"},
+	{"passkeys", "/account/passkeys"}, {"signins", "/account/sign-ins"}, {"sessions", "/account/devices"}, {"securitylog", "/account/events"},
 	{"credits", "/account/credits"}, {"gifts", "/account/gifts"}, {"organizations", "/account/organizations"},
+	{"apps", "/account/apps"},
 	{"preferences", "/account/preferences"}, {"owndata", "/account/data"},
 }
 

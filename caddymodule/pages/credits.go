@@ -23,7 +23,9 @@ type Credits struct {
 	Newest     string // query of the first page, empty on it
 	Export     string // query of the file
 	Paid       bool   // they come from a purchase
-	Error      string
+	// Organization is the id of the one whose account it is, empty for the user's.
+	Organization string
+	Error        string
 }
 
 // Lot is what is left of credits that came in together.
@@ -49,6 +51,7 @@ type Entry struct {
 	App, Operation, Description string
 	Amount, Balance             string
 	Incoming                    bool
+	By                          string // who spent, on the account of an organisation
 }
 
 // HistoryFilter is what of a ledger is shown. The days are written 2006-01-02.
@@ -123,6 +126,8 @@ type Shop struct {
 	Cancelled     bool // they come back from a purchase that they left
 	Subscribed    bool // they come back from a subscription
 	Error         string
+	// Organization is the id of the one that is bought for, empty for the user.
+	Organization string
 }
 
 // Package is credits for a price, in cents.
@@ -147,9 +152,12 @@ type Subscription struct {
 	Ends   bool
 }
 
-// Onward leads on to a page of the payment service, which the answer does by
-// itself.
-type Onward struct{ URL template.URL }
+// Onward leads on to a page of the payment service or, where Provider names one,
+// of that. The answer does so by itself.
+type Onward struct {
+	URL      template.URL
+	Provider string
+}
 
 func (Credits) page() string { return "credits" }
 func (Shop) page() string    { return "shop" }

@@ -18,8 +18,11 @@ type TwoFactor struct {
 // the ways named. FactorOnly says that the second factor alone is wanted.
 type Reauthenticate struct {
 	ReturnURL, Error              string
+	Email                         string // of whoever is signed in
 	Password, Code, Mail, Passkey bool
 	FactorOnly                    bool
+	// Providers are those that the account is linked to.
+	Providers []ProviderChoice
 }
 
 // Link asks for the address that a link to sign in is mailed to.
@@ -46,6 +49,15 @@ type Security struct {
 	// does before they have a second factor.
 	ReturnURL string
 	Missing   bool
+}
+
+// Self is the page, with where it leads on to.
+func (s Security) Self() string {
+	const path = "/account/two-factor"
+	if s.ReturnURL == "" {
+		return path
+	}
+	return path + "?" + url.Values{"returnUrl": {s.ReturnURL}}.Encode()
 }
 
 // Setup is what an authenticator reads: a QR code of an otpauth address, the

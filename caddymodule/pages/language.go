@@ -63,7 +63,7 @@ func Writes(tag string) bool {
 // text is the text of a key. An unknown key is its own text, so that a
 // missing one shows.
 func (l Language) text(key string) string {
-	for _, table := range [...]map[string]translated{texts, accountTexts, creditTexts, organizationTexts} {
+	for _, table := range [...]map[string]translated{texts, accountTexts, creditTexts, organizationTexts, openidTexts, providerTexts, deskTexts} {
 		if s, ok := table[key]; ok {
 			return s[l]
 		}
@@ -73,7 +73,7 @@ func (l Language) text(key string) string {
 
 // fault is the text of an error's code, a general one where it has none.
 func (l Language) fault(code string) string {
-	for _, table := range [...]map[string]translated{faultTexts, accountFaultTexts, creditFaultTexts, organizationFaultTexts} {
+	for _, table := range [...]map[string]translated{faultTexts, accountFaultTexts, creditFaultTexts, organizationFaultTexts, openidFaultTexts, providerFaultTexts, deskFaultTexts} {
 		if s, ok := table[code]; ok {
 			return s[l]
 		}

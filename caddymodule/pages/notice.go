@@ -37,6 +37,9 @@ type Shortfall struct {
 	Required, Available, Missing, Debt string
 	Sells                              bool
 	Buy                                string
+	// Organization is set where it is an organisation that pays, whose page Buy is
+	// then, and Allotment where it is what the visitor may spend of its credits.
+	Organization, Allotment bool
 }
 
 func (Price) page() string     { return "price" }

@@ -37,7 +37,35 @@ type Team struct {
 	Members             []Member
 	Invitations         []Invitation
 	NewName, InviteMail string
+	Wallet              Wallet
 	Error, Done         string
+}
+
+// Wallet is what an organisation has of credits, as far as who looks may know.
+// Share is their own part in it, Default what every plain member may spend who has
+// no allotment of their own, and Entries the last rows of the ledger: of all
+// members for who manages them, else their own.
+type Wallet struct {
+	Balance    string
+	Held, Debt string // empty where there is none
+	Sells      bool
+	Share      Share
+	Default    Allotment
+	Entries    []Entry
+	Credits    string // what stands in the form that was refused
+}
+
+// Allotment is what may be spent in a period: day, month or total. Credits are
+// empty where nothing is allotted.
+type Allotment struct{ Credits, Period string }
+
+// Share is a member's part in the credits of their organisation: what is allotted
+// to them, by name or, with Common, as to everyone; what they have spent of it, or
+// this month; and what is left, empty where nothing bounds them.
+type Share struct {
+	Allotment
+	Common      bool
+	Spent, Left string
 }
 
 // Member is one of a team. Changeable says that who looks at it may give them
@@ -45,6 +73,7 @@ type Team struct {
 type Member struct {
 	ID, Name, Email, Role string
 	You, Changeable       bool
+	Share                 Share
 }
 
 func (Organizations) page() string { return "organizations" }

@@ -10,8 +10,12 @@
 // logo, which is ours or the admin's. So does the one script, which only pages have that take a
 // passkey ([Scripted]), for browsers give passkeys to scripts alone, or whose form
 // asks for a proof of work ([AsksForWork]) while that is asked for. It knows no
-// secret and decides nothing, it fills in a form. All other forms work without
+// secret and decides nothing, it fills in a form. That of the documentation sends what
+// its reader wrote, as whoever is signed in, and only when they press a button. All other forms work without
 // JavaScript, and so do those that ask for work.
+//
+// It is larger than others because each page is a type with its texts in both languages, and
+// all are rendered in one frame with one style.
 package pages
 
 import (
@@ -42,11 +46,22 @@ type Login struct {
 	Verified, Reset bool
 	// Passkeys says that one may sign in with a passkey.
 	Passkeys bool
+	// Client is the name of the OpenID client that asks for the sign-in, empty where
+	// none does.
+	Client string
+	// Providers may be signed in with; PasswordsOff says that nothing else may.
+	Providers    []ProviderButton
+	PasswordsOff bool
 }
 
 // Register is the registration form. That of an invitation, a token, is for one
 // address.
-type Register struct{ Name, Email, ReturnURL, Invitation, Error string }
+type Register struct {
+	Name, Email, ReturnURL, Invitation, Error string
+	// Providers may make one with; PasswordsOff says that nothing else may.
+	Providers    []ProviderButton
+	PasswordsOff bool
+}
 
 // Loop explains why signing in again and again does not help: Site, an
 // origin, keeps sending a signed-in browser back.
@@ -63,6 +78,14 @@ type Problem struct {
 type Docs struct {
 	Version string
 	Groups  []DocGroup
+	Errors  []DocError
+}
+
+// DocError is a code by which clients know a refusal: its status, its texts, and what
+// to do about it.
+type DocError struct {
+	Code, Status, Advice string
+	Texts                []string
 }
 
 // DocGroup is the routes of one tag. Anchor names its place on the page.
@@ -74,8 +97,14 @@ type DocGroup struct {
 // DocRoute is one route of the API.
 type DocRoute struct {
 	Method, Path, Summary, Access, Limit string
-	Fields                               []DocField
-	Answers                              []DocAnswer
+	// Curl and TypeScript call it; empty of a page.
+	Curl, TypeScript string
+	// Try is how a script of the page can call it, as whoever is signed in: with an
+	// access token ("bearer"), the sign-on cookie ("cookie") or nothing ("open").
+	// Empty is not at all.
+	Try     string
+	Fields  []DocField
+	Answers []DocAnswer
 }
 
 // DocField is one field a route reads. Place is where, if not in the body.
@@ -96,13 +125,14 @@ func (Loop) page() string     { return "loop" }
 func (Problem) page() string  { return "problem" }
 func (Docs) page() string     { return "docs" }
 
-// Scripted reports whether a page has the script of passkeys, which the policy of
-// the answer must allow by its nonce.
+// Scripted reports whether a page has a script of its own, that of passkeys or that
+// of the documentation, which the policy of the answer must allow by its nonce.
 func Scripted(v View) bool {
 	s, ok := v.(interface{ scripted() bool })
 	return ok && s.scripted()
 }
 
+func (Docs) scripted() bool             { return true }
 func (l Login) scripted() bool          { return l.Passkeys }
 func (f TwoFactor) scripted() bool      { return f.Passkey }
 func (r Reauthenticate) scripted() bool { return r.Passkey }
@@ -117,14 +147,16 @@ type Pages struct {
 	styles    map[string]template.CSS // by page
 	passkey   template.JS
 	work      template.JS // finds the solution of a proof of work
+	docs      template.JS // searches the routes of the API, and tries them
 }
 
 // sheets are the style sheets that pages have beside the common one.
 var sheets = map[string][]string{
-	"login": {"account.css"}, "twofactor": {"account.css"}, "reauthenticate": {"account.css"}, "left": {"account.css"},
+	"login": {"account.css"}, "register": {"account.css"}, "signins": {"account.css"}, "twofactor": {"account.css"}, "reauthenticate": {"account.css"}, "left": {"account.css"},
 	"account": {"account.css"}, "email": {"account.css"}, "password": {"account.css"}, "security": {"account.css"}, "passkeys": {"account.css"},
 	"sessions": {"account.css"}, "securitylog": {"account.css"}, "preferences": {"account.css"}, "owndata": {"account.css"},
 	"organizations": {"account.css"}, "team": {"account.css"},
+	"apps": {"account.css"}, "desk": {"account.css", "credits.css", "desk.css"},
 	"credits": {"account.css", "credits.css"}, "shop": {"account.css", "credits.css"}, "gifts": {"account.css", "credits.css"},
 	"docs": {"docs.css"},
 }
@@ -148,6 +180,7 @@ var all = []View{
 	Loop{}, Problem{}, Price{}, Notice{}, Shortfall{}, Docs{},
 	Gift{}, Gifts{}, Credits{}, Shop{}, Onward{},
 	Organizations{}, Team{},
+	Consent{}, DeviceCode{}, SignOut{}, SignedOut{}, Apps{}, SignIns{}, ProviderFailed{}, Address{}, Desk{},
 }
 
 // New parses the templates of every page in every language.
@@ -160,7 +193,7 @@ func New() (*Pages, error) {
 		}
 		p.styles[v.page()] = css
 	}
-	for name, into := range map[string]*template.JS{"passkey.js": &p.passkey, "work.js": &p.work} {
+	for name, into := range map[string]*template.JS{"passkey.js": &p.passkey, "work.js": &p.work, "docs.js": &p.docs} {
 		script, err := files.ReadFile("templates/" + name)
 		if err != nil {
 			return nil, fmt.Errorf("read a script: %w", err)
@@ -171,12 +204,13 @@ func New() (*Pages, error) {
 		funcs := template.FuncMap{
 			"t": lang.text, "fault": lang.fault, "when": lang.when, "day": lang.day, "wait": lang.wait, "stamp": stamp,
 			"amount": lang.amount, "credits": lang.credits, "euro": lang.euro,
-			"event": lang.event, "sections": func() []section { return sections },
+			"event": lang.event, "scope": lang.scope, "sections": func() []section { return sections },
+			"hour": lang.hour, "deskSections": func() []section { return deskSections }, "word": lang.deskWord,
 		}
 		p.templates[lang] = make(map[string]*template.Template)
 		for _, v := range all {
 			t, err := template.New("layout.html").Funcs(funcs).
-				ParseFS(files, "templates/layout.html", "templates/sections.html", "templates/passkeyform.html", "templates/work.html", "templates/"+v.page()+".html")
+				ParseFS(files, "templates/layout.html", "templates/sections.html", "templates/passkeyform.html", "templates/providers.html", "templates/work.html", "templates/scopes.html", "templates/"+v.page()+".html")
 			if err != nil {
 				return nil, fmt.Errorf("parse the page %s: %w", v.page(), err)
 			}

@@ -1,6 +1,7 @@
 package pages_test
 
 import (
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -29,9 +30,14 @@ func views() []pages.View {
 		pages.Preferences{Language: attack, NewDevice: true, Done: "saved"}, pages.Preferences{Language: "de"},
 		pages.OwnData{Email: attack, Error: attack, Proof: pages.Proof{Recent: true}}, pages.OwnData{Proof: pages.Proof{Password: true}}, pages.OwnData{},
 		pages.Left{Waiting: []string{attack}}, pages.Left{},
-		pages.Login{Passkeys: true, ReturnURL: attack}, pages.TwoFactor{Passkey: true, ReturnURL: attack}, pages.Reauthenticate{Passkey: true, Password: true, ReturnURL: attack},
+		pages.Login{Passkeys: true, ReturnURL: attack}, pages.TwoFactor{Passkey: true, ReturnURL: attack}, pages.Reauthenticate{Passkey: true, Password: true, ReturnURL: attack, Email: attack},
 		pages.Security{Enabled: true}, pages.Security{Proof: pages.Proof{Password: true}}, pages.Security{Enabled: true, Proof: pages.Proof{Recent: true}},
 		pages.Loop{Site: attack},
+		pages.Login{Client: attack}, pages.Consent{Name: attack, Email: attack, Code: attack, Scopes: []string{attack, "openid", "profile", "email", "offline_access"}},
+		pages.DeviceCode{Code: attack, Error: attack}, pages.DeviceCode{Code: attack, Name: attack, Email: attack, Scopes: []string{attack}}, pages.DeviceCode{Decided: "allowed"}, pages.DeviceCode{Decided: "refused"},
+		pages.SignOut{Client: attack, Target: attack, State: attack}, pages.SignOut{}, pages.SignedOut{}, pages.Apps{}, pages.Apps{Done: "revoked", Error: attack, List: []pages.App{
+			{ID: attack, Name: attack, Scopes: []string{attack}, ConnectedAt: time.Unix(0, 0), UsedAt: time.Unix(0, 0), Sessions: 1}, {Gone: true}, {Trusted: true},
+		}},
 		pages.Gift{Code: attack, Status: "active", Credits: attack, Portions: 2, Creator: attack, Message: attack, Riddle: attack, Personalized: true, Expires: time.Unix(0, 0)},
 		pages.Login{Closed: true}, pages.Gift{Status: "active", Closed: true}, pages.Gift{}, pages.Gift{Status: "depleted"}, pages.Gift{Status: "expired"}, pages.Gift{Status: "cancelled"}, pages.Gift{Status: "refunded"},
 		pages.Problem{Code: attack, RequestID: attack},
@@ -39,12 +45,23 @@ func views() []pages.View {
 		pages.Notice{Code: attack, SignIn: attack}, pages.Notice{}, pages.Notice{Code: "RATE_LIMITED", Wait: time.Minute}, pages.Notice{Code: "SIGN_IN_LOOP"},
 		pages.Problem{Code: "RATE_LIMITED", Wait: 3 * time.Hour}, pages.Shortfall{Required: attack, Available: attack, Missing: attack, Debt: attack, Buy: attack},
 		pages.Shortfall{Required: "2.5", Available: "1", Missing: "1.5", Sells: true, Buy: "https://auth.example.test/account/credits/buy"},
+		pages.Shortfall{Required: "2.5", Available: "1", Missing: "1.5", Organization: true, Buy: attack}, pages.Shortfall{Required: "2.5", Available: "1", Missing: "1.5", Organization: true, Allotment: true, Buy: attack},
+		pages.Credits{Balance: "0", Chart: creditsView("").Chart, Organization: attack, Sells: true}, pages.Shop{Balance: "1", Portal: true, Organization: attack},
 		creditsView(attack), pages.Credits{Balance: "0", Chart: creditsView("").Chart}, shopView(attack), pages.Shop{Balance: "1", Portal: true}, pages.Onward{URL: "https://checkout.stripe.com/c/pay/1"},
-		organizationsView(attack), pages.Organizations{Done: "made"}, teamView(attack), pages.Team{Done: "owner"},
+		pages.Login{PasswordsOff: true, ReturnURL: attack, Providers: buttons(attack)}, pages.Login{Providers: buttons(attack)},
+		pages.Register{PasswordsOff: true, Providers: buttons(attack)}, pages.Register{Providers: buttons(attack)},
+		pages.SignIns{Error: attack, Proof: pages.Proof{Recent: true}, Providers: []pages.ProviderChoice{{ID: attack, Name: attack}}, List: []pages.SignInAccount{
+			{ID: attack, Provider: attack, Email: attack, Linked: time.Unix(0, 0), LastUsed: time.Unix(0, 0)}, {Provider: "GitHub"},
+		}}, pages.SignIns{Providers: []pages.ProviderChoice{{ID: "a", Name: "A"}}}, pages.SignIns{Done: "linked"},
+		pages.ProviderFailed{Provider: attack, Code: attack, Retry: attack, Back: attack}, pages.ProviderFailed{Code: "PROVIDER_EXPIRED", Back: "/login"},
+		pages.Address{Provider: attack, Token: attack, Email: attack, Error: attack}, pages.Onward{URL: "https://sso.example.test/", Provider: attack},
+		pages.Reauthenticate{ReturnURL: attack, Providers: []pages.ProviderChoice{{ID: attack, Name: attack}}},
+		organizationsView(attack), pages.Organizations{Done: "made"}, teamView(attack), pages.Team{Done: "owner", Wallet: pages.Wallet{Balance: "0", Share: pages.Share{Spent: "0", Left: "0"}}},
+		deskView(attack), pages.Desk{ReadOnly: true, Error: "READ_ONLY"}, pages.Desk{At: "/admin", Done: "desk-granted"},
 		giftsView(attack), pages.Gifts{Balance: "0", Error: "GIFT_CLAIMED"},
 		pages.Gift{Code: attack, Status: "active", Credits: "1", User: attack, Key: attack, Riddle: attack, Error: attack}, pages.Gift{Status: "active", Credits: "1", User: attack, Own: true},
-		pages.Docs{Version: attack, Groups: []pages.DocGroup{{Name: attack, Routes: []pages.DocRoute{
-			{Method: attack, Path: attack, Summary: attack, Access: attack, Limit: attack,
+		pages.Docs{Version: attack, Errors: []pages.DocError{{Code: attack, Status: attack, Advice: attack, Texts: []string{attack}}}, Groups: []pages.DocGroup{{Name: attack, Routes: []pages.DocRoute{
+			{Method: attack, Path: attack, Summary: attack, Access: attack, Limit: attack, Curl: attack, TypeScript: attack, Try: attack,
 				Fields: []pages.DocField{{Name: attack, Type: attack, Rules: attack, Optional: true}}},
 		}}}},
 	}
@@ -60,7 +77,7 @@ func TestPagesEscapeAndTranslate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	key := regexp.MustCompile(`[>"]\s*(title|field|hint|login|register|account|loop|gift|problem|price|notice|docs|layout|footer|wait|shortfall|credits|source|entry|shop|plan|onward|gifts|giftStatus|section|done|profile|email|password|passkey|proof|devices|events|preferences|owndata|left|event|security)\.[a-zA-Z]+`)
+	key := regexp.MustCompile(`[>"]\s*(title|field|hint|login|register|account|loop|gift|problem|price|notice|docs|layout|footer|wait|shortfall|credits|source|entry|shop|plan|onward|gifts|giftStatus|section|done|profile|email|password|passkey|proof|devices|events|preferences|owndata|left|event|security|provider|signins|address|desk[A-Za-z]*|wallet|period|team|orgRole|organizations)\.[a-zA-Z]+`)
 	for _, lang := range []pages.Language{pages.German, pages.English} {
 		for _, v := range views() {
 			out, nonce, err := p.Render(lang, v)
@@ -89,6 +106,11 @@ func TestPagesEscapeAndTranslate(t *testing.T) {
 			}
 		}
 	}
+}
+
+// buttons are two providers.
+func buttons(text string) []pages.ProviderButton {
+	return []pages.ProviderButton{{Name: text, URL: "/api/auth/sign-in/social/a?callbackURL=" + url.QueryEscape(text)}, {Name: "GitHub", URL: "/api/auth/sign-in/social/github"}}
 }
 
 // entryTypes are those of a ledger, imported ones too.
@@ -194,8 +216,9 @@ func TestEventsAreSentences(t *testing.T) {
 		{Type: "verification_requested"}, {Type: "email_verified"}, {Type: "email_verified", Operator: true}, {Type: "email_change_requested"}, {Type: "email_changed"},
 		{Type: "email_change_undone"}, {Type: "two_factor_enabled"}, {Type: "two_factor_disabled"}, {Type: "two_factor_disabled", Operator: true},
 		{Type: "backup_codes_renewed"}, {Type: "passkey_added"}, {Type: "passkey_removed"}, {Type: "passkey_cloned"}, {Type: "role_changed", Operator: true},
-		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "api_key_created"}, {Type: "api_key_revoked"}, {Type: "data_viewed", Operator: true},
+		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "api_key_created"}, {Type: "api_key_revoked"}, {Type: "data_viewed", Operator: true}, {Type: "data_exported", Operator: true}, {Type: "credits_granted", Operator: true}, {Type: "debt_forgiven", Operator: true},
 		{Type: "organization_created"}, {Type: "organization_created", Operator: true}, {Type: "organization_updated"}, {Type: "organization_deleted"}, {Type: "organization_deleted", Operator: true}, {Type: "organization_invited"}, {Type: "organization_invitation_canceled"}, {Type: "organization_invitation_rejected"}, {Type: "organization_joined"}, {Type: "organization_left"}, {Type: "organization_member_removed"}, {Type: "organization_role_changed"}, {Type: "organization_activated"},
+		{Type: "login_success", Cause: "provider"}, {Type: "account_linked"}, {Type: "account_unlinked"}, {Type: "provider_refused"}, {Type: "email_verified", Cause: "provider"},
 	} {
 		for _, lang := range []pages.Language{pages.German, pages.English} {
 			out, _, err := p.Render(lang, pages.Events{List: []pages.Event{e}})
@@ -228,9 +251,29 @@ func teamView(text string) pages.Team {
 	return pages.Team{
 		ID: text, Name: text, Manages: true, Owns: true, Recent: true, NewName: text, InviteMail: text, Error: text,
 		Members: []pages.Member{
-			{ID: "1", Name: text, Email: text, Role: "owner", You: true}, {ID: text, Email: text, Role: "admin", Changeable: true},
-			{ID: "3", Name: "Bob", Email: "bob@example.test", Role: "member", Changeable: true},
+			{ID: "1", Name: text, Email: text, Role: "owner", You: true, Share: pages.Share{Spent: "12.5"}}, {ID: text, Email: text, Role: "admin", Changeable: true, Share: pages.Share{Allotment: pages.Allotment{Credits: "100", Period: "total"}, Spent: "40", Left: "60"}},
+			{ID: "3", Name: "Bob", Email: "bob@example.test", Role: "member", Changeable: true, Share: pages.Share{Allotment: pages.Allotment{Credits: "5", Period: "day"}, Common: true, Spent: "0", Left: "5"}},
 		},
 		Invitations: []pages.Invitation{{ID: text, Email: text, Role: "member", Expires: time.Unix(1_800_000_000, 0)}},
+		Wallet: pages.Wallet{
+			Balance: "1234.5", Held: "2", Debt: "3", Sells: true, Share: pages.Share{Spent: "12.5"}, Default: pages.Allotment{Credits: "5", Period: "day"}, Credits: text,
+			Entries: []pages.Entry{
+				{At: time.Unix(1_780_000_000, 0), Type: "usage", App: text, Operation: text, Description: text, Amount: "-2.5", By: text},
+				{At: time.Unix(1_780_000_000, 0), Type: "purchase", Description: "Credit purchase: 1000 credits", Amount: "1000", Incoming: true, By: "Ada"},
+			},
+		},
+	}
+}
+
+// Who has to show once more who they are comes back to the page with where it led.
+func TestSecurityComesBack(t *testing.T) {
+	t.Parallel()
+	out, _, err := newPages(t).Render(pages.English, pages.Security{ReturnURL: "https://chat.example.test/x?a=1&b=2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `/reauthenticate?returnUrl=%2faccount%2ftwo-factor%3freturnUrl%3dhttps%253A%252F%252Fchat.example.test%252Fx%253Fa%253D1%2526b%253D2`
+	if !strings.Contains(string(out), want) {
+		t.Errorf("%s is not in %s", want, out)
 	}
 }

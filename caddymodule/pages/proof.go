@@ -8,7 +8,7 @@ type Verify struct{ Token, RedirectTo string }
 type Resend struct{ Email, Error string }
 
 // Forgot asks for the address of an account whose password is forgotten.
-type Forgot struct{ Email, Error string }
+type Forgot struct{ Email, ReturnURL, Error string }
 
 // Reset is the form for another password.
 type Reset struct{ Token, Error string }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -56,23 +57,34 @@ func gallery() map[string]pages.View {
 	got := pages.ReceivedGift{Code: "QWERTZ", Credits: "5", Creator: "Grace", Message: "For your help", At: at}
 	device := pages.Device{ID: "1", Name: "Firefox on Linux", UserAgent: "Mozilla/5.0", IPAddress: "192.0.2.1", LastSeen: at, Current: true}
 	other := pages.Device{ID: "2", Name: "Safari on iPhone", UserAgent: "Mozilla/5.0", IPAddress: "2001:db8::1", LastSeen: at}
-	return map[string]pages.View{
+	all := map[string]pages.View{
 		"login": pages.Login{}, "login-error": pages.Login{Email: "ada@example.test", Error: "INVALID_CREDENTIALS"}, "login-verified": pages.Login{Verified: true},
 		"register": pages.Register{}, "verify": pages.Verify{Token: "x"}, "resend": pages.Resend{}, "forgot": pages.Forgot{}, "reset": pages.Reset{Token: "x"},
 		"mailed": pages.Mailed{Email: "ada@example.test", About: "reset"}, "link": pages.Link{}, "confirm": pages.Confirm{About: "sign-in"},
-		"two-factor": pages.TwoFactor{}, "reauthenticate": pages.Reauthenticate{Password: true, Code: true, Mail: true},
+		"two-factor": pages.TwoFactor{}, "reauthenticate": pages.Reauthenticate{Email: "ada@example.test", Password: true, Code: true, Mail: true},
 		"security": pages.Security{Enabled: true, CodesLeft: 8, TrustedDevices: 1}, "security-setup": pages.Security{Setup: setup, BackupCodes: []string{"abcde-fghij", "klmno-pqrst"}},
 		"account": pages.Account{Name: "Ada", NewName: "Ada", Email: "ada@example.test", Uploads: true},
 		"email":   pages.Email{Email: "ada@example.test", Verified: true, Pending: "ada@new.example.test", Proof: pages.Proof{Recent: true}}, "password": pages.Password{Email: "ada@example.test", HasPassword: true},
 		"passkeys": pages.Passkeys{Available: true, Proof: pages.Proof{Recent: true}, List: []pages.Passkey{{ID: "1", Name: "Phone", Created: at, LastUsed: at, Synced: true}}},
 		"sessions": pages.Devices{List: []pages.Device{device, other}}, "securitylog": pages.Events{List: []pages.Event{{Type: "login_success", At: at, Device: "Firefox on Linux", IPAddress: "192.0.2.1"}}},
 		"preferences": pages.Preferences{NewDevice: true}, "owndata": pages.OwnData{Email: "ada@example.test", Proof: pages.Proof{Password: true}}, "left": pages.Left{},
+		"login-client": pages.Login{Client: "Grafana"}, "consent": pages.Consent{Name: "Grafana", Email: "ada@example.test", Code: "x", Scopes: []string{"openid", "profile", "email", "offline_access", "reports:read"}},
+		"device": pages.DeviceCode{}, "device-ask": pages.DeviceCode{Code: "BCDF-GHJK", Name: "Telly", Email: "ada@example.test", Scopes: []string{"openid", "email"}}, "device-done": pages.DeviceCode{Decided: "allowed"},
+		"signout": pages.SignOut{}, "signedout": pages.SignedOut{}, "apps": pages.Apps{List: []pages.App{
+			{ID: "grafana", Name: "Grafana", Scopes: []string{"openid", "profile", "email"}, ConnectedAt: at, UsedAt: at, Sessions: 1}, {ID: "matrix-synapse", Name: "Matrix Chat", Scopes: []string{"openid"}, ConnectedAt: at, UsedAt: at, Trusted: true},
+		}},
 		"loop": pages.Loop{Site: "https://chat.example.test"}, "problem": pages.Problem{Code: "NOT_FOUND"}, "problem-500": pages.Problem{Code: "INTERNAL", RequestID: "6RE55SIM2YUGDJIZXNOALIIURM"},
 		"credits": credits, "credits-empty": pages.Credits{Balance: "0", Chart: pages.NewChart([]time.Time{at}, []int64{0}, []string{"0"}), Sells: true, Filter: pages.HistoryFilter{Types: entryTypes[:6]}},
 		"shop": pages.Shop{Balance: "12.5", Packages: packages, Plans: plans, Key: "x"}, "shop-error": pages.Shop{Balance: "0", Debt: "100", Packages: packages, Error: "TOO_MANY_OPEN_PURCHASES", Key: "x"},
 		"shop-subscribed": pages.Shop{Balance: "100", Packages: packages, Plans: subscribed, Current: &pages.Subscription{Plan: "Plus", Status: "active", Until: at.AddDate(0, 1, 0)}, Key: "x", Portal: true},
 		"onward":          pages.Onward{URL: "https://checkout.stripe.com"},
 		"organizations":   organizationsView("Teahouse"),
+		"login-providers": pages.Login{Providers: buttons("Company login")}, "login-only": pages.Login{PasswordsOff: true, Providers: buttons("Company login")},
+		"register-providers": pages.Register{Providers: buttons("Company login")},
+		"signins": pages.SignIns{Proof: pages.Proof{Recent: true}, Providers: []pages.ProviderChoice{{ID: "google", Name: "Google"}, {ID: "github", Name: "GitHub"}},
+			List: []pages.SignInAccount{{ID: "1", Provider: "Google", Email: "ada@example.test", Linked: at, LastUsed: at}}},
+		"provider-failed": pages.ProviderFailed{Provider: "Google", Code: "PROVIDER_UNAVAILABLE", Retry: "/api/auth/sign-in/social/google", Back: "/login"},
+		"address":         pages.Address{Provider: "GitHub", Token: "x"},
 		"team":            teamView("Teahouse"),
 		"gifts":           pages.Gifts{Balance: "95", Created: []pages.CreatedGift{made, over}, Received: []pages.ReceivedGift{got}, Made: &made, Order: pages.GiftOrder{}},
 		"gifts-error":     pages.Gifts{Balance: "5", MakeError: "INSUFFICIENT_CREDITS", Order: pages.GiftOrder{Credits: "10", Target: "bob@example.test"}, Error: "GIFT_CLAIMED"},
@@ -82,8 +94,11 @@ func gallery() map[string]pages.View {
 		"gate-loop": pages.Notice{Code: "SIGN_IN_LOOP", SignIn: "https://auth.example.test/login"}, "gate-unverified": pages.Notice{Code: "EMAIL_NOT_VERIFIED", Resend: "https://auth.example.test/resend-verification"},
 		"gate-shortfall": pages.Shortfall{Required: "12.5", Available: "4.25", Missing: "8.25", Debt: "1", Sells: true, Buy: "https://auth.example.test/account/credits/buy"},
 		"gate-price":     pages.Price{Credits: "2.5", AtMost: true, URL: "https://chat.example.test/x"},
-		"docs":           pages.Docs{Version: "v1.2.3", Groups: []pages.DocGroup{{Name: "credits", Anchor: "credits", Routes: []pages.DocRoute{{Method: "GET", Path: "/api/v1/credits/balance", Summary: "The caller's balance"}}}}},
+		"docs": pages.Docs{Version: "v1.2.3", Errors: []pages.DocError{{Code: "INSUFFICIENT_CREDITS", Status: "402", Texts: []string{"Insufficient credits"}, Advice: "say what is lacking (details) and offer to buy"}}, Groups: []pages.DocGroup{{Name: "credits", Anchor: "credits", Routes: []pages.DocRoute{{Method: "GET", Path: "/api/v1/credits/balance", Summary: "The caller's balance", Access: "Bearer token", Try: "bearer",
+			Curl: "curl \\\n  'https://auth.example.test/api/v1/credits/balance' \\\n  -H \"Authorization: Bearer $MANA_TOKEN\"", TypeScript: `const answer = await mana.call("GET", "/api/v1/credits/balance");`}}}}},
 	}
+	maps.Copy(all, deskGallery())
+	return all
 }
 
 // TestShots makes a picture of every page: at the width of a phone and of a desk,
@@ -91,8 +106,7 @@ func gallery() map[string]pages.View {
 // the gallery has every page.
 func TestShots(t *testing.T) {
 	t.Parallel()
-	brand := pages.Brand{Name: "Mana", Imprint: "https://example.test/imprint", Privacy: "https://example.test/privacy", Support: "mailto:help@example.test"}
-	p := newPages(t).With(brand)
+	p, brand := branded(t)
 	shown := make(map[string]bool)
 	for _, v := range gallery() {
 		shown[fmt.Sprintf("%T", v)] = true
@@ -137,10 +151,16 @@ func TestShots(t *testing.T) {
 	}
 }
 
-// shoot writes a picture of the whole page, and fails where it is wider than the
-// window.
-func shoot(ctx context.Context, html string, width int64, scheme, file string) error {
-	err := chromedp.Do(ctx, chromedp.EmulateViewport(width, 800), chromedp.Navigate("about:blank"),
+// branded are the pages of a family with all that a brand can have.
+func branded(t *testing.T) (*pages.Pages, pages.Brand) {
+	t.Helper()
+	brand := pages.Brand{Name: "Mana", Imprint: "https://example.test/imprint", Privacy: "https://example.test/privacy", Support: "mailto:help@example.test"}
+	return newPages(t).With(brand), brand
+}
+
+// show has the browser show a page.
+func show(ctx context.Context, html string, width int64, scheme string) error {
+	return chromedp.Do(ctx, chromedp.EmulateViewport(width, 800), chromedp.Navigate("about:blank"),
 		chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 			_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 				Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}},
@@ -155,7 +175,12 @@ func shoot(ctx context.Context, html string, width int64, scheme, file string) e
 			_, err = cdp.Call(ctx, t, page.SetDocumentContent, page.SetDocumentContentParams{FrameID: tree.FrameTree.Frame.ID, HTML: html})
 			return err
 		}))
-	if err != nil {
+}
+
+// shoot writes a picture of the whole page, and fails where it is wider than the
+// window.
+func shoot(ctx context.Context, html string, width int64, scheme, file string) error {
+	if err := show(ctx, html, width, scheme); err != nil {
 		return err
 	}
 	wide, err := chromedp.Run(ctx, chromedp.Evaluate[int64](`document.documentElement.scrollWidth`))

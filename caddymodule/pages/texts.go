@@ -58,6 +58,8 @@ var texts = map[string]translated{
 		English: "What comes next can change your account. Please show once more that it is you.",
 	},
 	"reauthenticate.submit": {German: "Weiter", English: "Continue"},
+	"reauthenticate.as":     {German: "Angemeldet als", English: "Signed in as"},
+	"reauthenticate.other":  {German: "Mit einem anderen Konto anmelden", English: "Sign in with another account"},
 	"reauthenticate.mail":   {German: "Code per E-Mail schicken", English: "Send me a code by e-mail"},
 	"link.text": {
 		German:  "Wir schicken dir einen Link und einen Code, mit denen du dich ohne Passwort anmeldest.",
@@ -205,10 +207,19 @@ var texts = map[string]translated{
 	"problem.request": {German: "Kennung für den Betreiber:", English: "Id for the people who run this:"},
 	"problem.back":    {German: "Zur Startseite", English: "To the start page"},
 
+	"docs.find":     {German: "Suchen", English: "Search"},
+	"docs.groups":   {German: "Bereiche", English: "Areas"},
+	"docs.found":    {German: "{n} Routen gefunden", English: "{n} routes found"},
+	"docs.try":      {German: "Ausprobieren", English: "Try it"},
+	"docs.send":     {German: "Senden", English: "Send"},
+	"docs.body":     {German: "Inhalt (JSON)", English: "Body (JSON)"},
+	"docs.confirm":  {German: "Das gilt für das Konto, mit dem du angemeldet bist. Senden?", English: "This acts on the account that you are signed in with. Send it?"},
+	"docs.signin":   {German: "Bitte melde dich zuerst in diesem Browser an.", English: "Please sign in with this browser first."},
 	"docs.intro":    {German: "Alle Routen dieses Dienstes. Maschinenlesbar:", English: "Every route of this service. For machines:"},
 	"docs.needs":    {German: "Braucht", English: "Needs"},
 	"docs.limit":    {German: "Grenze je Adresse", English: "Limit per address"},
 	"docs.answers":  {German: "Antworten", English: "Answers"},
+	"docs.errors":   {German: "Fehler", English: "Errors"},
 	"docs.fields":   {German: "Felder", English: "Fields"},
 	"docs.optional": {German: "freiwillig", English: "optional"},
 }

@@ -55,9 +55,10 @@ func (v Visit) choices() (list []choice) {
 type frame struct {
 	Language  Language
 	Page      string
+	Title     string // the key of its text
 	Nonce     string
 	Style     template.CSS
-	Script    template.JS // of pages that take a passkey, or ask for a proof of work
+	Script    template.JS // of pages that take a passkey, ask for a proof of work, or document the API
 	Home      string
 	Brand     string
 	Mark      mark
@@ -86,8 +87,15 @@ func (p *Pages) RenderAway(lang Language, v View, home string) (html []byte, non
 
 func (p *Pages) render(v View, f frame) (html []byte, nonce string, err error) {
 	f.Page, f.Nonce, f.View = v.page(), rand.Text(), v
+	f.Title = "title." + f.Page
+	if own, ok := v.(interface{ title() string }); ok {
+		f.Title = own.title()
+	}
 	f.Style, f.Brand, f.Links = p.styles[f.Page]+p.Brand.Colour.style(), p.Brand.Title(), p.Brand.links()
+	_, docs := v.(Docs)
 	switch {
+	case docs:
+		f.Script = p.docs
 	case Scripted(v):
 		f.Script = p.passkey
 	case f.Work != nil:

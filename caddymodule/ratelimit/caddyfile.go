@@ -3,7 +3,6 @@ package ratelimit
 import (
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
@@ -36,11 +35,9 @@ func (l *RateLimit) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 }
 
 func (l *RateLimit) parseRate(p *syntax.BlockParser, rate string) {
-	count, window, _ := strings.Cut(rate, "/")
-	limit, err := strconv.ParseInt(count, 10, 64)
-	duration, windowErr := caddy.ParseDuration(window)
-	if err != nil || windowErr != nil {
-		p.Faultf("mana_rate_limit: %q is not <requests>/<duration>, such as 100/1m", rate)
+	limit, duration, err := syntax.ParseRate(rate)
+	if err != nil {
+		p.Faultf("mana_rate_limit: %v", err)
 		limit, duration = 1, time.Second // so that no other fault comes of it
 	}
 	l.Limit, l.Window = limit, caddy.Duration(duration)

@@ -194,7 +194,7 @@ func TestRateLimitByHeader(t *testing.T) {
 // Nobody can mint counters with keys that are not verified.
 func TestRateLimitByUnverifiedAPIKey(t *testing.T) {
 	t.Parallel()
-	l := rateLimit(nil, memory.NewStore(), &ratelimit.RateLimit{Key: "api_key"})
+	l := rateLimit(edgetest.GateService(t, pgtest.New(t)), memory.NewStore(), &ratelimit.RateLimit{Key: "api_key"})
 	for i, want := range []bool{true, true, false} {
 		if _, up := edgetest.Serve(t, l, from("192.0.2.1:1", "X-Api-Key: sk_live_"+strconv.Itoa(i))); (up != nil) != want {
 			t.Errorf("request %d: passed %v", i, up != nil)

@@ -34,10 +34,15 @@ type Principal struct {
 	// OrganizationID is the active organisation of the session, and
 	// OrganizationRole what the user is there; both are empty where it has none.
 	OrganizationID, OrganizationRole string
-	// KeyID is the API key, and Scopes what it is for; of a key alone.
-	KeyID  string
-	Scopes principal.Scopes
+	// KeyID is the API key and ClientID the OpenID client that acts for the user, and
+	// Scopes what either may do. All are empty for users themselves.
+	KeyID, ClientID string
+	Scopes          principal.Scopes
 }
+
+// Delegated reports whether a program acts for the user, which may do what its scopes
+// allow.
+func (p *Principal) Delegated() bool { return p.Kind == Key || p.ClientID != "" }
 
 // PrincipalOf is the user whom a verified access token names, or the key that it
 // was made for, which has no session.

@@ -16,6 +16,8 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/webhook"
 )
 
 // Cores are the identity and the ledger on one database, wired to each other.
@@ -28,6 +30,8 @@ type Cores struct {
 	Gifts *gift.Service
 	// Mail is nil where the cores are keyless: its messages are sealed.
 	Mail *Mailing
+	// Webhooks is nil where the cores are keyless: its secrets are sealed.
+	Webhooks *webhook.Service
 	// Apps are the back ends that keep data of users.
 	Apps AppData
 	// Pictures is where those of users lie.
@@ -39,6 +43,8 @@ type Cores struct {
 // CoresDeps is what the cores work with.
 type CoresDeps struct {
 	Pool *pgxpool.Pool
+	// Replica is nil where none is configured.
+	Replica *dbscope.Replica
 	// ListenDSN leads to PostgreSQL itself.
 	ListenDSN string
 	// Redis is nil where none is configured.
@@ -68,7 +74,7 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 	}
 	var c Cores
 	c.Credits = creditcore.New(s.Ledger(), creditcore.Deps{
-		Pool: d.Pool, Logger: d.Logger, Observer: metrics.Process.LedgerObserver(),
+		Pool: d.Pool, Replica: d.Replica, Logger: d.Logger, Observer: metrics.Process.LedgerObserver(),
 	})
 	c.Gifts = gift.New(gift.Config{
 		BaseURL: s.BaseURL.String(), Address: mail.Canonical, RedeemUnverified: s.RedeemUnverified,
@@ -89,10 +95,15 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 	}
 	var err error
 	if !d.Keyless {
-		if c.Mail, err = newMailing(s, d.Pool, config.Secrets, c.Apps.deliver, d.Logger); err != nil {
+		logouts := new(logoutQueue)
+		c.Webhooks = newWebhooks(s, d.Pool, config.Secrets, d.Logger)
+		if c.Mail, err = newMailing(s, d.Pool, config.Secrets, c.Apps.deliver, logouts.deliver, c.Webhooks.Family(), d.Logger); err != nil {
 			return Cores{}, err
 		}
-		deps.Mailer = c.Mail
+		c.Webhooks.Use(c.Mail.Outbox())
+		logouts.box = c.Mail.Outbox()
+		deps.Mailer, deps.Logouts = c.Mail, logouts
+		defer func() { logouts.auth = c.Auth }() // before anything is delivered
 		c.Apps.box = c.Mail.Outbox()
 		accounts.apps = c.Apps
 		deps.Hooks = accounts.hooks()

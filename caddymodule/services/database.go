@@ -73,6 +73,7 @@ func (rt *Runtime) openDatabase(ctx context.Context, s config.Settings, log *slo
 	if err != nil {
 		return at, config.Secret{}, err
 	}
+	rt.schema = status.Current
 	log.Info("database is ready", "embedded", at.Embedded, "schema", status.Current)
 	WarnOfMight(ctx, at, log)
 	if rt.Pool, err = OpenPool(ctx, at); err != nil {
@@ -147,6 +148,10 @@ func WithConn(ctx context.Context, at Address, f func(*pgx.Conn) error) error {
 	config.ConnectTimeout = connectTimeout
 	config.DefaultQueryExecMode = at.QueryMode
 	dbscope.Prepare(config, dbscope.Unlimited)
+	return withConn(ctx, config, f)
+}
+
+func withConn(ctx context.Context, config *pgx.ConnConfig, f func(*pgx.Conn) error) error {
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return fmt.Errorf("connect: %w", explainConnect(err))
@@ -177,28 +182,11 @@ func explainMigration(err error) error {
 
 // OpenPool opens the connections that requests use, and reaches the database once.
 func OpenPool(ctx context.Context, at Address) (*pgxpool.Pool, error) {
-	config, err := pgxpool.ParseConfig(at.Pool)
+	config, err := poolConfig(at)
 	if err != nil {
-		return nil, fmt.Errorf("database: %w", errUnreadableURL)
-	}
-	if !strings.Contains(at.Pool, "pool_max_conns") {
-		config.MaxConns = int32(max(8, 4*runtime.NumCPU()))
-		if at.Embedded {
-			config.MaxConns = min(config.MaxConns, embeddedMaxConns)
-		}
+		return nil, fmt.Errorf("database: %w", err)
 	}
 	writing(config.ConnConfig)
-	config.PingTimeout = connectTimeout
-	config.ConnConfig.ConnectTimeout = connectTimeout
-	config.ConnConfig.DefaultQueryExecMode = at.QueryMode
-	params := config.ConnConfig.RuntimeParams
-	if _, named := params["application_name"]; !named {
-		params["application_name"] = "mana-edge"
-	}
-	// A pooler that nobody said stands there refuses parameters it does not track.
-	if _, set := params["statement_timeout"]; !set && !at.Pooled {
-		params["statement_timeout"] = dbscope.RequestLimits.Statement
-	}
 	dbscope.Prepare(config.ConnConfig, dbscope.RequestLimits)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -212,6 +200,33 @@ func OpenPool(ctx context.Context, at Address) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("database: %w", explainConnect(err))
 	}
 	return pool, nil
+}
+
+// poolConfig is what all pools have in common: their size, their times and their
+// name.
+func poolConfig(at Address) (*pgxpool.Config, error) {
+	config, err := pgxpool.ParseConfig(at.Pool)
+	if err != nil {
+		return nil, errUnreadableURL
+	}
+	if !strings.Contains(at.Pool, "pool_max_conns") {
+		config.MaxConns = int32(max(8, 4*runtime.NumCPU()))
+		if at.Embedded {
+			config.MaxConns = min(config.MaxConns, embeddedMaxConns)
+		}
+	}
+	config.PingTimeout = connectTimeout
+	config.ConnConfig.ConnectTimeout = connectTimeout
+	config.ConnConfig.DefaultQueryExecMode = at.QueryMode
+	params := config.ConnConfig.RuntimeParams
+	if _, named := params["application_name"]; !named {
+		params["application_name"] = "mana-edge"
+	}
+	// A pooler that nobody said stands there refuses parameters it does not track.
+	if _, set := params["statement_timeout"]; !set && !at.Pooled {
+		params["statement_timeout"] = dbscope.RequestLimits.Statement
+	}
+	return config, nil
 }
 
 // ClosePool closes a pool, but does not wait for a connection that is not

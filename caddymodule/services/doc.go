@@ -8,4 +8,7 @@
 // longest may last, then closes; when the process exits it closes at once. The
 // embedded PostgreSQL is shared by its directory alone, so that changed settings
 // do not restart it.
+//
+// It is larger than others because it alone composes the cores: each thing that both take
+// part in (mails, erasure, logouts, pictures) is wired here in a file of its own.
 package services

@@ -8,13 +8,14 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/device"
+	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/secret"
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/metrics"
@@ -22,6 +23,7 @@ import (
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/mail"
 	"mana.how/edge/internal/outbox"
+	"mana.how/edge/internal/webhook"
 )
 
 // mailChannel is that of mails in the outbox.
@@ -37,7 +39,7 @@ type Mailing struct {
 	box       *outbox.Box
 	baseURL   *url.URL
 	templates *mail.Templates
-	sender    mail.Sender
+	sender    atomic.Pointer[mail.Sender]
 	brand     pages.Brand
 }
 
@@ -48,34 +50,43 @@ type queued struct {
 	Data     mail.Data `json:"data"`
 }
 
-func newMailing(s config.Settings, pool *pgxpool.Pool, keys secret.Keys, erase outbox.Deliver, log *slog.Logger) (*Mailing, error) {
+func newMailing(s config.Settings, pool *pgxpool.Pool, keys secret.Keys, erase, logout outbox.Deliver, webhooks outbox.Family, log *slog.Logger) (*Mailing, error) {
 	templates, err := mail.NewTemplates(s.SMTP.Templates)
 	if err != nil {
 		return nil, fmt.Errorf("smtp: templates: %w", err)
 	}
-	m := &Mailing{baseURL: s.BaseURL, templates: templates, sender: mail.Log{Logger: log}, brand: s.Brand}
+	m := &Mailing{baseURL: s.BaseURL, templates: templates, brand: s.Brand}
+	m.SendBy(mail.Log{Logger: log})
 	if s.SMTP.IsSet() {
-		if m.sender, err = mail.NewSMTP(s.SMTP.Config()); err != nil {
+		sender, err := mail.NewSMTP(s.SMTP.Config())
+		if err != nil {
 			return nil, fmt.Errorf("smtp: %w", err)
 		}
+		m.SendBy(sender)
 	}
 	m.box = outbox.New(outbox.Config{
 		DB: dbscope.DB{Pool: pool, Error: func(err error) error { return err }}, Sealer: keys.Bound(),
-		Channels:  map[string]outbox.Deliver{mailChannel: m.deliver, erasureChannel: erase},
-		Pauses:    map[string][]time.Duration{mailChannel: mailPauses(), erasureChannel: erasurePauses()},
+		Channels: map[string]outbox.Deliver{mailChannel: m.deliver, erasureChannel: erase, logoutChannel: logout},
+		Families: map[string]outbox.Family{webhook.Family: webhooks},
+		Pauses: map[string][]time.Duration{
+			mailChannel: mailPauses(), erasureChannel: erasurePauses(), logoutChannel: logoutPauses(), webhook.Family: webhook.Pauses(),
+		},
 		Retention: s.Retention.Outbox, Logger: log, Observe: metrics.Process.ObserveDelivery,
 	})
 	return m, nil
 }
 
+// SendBy has mails go out by another sender from now on.
+func (m *Mailing) SendBy(sender mail.Sender) { m.sender.Store(&sender) }
+
 // Outbox is where the mails wait.
 func (m *Mailing) Outbox() *outbox.Box { return m.box }
 
-// Wake implements [authcore.Mailer].
+// Wake implements [notice.Mailer].
 func (m *Mailing) Wake() { m.box.Wake() }
 
-// PutTx implements [authcore.Mailer].
-func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n authcore.Notice) error {
+// PutTx implements [notice.Mailer].
+func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n notice.Notice) error {
 	d := mail.Data{Name: n.Name, Email: n.To, Device: device.Name(n.Client.UserAgent), Address: n.Client.Network(), At: n.At.UTC()}
 	if n.Client.DeviceName != "" {
 		d.Device = n.Client.DeviceName
@@ -85,45 +96,45 @@ func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n authcore.Notice) error
 	}
 	forgot := m.link("/forgot-password", nil)
 	switch n.Kind {
-	case authcore.NoticeVerifyEmail:
+	case notice.VerifyEmail:
 		query := url.Values{"token": {n.Token}, "callbackURL": {"/"}}
 		if n.RedirectTo != "" {
 			query.Set("redirectTo", n.RedirectTo)
 		}
 		d.Link = m.link("/api/auth/verify-email", query)
-	case authcore.NoticeResetPassword:
+	case notice.ResetPassword:
 		query := url.Values{"callbackURL": {n.RedirectTo}}
 		if n.RedirectTo == "" {
 			query = nil
 		}
 		d.Link = m.link("/api/auth/reset-password/"+n.Token, query)
-	case authcore.NoticeAccountExists:
+	case notice.AccountExists:
 		d.Link, d.ResetLink = m.link("/login", nil), forgot
-	case authcore.NoticeMagicLink:
+	case notice.MagicLink:
 		query := url.Values{"token": {n.Token}}
 		if n.RedirectTo != "" {
 			query.Set("callbackURL", n.RedirectTo)
 		}
 		d.Link, d.Code = m.link("/api/auth/magic-link/verify", query), n.Code
-	case authcore.NoticeConfirmAddress:
+	case notice.ConfirmAddress:
 		d.Link = m.link("/api/auth/change-email/verify", url.Values{"token": {n.Token}})
-	case authcore.NoticeAddressChanging:
+	case notice.AddressChanging:
 		if n.Token != "" {
 			d.UndoLink = m.link("/api/auth/change-email/undo", url.Values{"token": {n.Token}})
 		}
-	case authcore.NoticeAccountInvitation:
+	case notice.AccountInvitation:
 		d.Link = m.link("/register", url.Values{"invitation": {n.Token}})
-	case authcore.NoticeNewDevice:
+	case notice.NewDevice:
 		d.Link, d.ResetLink = m.link("/account/devices", nil), forgot
-	case authcore.NoticeInvitation:
+	case notice.Invitation:
 		d.Link = m.link("/accept-invitation", url.Values{"id": {n.Invitation.ID}})
 		d.Organization, d.Inviter = n.Invitation.OrganizationName, n.Invitation.InviterName
-	case authcore.NoticeAccountDeleted:
+	case notice.AccountDeleted:
 		// nothing but what happened
-	case authcore.NoticeFactorAdded, authcore.NoticeFactorRemoved:
+	case notice.FactorAdded, notice.FactorRemoved:
 		d.Factor = string(n.Factor)
-	case authcore.NoticeAccountLocked, // without its end: a mail that waits longer would not be sent
-		authcore.NoticePasswordChanged, authcore.NoticeAddressChangeUndone, authcore.NoticeBackupCodesRenewed:
+	case notice.AccountLocked, // without its end: a mail that waits longer would not be sent
+		notice.PasswordChanged, notice.AddressChangeUndone, notice.BackupCodesRenewed:
 		d.ResetLink = forgot
 	}
 	language := n.Language
@@ -156,7 +167,7 @@ func (m *Mailing) deliver(ctx context.Context, message outbox.Message) error {
 		return outbox.Permanent(err)
 	}
 	letter.ID = message.ID
-	if err := m.sender.Send(ctx, letter); errors.Is(err, mail.ErrPermanent) {
+	if err := (*m.sender.Load()).Send(ctx, letter); errors.Is(err, mail.ErrPermanent) {
 		return outbox.Permanent(err)
 	} else if err != nil {
 		return err

@@ -33,6 +33,8 @@ type Runtime struct {
 	requests  atomic.Int64 // those of the API that are under way
 	closers   []func()     // in order of acquisition
 	closeOnce sync.Once
+	condition condition
+	schema    int // of the last migration
 	background
 }
 
@@ -57,6 +59,10 @@ func newRuntime(ctx context.Context, s config.Settings, log *slog.Logger) (_ *Ru
 	if err != nil {
 		return nil, err
 	}
+	replica, err := rt.openReplica(ctx, s.Replica, at, log)
+	if err != nil {
+		return nil, err
+	}
 	if err := rt.openLimits(s.Redis, log); err != nil {
 		return nil, err
 	}
@@ -67,7 +73,7 @@ func newRuntime(ctx context.Context, s config.Settings, log *slog.Logger) (_ *Ru
 	rt.onClose(closePictures)
 	rt.Cores, err = NewCores(ctx, s, CoresDeps{
 		Pictures: pictures,
-		Pool:     rt.Pool, ListenDSN: at.Listen, Redis: rt.Redis, Logger: log, Key: key,
+		Pool:     rt.Pool, Replica: replica, ListenDSN: at.Listen, Redis: rt.Redis, Logger: log, Key: key,
 		Later: func(work func(context.Context)) { rt.do(func() { work(run) }) },
 	})
 	if err != nil {
@@ -86,9 +92,15 @@ func newRuntime(ctx context.Context, s config.Settings, log *slog.Logger) (_ *Ru
 		rt.do(func() { keepRunning(run, name, work, log) })
 	}
 	rt.do(func() { rt.Mail.Outbox().Run(run) })
+	rt.do(func() { rt.Webhooks.Run(run) })
 	rt.do(func() { metrics.Process.CountOutbox(run, rt.Mail.Outbox().Counts, log) })
 	rt.do(func() { metrics.Process.CountUsers(run, rt.Pool, log) })
 	rt.do(func() { metrics.Process.CountHolds(run, rt.Pool, log) })
+	rt.do(func() { metrics.Process.LookAtDatabase(run, rt.Pool, log) })
+	rt.do(func() { rt.condition.watch(run, rt) })
+	if feed := newEventFeed(s.Events, rt.Pool, log); feed != nil {
+		rt.do(func() { feed.run(run) })
+	}
 	return rt, nil
 }
 

@@ -45,6 +45,8 @@ type runtimes struct {
 	// waited is how often callers waited for a connection of pools that are
 	// closed.
 	waited atomic.Int64
+	// pending counts the runtimes whose database is not there yet.
+	pending atomic.Int64
 
 	mu        sync.Mutex
 	times     lingerTimes
@@ -76,6 +78,8 @@ type pooledOpening struct {
 func (p pooledOpening) Destruct() error {
 	if rt := p.end(); rt != nil {
 		p.owner.retire(rt)
+	} else {
+		p.owner.pending.Add(-1)
 	}
 	return nil
 }
@@ -84,6 +88,7 @@ func (p pooledOpening) Destruct() error {
 // pool, which every config needs, is never held for a database.
 func (rs *runtimes) acquire(s config.Settings) (*Opening, error) {
 	value, _, err := rs.pool.LoadOrNew(s.Key(), func() (caddy.Destructor, error) {
+		rs.pending.Add(1)
 		return pooledOpening{beginOpening(s, logging.Live(), rs.add), rs}, nil
 	})
 	if err != nil {
@@ -117,6 +122,7 @@ func (rs *runtimes) add(rt *Runtime) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	rs.open[rt] = struct{}{}
+	rs.pending.Add(-1)
 }
 
 func (rs *runtimes) close(rt *Runtime) {
@@ -190,12 +196,29 @@ func Release(o *Opening) { shared.release(o) }
 // ones included. What is on its way is not waited for.
 func EachRuntime(f func(*Runtime)) { shared.each(f) }
 
+// CloseLingering closes at once what waits for its last request, as the end of
+// the process does, for a program that stops Caddy and then ends on its own.
+func CloseLingering() { shared.closeLingering() }
+
 // SetLinger changes how long runtimes that no config uses any more stay open, at
 // least and at most, for tests that cannot wait for it.
 func SetLinger(least, most time.Duration) {
 	shared.mu.Lock()
 	defer shared.mu.Unlock()
 	shared.times = lingerTimes{least, most, 10 * time.Millisecond}
+}
+
+// current lists the runtimes that a config uses.
+func (rs *runtimes) current() []*Runtime {
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	var used []*Runtime
+	for rt := range rs.open {
+		if _, left := rs.lingering[rt]; !left {
+			used = append(used, rt)
+		}
+	}
+	return used
 }
 
 // each calls f for every runtime that is open. What is on its way is not waited

@@ -2,12 +2,15 @@ package services
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
@@ -34,7 +37,7 @@ type accountHooks struct {
 }
 
 func (a accountHooks) hooks() authcore.Hooks {
-	return authcore.Hooks{RegisterTx: a.open, Registered: a.welcome, Verified: a.redeem, EraseTx: a.erase, Deleted: a.close}
+	return authcore.Hooks{RegisterTx: a.open, Registered: a.welcome, Verified: a.redeem, EraseTx: a.erase, Deleted: a.close, DissolveTx: a.ledger.CloseTx, Dissolved: a.dissolved}
 }
 
 // open gives a new user a balance, in the transaction that makes the account.
@@ -72,6 +75,46 @@ func (a accountHooks) erase(ctx context.Context, tx pgx.Tx, u authcore.User) err
 	return a.sales.EraseTx(ctx, tx, u.ID)
 }
 
+// Grant gives an account credits as an operator does: the row of the ledger and the
+// events of who gave them and why stand or fall together.
+func (c Cores) Grant(ctx context.Context, op principal.Operator, g creditcore.Grant) (receipt creditcore.Receipt, err error) {
+	given := audit.Event{Type: "credits_granted", UserID: g.UserID, By: op, Metadata: map[string]any{"credits": g.Amount}}
+	err = c.Auth.Audited(ctx, given, func(ctx context.Context, tx pgx.Tx) error {
+		receipt, err = c.Credits.GrantTx(ctx, tx, g)
+		if err == nil && receipt.Replayed {
+			err = errReplayed
+		}
+		return err
+	})
+	if errors.Is(err, errReplayed) {
+		err = nil // nothing was given, and nothing is recorded
+	}
+	return receipt, err
+}
+
+// Forgive writes off what an account owes, as an operator does, with the events of
+// who did it and why. Where nothing is owed, nothing is recorded.
+func (c Cores) Forgive(ctx context.Context, op principal.Operator, f creditcore.Forgiveness) (forgiven creditcore.Amount, err error) {
+	metadata := map[string]any{}
+	err = c.Auth.Audited(ctx, audit.Event{Type: "debt_forgiven", UserID: f.UserID, By: op, Metadata: metadata}, func(ctx context.Context, tx pgx.Tx) error {
+		if forgiven, _, err = c.Credits.ForgiveTx(ctx, tx, f); err != nil {
+			return err
+		}
+		if metadata["credits"] = forgiven; forgiven == 0 {
+			return errNothingOwed
+		}
+		return nil
+	})
+	if errors.Is(err, errNothingOwed) {
+		err = nil
+	}
+	return forgiven, err
+}
+
+var errNothingOwed = errors.New("the account owes nothing")
+
+var errReplayed = errors.New("the grant was made before")
+
 // close ends the subscriptions of a user who has left, in the background: an
 // account is deleted also while Stripe is away. His ledger stays. What fails
 // here is made up for by the rounds of billing.
@@ -83,4 +126,9 @@ func (a accountHooks) close(_ context.Context, userID string) {
 			a.log.Warn("end the subscriptions of a deleted account; it is tried again", "user", userID, "error", err)
 		}
 	})
+}
+
+// dissolved is close for an organisation.
+func (a accountHooks) dissolved(ctx context.Context, organizationID string) {
+	a.close(ctx, creditcore.OrganizationAccount(organizationID))
 }

@@ -1,7 +1,6 @@
 package site
 
 import (
-	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -23,7 +22,7 @@ func RegisterDirective(name string, parse httpcaddyfile.UnmarshalHandlerFunc) {
 		}
 		if len(set) > 0 {
 			scope := handler.(interface{ scope() *Scope }).scope()
-			scope.MatcherSetsRaw = caddyhttp.RawMatcherSets{caddy.ModuleMap(set)}
+			scope.MatcherSetsRaw = caddyhttp.RawMatcherSets{set}
 		}
 		return h.NewRoute(nil, handler), nil
 	})

@@ -16,6 +16,7 @@ import (
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/creditcore"
 )
 
 // Scope says which requests a directive is for. The directive meets the others
@@ -33,10 +34,15 @@ type Scope struct {
 	BaseURL *url.URL    `json:"-"`
 	Brand   pages.Brand `json:"-"`
 	Sells   bool        `json:"-"` // credits can be bought
-	Origins origin.List `json:"-"`
-	Log     *zap.Logger `json:"-"`
+	// Prices are those of the app, nil until they are known.
+	Prices  *creditcore.Prices `json:"-"`
+	Origins origin.List        `json:"-"`
+	Log     *zap.Logger        `json:"-"`
 	// Lax lets paths pass that are spelt in more than one way.
 	Lax bool `json:"-"`
+	// Names are those of the headers by which the directive tells the app who
+	// somebody is, beside the identity headers, as [guard.FoldName] writes them.
+	Names []string `json:"-"`
 }
 
 // ProvisionScope loads the matchers, and takes down what the app has found out about
@@ -55,6 +61,9 @@ func (s *Scope) ProvisionScope(ctx caddy.Context, app *app.App) error {
 	}
 	return s.matchers.FromInterface(sets)
 }
+
+// KnowPrices tells the directive what the prices of the app are, before it is validated.
+func (s *Scope) KnowPrices(p creditcore.Prices) { s.Prices = &p }
 
 // Hosted is where the hosted pages are.
 func (s *Scope) Hosted() answer.Hosted { return answer.Hosted{BaseURL: s.BaseURL, Brand: s.Brand} }
@@ -82,12 +91,25 @@ func (s *Scope) Enter(w http.ResponseWriter, r *http.Request) (Entered, *http.Re
 		caddyhttp.SetVar(r.Context(), guardKey, writer)
 		w = writer
 		if request.Caller(r.Context()).Kind == request.Guest {
-			StripIdentity(r)
+			s.StripIdentity(r)
+		}
+		if !trusted {
+			guard.DropAddresses(r.Header)
 		}
 	}
 	writer.passing = false
 	return Entered{w, writer, s, early, first}, r, nil
 }
+
+// StripIdentity takes out of a request what no client may say of who it is, also
+// under the names by which only some of the site's routes tell it.
+func (s *Scope) StripIdentity(r *http.Request) {
+	StripIdentity(r, s.site.IdentityNames(r.Host, s.Names)...)
+}
+
+// IdentityNames are the names of more headers, beside the identity headers, by
+// which the directive tells the app who somebody is.
+func (s *Scope) IdentityNames() []string { return s.Names }
 
 // Entered is a request that a directive has let in.
 type Entered struct {

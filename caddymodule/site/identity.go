@@ -13,54 +13,45 @@ import (
 const identityPrefix = "x-mana-"
 
 // namesIdentity reports whether an upstream could read the header name as one
-// of the trusted headers. CGI, WSGI, PHP and their kin map letters to one case
-// and the signs "_", "." and others to the same character as "-".
-func namesIdentity(name string) bool {
-	if len(name) < len(identityPrefix) {
-		return false
+// of the trusted headers, or as one of the others by which the site tells its
+// app who somebody is.
+func namesIdentity(name string, others []string) bool {
+	if guard.HasNamePrefix(name, identityPrefix) {
+		return true
 	}
-	for i := range len(identityPrefix) {
-		if fold(name[i]) != identityPrefix[i] {
-			return false
+	for _, other := range others {
+		if guard.SameName(name, other) {
+			return true
 		}
 	}
-	return true
-}
-
-func fold(c byte) byte {
-	switch {
-	case 'a' <= c && c <= 'z', '0' <= c && c <= '9':
-		return c
-	case 'A' <= c && c <= 'Z':
-		return c + 'a' - 'A'
-	}
-	return '-'
+	return false
 }
 
 // StripIdentity removes every alias of an identity header from the request:
 // from its header, from its trailer, now and when the body has been read, and
 // from the names that Connection declares hop-by-hop (RFC 9110, section
-// 7.6.1), by which a client could make a proxy drop what the gate wrote.
-func StripIdentity(r *http.Request) {
+// 7.6.1), by which a client could make a proxy drop what the gate wrote. others
+// are more names of such headers, as [guard.FoldName] writes them.
+func StripIdentity(r *http.Request, others ...string) {
 	for name := range r.Header {
-		if namesIdentity(name) {
+		if namesIdentity(name, others) {
 			delete(r.Header, name)
 		}
 	}
 	if values, ok := r.Header["Connection"]; ok {
-		stripConnection(r.Header, values)
+		stripConnection(r.Header, values, others)
 	}
 	if len(r.Trailer) > 0 {
-		stripTrailer(r.Trailer)
+		stripTrailer(r.Trailer, others)
 		if r.Body != nil {
-			r.Body = &trailerStripper{ReadCloser: r.Body, trailer: r.Trailer}
+			r.Body = &trailerStripper{ReadCloser: r.Body, trailer: r.Trailer, others: others}
 		}
 	}
 }
 
-func stripTrailer(trailer http.Header) {
+func stripTrailer(trailer http.Header, others []string) {
 	for name := range trailer {
-		if namesTrusted(name) || !guard.MayTrail(name) {
+		if namesTrusted(name, others) || !guard.MayTrail(name) {
 			delete(trailer, name)
 		}
 	}
@@ -68,11 +59,11 @@ func stripTrailer(trailer http.Header) {
 
 // stripConnection drops the tokens that name a header the gate writes. It
 // leaves a header without such tokens as it came.
-func stripConnection(h http.Header, values []string) {
+func stripConnection(h http.Header, values, others []string) {
 	changed := false
 	for _, value := range values {
 		for token := range strings.SplitSeq(value, ",") {
-			changed = changed || namesTrusted(strings.TrimSpace(token))
+			changed = changed || namesTrusted(strings.TrimSpace(token), others)
 		}
 	}
 	if !changed {
@@ -81,7 +72,7 @@ func stripConnection(h http.Header, values []string) {
 	var kept []string
 	for _, value := range values {
 		for token := range strings.SplitSeq(value, ",") {
-			if token = strings.TrimSpace(token); !namesTrusted(token) {
+			if token = strings.TrimSpace(token); !namesTrusted(token, others) {
 				kept = append(kept, token)
 			}
 		}
@@ -95,8 +86,8 @@ func stripConnection(h http.Header, values []string) {
 
 // namesTrusted reports whether the name is, or could be read as, a header that
 // the gate writes.
-func namesTrusted(name string) bool {
-	return namesIdentity(name) || strings.EqualFold(name, "Authorization")
+func namesTrusted(name string, others []string) bool {
+	return namesIdentity(name, others) || strings.EqualFold(name, "Authorization")
 }
 
 // trailerStripper strips trailers when they arrive: net/http fills the
@@ -104,12 +95,13 @@ func namesTrusted(name string) bool {
 type trailerStripper struct {
 	io.ReadCloser
 	trailer http.Header
+	others  []string
 }
 
 func (b *trailerStripper) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil {
-		stripTrailer(b.trailer)
+		stripTrailer(b.trailer, b.others)
 	}
 	return n, err
 }

@@ -101,6 +101,13 @@ func (p *BlockParser) Some(target *[]string) {
 	p.NoBlock(name)
 }
 
+// More adds one argument or more to a list: the directive may be repeated.
+func (p *BlockParser) More(target *[]string) {
+	var more []string
+	p.Some(&more)
+	*target = append(*target, more...)
+}
+
 // None reads a directive that is all there is to say.
 func (p *BlockParser) None() {
 	name := p.Val()

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/webauthn"
@@ -18,7 +19,7 @@ func TestBrowserSignsInWithAPasskeyAlone(t *testing.T) {
 	t.Parallel()
 	e := startEdge(t)
 	p := openPage(t)
-	p.plugIn()
+	key := p.plugIn()
 	complaints := p.complaints()
 	const email = "grace@mana.how"
 
@@ -54,9 +55,11 @@ func TestBrowserSignsInWithAPasskeyAlone(t *testing.T) {
 	}
 
 	p.open(e.Auth() + "/account")
+	p.touch(key, false) // else the page after the sign-out would sign in again
 	p.click(`button[value=sign-out]`)
 	p.arrive(e.Auth() + "/login")
 	p.forget()
+	p.touch(key, true)
 
 	// The authenticator takes what the browser suggests where the address is typed.
 	p.open(e.AppURL() + "/?page=2")
@@ -94,19 +97,31 @@ func TestBrowserIsToldOfNoPasskey(t *testing.T) {
 	p.wait("be told", func(string) bool { return strings.Contains(p.text("main"), "No passkey was used") })
 }
 
-// plugIn gives the tab an authenticator that keeps passkeys and verifies its user.
-func (p page) plugIn() {
+// plugIn gives the tab an authenticator that keeps passkeys and verifies its user, who
+// touches it at once.
+func (p page) plugIn() (authenticator webauthn.AuthenticatorID) {
 	p.Helper()
 	p.do("plug an authenticator in", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		if _, err := cdp.Call(ctx, t, webauthn.Enable, webauthn.EnableParams{}); err != nil {
 			return err
 		}
-		_, err := cdp.Call(ctx, t, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{
+		added, err := cdp.Call(ctx, t, webauthn.AddVirtualAuthenticator, webauthn.AddVirtualAuthenticatorParams{
 			Options: &webauthn.VirtualAuthenticatorOptions{
 				Protocol: webauthn.AuthenticatorProtocolCtap2, Transport: webauthn.AuthenticatorTransportInternal,
 				HasResidentKey: true, HasUserVerification: true, IsUserVerified: true, AutomaticPresenceSimulation: true,
 			},
 		})
+		authenticator = added.AuthenticatorID
+		return err
+	}))
+	return authenticator
+}
+
+// touch says whether the user touches the authenticator when it is asked.
+func (p page) touch(authenticator webauthn.AuthenticatorID, does bool) {
+	p.Helper()
+	p.do("touch the authenticator", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: authenticator, Enabled: does})
 		return err
 	}))
 }
@@ -116,11 +131,16 @@ func evaluate[T any](p page, expression string) T {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
-	if err != nil {
-		p.Fatalf("evaluate %s at %s: %v", expression, p.location(), err)
+	for {
+		v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+		switch {
+		case err == nil:
+			return v
+		case !gaveWay(err) || ctx.Err() != nil:
+			p.Fatalf("evaluate %s at %s: %v", expression, p.location(), err)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	return v
 }
 
 // complaints listens to the console, and gives the warnings and errors that the

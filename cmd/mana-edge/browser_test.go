@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,15 +72,16 @@ type page struct {
 	ctx context.Context
 }
 
-func openPage(t testing.TB) page {
+func openPage(t testing.TB, more ...chromedp.ExecAllocatorOption) page {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.IgnoreCertErrors, // the internal authority is not installed
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("host-resolver-rules", "MAP *.mana.localhost 127.0.0.1, MAP * ~NOTFOUND"),
+		chromedp.Flag("host-resolver-rules", "MAP *.mana.localhost 127.0.0.1, MAP *.partner.localhost 127.0.0.1, MAP * ~NOTFOUND"),
 	)
+	options = append(options, more...)
 	if os.Getuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium's sandbox does not run as root
 	}
@@ -103,9 +105,21 @@ func (p page) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
+// open goes to an address. Where another page is on its way it waits for that to end.
 func (p page) open(url string) {
 	p.Helper()
-	p.do("open "+url, chromedp.Navigate(url))
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	for {
+		err := chromedp.Do(ctx, chromedp.Navigate(url))
+		switch {
+		case err == nil:
+			return
+		case !strings.Contains(err.Error(), "ERR_ABORTED") || ctx.Err() != nil:
+			p.Fatalf("open %s at %s: %v", url, p.location(), err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
 }
 
 func (p page) fill(selector, text string) {
@@ -124,15 +138,28 @@ func (p page) submit() {
 	p.click(`main form button[type=submit]`)
 }
 
+// text is what an element says. A page that gives way to another while it is read is read
+// anew.
 func (p page) text(selector string) string {
 	p.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(selector)))
-	if err != nil {
-		p.Fatalf("read %s at %s: %v", selector, p.location(), err)
+	for {
+		text, err := chromedp.Run(ctx, chromedp.Text(chromedp.CSS(selector)))
+		switch {
+		case err == nil:
+			return strings.TrimSpace(text)
+		case !gaveWay(err) || ctx.Err() != nil:
+			p.Fatalf("read %s at %s: %v", selector, p.location(), err)
+		}
+		time.Sleep(20 * time.Millisecond)
 	}
-	return strings.TrimSpace(text)
+}
+
+// gaveWay reports whether an error is that of a page that another has replaced meanwhile.
+func gaveWay(err error) bool {
+	return slices.ContainsFunc([]string{"No node with given id", "Cannot find context", "Could not find node", "Execution context was destroyed", "Inspected target navigated"},
+		func(what string) bool { return strings.Contains(err.Error(), what) })
 }
 
 // location is where the tab is, as a text for people if that is unknown.

@@ -69,6 +69,7 @@ type Edge struct {
 	Site     string // directives of the apps, beside the gate
 	Env      []string
 	BaseURL  string // of the cluster; that of this edge where empty
+	Metrics  int    // port that Prometheus reads; none where 0
 
 	dir    string // all that the processes write
 	config string // the Caddyfile
@@ -197,6 +198,10 @@ https://app.mana.localhost:%[1]d, https://notes.mana.localhost:%[1]d {
 	reverse_proxy 127.0.0.1:%[4]d
 }
 `, e.HTTPS, e.HTTP, e.Admin, e.App, app, e.Database, site, base)
+	if e.Metrics != 0 {
+		text = strings.Replace(text, "\tmana {", "\tmetrics\n\tmana {", 1) +
+			fmt.Sprintf("http://127.0.0.1:%d {\n\tbind 127.0.0.1\n\tmetrics\n}\n", e.Metrics)
+	}
 	if err := os.WriteFile(e.config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -207,6 +212,13 @@ https://app.mana.localhost:%[1]d, https://notes.mana.localhost:%[1]d {
 func (e *Edge) start(t testing.TB) {
 	t.Helper()
 	e.writeConfig(t, e.Options, e.Site)
+	e.launch(t)
+	e.awaitReady(t)
+}
+
+// launch runs the edge on the config that is written. The end of the test stops it.
+func (e *Edge) launch(t testing.TB) {
+	t.Helper()
 	e.edge = e.command(context.Background(), "run", "--config", e.config, "--adapter", "caddyfile")
 	e.edge.Stdout, e.edge.Stderr = e.log, e.log
 	if err := e.edge.Start(); err != nil {
@@ -215,8 +227,6 @@ func (e *Edge) start(t testing.TB) {
 	t.Cleanup(func() { e.stop(t) })
 	e.exited = make(chan error, 1)
 	go func(cmd *exec.Cmd, exited chan<- error) { exited <- cmd.Wait() }(e.edge, e.exited)
-
-	e.awaitReady(t)
 }
 
 // awaitReady returns once /health/ready answers 200 and every site has its

@@ -52,7 +52,8 @@ func loading(args []string) (code int, done bool) {
 		}
 	}
 	if c.name == "run" && c.watched() {
-		return runForPerson(config, file, adapter), true
+		runForPerson(config, file, adapter)
+		return caddy.ExitCodeFailedStartup, true
 	}
 	return 0, false
 }

@@ -27,11 +27,12 @@ func (c loader) watched() bool {
 }
 
 // runForPerson runs the edge and says in a few lines where to go. Of the log,
-// where the config says nothing about it, warnings and errors are shown.
-func runForPerson(config []byte, file, adapter string) (code int) {
+// where the config says nothing about it, warnings and errors are shown. It
+// returns where the edge does not start: signals end the process.
+func runForPerson(config []byte, file, adapter string) {
 	if len(config) == 0 {
 		fmt.Fprintln(os.Stderr, "There is no Caddyfile here. Name one: mana-edge run --config <file>")
-		return caddy.ExitCodeFailedStartup
+		return
 	}
 	caddy.TrapSignals()
 	fmt.Fprintln(os.Stderr, "Mana Edge starts. The first start makes a database, which takes some seconds.")
@@ -51,10 +52,10 @@ func runForPerson(config []byte, file, adapter string) (code int) {
 		} else {
 			fmt.Fprintln(os.Stderr, err)
 		}
-		return caddy.ExitCodeFailedStartup
+		return
 	}
 	welcome(os.Stderr, config)
-	select {} // signals end the process
+	select {}
 }
 
 // quiet sets the level of the log where the config does not speak of it.

@@ -116,6 +116,6 @@ func (s *Service) IsCustomer(ctx context.Context, c creditcore.Caller) (bool, er
 	if s.stripe == nil {
 		return false, nil
 	}
-	id, err := s.stripe.CustomerOf(ctx, c.UserID)
+	id, err := s.stripe.CustomerOf(ctx, c.Account())
 	return id != "", err
 }

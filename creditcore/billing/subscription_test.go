@@ -136,7 +136,7 @@ func TestSubscriptionUnknownToStripe(t *testing.T) {
 	p.audited()
 }
 
-// Who closed his account gets nothing, and pays nothing for long.
+// Who closed their account gets nothing, and pays nothing for long.
 func TestRemovedUser(t *testing.T) {
 	t.Parallel()
 	srv := priced(t)

@@ -122,6 +122,6 @@ func TestAutoRedeem(t *testing.T) {
 	s.exec(`UPDATE auth.users SET email = 'b2@example.com' WHERE id = 'ada'`)
 	s.give(ada, gift.Order{Credits: of(1), TargetEmail: "b2@example.com"})
 	if n := s.AutoRedeem(t.Context(), "ada", "b2@example.com"); n != 0 {
-		t.Errorf("%d gifts of his own", n)
+		t.Errorf("%d gifts of their own", n)
 	}
 }

@@ -59,7 +59,10 @@ var defaults = []setting{
 	{"default_transaction_deferrable", "off"},
 }
 
-const beginExplicitly = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE`
+const (
+	beginExplicitly = `BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE NOT DEFERRABLE`
+	beginReading    = `BEGIN ISOLATION LEVEL READ COMMITTED READ ONLY NOT DEFERRABLE`
+)
 
 // preludeKey is where a connection keeps the prelude of its units of work.
 const preludeKey = "dbscope.prelude"

@@ -92,7 +92,7 @@ func runOn(ctx context.Context, conn *pgx.Conn, s Scope, sql string, args []any,
 	prelude := preludeOf(conn)
 	var batch pgx.Batch
 	if prelude != ownSession { // else the batch is a transaction by itself
-		batch.Queue(beginExplicitly)
+		batch.Queue(beginOf(conn))
 		batch.Queue(prelude)
 	}
 	batch.Queue(set, s.role, s.userID, s.userRole)

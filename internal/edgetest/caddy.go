@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	_ "github.com/caddyserver/caddy/v2/modules/standard" // registers the modules
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/principal"
@@ -89,12 +89,19 @@ func Eventually(t testing.TB, what string, ok func() bool) {
 func WantGuarded(t testing.TB, address string) {
 	t.Helper()
 	client := &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := client.Get("http://" + address + "/")
+	ask := func() (*http.Response, error) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/", nil)
+		if err != nil {
+			return nil, err
+		}
+		return client.Do(r)
+	}
+	resp, err := ask()
 	for range 5 { // the old server may take a connection and close
 		if err == nil {
 			break
 		}
-		resp, err = client.Get("http://" + address + "/")
+		resp, err = ask()
 	}
 	if err != nil {
 		t.Fatal(err)

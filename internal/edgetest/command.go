@@ -10,6 +10,8 @@ import (
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
+
+	"mana.how/edge/internal/usertext"
 )
 
 // Operate runs a command of the group as main would.
@@ -39,10 +41,16 @@ func operateWith(t testing.TB, input string, args ...string) (output, told strin
 	group.SetOut(&out)
 	group.SetErr(&faults)
 	err = group.ExecuteContext(t.Context())
-	if err != nil && !strings.Contains(faults.String(), err.Error()) {
+	if err != nil && !strings.Contains(faults.String(), err.Error()) && !strings.Contains(faults.String(), failure(err)) {
 		t.Errorf("stderr %q lacks the error %v", faults.String(), err)
 	}
 	return out.String(), faults.String(), err
+}
+
+// failure is the text of an error as a command writes it in JSON.
+func failure(err error) string {
+	text, _ := json.Marshal(err.Error())
+	return `"message":` + usertext.EscapeJSON(string(text))
 }
 
 // ConfigFile is a JSON config with only the app in it.

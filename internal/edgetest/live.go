@@ -32,8 +32,9 @@ type Live struct {
 }
 
 // StartLive runs Caddy, so such a test cannot run beside another of its kind.
-// The site's directives stand before reverse_proxy.
-func StartLive(t *testing.T, options, directives string) *Live {
+// The site's directives stand before reverse_proxy; more options of the app may stand
+// behind them.
+func StartLive(t *testing.T, options, directives string, app ...string) *Live {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
@@ -62,13 +63,14 @@ func StartLive(t *testing.T, options, directives string) *Live {
 		cookie_domain .mana.localhost
 		trusted_origins http://*.mana.localhost:%s
 		encryption_key %s
+		%[8]s
 	}
-	%s
+	%[5]s
 }
 http://chat.mana.localhost:%[3]s {
 	%[6]s
 	reverse_proxy %[7]s
-}`, db.DSN, base, port, gateSecret, options, directives, l.Upstream.addr))
+}`, db.DSN, base, port, gateSecret, options, directives, l.Upstream.addr, strings.Join(app, "\n")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +137,8 @@ type upstream struct {
 
 // Seen is what the upstream got.
 type Seen struct {
-	Header, Trailer http.Header
+	Method, Host, Path, Query string // Path as it is encoded
+	Header, Trailer           http.Header
 }
 
 func newUpstream(t *testing.T) *upstream {
@@ -143,7 +146,7 @@ func newUpstream(t *testing.T) *upstream {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)
-		_ = json.NewEncoder(w).Encode(Seen{r.Header, r.Trailer})
+		_ = json.NewEncoder(w).Encode(Seen{r.Method, r.Host, r.URL.EscapedPath(), r.URL.RawQuery, r.Header, r.Trailer})
 	})
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
@@ -203,13 +206,19 @@ type Stream struct {
 // OpenSocket opens a WebSocket through the gate.
 func (l *Live) OpenSocket(t *testing.T, credential string) Stream {
 	t.Helper()
-	conn, err := net.Dial("tcp", l.Addr)
+	return l.OpenSocketAt(t, "/socket", credential)
+}
+
+// OpenSocketAt is OpenSocket at a path with its query.
+func (l *Live) OpenSocketAt(t *testing.T, path, credential string) Stream {
+	t.Helper()
+	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", l.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
-	fmt.Fprintf(conn, "GET /socket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s\r\n\r\n", l.Host, credential)
+	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s\r\n\r\n", path, l.Host, credential)
 	s := Stream{Reader: bufio.NewReader(conn), Write: func(line string) error {
 		_, err := io.WriteString(conn, line)
 		return err
@@ -228,7 +237,13 @@ func (l *Live) OpenSocket(t *testing.T, credential string) Stream {
 // OpenEvents opens server-sent events through the gate.
 func (l *Live) OpenEvents(t *testing.T, credential string) Stream {
 	t.Helper()
-	resp := l.Do(t, l.Request(t, "GET", "/events", credential, "Accept: text/event-stream"))
+	return l.OpenEventsAt(t, "/events", credential)
+}
+
+// OpenEventsAt is OpenEvents at a path with its query.
+func (l *Live) OpenEventsAt(t *testing.T, path, credential string) Stream {
+	t.Helper()
+	resp := l.Do(t, l.Request(t, "GET", path, credential, "Accept: text/event-stream")) //nolint:bodyclose // Do closes it at the end of the test
 	s := Stream{Reader: bufio.NewReader(resp.Body)}
 	if line, err := s.Reader.ReadString('\n'); err != nil || line != "data: hello\n" {
 		t.Fatalf("open events: %d %q, %v", resp.StatusCode, line, err)

@@ -28,6 +28,8 @@ import (
 	"mana.how/edge/internal/pgtest"
 )
 
+// What is set up at a gate of a test: the auth site, an app's site, and the password of
+// everybody.
 const (
 	GateBase     = "https://auth.example.test"
 	GateApp      = "https://chat.example.test"
@@ -68,7 +70,14 @@ func GateService(t testing.TB, db *pgtest.Database, change ...func(*authcore.Con
 		cancel()
 		<-done
 	})
-	return s
+	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, ok := s.Listening(); ok { // what is read before is not trusted
+			return s
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the service does not listen")
+		}
+	}
 }
 
 // Person is a user with a bearer and a cookie session.
@@ -121,7 +130,7 @@ func Ask(method, target string, headers ...string) *http.Request {
 	if strings.HasPrefix(target, "/") {
 		target = GateApp + target
 	}
-	r := httptest.NewRequest(method, target, nil)
+	r := httptest.NewRequestWithContext(context.Background(), method, target, nil)
 	for _, h := range headers {
 		name, value, _ := strings.Cut(h, ": ")
 		r.Header[http.CanonicalHeaderKey(name)] = append(r.Header[http.CanonicalHeaderKey(name)], value)

@@ -83,7 +83,7 @@ default_pool_size = 4
 		}
 	})
 	Eventually(t, "PgBouncer listens", func() bool {
-		conn, err := net.Dial("tcp", address)
+		conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)
 		if err != nil {
 			return false
 		}

@@ -115,7 +115,7 @@ func freePair(t testing.TB) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		udp, err := net.ListenPacket("udp", tcp.Addr().String())
+		udp, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", tcp.Addr().String())
 		tcp.Close()
 		if err == nil {
 			udp.Close()

@@ -26,7 +26,7 @@ const WireWait = 10 * time.Second
 // SendHTTP1 sends the request over HTTP/1.1, byte by byte as it says.
 func SendHTTP1(t testing.TB, w *Wire, x RawRequest) RawAnswer {
 	t.Helper()
-	conn, err := tls.Dial("tcp", w.Addr, w.TLS("http/1.1"))
+	conn, err := (&tls.Dialer{Config: w.TLS("http/1.1")}).DialContext(t.Context(), "tcp", w.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func SendHTTP1(t testing.TB, w *Wire, x RawRequest) RawAnswer {
 // SendHTTP2 sends the request over HTTP/2, in frames of its own.
 func SendHTTP2(t testing.TB, w *Wire, x RawRequest) RawAnswer {
 	t.Helper()
-	conn, err := tls.Dial("tcp", w.Addr, w.TLS("h2"))
+	conn, err := (&tls.Dialer{Config: w.TLS("h2")}).DialContext(t.Context(), "tcp", w.Addr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,12 @@ package ids
 
 import "crypto/rand"
 
-const alphanumerics = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+const (
+	letters       = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	alphanumerics = letters + "0123456789"
+	// consonants spell no words (RFC 8628, section 6.1).
+	consonants = "BCDFGHJKLMNPQRSTVWXZ"
+)
 
 // Length is how many characters an id has.
 const Length = 32
@@ -11,6 +16,17 @@ const Length = 32
 // New returns 32 random alphanumerics (190 bits): the form of the ids of
 // users, sessions and accounts, and of the cookie's token.
 func New() string { return randomText(alphanumerics, Length) }
+
+// Letters returns 32 random letters (182 bits): the form of the access tokens of
+// OpenID clients.
+func Letters() string { return randomText(letters, Length) }
+
+// UserCode returns eight random consonants (34 bits) in two groups: the form of the
+// codes that people type.
+func UserCode() string {
+	code := randomText(consonants, 8)
+	return code[:4] + "-" + code[4:]
+}
 
 // randomText draws n characters of the alphabet without bias: bytes past the
 // greatest multiple of its length are drawn again. It panics where the system

@@ -13,6 +13,8 @@ func TestIDs(t *testing.T) {
 		form string
 	}{
 		{"id", New, `^[0-9A-Za-z]{32}$`},
+		{"access token", Letters, `^[A-Za-z]{32}$`},
+		{"user code", UserCode, `^[B-DF-HJ-NP-TV-XZ]{4}-[B-DF-HJ-NP-TV-XZ]{4}$`},
 	} {
 		form := regexp.MustCompile(tt.form)
 		seen := make(map[string]bool)

@@ -26,3 +26,19 @@ func Exists(dir string) (bool, error) {
 	}
 	return true, nil
 }
+
+// Remove deletes the cluster of dir, and dir with it. Its server must have been
+// stopped.
+func Remove(dir string) error {
+	home, err := os.Readlink(filepath.Join(dir, markerName))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		return fmt.Errorf("look for the embedded PostgreSQL: %w", err)
+	default:
+		if err := os.RemoveAll(home); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(dir)
+}

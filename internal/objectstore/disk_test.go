@@ -187,7 +187,7 @@ func TestDiskThatIsGone(t *testing.T) {
 // childEnv has the test binary be a process that a test may kill or confine.
 const childEnv = "OBJECTSTORE_TEST_DIR"
 
-func child(t *testing.T, ctx context.Context, test, dir string) *exec.Cmd {
+func child(ctx context.Context, t *testing.T, test, dir string) *exec.Cmd {
 	t.Helper()
 	exe, err := os.Executable()
 	if err != nil {
@@ -206,7 +206,7 @@ func TestDiskSurvivesAKill(t *testing.T) {
 	put(t, disk, "a/b.jpg", string(killBody('a')))
 	for i := range 15 {
 		before := len(temps(t, dir))
-		cmd := child(t, t.Context(), "TestChildPuts", dir)
+		cmd := child(t.Context(), t, "TestChildPuts", dir)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,7 @@ func TestDiskThatIsFull(t *testing.T) {
 	t.Parallel()
 	t.Run("no more blocks", func(t *testing.T) {
 		t.Parallel()
-		cmd := child(t, t.Context(), "TestChildFillsADisk", t.TempDir())
+		cmd := child(t.Context(), t, "TestChildFillsADisk", t.TempDir())
 		// A file system of its own, which ends with the process.
 		cmd.SysProcAttr = &syscall.SysProcAttr{
 			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
@@ -34,7 +34,7 @@ func TestDiskThatIsFull(t *testing.T) {
 	})
 	t.Run("a limit", func(t *testing.T) {
 		t.Parallel()
-		cmd := child(t, t.Context(), "TestChildFillsADisk", t.TempDir())
+		cmd := child(t.Context(), t, "TestChildFillsADisk", t.TempDir())
 		cmd.Env = append(cmd.Env, fullEnv+"=limit")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)

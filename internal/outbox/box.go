@@ -25,10 +25,11 @@ type Config struct {
 	DB       dbscope.DB
 	Sealer   Sealer
 	Channels map[string]Deliver
-	Logger   *slog.Logger // none; told of what fails, never of bodies
+	Families map[string]Family // by name; may be nil
+	Logger   *slog.Logger      // none; told of what fails, never of bodies
 
-	// Observe is told the outcome of each try and how long it took. It is
-	// called by several workers at once.
+	// Observe is told the outcome of each try and how long it took, of a channel of a
+	// family under the name of that. It is called by several workers at once.
 	Observe func(channel, kind, outcome string, took time.Duration)
 
 	Workers int           // 4, a channel: one that hangs holds up no other
@@ -36,8 +37,8 @@ type Config struct {
 	Poll    time.Duration // 1 s, between looks at what is due
 	Grace   time.Duration // 5 s that running deliveries have to end when Run is to
 
-	// Pauses after the first, second, … failure by channel, each ± 10 %; the
-	// last one repeats. The default is [DefaultPauses].
+	// Pauses after the first, second, … failure by channel or family, each ± 10 %;
+	// the last one repeats. The default is [DefaultPauses].
 	Pauses map[string][]time.Duration
 	// GiveUp is how long a message is tried: 3 days.
 	GiveUp time.Duration
@@ -45,7 +46,7 @@ type Config struct {
 	Retention time.Duration
 }
 
-// DefaultPauses are those of channels that [Config.Pauses] does not name.
+// DefaultPauses are those of channels and families that [Config.Pauses] does not name.
 func DefaultPauses() []time.Duration {
 	return []time.Duration{
 		30 * time.Second, time.Minute, 2 * time.Minute, 5 * time.Minute,
@@ -88,26 +89,24 @@ func (c Config) withDefaults() Config {
 type Box struct {
 	cfg   Config
 	lease time.Duration
-	wake  map[string]chan struct{} // by channel
 
 	mu   sync.Mutex
-	held map[string]struct{} // ids of messages in the hands of a worker of this Box
+	wake map[string]chan struct{} // by channel that is served
+	held map[string]struct{}      // ids of messages in the hands of a worker of this Box
 }
 
 // New makes a Box. It does nothing until [Box.Run].
 func New(cfg Config) *Box {
 	cfg = cfg.withDefaults()
-	b := &Box{cfg: cfg, lease: cfg.Timeout + leaseMargin, wake: map[string]chan struct{}{}, held: map[string]struct{}{}}
-	for channel := range cfg.Channels {
-		b.wake[channel] = make(chan struct{}, 1)
-	}
-	return b
+	return &Box{cfg: cfg, lease: cfg.Timeout + leaseMargin, wake: map[string]chan struct{}{}, held: map[string]struct{}{}}
 }
 
 // Wake has the workers of this process look for what is due now. Call it after
 // the commit of a [Box.Put]; without it they find the message within
 // [Config.Poll].
 func (b *Box) Wake() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for _, wake := range b.wake {
 		select {
 		case wake <- struct{}{}:
@@ -123,8 +122,26 @@ func (b *Box) Run(ctx context.Context) {
 	for _, channel := range slices.Sorted(maps.Keys(b.cfg.Channels)) {
 		running.Go(func() { b.serve(ctx, channel) })
 	}
+	for _, name := range slices.Sorted(maps.Keys(b.cfg.Families)) {
+		running.Go(func() { b.serveFamily(ctx, name) })
+	}
 	running.Go(func() { b.pruneHourly(ctx) })
 	running.Wait()
+}
+
+// listen has [Box.Wake] wake who serves a channel, until asleep is called.
+func (b *Box) listen(channel string) (wake <-chan struct{}, asleep func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c := make(chan struct{}, 1)
+	b.wake[channel] = c
+	return c, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if b.wake[channel] == c {
+			delete(b.wake, channel)
+		}
+	}
 }
 
 // take marks a message as held by a worker, and reports whether it was not.

@@ -13,6 +13,9 @@
 // dead: kept for [Box.Dead] and [Box.Retry]. What can never succeed
 // ([Permanent]) is dead at once.
 //
+// A message may stand in a queue ([Message.Queue]): it waits until those before it are
+// sent or dead. Channels of receivers that come and go are a [Family].
+//
 // Bodies may hold tokens. They lie sealed, each bound to the id of its message,
 // and are emptied when the message was sent.
 //

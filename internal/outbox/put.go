@@ -23,9 +23,22 @@ const insertMessage = `
 	INSERT INTO mana.outbox (id, channel, kind, user_id, body, due_at, give_up_at)
 	VALUES ($1, $2, $3, $4, $5, now() + make_interval(secs => $7), now() + make_interval(secs => $6))`
 
+// What is put into a queue whose first message waits for another try waits with it.
+const insertQueued = `
+	INSERT INTO mana.outbox (id, channel, kind, user_id, body, due_at, give_up_at, queue, position)
+	VALUES ($1, $2, $3, $4, $5,
+	  greatest(now() + make_interval(secs => $7), (
+	    SELECT p.due_at
+	    FROM mana.outbox AS p
+	    WHERE p.channel = $2 AND p.queue = $8 AND p.sent_at IS NULL AND p.dead_at IS NULL AND p.leased_until IS NULL
+	    ORDER BY p.position
+	    LIMIT 1)),
+	  now() + make_interval(secs => $6), $8, nextval('mana.outbox_position'))`
+
 // Put writes messages in the transaction of their cause, in one round trip. The
 // scope of the transaction may be any, and holds afterwards: a user's may write
-// messages, and reads none. ID, Attempts and CreatedAt are not the caller's.
+// messages, and reads none. Attempts and CreatedAt are not the caller's; ID is
+// written into m.
 //
 // An error leaves the transaction to be rolled back.
 func (b *Box) Put(ctx context.Context, tx pgx.Tx, m ...Message) error {
@@ -35,8 +48,8 @@ func (b *Box) Put(ctx context.Context, tx pgx.Tx, m ...Message) error {
 	var batch pgx.Batch
 	batch.Queue(remember)
 	batch.Queue(asSystem)
-	for _, message := range m {
-		if b.cfg.Channels[message.Channel] == nil || message.Kind == "" {
+	for i, message := range m {
+		if b.deliverOf(message.Channel) == nil || message.Kind == "" {
 			return fmt.Errorf("put a message into the outbox: no channel %q, or no kind %q", message.Channel, message.Kind)
 		}
 		id, err := uuid.NewV7()
@@ -47,7 +60,13 @@ func (b *Box) Put(ctx context.Context, tx pgx.Tx, m ...Message) error {
 		if err != nil {
 			return fmt.Errorf("seal a message of the outbox: %w", err)
 		}
-		batch.Queue(insertMessage, id.String(), message.Channel, message.Kind, dbscope.NullText(message.UserID), sealed, b.cfg.GiveUp.Seconds(), message.After.Seconds())
+		m[i].ID = id.String()
+		args := []any{m[i].ID, message.Channel, message.Kind, dbscope.NullText(message.UserID), sealed, b.cfg.GiveUp.Seconds(), message.After.Seconds()}
+		if message.Queue == "" {
+			batch.Queue(insertMessage, args...)
+		} else {
+			batch.Queue(insertQueued, append(args, message.Queue)...)
+		}
 	}
 	batch.Queue(asBefore)
 	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {

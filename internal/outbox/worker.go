@@ -27,6 +27,8 @@ func (b *Box) serve(ctx context.Context, channel string) {
 	defer running.Wait()
 	poll := time.NewTicker(b.cfg.Poll)
 	defer poll.Stop()
+	wake, asleep := b.listen(channel)
+	defer asleep()
 	away := false
 	for ctx.Err() == nil {
 		workers := 0
@@ -62,7 +64,7 @@ func (b *Box) serve(ctx context.Context, channel string) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-b.wake[channel]:
+		case <-wake:
 		case <-poll.C:
 		}
 	}
@@ -117,7 +119,7 @@ func (b *Box) try(ctx context.Context, c claimed) {
 	default:
 		outcome = b.fail(ctx, c, err)
 	}
-	b.cfg.Observe(c.Channel, c.Kind, outcome, took)
+	b.cfg.Observe(familyOf(c.Channel), c.Kind, outcome, took)
 }
 
 // fail writes down that a delivery failed, and returns its outcome.
@@ -162,7 +164,7 @@ func (b *Box) deliver(ctx context.Context, c claimed) error {
 				done <- fmt.Errorf("the delivery panicked: %v", v)
 			}
 		}()
-		done <- b.cfg.Channels[c.Channel](ctx, Message{
+		done <- b.deliverOf(c.Channel)(ctx, Message{
 			ID: c.ID, Channel: c.Channel, Kind: c.Kind, UserID: c.UserID, Body: body, Attempts: c.Attempts, CreatedAt: c.CreatedAt})
 	}()
 	select {

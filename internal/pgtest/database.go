@@ -38,6 +38,24 @@ func (d *Database) Server() *localpg.Server { return d.server }
 // AdminDSN connects to the database as the superuser.
 func (d *Database) AdminDSN() string { return onDatabase(d.server.AdminDSN(), d.Name) }
 
+// Tamper runs a statement as nobody can in production: as the superuser, past
+// triggers and row security. It fails where it changes nothing.
+func (d *Database) Tamper(t testing.TB, sql string, args ...any) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), d.AdminDSN())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	if _, err := conn.Exec(t.Context(), `SET session_replication_role = replica`); err != nil {
+		t.Fatal(err)
+	}
+	tag, err := conn.Exec(t.Context(), sql, args...)
+	if err != nil || tag.RowsAffected() == 0 {
+		t.Fatalf("%s: %d rows, %v", sql, tag.RowsAffected(), err)
+	}
+}
+
 func create(t testing.TB, s *localpg.Server, template string) *Database {
 	t.Helper()
 	name := fmt.Sprintf("test_%d", sequence.Add(1))

@@ -18,7 +18,7 @@ func TestLine(t *testing.T) {
 		"   ":               "",
 		" Ada Lovelace ":    "Ada Lovelace",
 		"Zoë O'Brien-Smith": "Zoë O'Brien-Smith",
-		"محمد علی‌پور":      "محمد علی‌پور",
+		"محمد علی\u200cپور": "محمد علی\u200cپور",
 		"नमस्ते":            "नमस्ते",
 		"Nguyễn":            "Nguyễn",
 		"👩‍👩‍👧‍👦 and 🏴󠁧󠁢󠁥󠁮󠁧󠁿": "👩‍👩‍👧‍👦 and 🏴󠁧󠁢󠁥󠁮󠁧󠁿",

@@ -18,11 +18,11 @@ BEGIN
 		AND NOT EXISTS (SELECT FROM credits.transactions AS t WHERE t.reverses = p_charge) THEN
 		outcome := 'refunded'; entry_id := p_entry;
 		INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-			operation, description, internal_key, reverses, created_at, completed_at)
+			operation, description, internal_key, reverses, spent_by, created_at, completed_at)
 		VALUES (p_entry, p_user, account.sequence + 1, 'refund', -charge.amount, account.balance, account.balance - charge.amount,
-			charge.app_id, charge.operation, left('Refund: ' || charge.description, 4096), 'compensation:' || p_charge, p_charge, moment, moment);
-		IF charge.api_key_id IS NOT NULL THEN
-			PERFORM credits.key_return(p_charge, -charge.amount);
+			charge.app_id, charge.operation, left('Refund: ' || charge.description, 4096), 'compensation:' || p_charge, p_charge, charge.spent_by, moment, moment);
+		IF charge.api_key_id IS NOT NULL OR charge.spent_by IS NOT NULL THEN
+			PERFORM credits.unspend(p_charge, -charge.amount);
 		END IF;
 		UPDATE credits.balances AS b
 		SET balance = b.balance - charge.amount, total_spent = b.total_spent + charge.amount, unburnt = b.unburnt + charge.amount,

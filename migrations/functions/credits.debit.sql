@@ -3,10 +3,10 @@
 -- the tables in one statement each: a statement's own cost, above all reading the CHECKs of its table, is many times
 -- that of a row.
 CREATE FUNCTION credits.debit(p_users text[], p_ids text[], p_types text[], p_amounts bigint[], p_apps text[], p_operations text[],
-	p_descriptions text[], p_metadata text[], p_keys text[], p_fingerprints bytea[], p_edges text[], p_api_keys text[])
+	p_descriptions text[], p_metadata text[], p_keys text[], p_fingerprints bytea[], p_edges text[], p_api_keys text[], p_spenders text[])
 	RETURNS TABLE (item int, outcome text, entry_id text, entry_sequence bigint, balance_before bigint, at timestamptz,
 		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
-		created_at timestamptz, updated_at timestamptz, key_left bigint)
+		created_at timestamptz, updated_at timestamptz, credits_left bigint)
 	LANGUAGE plpgsql AS $$
 DECLARE
 	n          CONSTANT int := cardinality(p_users);
@@ -14,6 +14,7 @@ DECLARE
 	account    credits.balances;
 	a          int := 1;  -- the next of accounts
 	twin       int;
+	refusal    text;
 	known      text;
 	known_mark bytea;
 	charged    int[] := '{}';    -- the items to book, with
@@ -42,16 +43,20 @@ BEGIN
 			END IF;
 		END IF;
 		item := i; entry_id := NULL; entry_sequence := NULL; balance_before := NULL; known := NULL;
-		key_left := NULL;
+		refusal := NULL; credits_left := NULL;
 		IF p_keys[i] IS NOT NULL THEN
 			SELECT t.id, t.fingerprint INTO known, known_mark
 			FROM credits.transactions AS t
-			WHERE t.user_id = p_users[i] AND t.idempotency_key = p_keys[i];
+			WHERE coalesce(t.spent_by, t.user_id) = coalesce(p_spenders[i], p_users[i]) AND t.idempotency_key = p_keys[i];
 			FOREACH twin IN ARRAY charged LOOP -- its twin may stand before it
-				IF p_users[twin] = p_users[i] AND p_keys[twin] = p_keys[i] THEN
+				IF coalesce(p_spenders[twin], p_users[twin]) = coalesce(p_spenders[i], p_users[i]) AND p_keys[twin] = p_keys[i] THEN
 					known := p_ids[twin]; known_mark := p_fingerprints[twin];
 				END IF;
 			END LOOP;
+		END IF;
+		IF (p_api_keys[i] IS NOT NULL OR starts_with(p_users[i], 'org:')) AND known IS NULL AND account.user_id IS NOT NULL THEN
+			-- what stands before it in the batch has been spent
+			SELECT l.refusal, l.credits_left INTO refusal, credits_left FROM credits.limits(p_users[i], p_spenders[i], p_api_keys[i], p_amounts[i], at) AS l;
 		END IF;
 		IF account.user_id IS NULL THEN
 			outcome := 'no_account';
@@ -63,17 +68,16 @@ BEGIN
 					WHERE t.id = known GROUP BY t.id HAVING sum(r.amount) >= -t.amount) THEN 'key_refunded'
 				ELSE 'replayed' END;
 			entry_id := known;
+		ELSIF refusal = 'not_member' THEN
+			outcome := refusal;
 		ELSIF account.balance - account.held < p_amounts[i] THEN
 			outcome := 'insufficient';
+		ELSIF refusal IS NOT NULL THEN
+			outcome := refusal;
 		ELSE
 			outcome := 'charged';
-			IF p_api_keys[i] IS NOT NULL THEN -- what stands before it in the batch has been spent
-				key_left := credits.key_left(p_api_keys[i], at);
-				IF key_left < p_amounts[i] THEN
-					outcome := 'key_insufficient';
-				ELSE
-					PERFORM credits.key_spend(p_api_keys[i], p_amounts[i], at);
-				END IF;
+			IF p_api_keys[i] IS NOT NULL OR p_spenders[i] IS NOT NULL THEN
+				PERFORM credits.spend(p_users[i], p_spenders[i], p_api_keys[i], p_amounts[i], at);
 			END IF;
 		END IF;
 		IF outcome = 'charged' THEN
@@ -94,9 +98,9 @@ BEGIN
 		RETURN;
 	END IF;
 	INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-		operation, description, metadata, idempotency_key, fingerprint, edge, api_key_id, created_at, completed_at)
+		operation, description, metadata, idempotency_key, fingerprint, edge, api_key_id, spent_by, created_at, completed_at)
 	SELECT p_ids[c.i], p_users[c.i], c.sequence, p_types[c.i], -p_amounts[c.i], c.before, c.before - p_amounts[c.i], p_apps[c.i],
-	       p_operations[c.i], p_descriptions[c.i], p_metadata[c.i]::jsonb, p_keys[c.i], p_fingerprints[c.i], p_edges[c.i], p_api_keys[c.i], at, at
+	       p_operations[c.i], p_descriptions[c.i], p_metadata[c.i]::jsonb, p_keys[c.i], p_fingerprints[c.i], p_edges[c.i], p_api_keys[c.i], p_spenders[c.i], at, at
 	FROM unnest(charged, sequences, befores) AS c (i, sequence, before);
 	UPDATE credits.balances AS b
 	SET balance = b.balance - c.amount, total_spent = b.total_spent + c.amount, unburnt = b.unburnt + c.amount,

@@ -1,22 +1,26 @@
 -- hold reserves credits, or finds the hold of a key that is running or settled. A key is good for three passes
--- within ten minutes of its charge, for none once that was refunded, and forgotten after a day.
+-- within ten minutes of its charge, for none once that was refunded, and forgotten after a day. Where another account
+-- pays for it, as it is the spender's, the hold there is found 'elsewhere'.
 CREATE FUNCTION credits.hold(p_user text, p_id text, p_amount bigint, p_app text, p_operation text, p_description text,
-	p_metadata text, p_key text, p_fingerprint bytea, p_ttl interval, p_api_key text)
+	p_metadata text, p_key text, p_fingerprint bytea, p_ttl interval, p_api_key text, p_spender text)
 	RETURNS TABLE (outcome text, hold_id text, settled_amount bigint, body bytea,
 		balance bigint, held bigint, debt bigint, total_earned bigint, total_spent bigint, version bigint,
-		created_at timestamptz, updated_at timestamptz, key_left bigint)
+		created_at timestamptz, updated_at timestamptz, credits_left bigint)
 	LANGUAGE plpgsql AS $$
 DECLARE
 	account credits.balances;
 	known   credits.holds;
 	moment  timestamptz;
+	refusal text;
 BEGIN
 	SELECT * INTO account FROM credits.account(p_user);
 	moment := clock_timestamp();
 	IF p_key IS NOT NULL THEN
 		SELECT * INTO known FROM credits.holds AS h
-		WHERE h.user_id = p_user AND h.idempotency_key = p_key AND h.state IN ('open', 'settled', 'late');
-		IF known.state = 'open' AND known.expires_at <= moment THEN
+		WHERE coalesce(h.spent_by, h.user_id) = coalesce(p_spender, p_user) AND h.idempotency_key = p_key AND h.state IN ('open', 'settled', 'late');
+		IF known.user_id <> p_user THEN
+			NULL; -- its account is not locked
+		ELSIF known.state = 'open' AND known.expires_at <= moment THEN
 			PERFORM credits.expire_hold(known.id, moment);
 			known := NULL;
 			SELECT * INTO account FROM credits.account(p_user); -- what it kept alive expires
@@ -25,11 +29,13 @@ BEGIN
 			known := NULL;
 		END IF;
 	END IF;
-	IF p_api_key IS NOT NULL THEN
-		key_left := credits.key_left(p_api_key, moment);
+	IF (p_api_key IS NOT NULL OR starts_with(p_user, 'org:')) AND known.id IS NULL AND account.user_id IS NOT NULL THEN
+		SELECT l.refusal, l.credits_left INTO refusal, credits_left FROM credits.limits(p_user, p_spender, p_api_key, p_amount, moment) AS l;
 	END IF;
 	IF account.user_id IS NULL THEN
 		outcome := 'no_account';
+	ELSIF known.user_id <> p_user THEN
+		outcome := 'elsewhere'; hold_id := known.id;
 	ELSIF known.id IS NOT NULL AND known.fingerprint <> p_fingerprint THEN
 		outcome := 'key_reused';
 	ELSIF known.settled_amount > 0 AND EXISTS (
@@ -45,17 +51,19 @@ BEGIN
 		    attempts = CASE h.state WHEN 'open' THEN h.attempts + 1 ELSE h.attempts END,
 		    expires_at = CASE h.state WHEN 'open' THEN greatest(h.expires_at, moment + p_ttl) ELSE h.expires_at END
 		WHERE h.id = known.id;
+	ELSIF refusal = 'not_member' THEN
+		outcome := refusal;
 	ELSIF account.balance - account.held < p_amount THEN
 		outcome := 'insufficient';
-	ELSIF key_left < p_amount THEN
-		outcome := 'key_insufficient';
+	ELSIF refusal IS NOT NULL THEN
+		outcome := refusal;
 	ELSE
 		outcome := 'held'; hold_id := p_id;
-		IF p_api_key IS NOT NULL THEN
-			PERFORM credits.key_spend(p_api_key, p_amount, moment);
+		IF p_api_key IS NOT NULL OR p_spender IS NOT NULL THEN
+			PERFORM credits.spend(p_user, p_spender, p_api_key, p_amount, moment);
 		END IF;
-		INSERT INTO credits.holds (id, user_id, amount, app_id, operation, description, metadata, idempotency_key, fingerprint, api_key_id, created_at, expires_at)
-		VALUES (p_id, p_user, p_amount, p_app, p_operation, p_description, p_metadata::jsonb, p_key, p_fingerprint, p_api_key, moment, moment + p_ttl);
+		INSERT INTO credits.holds (id, user_id, amount, app_id, operation, description, metadata, idempotency_key, fingerprint, api_key_id, spent_by, created_at, expires_at)
+		VALUES (p_id, p_user, p_amount, p_app, p_operation, p_description, p_metadata::jsonb, p_key, p_fingerprint, p_api_key, p_spender, moment, moment + p_ttl);
 		UPDATE credits.balances AS b SET held = b.held + p_amount, version = b.version + 1, updated_at = moment
 		WHERE b.user_id = p_user
 		RETURNING b.* INTO account;

@@ -1,4 +1,4 @@
--- hold_new reserves credits for those of a batch's holds that are plain: under no key or one that nobody used before, of an account that owes nothing and has nothing to expire, and not by an API key. The others have no row here and are for
+-- hold_new reserves credits for those of a batch's holds that are plain: under no key or one that nobody used before, of an account that owes nothing and has nothing to expire, and neither by an API key nor of an organisation. The others have no row here and are for
 -- credits.hold. p_items are the positions of the holds in the other arrays, in ascending order of the bytes of their
 -- accounts, which the caller has locked. What is booked goes into the tables in one statement each, as in credits.debit.
 CREATE FUNCTION credits.hold_new(p_items int[], p_users text[], p_ids text[], p_amounts bigint[], p_apps text[], p_operations text[],
@@ -23,7 +23,7 @@ BEGIN
 	SELECT array_agg(k.i) INTO known FROM unnest(p_items) AS k (i)
 	WHERE p_keys[k.i] IS NOT NULL AND EXISTS (
 		SELECT FROM credits.holds AS h
-		WHERE h.user_id = p_users[k.i] AND h.idempotency_key = p_keys[k.i] AND h.state IN ('open', 'settled', 'late'));
+		WHERE coalesce(h.spent_by, h.user_id) = p_users[k.i] AND h.idempotency_key = p_keys[k.i] AND h.state IN ('open', 'settled', 'late'));
 	moment := clock_timestamp();
 	FOREACH item IN ARRAY p_items LOOP
 		IF p_users[item] IS DISTINCT FROM last_user THEN
@@ -35,7 +35,7 @@ BEGIN
 				account := NULL;
 			END IF;
 		END IF;
-		CONTINUE WHEN account.user_id IS NULL OR account.debt > 0 OR account.next_expiry <= moment OR p_api_keys[item] IS NOT NULL
+		CONTINUE WHEN account.user_id IS NULL OR account.debt > 0 OR account.next_expiry <= moment OR p_api_keys[item] IS NOT NULL OR starts_with(p_users[item], 'org:')
 			OR item = ANY (known) OR p_keys[item] = ANY (seen);
 		seen := seen || p_keys[item];
 		IF account.balance - account.held < p_amounts[item] THEN

@@ -1,4 +1,4 @@
--- restore gives what a charge took back to the lots it came from, and to the budget of the API key that made it, and pays what the account owes with it. p_charge
+-- restore gives what a charge took back to the lots it came from, and to the budget of who made it, and pays what the account owes with it. p_charge
 -- is NULL for a refund that names none: it goes to the lots last in the order of burning, as does what is no longer
 -- charged to those it came from. p_entry is the ledger row of the refund, already written; what no lot was charged
 -- with becomes one. The account must be locked, its lots burnt.
@@ -9,7 +9,7 @@ DECLARE
 	part record;
 	n    bigint;
 BEGIN
-	PERFORM credits.key_return(p_charge, p_amount);
+	PERFORM credits.unspend(p_charge, p_amount);
 	FOR part IN
 		SELECT d.position, d.lot_id, d.amount - d.passed_on - d.returned AS amount
 		FROM credits.draws AS d

@@ -29,7 +29,7 @@ BEGIN
 		outcome := 'replayed'; charged := h.settled_amount;
 	ELSIF h.idempotency_key IS NOT NULL AND EXISTS (
 		SELECT FROM credits.holds AS o
-		WHERE o.user_id = h.user_id AND o.idempotency_key = h.idempotency_key AND o.state IN ('open', 'settled', 'late')) THEN
+		WHERE coalesce(o.spent_by, o.user_id) = coalesce(h.spent_by, h.user_id) AND o.idempotency_key = h.idempotency_key AND o.state IN ('open', 'settled', 'late')) THEN
 		outcome := 'superseded'; charged := 0;
 	ELSE
 		outcome := 'late';
@@ -45,9 +45,9 @@ BEGIN
 		IF charged > 0 THEN
 			entry_id := p_entry; entry_sequence := account.sequence + 1; balance_before := account.balance;
 			INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-				operation, description, metadata, hold_id, api_key_id, created_at, completed_at)
+				operation, description, metadata, hold_id, api_key_id, spent_by, created_at, completed_at)
 			VALUES (p_entry, h.user_id, entry_sequence, 'usage', -charged, account.balance, account.balance - charged,
-				h.app_id, h.operation, h.description, metadata, h.id, h.api_key_id, at, at);
+				h.app_id, h.operation, h.description, metadata, h.id, h.api_key_id, h.spent_by, at, at);
 		END IF;
 		UPDATE credits.balances AS b
 		SET balance = b.balance - charged, total_spent = b.total_spent + charged, unburnt = b.unburnt + charged,

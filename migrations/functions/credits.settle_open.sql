@@ -72,9 +72,9 @@ BEGIN
 		RETURN;
 	END IF;
 	INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-		operation, description, metadata, hold_id, api_key_id, created_at, completed_at)
+		operation, description, metadata, hold_id, api_key_id, spent_by, created_at, completed_at)
 	SELECT p_entries[c.i], o.user_id, c.sequence, 'usage', -c.charge, c.before, c.before - c.charge, o.app_id, o.operation, o.description,
-	       CASE WHEN p_metadata[c.i] IS NULL THEN o.metadata ELSE coalesce(o.metadata, '{}') || p_metadata[c.i]::jsonb END, o.id, o.api_key_id, at, at
+	       CASE WHEN p_metadata[c.i] IS NULL THEN o.metadata ELSE coalesce(o.metadata, '{}') || p_metadata[c.i]::jsonb END, o.id, o.api_key_id, o.spent_by, at, at
 	FROM unnest(settled, charges, sequences, befores) AS c (i, charge, sequence, before)
 	JOIN credits.holds AS o ON o.id = p_holds[c.i]
 	WHERE c.charge > 0;

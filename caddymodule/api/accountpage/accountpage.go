@@ -58,6 +58,7 @@ const (
 	factorPath      = endpoint.EnrollmentPage
 	passkeysPath    = "/account/passkeys"
 	devicesPath     = "/account/devices"
+	appsPath        = "/account/apps"
 	eventsPath      = "/account/events"
 	preferencesPath = "/account/preferences"
 	dataPath        = "/account/data"
@@ -101,6 +102,8 @@ func Routes(d Deps) []endpoint.Route {
 				authcore.ErrLastCredential, authcore.ErrNoPasskeys)...)),
 		endpoint.Get(devicesPath, endpoint.Handle(devicesPage), show("The devices that are signed in")),
 		endpoint.Post(devicesPath, endpoint.Handle(devicesForm), form("End one, all other or all sessions", 100)),
+		endpoint.Get(appsPath, endpoint.Handle(appsPage), show("The apps that use the account")),
+		endpoint.Post(appsPath, endpoint.Handle(appsForm), form("Take its access away from an app", 100)),
 		endpoint.Get(eventsPath, endpoint.Handle(eventsPage), show("What happened to the account")),
 		endpoint.Get(preferencesPath, endpoint.Handle(preferencesPage), show("Language and mails")),
 		endpoint.Post(preferencesPath, endpoint.Handle(preferencesForm), endpoint.Rule{Summary: "Another language, or fewer mails",

@@ -13,7 +13,7 @@ func emailPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint
 	if away, err := sso.SignedIn(ctx, c, emailPath); away != nil || err != nil {
 		return away, err
 	}
-	return emailAnswer(ctx, c, 200, pages.Email{Done: sso.DoneOf(c, "sent")})
+	return emailAnswer(ctx, c, 200, pages.Email{Done: sso.DoneOf(c, "sent", "email-cancelled")})
 }
 
 func emailAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.Email) (endpoint.Answer, error) {
@@ -32,13 +32,20 @@ func emailAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.E
 }
 
 type emailFormRequest struct {
-	Email string `json:"email" rule:"max=254,email"`
+	Email  string `json:"email" rule:"unless=cancel,max=254,email"`
+	Cancel string `json:"cancel" rule:"optional,string"`
 }
 
-// emailForm mails a link to the address that the account is to have.
+// emailForm mails a link to the address that the account is to have, or lets that be.
 func emailForm(ctx context.Context, c *endpoint.Call, req emailFormRequest) (endpoint.Answer, error) {
 	if away, err := sso.OwnForm(ctx, c, emailPath); away != nil || err != nil {
 		return away, err
+	}
+	if req.Cancel != "" {
+		if err := c.Auth.CancelEmailChange(ctx, c.Caller); err != nil {
+			return nil, err
+		}
+		return sso.Done(emailPath, "email-cancelled"), nil
 	}
 	view := pages.Email{New: req.Email, Error: c.FieldText()}
 	if view.Error != "" {

@@ -41,9 +41,15 @@ func eventsPage(ctx context.Context, c *endpoint.Call, req eventsPageRequest) (e
 // eventOf is an event as the pages tell it. What does not stand in its metadata is
 // left out.
 func eventOf(e audit.Entry) pages.Event {
-	var known struct{ Cause, Operator, Name string }
+	var known struct{ Cause, Operator, Name, Provider string }
 	if len(e.Metadata) > 0 {
 		_ = json.Unmarshal(e.Metadata, &known)
+	}
+	if known.Provider != "" && known.Name == "" {
+		known.Name = known.Provider
+		if known.Cause == "" {
+			known.Cause = "provider"
+		}
 	}
 	return pages.Event{
 		Type: e.Type, Cause: known.Cause, Operator: known.Operator != "", Name: known.Name, At: e.CreatedAt,

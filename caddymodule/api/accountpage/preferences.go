@@ -46,5 +46,6 @@ func preferencesForm(ctx context.Context, c *endpoint.Call, req preferencesFormR
 	if err != nil {
 		return nil, err
 	}
+	c.SpeakLanguage(req.Language)
 	return sso.Done(preferencesPath, "saved"), nil
 }

@@ -47,7 +47,7 @@ func factorAnswer(ctx context.Context, c *endpoint.Call, status int, view pages.
 	if view.Proof, err = proofOf(ctx, c); err != nil {
 		return nil, err
 	}
-	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}, nil
+	return endpoint.HTML{Status: status, View: view, FormTarget: sso.FormTarget(c, view.ReturnURL)}, nil
 }
 
 type factorFormRequest struct {

@@ -1,6 +1,7 @@
 // Package admin has the routes of platform admins: whom there is, what is kept of
 // them, and what may be done to an account. Whatever an admin does is recorded
-// with the account and with theirs, in the transaction that does it.
+// with the account and with theirs, in the transaction that does it. The role
+// support has those routes that change nothing.
 package admin
 
 import (
@@ -46,13 +47,13 @@ func Routes(d Deps) []endpoint.Route {
 	var routes []endpoint.Route
 	for _, prefix := range []string{single, doubled} {
 		routes = append(routes,
-			endpoint.Get(prefix+"/users", endpoint.Handle(guarded(d, d.users)), rule("The users, newest first")),
-			endpoint.Get(prefix+"/users/{userId}/data", endpoint.Handle(guarded(d, d.data)), rule("What is kept of a user, counted")),
+			endpoint.Get(prefix+"/users", endpoint.Handle(seen(d, d.users)), rule("The users, newest first")),
+			endpoint.Get(prefix+"/users/{userId}/data", endpoint.Handle(seen(d, d.data)), rule("What is kept of a user, counted")),
 			endpoint.Delete(prefix+"/users/{userId}/data", endpoint.Handle(guarded(d, recent(d.erase))), rule("Delete all that is kept of a user, and the account", endpoint.ErrNotRecent, errYourself)))
 	}
 	return append(routes,
 		endpoint.Patch(single+"/users/{userId}", endpoint.Handle(guarded(d, recent(change))), rule("Change a user's role, or bar them", endpoint.ErrNotRecent, errYourself)),
-		endpoint.Get(single+"/users/{userId}/security-events", endpoint.Handle(guarded(d, events)), rule("What happened to a user's account, newest first")),
+		endpoint.Get(single+"/users/{userId}/security-events", endpoint.Handle(seen(d, events)), rule("What happened to a user's account, newest first")),
 		endpoint.Delete(single+"/users/{userId}/sessions", endpoint.Handle(guarded(d, recent(endSessions))), rule("End all sessions of a user", endpoint.ErrNotRecent)),
 		endpoint.Post(single+"/users/{userId}/reset-factor", endpoint.Handle(guarded(d, recent(resetFactor))), rule("Take the second factor off a user who has lost it",
 			endpoint.ErrNotRecent, endpoint.AnswerTo(twofactor.ErrNotEnabled))))
@@ -61,10 +62,24 @@ func Routes(d Deps) []endpoint.Route {
 // task is a handler for who is an admin.
 type task[Req, Resp any] func(context.Context, *endpoint.Call, Req) (Resp, error)
 
+// isAdmin reports whether the caller is an admin, by role or by config.
+func (d Deps) isAdmin(c *endpoint.Call) bool {
+	return c.Role == principal.RoleAdmin || slices.Contains(d.UserIDs, c.UserID)
+}
+
 // guarded refuses who is no admin.
-func guarded[Req, Resp any](d Deps, do task[Req, Resp]) func(context.Context, *endpoint.Call, Req) (Resp, error) {
+func guarded[Req, Resp any](d Deps, do task[Req, Resp]) task[Req, Resp] {
+	return allowed(d.isAdmin, do)
+}
+
+// seen is guarded for what changes nothing, which support may see too.
+func seen[Req, Resp any](d Deps, do task[Req, Resp]) task[Req, Resp] {
+	return allowed(func(c *endpoint.Call) bool { return d.isAdmin(c) || c.Role == principal.RoleSupport }, do)
+}
+
+func allowed[Req, Resp any](may func(*endpoint.Call) bool, do task[Req, Resp]) task[Req, Resp] {
 	return func(ctx context.Context, c *endpoint.Call, req Req) (resp Resp, err error) {
-		if c.Role != principal.RoleAdmin && !slices.Contains(d.UserIDs, c.UserID) {
+		if !may(c) {
 			return resp, errNotAdmin
 		}
 		return do(ctx, c, req)

@@ -69,11 +69,7 @@ func (Deps) users(ctx context.Context, c *endpoint.Call, req usersRequest) (user
 
 // userByID finds an account by its id alone.
 func userByID(ctx context.Context, c *endpoint.Call, id string) (authcore.User, error) {
-	u, err := c.Auth.UserByIDOrEmail(ctx, operator(c, ""), id)
-	if err == nil && u.ID != id {
-		err = authcore.ErrUserNotFound
-	}
-	return u, err
+	return c.Auth.UserByID(ctx, operator(c, ""), id)
 }
 
 type userRequest struct {
@@ -101,12 +97,18 @@ func (d Deps) data(ctx context.Context, c *endpoint.Call, req userRequest) (kept
 
 // reasonedRequest names a user, and why something is done to them.
 type reasonedRequest struct {
+	UserID string `path:"userId" rule:"string"`
+	Reason string `json:"reason" rule:"string,notempty,upto=1000"`
+}
+
+// eraseUserRequest may lack the reason: clients of the replaced service send none.
+type eraseUserRequest struct {
 	UserID string  `path:"userId" rule:"string"`
 	Reason *string `json:"reason" rule:"optional,string,upto=1000"`
 }
 
 // erase deletes a user. They are not mailed.
-func (d Deps) erase(ctx context.Context, c *endpoint.Call, req reasonedRequest) (kept.Erased, error) {
+func (d Deps) erase(ctx context.Context, c *endpoint.Call, req eraseUserRequest) (kept.Erased, error) {
 	if req.UserID == c.UserID {
 		return kept.Erased{}, errYourself
 	}
@@ -121,7 +123,7 @@ func (d Deps) erase(ctx context.Context, c *endpoint.Call, req reasonedRequest) 
 
 type changeUserRequest struct {
 	UserID   string  `path:"userId" rule:"string"`
-	Role     *string `json:"role" rule:"optional,oneof=user|admin|service"`
+	Role     *string `json:"role" rule:"optional,oneof=user|support|admin|service"`
 	Disabled *bool   `json:"disabled" rule:"optional"`
 	Reason   string  `json:"reason" rule:"string,notempty,upto=1000"`
 }
@@ -152,7 +154,7 @@ type endedResponse struct {
 }
 
 func endSessions(ctx context.Context, c *endpoint.Call, req reasonedRequest) (endedResponse, error) {
-	op := operator(c, endpoint.TextOf(req.Reason))
+	op := operator(c, req.Reason)
 	u, err := userByID(ctx, c, req.UserID)
 	if err != nil {
 		return endedResponse{}, err
@@ -166,6 +168,6 @@ type doneResponse struct {
 }
 
 func resetFactor(ctx context.Context, c *endpoint.Call, req reasonedRequest) (doneResponse, error) {
-	err := c.Auth.ResetTwoFactor(ctx, operator(c, endpoint.TextOf(req.Reason)), req.UserID)
+	err := c.Auth.ResetTwoFactor(ctx, operator(c, req.Reason), req.UserID)
 	return doneResponse{Success: err == nil}, err
 }

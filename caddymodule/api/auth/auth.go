@@ -10,6 +10,7 @@ import (
 	"mana.how/edge/authcore/challenge"
 	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/caddymodule/api/endpoint"
 )
@@ -36,15 +37,15 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post(v1+"/register", endpoint.Handle(register), endpoint.Rule{Summary: "Make an account",
 			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(5), Closed: closed, ProofOfWork: true, Headers: endpoint.WorkHeaders,
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrInvalidInput, Answer: endpoint.Invalid("email must be an email")}},
-			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken, authcore.ErrInvitation), endpoint.ErrRegistrationClosed)}),
+			Errors:   append(endpoint.AnswersTo(authcore.ErrEmailTaken, authcore.ErrInvitation, authcore.ErrPasswordsOff), endpoint.ErrRegistrationClosed)}),
 		endpoint.Get(v1+"/signup-status", endpoint.Handle(signUpStatus(cfg)), endpoint.Rule{Summary: "Whether an account can be made", Limit: endpoint.BackEndLimit}),
 		endpoint.Get(v1+"/challenge", endpoint.Handle(workChallenge), endpoint.Rule{Summary: "A challenge of ALTCHA, for routes that ask for a proof of work", Access: endpoint.Anyone, Limit: endpoint.UserLimit}),
 		endpoint.Post(v1+"/login", endpoint.Handle(login), endpoint.Rule{Summary: "Sign in an app", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
-			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified), endpoint.ErrSecondFactorNeeded)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified, authcore.ErrPasswordsOff), endpoint.ErrSecondFactorNeeded)}),
 		endpoint.Post(v1+"/login/second-factor", endpoint.Handle(loginSecondFactor), endpoint.Rule{Summary: "Complete a sign-in with a second factor", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
 			Errors: endpoint.AnswersTo(authcore.ErrSecondFactorFailed, authcore.ErrSecondFactorExpired, authcore.ErrInvalidCredentials)}),
 		endpoint.Post(v1+"/login/code", endpoint.Handle(loginCode), endpoint.Rule{Summary: "Sign in an app with a mailed code", Access: endpoint.Anyone, Limit: endpoint.PerMinute(10),
-			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCode), endpoint.ErrSecondFactorNeeded)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCode, authcore.ErrPasswordsOff), endpoint.ErrSecondFactorNeeded)}),
 		endpoint.Post(v1+"/logout", endpoint.Handle(logout), endpoint.Rule{Summary: "End the session of an access token, refresh token or cookie",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Limit: endpoint.UserLimit}),
 		endpoint.Post(v1+"/refresh", endpoint.Handle(refresh), endpoint.Rule{Summary: "Exchange a refresh token for its successor",
@@ -55,12 +56,18 @@ func Routes(cfg Config) []endpoint.Route {
 			Access: endpoint.User, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(authcore.ErrUserNotFound, authcore.ErrSessionNotFound)}),
 		endpoint.Post(v1+"/validate", endpoint.Handle(validateToken), endpoint.Rule{Summary: "Verify an access token for a back end",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Limit: endpoint.BackEndLimit}),
+		endpoint.Post(v1+"/ticket", endpoint.Handle(ticket), ticketRule()),
 		endpoint.Post(exchangePath, endpoint.Handle(exchange), endpoint.Rule{Summary: "Tokens for an app out of the SSO cookie",
 			Access: endpoint.Cookie, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(authcore.ErrNoSession), errNoCookie)}),
 
-		endpoint.Get(v1+"/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, Limit: endpoint.BackEndLimit}),
-		endpoint.Get("/api/auth/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, Format: endpoint.BetterAuth, Limit: endpoint.BackEndLimit}),
-		endpoint.Get("/api/oidc/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, Limit: endpoint.BackEndLimit}),
+		endpoint.Get(v1+"/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, AnyOrigin: true, Limit: endpoint.BackEndLimit}),
+		endpoint.Get("/api/auth/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, AnyOrigin: true, Format: endpoint.BetterAuth, Limit: endpoint.BackEndLimit}),
+		endpoint.Get("/.well-known/jwks.json", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, AnyOrigin: true, Limit: endpoint.BackEndLimit}),
+		endpoint.Get("/api/oidc/jwks", endpoint.Handle(jwks), endpoint.Rule{Summary: "Public signing keys", Access: endpoint.Anyone, AnyOrigin: true, Limit: endpoint.BackEndLimit}),
+
+		endpoint.Get("/api/v1/internal/users/{userId}", endpoint.Handle(person), endpoint.Rule{Summary: "Who a user is", Access: endpoint.Service, ServiceScope: servicekey.ReadUsers,
+			Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
+		endpoint.Post("/api/v1/internal/users/lookup", endpoint.Handle(people), endpoint.Rule{Summary: "Who some users are", Access: endpoint.Service, ServiceScope: servicekey.ReadUsers}),
 
 		endpoint.Get(v1+"/profile", endpoint.Handle(profile), endpoint.Rule{Summary: "The caller's profile", Access: endpoint.User, Limit: endpoint.UserLimit,
 			Errors: endpoint.AnswersTo(authcore.ErrUserNotFound)}),
@@ -69,9 +76,9 @@ func Routes(cfg Config) []endpoint.Route {
 		endpoint.Post(v1+"/change-password", endpoint.Handle(changePassword), endpoint.Rule{Summary: "Change the password and end all other sessions",
 			Access: endpoint.User, Limit: endpoint.PerMinute(5), Errors: endpoint.AnswersTo(authcore.ErrNoPassword, password.ErrBusy),
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrWrongPassword, Answer: &endpoint.Error{Status: 401, Code: "WRONG_PASSWORD", Message: "Current password is incorrect"}}}}),
-		endpoint.Post(v1+"/forgot-password", endpoint.Handle(forgotPassword), endpoint.Rule{Summary: "Mail the link to another password", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Limit: endpoint.PerMinute(3)}),
+		endpoint.Post(v1+"/forgot-password", endpoint.Handle(forgotPassword), endpoint.Rule{Summary: "Mail the link to another password", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Limit: endpoint.PerMinute(3), Errors: endpoint.AnswersTo(authcore.ErrPasswordsOff)}),
 		endpoint.Post(v1+"/reset-password", endpoint.Handle(resetPassword), endpoint.Rule{Summary: "Another password by a link", Access: endpoint.Anyone, Limit: endpoint.PerMinute(5),
-			Errors: append(endpoint.AnswersTo(password.ErrBusy), endpoint.ErrResetToken)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrPasswordsOff, password.ErrBusy), endpoint.ErrResetToken)}),
 		endpoint.Post(v1+"/resend-verification", endpoint.Handle(resendVerification), endpoint.Rule{Summary: "Mail the link that confirms an address", Access: endpoint.Anyone, ProofOfWork: true, Headers: endpoint.WorkHeaders, Limit: endpoint.PerMinute(3)}),
 		endpoint.Delete(v1+"/account", endpoint.Handle(deleteAccount), endpoint.Rule{Summary: "Delete the account", Access: endpoint.User, Limit: endpoint.PerMinute(3),
 			Errors: endpoint.AnswersTo(authcore.ErrWrongPassword, authcore.ErrNoPassword, password.ErrBusy)}),
@@ -94,7 +101,7 @@ func Routes(cfg Config) []endpoint.Route {
 			Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: sessionLimit}),
 		endpoint.Post("/api/auth/sign-in/email", endpoint.Handle(signInEmail), endpoint.Rule{Summary: "Sign in and set the SSO cookie",
 			Access: endpoint.Anyone, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: signInLimit,
-			Errors: append(endpoint.AnswersTo(authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified, password.ErrBusy), errOrigin, errNoOrigin, errEmailForm, errCallback)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrPasswordsOff, authcore.ErrInvalidCredentials, authcore.ErrEmailNotVerified, password.ErrBusy), errOrigin, errNoOrigin, errEmailForm, errCallback)}),
 		endpoint.Post("/api/auth/two-factor/enable", endpoint.Handle(enableTwoFactor), endpoint.Rule{Summary: "Set up a second factor", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(5),
 			Errors: slices.Concat(owner, endpoint.AnswersTo(twofactor.ErrEnabled))}),
 		endpoint.Post("/api/auth/two-factor/disable", endpoint.Handle(disableTwoFactor), endpoint.Rule{Summary: "Take the second factor away", Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(5),

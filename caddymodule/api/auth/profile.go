@@ -23,10 +23,14 @@ func profile(ctx context.Context, c *endpoint.Call, _ endpoint.None) (profileRes
 	if err != nil {
 		return profileResponse{}, err
 	}
+	return profileOf(u), nil
+}
+
+func profileOf(u authcore.User) profileResponse {
 	return profileResponse{
 		ID: u.ID, Name: u.Name, Email: u.Email, EmailVerified: u.EmailVerified,
 		Image: u.Image, Role: u.Role, CreatedAt: endpoint.Time(u.CreatedAt),
-	}, nil
+	}
 }
 
 type updateProfileRequest struct {

@@ -15,7 +15,7 @@ type forgotPasswordRequest struct {
 // forgotPassword mails the link to another password, and tells nothing of
 // whether there is an account.
 func forgotPassword(ctx context.Context, c *endpoint.Call, req forgotPasswordRequest) (done, error) {
-	if err := c.Auth.ForgotPassword(ctx, c.Client, req.Email, c.TrustedOrigin(req.RedirectTo)); err != nil {
+	if err := c.Auth.ForgotPassword(ctx, c.Client, req.Email, c.TrustedOrigin(req.RedirectTo), ""); err != nil {
 		return done{}, err
 	}
 	return done{true, "If an account with that email exists, a password reset link has been sent"}, nil
@@ -27,7 +27,7 @@ type resetPasswordRequest struct {
 }
 
 func resetPassword(ctx context.Context, c *endpoint.Call, req resetPasswordRequest) (done, error) {
-	if err := c.Auth.ResetPassword(ctx, c.Client, req.Token, req.NewPassword); err != nil {
+	if _, err := c.Auth.ResetPassword(ctx, c.Client, req.Token, req.NewPassword); err != nil {
 		return done{}, newPassword("newPassword", err)
 	}
 	return done{true, "Password has been reset successfully"}, nil

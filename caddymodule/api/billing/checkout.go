@@ -14,6 +14,7 @@ import (
 // with a payment that the client confirms by itself.
 type buyRequest struct {
 	PackageID      string          `json:"packageId" rule:"uuid"`
+	OrganizationID *string         `json:"organizationId" rule:"optional,max=64,string" doc:"The organization to buy for, as its owner or admin; the caller where absent."`
 	SuccessURL     *string         `json:"successUrl" rule:"optional,string,max=2000"`
 	CancelURL      *string         `json:"cancelUrl" rule:"optional,string,max=2000"`
 	IdempotencyKey *string         `json:"idempotencyKey" rule:"optional,key"`
@@ -33,7 +34,7 @@ type buyResponse struct {
 func buy(ctx context.Context, c *endpoint.Call, payments *billing.Service, req buyRequest) (buyResponse, error) {
 	if req.SuccessURL != nil || req.CancelURL != nil {
 		link, err := paymentLink(ctx, c, payments, paymentLinkRequest{
-			PackageID: req.PackageID, SuccessURL: req.SuccessURL, CancelURL: req.CancelURL, IdempotencyKey: req.IdempotencyKey,
+			PackageID: req.PackageID, OrganizationID: req.OrganizationID, SuccessURL: req.SuccessURL, CancelURL: req.CancelURL, IdempotencyKey: req.IdempotencyKey,
 		})
 		return buyResponse{PurchaseID: link.PurchaseID, Amount: link.Package.PriceEuroCents, Credits: link.Package.Credits, CheckoutURL: link.URL}, err
 	}
@@ -41,7 +42,11 @@ func buy(ctx context.Context, c *endpoint.Call, payments *billing.Service, req b
 	if err != nil {
 		return buyResponse{}, err
 	}
-	begun, err := payments.Buy(ctx, c.Payer(), purchasing.Order{PackageID: req.PackageID, Key: key})
+	buyer, err := c.ManageFor(ctx, endpoint.TextOf(req.OrganizationID))
+	if err != nil {
+		return buyResponse{}, err
+	}
+	begun, err := payments.Buy(ctx, buyer, purchasing.Order{PackageID: req.PackageID, Key: key})
 	if err != nil {
 		return buyResponse{}, paymentError(err, nil)
 	}
@@ -56,6 +61,7 @@ func buy(ctx context.Context, c *endpoint.Call, payments *billing.Service, req b
 
 type paymentLinkRequest struct {
 	PackageID      string  `json:"packageId" rule:"uuid"`
+	OrganizationID *string `json:"organizationId" rule:"optional,max=64,string" doc:"The organization to buy for, as its owner or admin; the caller where absent."`
 	SuccessURL     *string `json:"successUrl" rule:"optional,string,max=2000"`
 	CancelURL      *string `json:"cancelUrl" rule:"optional,string,max=2000"`
 	RoomID         *string `json:"roomId" rule:"optional,string,max=255"`
@@ -84,7 +90,11 @@ func paymentLink(ctx context.Context, c *endpoint.Call, payments *billing.Servic
 	if err != nil {
 		return paymentLinkResponse{}, err
 	}
-	link, err := payments.PaymentLink(ctx, c.Payer(), purchasing.LinkOrder{
+	buyer, err := c.ManageFor(ctx, endpoint.TextOf(req.OrganizationID))
+	if err != nil {
+		return paymentLinkResponse{}, err
+	}
+	link, err := payments.PaymentLink(ctx, buyer, purchasing.LinkOrder{
 		PackageID: req.PackageID, SuccessURL: endpoint.TextOf(req.SuccessURL), CancelURL: endpoint.TextOf(req.CancelURL),
 		RoomID: endpoint.TextOf(req.RoomID), Key: key,
 	})

@@ -12,7 +12,8 @@ import (
 // invoice is a bill on the wire.
 type invoice struct {
 	ID                  string          `json:"id"`
-	UserID              string          `json:"userId"`
+	UserID              string          `json:"userId,omitempty"`
+	OrganizationID      string          `json:"organizationId,omitempty"` // in place of the user, whose it is
 	SubscriptionID      *string         `json:"subscriptionId"`
 	StripeInvoiceID     string          `json:"stripeInvoiceId"`
 	StripeCustomerID    *string         `json:"stripeCustomerId"`
@@ -32,7 +33,8 @@ type invoice struct {
 }
 
 type invoicesRequest struct {
-	Limit *int `query:"limit" rule:"optional"`
+	Limit          *int   `query:"limit" rule:"optional"`
+	OrganizationID string `query:"organizationId" rule:"optional,max=64,string" doc:"The organization whose invoices are wanted, as its owner or admin."`
 }
 
 // invoices lists bills. A limit out of range is moved into it; one that is no
@@ -42,7 +44,11 @@ func invoices(ctx context.Context, c *endpoint.Call, payments *billing.Service, 
 	if req.Limit != nil {
 		limit = *req.Limit
 	}
-	found, err := payments.Invoices(ctx, c.Payer(), limit)
+	buyer, err := c.ManageFor(ctx, req.OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	found, err := payments.Invoices(ctx, buyer, limit)
 	if err != nil {
 		return nil, err
 	}
@@ -55,6 +61,9 @@ func invoices(ctx context.Context, c *endpoint.Call, payments *billing.Service, 
 			HostedInvoiceURL: v.HostedInvoiceURL, InvoicePDFURL: v.InvoicePDFURL,
 			PeriodStart: endpoint.TimeOf(v.PeriodStart), PeriodEnd: endpoint.TimeOf(v.PeriodEnd), DueDate: endpoint.TimeOf(v.DueDate),
 			PaidAt: endpoint.TimeOf(v.PaidAt), Metadata: v.Metadata, CreatedAt: endpoint.Time(v.CreatedAt),
+		}
+		if list[i].OrganizationID = req.OrganizationID; req.OrganizationID != "" {
+			list[i].UserID = ""
 		}
 	}
 	return list, nil

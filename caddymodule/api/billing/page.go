@@ -6,6 +6,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 
 	"mana.how/edge/caddymodule/api/endpoint"
@@ -33,34 +34,61 @@ type shop struct {
 func pageRoutes(core func(context.Context) (*billing.Service, error), ledger func(context.Context) (*creditcore.Service, error)) []endpoint.Route {
 	s := shop{ledger}
 	return []endpoint.Route{
-		endpoint.Get(shopPath, endpoint.HandleWith(core, s.page), endpoint.Rule{Summary: "What the signed-in user can buy",
-			Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
+		endpoint.Get(shopPath, endpoint.HandleWith(core, s.page), endpoint.Rule{Summary: "What the signed-in user can buy, for themselves or an organization",
+			Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), roles...)}),
 		endpoint.Post(shopPath, endpoint.HandleWith(core, s.form), endpoint.Rule{Summary: "Buy credits, or subscribe to them",
 			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(30), Mappings: slices.Concat(purchaseMappings, subscriptionMappings),
-			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrKeyReused), tooManyOpen(0), errUnknownAction)}),
+			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrKeyReused), tooManyOpen(0), errUnknownAction, endpoint.ErrOrganizationNotFound, endpoint.ErrOrganizationRole)}),
 	}
 }
 
 var errUnknownAction = &endpoint.Error{Status: http.StatusBadRequest, Code: "UNKNOWN_ACTION", Message: "Unknown action"}
 
+type shopRequest struct {
+	// Organization is the one to buy for, empty for who is signed in.
+	Organization string `query:"organization" rule:"optional,max=64,string"`
+}
+
+// shopOf is the page that sells to an organisation, or with an empty id to who is
+// signed in.
+func shopOf(organizationID string) string {
+	if organizationID == "" {
+		return shopPath
+	}
+	return shopPath + "?organization=" + url.QueryEscape(organizationID)
+}
+
+// returned is where Stripe leads back to: a page with a word of what became of it.
+func returned(path, organizationID, word string) string {
+	if organizationID != "" {
+		word += "&organization=" + url.QueryEscape(organizationID)
+	}
+	return path + "?" + word
+}
+
 // page shows what is for sale.
-func (s shop) page(ctx context.Context, c *endpoint.Call, payments *billing.Service, _ endpoint.None) (endpoint.Answer, error) {
-	if away, err := sso.OrSignIn(ctx, c, shopPath); away != nil || err != nil {
+func (s shop) page(ctx context.Context, c *endpoint.Call, payments *billing.Service, req shopRequest) (endpoint.Answer, error) {
+	if away, err := sso.SignedIn(ctx, c, shopOf(req.Organization)); away != nil || err != nil {
 		return away, err
 	}
+	buyer, err := c.ManageFor(ctx, req.Organization)
+	if err != nil {
+		return nil, err
+	}
 	query := c.Request.URL.Query()
-	return s.answer(ctx, c, payments, http.StatusOK, pages.Shop{
+	return s.answer(ctx, buyer, payments, http.StatusOK, pages.Shop{
 		Key: rand.Text(), Cancelled: query.Get("purchase") == "cancelled", Subscribed: query.Get("subscription") == "success",
 	})
 }
 
 // answer fills in what is for sale, and what the buyer has.
-func (s shop) answer(ctx context.Context, c *endpoint.Call, payments *billing.Service, status int, view pages.Shop) (endpoint.Answer, error) {
+func (s shop) answer(ctx context.Context, buyer creditcore.Caller, payments *billing.Service, status int, view pages.Shop) (endpoint.Answer, error) {
 	ledger, err := s.ledger(ctx)
 	if err != nil {
 		return nil, err
 	}
-	b, err := ledger.Balance(ctx, c.Payer())
+	view.Organization = buyer.Organization
+	b, err := ledger.Balance(ctx, buyer)
 	if err != nil {
 		return nil, err
 	}
@@ -74,10 +102,10 @@ func (s shop) answer(ctx context.Context, c *endpoint.Call, payments *billing.Se
 	if err := showPackages(ctx, payments, &view); err != nil {
 		return nil, err
 	}
-	if err := showPlans(ctx, c, payments, &view); err != nil {
+	if err := showPlans(ctx, buyer, payments, &view); err != nil {
 		return nil, err
 	}
-	view.Portal, err = payments.IsCustomer(ctx, c.Payer())
+	view.Portal, err = payments.IsCustomer(ctx, buyer)
 	return endpoint.HTML{Status: status, View: view}, err
 }
 
@@ -96,8 +124,8 @@ func showPackages(ctx context.Context, payments *billing.Service, view *pages.Sh
 
 // showPlans leaves out prices that Stripe does not know, and plans without any but
 // the buyer's own.
-func showPlans(ctx context.Context, c *endpoint.Call, payments *billing.Service, view *pages.Shop) error {
-	now, err := payments.Current(ctx, c.Payer())
+func showPlans(ctx context.Context, buyer creditcore.Caller, payments *billing.Service, view *pages.Shop) error {
+	now, err := payments.Current(ctx, buyer)
 	if err != nil {
 		return err
 	}
@@ -143,6 +171,8 @@ type shopFormRequest struct {
 	Action string `json:"action" rule:"max=32,string"`
 	ID     string `json:"id" rule:"optional,max=64,string"`
 	Key    string `json:"key" rule:"optional,max=128,string"`
+	// Organization is the one to buy for, empty for who is signed in.
+	Organization string `json:"organization" rule:"optional,max=64,string"`
 }
 
 // form begins a purchase or a subscription, which goes on at Stripe, or changes
@@ -154,13 +184,17 @@ func (s shop) form(ctx context.Context, c *endpoint.Call, payments *billing.Serv
 	if len(c.FieldErrors) > 0 {
 		return nil, errUnknownAction
 	}
-	if away, err := sso.OrSignIn(ctx, c, shopPath); away != nil || err != nil {
+	if away, err := sso.SignedIn(ctx, c, shopOf(req.Organization)); away != nil || err != nil {
 		return away, err
 	}
-	onward, err := s.act(ctx, c, payments, req)
+	buyer, err := c.ManageFor(ctx, req.Organization)
+	if err != nil {
+		return nil, err
+	}
+	onward, err := s.act(ctx, c, buyer, payments, req)
 	switch {
 	case err == nil && onward == "":
-		return endpoint.Redirect{To: shopPath}, nil
+		return endpoint.Redirect{To: shopOf(req.Organization)}, nil
 	case err == nil:
 		// A redirect would need the payment service's sites among the form's.
 		c.Header.Set("Refresh", "0;url="+onward)
@@ -170,7 +204,7 @@ func (s shop) form(ctx context.Context, c *endpoint.Call, payments *billing.Serv
 	if p == nil {
 		return nil, err
 	}
-	out, err := s.answer(ctx, c, payments, p.Status, pages.Shop{Key: rand.Text(), Error: p.Code})
+	out, err := s.answer(ctx, buyer, payments, p.Status, pages.Shop{Key: rand.Text(), Error: p.Code})
 	if html, ok := out.(endpoint.HTML); ok {
 		html.RetryAfter = p.RetryAfter
 		out = html
@@ -179,31 +213,32 @@ func (s shop) form(ctx context.Context, c *endpoint.Call, payments *billing.Serv
 }
 
 // act returns where the buyer goes on, empty for this page.
-func (s shop) act(ctx context.Context, c *endpoint.Call, payments *billing.Service, req shopFormRequest) (onward string, err error) {
+func (s shop) act(ctx context.Context, c *endpoint.Call, buyer creditcore.Caller, payments *billing.Service, req shopFormRequest) (onward string, err error) {
 	base := c.BaseURL().String()
 	switch req.Action {
 	case "buy":
 		var link purchasing.PaymentLink
-		link, err = payments.PaymentLink(ctx, c.Payer(), purchasing.LinkOrder{
-			PackageID: req.ID, SuccessURL: base + creditsPath + "?purchase=success", CancelURL: base + shopPath + "?purchase=cancelled",
-			Key: formKey(req),
+		link, err = payments.PaymentLink(ctx, buyer, purchasing.LinkOrder{
+			PackageID: req.ID, SuccessURL: base + returned(creditsPath, req.Organization, "purchase=success"),
+			CancelURL: base + returned(shopPath, req.Organization, "purchase=cancelled"), Key: formKey(req),
 		})
 		return link.URL, err
 	case "subscribe-month", "subscribe-year":
 		order := subscribing.Order{
-			PlanID: req.ID, Interval: catalog.Monthly, SuccessURL: base + shopPath + "?subscription=success", CancelURL: base + shopPath + "?purchase=cancelled",
+			PlanID: req.ID, Interval: catalog.Monthly, SuccessURL: base + returned(shopPath, req.Organization, "subscription=success"),
+			CancelURL: base + returned(shopPath, req.Organization, "purchase=cancelled"),
 		}
 		if req.Action == "subscribe-year" {
 			order.Interval = catalog.Yearly
 		}
-		opened, err := payments.Subscribe(ctx, c.Payer(), order)
+		opened, err := payments.Subscribe(ctx, buyer, order)
 		return opened.URL, err
 	case "portal":
-		return payments.Portal(ctx, c.Payer(), base+shopPath)
+		return payments.Portal(ctx, buyer, base+shopOf(req.Organization))
 	case "cancel":
-		return "", payments.Cancel(ctx, c.Payer())
+		return "", payments.Cancel(ctx, buyer)
 	case "resume":
-		return "", payments.Reactivate(ctx, c.Payer())
+		return "", payments.Reactivate(ctx, buyer)
 	}
 	return "", errUnknownAction
 }

@@ -45,6 +45,7 @@ func packages(ctx context.Context, c *endpoint.Call, payments *billing.Service, 
 type sold struct {
 	ID                    string            `json:"id"`
 	UserID                string            `json:"userId"`
+	OrganizationID        string            `json:"organizationId,omitempty"` // for which the user bought
 	PackageID             *string           `json:"packageId"`
 	Credits               creditcore.Amount `json:"credits"`
 	PriceEuroCents        int64             `json:"priceEuroCents"`
@@ -56,17 +57,28 @@ type sold struct {
 	CompletedAt           *endpoint.Time    `json:"completedAt"`
 }
 
-func purchases(ctx context.Context, c *endpoint.Call, payments *billing.Service, _ endpoint.None) ([]sold, error) {
-	found, err := payments.Purchases(ctx, c.Payer())
+type purchasesRequest struct {
+	OrganizationID string `query:"organizationId" rule:"optional,max=64,string" doc:"The organization whose purchases are wanted, as its owner or admin."`
+}
+
+func purchases(ctx context.Context, c *endpoint.Call, payments *billing.Service, req purchasesRequest) ([]sold, error) {
+	buyer, err := c.ManageFor(ctx, req.OrganizationID)
+	if err != nil {
+		return nil, err
+	}
+	found, err := payments.Purchases(ctx, buyer)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]sold, len(found))
 	for i, p := range found {
 		list[i] = sold{
-			ID: p.ID, UserID: p.UserID, PackageID: p.PackageID, Credits: p.Credits, PriceEuroCents: p.PriceEuroCents,
+			ID: p.ID, UserID: p.UserID, OrganizationID: req.OrganizationID, PackageID: p.PackageID, Credits: p.Credits, PriceEuroCents: p.PriceEuroCents,
 			StripePaymentIntentID: p.StripePaymentIntentID, StripeCustomerID: p.StripeCustomerID, Status: p.Status,
 			Metadata: p.Metadata, CreatedAt: endpoint.Time(p.CreatedAt), CompletedAt: endpoint.TimeOf(p.CompletedAt),
+		}
+		if p.BoughtBy != nil {
+			list[i].UserID = *p.BoughtBy
 		}
 	}
 	return list, nil

@@ -72,7 +72,8 @@ func planByID(ctx context.Context, c *endpoint.Call, payments *billing.Service, 
 // subscription is a user's subscription on the wire.
 type subscription struct {
 	ID                   string             `json:"id"`
-	UserID               string             `json:"userId"`
+	UserID               string             `json:"userId,omitempty"`
+	OrganizationID       string             `json:"organizationId,omitempty"` // in place of the user, whose it is
 	PlanID               string             `json:"planId"`
 	StripeSubscriptionID *string            `json:"stripeSubscriptionId"`
 	StripeCustomerID     *string            `json:"stripeCustomerId"`
@@ -97,8 +98,16 @@ type currentResponse struct {
 	IsFreePlan   bool              `json:"isFreePlan"`
 }
 
-func currentSubscription(ctx context.Context, c *endpoint.Call, payments *billing.Service, _ endpoint.None) (currentResponse, error) {
-	now, err := payments.Current(ctx, c.Payer())
+type currentRequest struct {
+	OrganizationID string `query:"organizationId" rule:"optional,max=64,string" doc:"The organization whose subscription is wanted, as its owner or admin."`
+}
+
+func currentSubscription(ctx context.Context, c *endpoint.Call, payments *billing.Service, req currentRequest) (currentResponse, error) {
+	buyer, err := c.ManageFor(ctx, req.OrganizationID)
+	if err != nil {
+		return currentResponse{}, err
+	}
+	now, err := payments.Current(ctx, buyer)
 	if err != nil {
 		return currentResponse{}, err
 	}
@@ -114,9 +123,12 @@ func currentSubscription(ctx context.Context, c *endpoint.Call, payments *billin
 			BillingInterval:    s.BillingInterval,
 			CurrentPeriodStart: endpoint.TimeOf(s.CurrentPeriodStart), CurrentPeriodEnd: endpoint.TimeOf(s.CurrentPeriodEnd),
 			CancelAtPeriodEnd: s.CancelAtPeriodEnd, CanceledAt: endpoint.TimeOf(s.CanceledAt), EndedAt: endpoint.TimeOf(s.EndedAt),
-			TrialStart: endpoint.TimeOf(s.TrialStart), TrialEnd: endpoint.TimeOf(s.TrialEnd), Metadata: s.Metadata,
+			OrganizationID: req.OrganizationID, TrialStart: endpoint.TimeOf(s.TrialStart), TrialEnd: endpoint.TimeOf(s.TrialEnd), Metadata: s.Metadata,
 			CreatedAt: endpoint.Time(s.CreatedAt), UpdatedAt: endpoint.Time(s.UpdatedAt),
 		}
+	}
+	if req.OrganizationID != "" && out.Subscription != nil {
+		out.Subscription.UserID = ""
 	}
 	return out, nil
 }

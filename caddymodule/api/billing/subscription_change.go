@@ -11,6 +11,7 @@ import (
 
 type checkoutRequest struct {
 	PlanID          string  `json:"planId" rule:"uuid"`
+	OrganizationID  *string `json:"organizationId" rule:"optional,max=64,string" doc:"The organization to subscribe for, as its owner or admin; the caller where absent."`
 	BillingInterval *string `json:"billingInterval" rule:"optional,oneof=month|year"`
 	SuccessURL      string  `json:"successUrl" rule:"upto=2000"`
 	CancelURL       string  `json:"cancelUrl" rule:"upto=2000"`
@@ -26,7 +27,11 @@ func checkout(ctx context.Context, c *endpoint.Call, payments *billing.Service, 
 	if err := untrusted(payments, []string{"successUrl", "cancelUrl"}, urls); err != nil {
 		return checkoutResponse{}, err
 	}
-	opened, err := payments.Subscribe(ctx, c.Payer(), subscribing.Order{
+	buyer, err := c.ManageFor(ctx, endpoint.TextOf(req.OrganizationID))
+	if err != nil {
+		return checkoutResponse{}, err
+	}
+	opened, err := payments.Subscribe(ctx, buyer, subscribing.Order{
 		PlanID: req.PlanID, Interval: catalog.Interval(endpoint.TextOf(req.BillingInterval)),
 		SuccessURL: req.SuccessURL, CancelURL: req.CancelURL,
 	})
@@ -37,7 +42,8 @@ func checkout(ctx context.Context, c *endpoint.Call, payments *billing.Service, 
 }
 
 type portalRequest struct {
-	ReturnURL string `json:"returnUrl" rule:"upto=2000"`
+	OrganizationID *string `json:"organizationId" rule:"optional,max=64,string" doc:"The organization whose portal it is, as its owner or admin."`
+	ReturnURL      string  `json:"returnUrl" rule:"upto=2000"`
 }
 
 type portalResponse struct {
@@ -49,7 +55,11 @@ func portal(ctx context.Context, c *endpoint.Call, payments *billing.Service, re
 	if err := untrusted(payments, []string{"returnUrl"}, urls); err != nil {
 		return portalResponse{}, err
 	}
-	url, err := payments.Portal(ctx, c.Payer(), req.ReturnURL)
+	buyer, err := c.ManageFor(ctx, endpoint.TextOf(req.OrganizationID))
+	if err != nil {
+		return portalResponse{}, err
+	}
+	url, err := payments.Portal(ctx, buyer, req.ReturnURL)
 	if err != nil {
 		return portalResponse{}, subscriptionError(err, urls)
 	}
@@ -61,8 +71,17 @@ type canceledResponse struct {
 	CancelAtPeriodEnd bool `json:"cancelAtPeriodEnd"`
 }
 
-func cancelSubscription(ctx context.Context, c *endpoint.Call, payments *billing.Service, _ endpoint.None) (canceledResponse, error) {
-	if err := payments.Cancel(ctx, c.Payer()); err != nil {
+// subscriberRequest says whose subscription is meant.
+type subscriberRequest struct {
+	OrganizationID *string `json:"organizationId" rule:"optional,max=64,string" doc:"The organization whose subscription it is, as its owner or admin; the caller where absent."`
+}
+
+func cancelSubscription(ctx context.Context, c *endpoint.Call, payments *billing.Service, req subscriberRequest) (canceledResponse, error) {
+	buyer, err := c.ManageFor(ctx, endpoint.TextOf(req.OrganizationID))
+	if err != nil {
+		return canceledResponse{}, err
+	}
+	if err := payments.Cancel(ctx, buyer); err != nil {
 		return canceledResponse{}, subscriptionError(err, nil)
 	}
 	return canceledResponse{Success: true, CancelAtPeriodEnd: true}, nil
@@ -72,8 +91,12 @@ type reactivatedResponse struct {
 	Success bool `json:"success"`
 }
 
-func reactivateSubscription(ctx context.Context, c *endpoint.Call, payments *billing.Service, _ endpoint.None) (reactivatedResponse, error) {
-	if err := payments.Reactivate(ctx, c.Payer()); err != nil {
+func reactivateSubscription(ctx context.Context, c *endpoint.Call, payments *billing.Service, req subscriberRequest) (reactivatedResponse, error) {
+	buyer, err := c.ManageFor(ctx, endpoint.TextOf(req.OrganizationID))
+	if err != nil {
+		return reactivatedResponse{}, err
+	}
+	if err := payments.Reactivate(ctx, buyer); err != nil {
 		return reactivatedResponse{}, subscriptionError(err, nil)
 	}
 	return reactivatedResponse{Success: true}, nil

@@ -1,15 +1,20 @@
 // Package credit has the routes of a user's credits: balance, ledger, usage,
 // charges and refunds, and the page of them all.
+//
+// It is larger than others because balance, charges, reservations, grants and the page read
+// and word the same account.
 package credit
 
 import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"strings"
 
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing"
 )
 
 // Deps is what the routes work with.
@@ -18,6 +23,8 @@ type Deps struct {
 	Ledger func(context.Context) (*creditcore.Service, error)
 	// Sells reports whether credits can be bought.
 	Sells func(context.Context) (bool, error)
+	// Billing finds the live core of what is for sale.
+	Billing func(context.Context) (*billing.Service, error)
 }
 
 // Routes are those of balance and ledger. They carry no limit, as whole back
@@ -25,46 +32,51 @@ type Deps struct {
 func Routes(deps Deps) []endpoint.Route {
 	const v1, internal = "/api/v1/credits", "/api/v1/internal/credits"
 	ledger := deps.Ledger
-	return []endpoint.Route{
-		endpoint.Get(v1+"/balance", endpoint.HandleWith(ledger, balance), endpoint.Rule{Summary: "The caller's balance", Access: endpoint.User, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
+	return append(walletRoutes(ledger), []endpoint.Route{
+		endpoint.Get(v1+"/balance", endpoint.HandleWith(ledger, balance), endpoint.Rule{Summary: "The caller's balance", Access: endpoint.User, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), errInclude)}),
 		endpoint.Get(v1+"/balance/{userId}", endpoint.HandleWith(ledger, balanceOf), endpoint.Rule{Summary: "A user's balance, for back ends", Access: endpoint.Service, ServiceScope: servicekey.ReadCredits,
 			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
 		endpoint.Post(v1+"/use", endpoint.HandleWith(ledger, use), endpoint.Rule{Summary: "Charge credits",
 			Status: http.StatusCreated, Access: endpoint.UserOrService, ServiceScope: servicekey.ChargeCredits, Charges: true,
-			Errors: append(endpoint.AnswersTo(creditcore.ErrKeyRefunded), endpoint.ErrServiceApp)}),
+			Errors: append(endpoint.AnswersTo(creditcore.ErrKeyRefunded, creditcore.ErrNotMember), append(pricing, endpoint.ErrServiceApp)...)}),
+		endpoint.Post(v1+"/use/batch", endpoint.HandleWith(ledger, useBatch), endpoint.Rule{Summary: "Make up to 500 charges, each with an outcome of its own", Large: true,
+			Access: endpoint.UserOrService, ServiceScope: servicekey.ChargeCredits, Errors: []*endpoint.Error{errBatchKey}}),
+		endpoint.Get(v1+"/prices", endpoint.HandleWith(ledger, prices), endpoint.Rule{Summary: "What things cost, by name", Access: endpoint.Anyone}),
+		endpoint.Post(v1+"/quote", endpoint.HandleWith(ledger, deps.quote), endpoint.Rule{Summary: "What something would cost, and what to buy for it; nothing is charged",
+			Access: endpoint.UserOrService, ServiceScope: servicekey.ReadCredits, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrNotMember), pricing...)}),
 		endpoint.Post(v1+"/refund", endpoint.HandleWith(ledger, refund), endpoint.Rule{Summary: "Give back what was charged, for back ends",
 			Status: http.StatusCreated, Access: endpoint.Service, ServiceScope: servicekey.RefundCredits,
-			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount), endpoint.ErrServiceApp)}),
+			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount), errTransactionRequired, endpoint.ErrServiceApp)}),
 		endpoint.Get(v1+"/transactions", endpoint.HandleWith(ledger, transactions), endpoint.Rule{Summary: "The caller's ledger, newest first", Access: endpoint.User}),
 		endpoint.Get(v1+"/usage", endpoint.HandleWith(ledger, usage), endpoint.Rule{Summary: "What the caller's credits went into", Access: endpoint.User}),
 		endpoint.Post(v1+"/check", endpoint.HandleWith(ledger, check), endpoint.Rule{Summary: "Whether a charge would be allowed; nothing is charged",
-			Access: endpoint.UserOrService, ServiceScope: servicekey.ReadCredits, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), endpoint.ErrServiceApp)}),
+			Access: endpoint.UserOrService, ServiceScope: servicekey.ReadCredits, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrNotMember), endpoint.ErrServiceApp)}),
 		endpoint.Get(internal+"/balance/{userId}", endpoint.HandleWith(ledger, balanceOf), endpoint.Rule{Summary: "A user's balance", Access: endpoint.Service, ServiceScope: servicekey.ReadCredits,
 			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
-		endpoint.Post(internal+"/init", endpoint.HandleWith(ledger, initBalance), endpoint.Rule{Summary: "Open a user's account", Access: endpoint.Service, ServiceScope: servicekey.ReadCredits,
-			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
+		endpoint.Post(internal+"/init", endpoint.HandleWith(ledger, initBalance), endpoint.Rule{Summary: "Open the account of a user or an organization", Access: endpoint.Service, ServiceScope: servicekey.ReadCredits,
+			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), errAccountRequired)}),
 		endpoint.Post(internal+"/use", endpoint.HandleWith(ledger, use), endpoint.Rule{Summary: "Charge credits of a user",
 			Status: http.StatusCreated, Access: endpoint.Service, ServiceScope: servicekey.ChargeCredits, Charges: true,
-			Errors: append(endpoint.AnswersTo(creditcore.ErrKeyRefunded), endpoint.ErrServiceApp)}),
+			Errors: append(endpoint.AnswersTo(creditcore.ErrKeyRefunded, creditcore.ErrNotMember), append(pricing, endpoint.ErrServiceApp)...)}),
 		endpoint.Post(internal+"/refund", endpoint.HandleWith(ledger, refund), endpoint.Rule{Summary: "Give a user back what was charged",
 			Status: http.StatusCreated, Access: endpoint.Service, ServiceScope: servicekey.RefundCredits,
-			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount), endpoint.ErrServiceApp)}),
-		endpoint.Post(internal+"/grant", endpoint.HandleWith(ledger, grant), endpoint.Rule{Summary: "Give a user credits, once for each reference",
+			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrEntryNotFound, creditcore.ErrRefundExceeds, creditcore.ErrAmount), errTransactionRequired, endpoint.ErrServiceApp)}),
+		endpoint.Post(internal+"/grant", endpoint.HandleWith(ledger, grant), endpoint.Rule{Summary: "Give a user or an organization credits, once for each reference",
 			Access: endpoint.Service, ServiceScope: servicekey.GrantCredits, Headers: ofApp,
-			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrAmount), errGrantOver, endpoint.ErrServiceApp)}),
+			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrAmount), errGrantOver, errAccountRequired, endpoint.ErrServiceApp)}),
 		endpoint.Post(internal+"/reserve", endpoint.HandleWith(ledger, reserve), endpoint.Rule{Summary: "Put credits of a user aside",
 			Access: endpoint.Service, ServiceScope: servicekey.ChargeCredits, Charges: true, Headers: ofApp,
-			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), endpoint.ErrServiceApp)}),
+			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrNotMember), endpoint.ErrServiceApp)}),
 		endpoint.Post(internal+"/commit", endpoint.HandleWith(ledger, commit), endpoint.Rule{Summary: "Charge what was reserved, or a part of it",
 			Access: endpoint.Service, ServiceScope: servicekey.ChargeCredits, Charges: true, Mappings: reservations,
 			Errors: []*endpoint.Error{errReservationNotFound, errReservationResolved, errReservationExceeded}}),
 		endpoint.Post(internal+"/refund-reservation", endpoint.HandleWith(ledger, refundReservation), endpoint.Rule{Summary: "Give back what was reserved",
 			Access: endpoint.Service, ServiceScope: servicekey.ChargeCredits, Mappings: reservations, Errors: []*endpoint.Error{errReservationNotFound, errReservationResolved}}),
-		endpoint.Get(accountPath, endpoint.HandleWith(ledger, deps.accountPage), endpoint.Rule{Summary: "The signed-in user's credits, usage and history",
-			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), errRange)}),
-		endpoint.Get(accountPath+"/history.csv", endpoint.HandleWith(ledger, export), endpoint.Rule{Summary: "The signed-in user's history as a file",
-			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(20), Media: "text/csv", Errors: []*endpoint.Error{errRange}}),
-	}
+		endpoint.Get(accountPath, endpoint.HandleWith(ledger, deps.accountPage), endpoint.Rule{Summary: "The credits, usage and history of the signed-in user, or of an organization they manage",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), errRange, endpoint.ErrOrganizationNotFound, endpoint.ErrOrganizationRole)}),
+		endpoint.Get(accountPath+"/history.csv", endpoint.HandleWith(ledger, export), endpoint.Rule{Summary: "The same history as a file",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(20), Media: "text/csv", Errors: []*endpoint.Error{errRange, endpoint.ErrOrganizationNotFound, endpoint.ErrOrganizationRole}}),
+	}...)
 }
 
 // balanceResponse is what an account has and, as debt, owes for credits whose
@@ -74,16 +86,73 @@ type balanceResponse struct {
 	Debt        creditcore.Amount `json:"debt"`
 	TotalEarned creditcore.Amount `json:"totalEarned"`
 	TotalSpent  creditcore.Amount `json:"totalSpent"`
-	UserID      string            `json:"userId"`
+	UserID      string            `json:"userId,omitempty"`
+	// OrganizationID is in place of the user's where it is an organisation's.
+	OrganizationID string `json:"organizationId,omitempty"`
 }
 
 func balanceResponseOf(b creditcore.Balance) balanceResponse {
-	return balanceResponse{Balance: b.Available, Debt: b.Debt, TotalEarned: b.TotalEarned, TotalSpent: b.TotalSpent, UserID: b.UserID}
+	resp := balanceResponse{Balance: b.Available, Debt: b.Debt, TotalEarned: b.TotalEarned, TotalSpent: b.TotalSpent, UserID: b.UserID}
+	if resp.OrganizationID = creditcore.OrganizationOf(b.UserID); resp.OrganizationID != "" {
+		resp.UserID = ""
+	}
+	return resp
 }
 
-func balance(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, _ endpoint.None) (balanceResponse, error) {
+type ownBalanceRequest struct {
+	Include string `query:"include" rule:"optional,max=64,string" doc:"What is told beside: lots, held, or both with a comma."`
+}
+
+// ownBalanceResponse is the caller's, with what they asked for beside it.
+type ownBalanceResponse struct {
+	Balance     creditcore.Amount  `json:"balance"`
+	Debt        creditcore.Amount  `json:"debt"`
+	TotalEarned creditcore.Amount  `json:"totalEarned"`
+	TotalSpent  creditcore.Amount  `json:"totalSpent"`
+	UserID      string             `json:"userId"`
+	Held        *creditcore.Amount `json:"held,omitempty"` // reserved by requests that run
+	Lots        *[]lotView         `json:"lots,omitempty"`
+}
+
+// lotView is what is left of credits that came in together, in the order of use.
+// ExpiresAt is null for those without an end.
+type lotView struct {
+	Source    creditcore.Source `json:"source"`
+	Remaining creditcore.Amount `json:"remaining"`
+	CreatedAt endpoint.Time     `json:"createdAt"`
+	ExpiresAt *endpoint.Time    `json:"expiresAt"`
+}
+
+var errInclude = &endpoint.Error{Status: http.StatusBadRequest, Code: "INVALID_INCLUDE", Message: "include takes lots and held"}
+
+func balance(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req ownBalanceRequest) (ownBalanceResponse, error) {
 	b, err := ledger.Balance(ctx, c.Payer())
-	return balanceResponseOf(b), err
+	if err != nil {
+		return ownBalanceResponse{}, err
+	}
+	resp := ownBalanceResponse{Balance: b.Available, Debt: b.Debt, TotalEarned: b.TotalEarned, TotalSpent: b.TotalSpent, UserID: b.UserID}
+	if req.Include == "" {
+		return resp, nil
+	}
+	for wanted := range strings.SplitSeq(req.Include, ",") {
+		switch wanted {
+		case "held":
+			resp.Held = &b.Held
+		case "lots":
+			found, err := ledger.Lots(ctx, c.Payer())
+			if err != nil {
+				return ownBalanceResponse{}, err
+			}
+			lots := make([]lotView, len(found))
+			for i, l := range found {
+				lots[i] = lotView{l.Source, l.Remaining, endpoint.Time(l.CreatedAt), endpoint.TimeOf(l.ExpiresAt)}
+			}
+			resp.Lots = &lots
+		default:
+			return ownBalanceResponse{}, errInclude
+		}
+	}
+	return resp, nil
 }
 
 type balanceRequest struct {
@@ -91,7 +160,11 @@ type balanceRequest struct {
 }
 
 func balanceOf(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req balanceRequest) (balanceResponse, error) {
-	b, err := ledger.BalanceOf(ctx, req.UserID)
+	account, err := accountOf(req.UserID, nil)
+	if err != nil {
+		return balanceResponse{}, err
+	}
+	b, err := ledger.BalanceOf(ctx, account)
 	return balanceResponseOf(b), err
 }
 
@@ -99,6 +172,7 @@ func balanceOf(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service
 type transaction struct {
 	ID             string               `json:"id"`
 	UserID         string               `json:"userId"`
+	OrganizationID string               `json:"organizationId,omitempty"` // whose account it is, which the user spent of
 	Sequence       int64                `json:"sequence"`
 	Type           creditcore.EntryType `json:"type"`
 	Status         string               `json:"status"`
@@ -115,8 +189,12 @@ type transaction struct {
 }
 
 func transactionOf(e creditcore.Entry) transaction {
+	userID, organizationID := e.UserID, creditcore.OrganizationOf(e.UserID)
+	if organizationID != "" {
+		userID = endpoint.TextOf(e.SpentBy)
+	}
 	return transaction{
-		ID: e.ID, UserID: e.UserID, Sequence: e.Sequence, Type: e.Type, Status: e.Status,
+		ID: e.ID, UserID: userID, OrganizationID: organizationID, Sequence: e.Sequence, Type: e.Type, Status: e.Status,
 		Amount: e.Amount, BalanceBefore: e.BalanceBefore, BalanceAfter: e.BalanceAfter,
 		AppID: e.AppID, Description: e.Description, Metadata: e.Metadata, IdempotencyKey: e.IdempotencyKey, Reverses: e.Reverses,
 		CreatedAt: endpoint.Time(e.CreatedAt), CompletedAt: endpoint.TimeOf(e.CompletedAt),

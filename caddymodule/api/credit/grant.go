@@ -13,12 +13,13 @@ import (
 )
 
 type grantRequest struct {
-	UserID      string            `json:"userId" rule:"string,notempty"`
-	Amount      creditcore.Amount `json:"amount" rule:"positive"`
-	Reason      string            `json:"reason" rule:"string,notempty,upto=255"`
-	ReferenceID string            `json:"referenceId" rule:"string,notempty,upto=255" doc:"What is granted for: a second grant of it to the user changes nothing."`
-	Description *string           `json:"description" rule:"optional,string,upto=1000"`
-	ExpiresAt   *string           `json:"expiresAt" rule:"optional,isodate"`
+	UserID         *string           `json:"userId" rule:"optional,string,notempty" doc:"Whom it is granted to; this or organizationId."`
+	OrganizationID *string           `json:"organizationId" rule:"optional,max=64,string" doc:"The organization that it is granted to, in place of a user."`
+	Amount         creditcore.Amount `json:"amount" rule:"positive"`
+	Reason         string            `json:"reason" rule:"string,notempty,upto=255"`
+	ReferenceID    string            `json:"referenceId" rule:"string,notempty,upto=255" doc:"What is granted for: a second grant of it to the user changes nothing."`
+	Description    *string           `json:"description" rule:"optional,string,upto=1000"`
+	ExpiresAt      *string           `json:"expiresAt" rule:"optional,isodate"`
 }
 
 var errGrantOver = &endpoint.Error{Status: http.StatusBadRequest, Code: "GRANT_OVER", Message: "expiresAt must be in the future"}
@@ -29,9 +30,13 @@ func grant(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, re
 	if err != nil {
 		return changeResponse{}, err
 	}
+	account, err := grantee(req.UserID, req.OrganizationID)
+	if err != nil {
+		return changeResponse{}, err
+	}
 	reason := usertext.Clean(req.Reason, 4*255)
 	g := creditcore.Grant{
-		UserID: req.UserID, Amount: req.Amount, Type: creditcore.Gift, Source: creditcore.SourceAdmin,
+		UserID: account, Amount: req.Amount, Type: creditcore.Gift, Source: creditcore.SourceAdmin,
 		AppID: app, Description: reason, InternalKey: "grant:" + req.ReferenceID,
 	}
 	if text := usertext.Clean(endpoint.TextOf(req.Description), 4*1000); text != "" {
@@ -56,12 +61,28 @@ func grant(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, re
 	return changed(c, r), nil
 }
 
-type initRequest struct {
-	UserID string `json:"userId" rule:"string,notempty"`
+// errAccountRequired refuses a request that names no account, or two.
+var errAccountRequired = &endpoint.Error{Status: http.StatusBadRequest, Code: "ACCOUNT_REQUIRED", Message: "Either userId or organizationId is required"}
+
+// grantee is the one account that a request names.
+func grantee(userID, organizationID *string) (string, error) {
+	if user, organization := endpoint.TextOf(userID), endpoint.TextOf(organizationID); (user == "") == (organization == "") {
+		return "", errAccountRequired
+	}
+	return accountOf(endpoint.TextOf(userID), organizationID)
 }
 
-// initBalance opens a user's account, where it is not open yet.
+type initRequest struct {
+	UserID         *string `json:"userId" rule:"optional,string,notempty" doc:"Whose account is opened; this or organizationId."`
+	OrganizationID *string `json:"organizationId" rule:"optional,max=64,string"`
+}
+
+// initBalance opens an account, where it is not open yet.
 func initBalance(ctx context.Context, _ *endpoint.Call, ledger *creditcore.Service, req initRequest) (balanceResponse, error) {
-	b, err := ledger.BalanceOf(ctx, req.UserID)
+	account, err := grantee(req.UserID, req.OrganizationID)
+	if err != nil {
+		return balanceResponse{}, err
+	}
+	b, err := ledger.BalanceOf(ctx, account)
 	return balanceResponseOf(b), err
 }

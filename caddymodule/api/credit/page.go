@@ -28,6 +28,8 @@ type historyRequest struct {
 	To     string `query:"to" rule:"optional,max=10,string"`
 	Before string `query:"before" rule:"optional,max=19,string"`
 	Paid   string `query:"purchase" rule:"optional,string"`
+	// Organization is whose account it is, empty for that of who is signed in.
+	Organization string `query:"organization" rule:"optional,max=64,string"`
 }
 
 // errRange refuses days in the wrong order.
@@ -76,7 +78,7 @@ func (q historyRequest) filter(c *endpoint.Call) (f creditcore.HistoryFilter, er
 // above zero.
 func (q historyRequest) query(before int64) string {
 	values := url.Values{}
-	for name, value := range map[string]string{"type": q.Type, "app": q.App, "from": q.From, "to": q.To} {
+	for name, value := range map[string]string{"type": q.Type, "app": q.App, "from": q.From, "to": q.To, "organization": q.Organization} {
 		if value != "" {
 			values.Set(name, value)
 		}
@@ -92,28 +94,32 @@ func (q historyRequest) query(before int64) string {
 
 // accountPage shows what somebody has, what they used, and their ledger.
 func (d Deps) accountPage(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req historyRequest) (endpoint.Answer, error) {
-	if away, err := sso.OrSignIn(ctx, c, c.Request.URL.RequestURI()); away != nil || err != nil {
+	if away, err := sso.SignedIn(ctx, c, c.Request.URL.RequestURI()); away != nil || err != nil {
 		return away, err
 	}
 	sells, err := d.Sells(ctx)
 	if err != nil {
 		return nil, err
 	}
-	view := pages.Credits{Sells: sells, Paid: req.Paid == "success"}
+	who, err := c.ManageFor(ctx, req.Organization)
+	if err != nil {
+		return nil, err
+	}
+	view := pages.Credits{Sells: sells, Paid: req.Paid == "success", Organization: req.Organization}
 	status := http.StatusOK
 	filter, err := req.filter(c)
 	if err != nil {
 		refused := c.Known(err)
 		status, view.Error = refused.Status, refused.Code
-		req = historyRequest{}
+		req = historyRequest{Organization: who.Organization}
 	}
-	if err := showBalance(ctx, c, ledger, &view); err != nil {
+	if err := showBalance(ctx, who, ledger, &view); err != nil {
 		return nil, err
 	}
-	if err := showUsage(ctx, c, ledger, &view); err != nil {
+	if err := showUsage(ctx, c, who, ledger, &view); err != nil {
 		return nil, err
 	}
-	if err := showHistory(ctx, c, ledger, &view, req, filter); err != nil {
+	if err := showHistory(ctx, c, who, ledger, &view, req, filter); err != nil {
 		return nil, err
 	}
 	return endpoint.HTML{Status: status, View: view}, nil
@@ -127,13 +133,13 @@ func shownUnlessZero(a creditcore.Amount) string {
 	return a.String()
 }
 
-func showBalance(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, view *pages.Credits) error {
-	b, err := ledger.Balance(ctx, c.Payer())
+func showBalance(ctx context.Context, who creditcore.Caller, ledger *creditcore.Service, view *pages.Credits) error {
+	b, err := ledger.Balance(ctx, who)
 	if err != nil {
 		return err
 	}
 	view.Balance, view.Held, view.Debt = b.Available.String(), shownUnlessZero(b.Held), shownUnlessZero(b.Debt)
-	lots, err := ledger.Lots(ctx, c.Payer())
+	lots, err := ledger.Lots(ctx, who)
 	if err != nil {
 		return err
 	}
@@ -148,14 +154,14 @@ func showBalance(ctx context.Context, c *endpoint.Call, ledger *creditcore.Servi
 }
 
 // showUsage adds up the days that a report covers by default.
-func showUsage(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, view *pages.Credits) error {
+func showUsage(ctx context.Context, c *endpoint.Call, who creditcore.Caller, ledger *creditcore.Service, view *pages.Credits) error {
 	to := dayOf(c.Now())
 	from := to.AddDate(0, 0, 1-usageDays)
-	byDay, err := ledger.Usage(ctx, c.Payer(), from, to, creditcore.ByDay)
+	byDay, err := ledger.Usage(ctx, who, from, to, creditcore.ByDay)
 	if err != nil {
 		return err
 	}
-	byApp, err := ledger.Usage(ctx, c.Payer(), from, to, creditcore.ByApp)
+	byApp, err := ledger.Usage(ctx, who, from, to, creditcore.ByApp)
 	if err != nil {
 		return err
 	}
@@ -185,8 +191,8 @@ func usageLines(lines []creditcore.UsageLine) []pages.UsageLine {
 
 // showHistory shows a page of the ledger, and offers the apps that were used for
 // as long as a report goes back.
-func showHistory(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, view *pages.Credits, req historyRequest, filter creditcore.HistoryFilter) error {
-	entries, err := ledger.HistoryOf(ctx, c.Payer(), filter, entriesOfPage+1)
+func showHistory(ctx context.Context, c *endpoint.Call, who creditcore.Caller, ledger *creditcore.Service, view *pages.Credits, req historyRequest, filter creditcore.HistoryFilter) error {
+	entries, err := ledger.HistoryOf(ctx, who, filter, entriesOfPage+1)
 	if err != nil {
 		return err
 	}
@@ -201,14 +207,18 @@ func showHistory(ctx context.Context, c *endpoint.Call, ledger *creditcore.Servi
 		}
 	}
 	view.Export = req.query(0)
+	names, err := memberNames(ctx, c, who)
+	if err != nil {
+		return err
+	}
 	for _, e := range entries {
 		view.Entries = append(view.Entries, pages.Entry{
 			At: e.CreatedAt, Type: string(e.Type), App: e.AppID, Operation: e.Operation, Description: e.Description,
-			Amount: e.Amount.String(), Balance: e.BalanceAfter.String(), Incoming: e.Amount > 0,
+			Amount: e.Amount.String(), Balance: e.BalanceAfter.String(), Incoming: e.Amount > 0, By: names[endpoint.TextOf(e.SpentBy)],
 		})
 	}
 	to := dayOf(c.Now())
-	apps, err := ledger.Usage(ctx, c.Payer(), to.AddDate(0, 0, -maxUsageDays), to, creditcore.ByApp)
+	apps, err := ledger.Usage(ctx, who, to.AddDate(0, 0, -maxUsageDays), to, creditcore.ByApp)
 	if err != nil {
 		return err
 	}
@@ -222,6 +232,22 @@ func showHistory(ctx context.Context, c *endpoint.Call, ledger *creditcore.Servi
 		}
 	}
 	return nil
+}
+
+// memberNames are what the members of the organisation are called whose account it
+// is; those who are no members any more have no name.
+func memberNames(ctx context.Context, c *endpoint.Call, who creditcore.Caller) (map[string]string, error) {
+	if who.Organization == "" {
+		return nil, nil //nolint:nilnil // on a user's account nobody else spends
+	}
+	members, err := c.Auth.Members(ctx, c.Caller, who.Organization)
+	names := make(map[string]string, len(members))
+	for _, m := range members {
+		if names[m.UserID] = m.Name; m.Name == "" {
+			names[m.UserID] = m.Email
+		}
+	}
+	return names, err
 }
 
 // mostApps bounds the apps that the filter offers.

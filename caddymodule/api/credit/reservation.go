@@ -77,10 +77,11 @@ func resolvable(err error) error {
 }
 
 type reserveRequest struct {
-	UserID string            `json:"userId" rule:"string,notempty"`
-	Amount creditcore.Amount `json:"amount" rule:"positive"`
-	Reason string            `json:"reason" rule:"string,upto=255" doc:"What the credits are for; the operation of the charge."`
-	TTL    *int              `json:"ttl" rule:"optional,integer,least=1,most=86400" doc:"Seconds until it comes back by itself, 300 where absent."`
+	UserID         string            `json:"userId" rule:"string,notempty"`
+	OrganizationID *string           `json:"organizationId" rule:"optional,max=64,string" doc:"The organization that pays; the user where absent."`
+	Amount         creditcore.Amount `json:"amount" rule:"positive"`
+	Reason         string            `json:"reason" rule:"string,upto=255" doc:"What the credits are for; the operation of the charge."`
+	TTL            *int              `json:"ttl" rule:"optional,integer,least=1,most=86400" doc:"Seconds until it comes back by itself, 300 where absent."`
 }
 
 type reserveResponse struct {
@@ -102,7 +103,7 @@ func reserve(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, 
 	reason := usertext.Clean(req.Reason, 4*255)
 	expires := c.Now().Add(ttl)
 	held, err := ledger.Reserve(ctx, creditcore.Hold{
-		UserID: req.UserID, Amount: req.Amount, AppID: app, Operation: reason, Description: reason, TTL: ttl,
+		UserID: req.UserID, Organization: endpoint.TextOf(req.OrganizationID), Amount: req.Amount, AppID: app, Operation: reason, Description: reason, TTL: ttl,
 	})
 	if err != nil {
 		return reserveResponse{}, err

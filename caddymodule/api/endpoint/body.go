@@ -17,11 +17,11 @@ const (
 	MaxRaw = 1 << 20
 )
 
-// readBody reads a JSON object (RFC 8259) or a form. A body without a single
+// readBody reads a JSON object (RFC 8259) or a form, of at most limit bytes. A body without a single
 // byte is an object without fields, whatever it says of its type. It fails
 // with a [*Error] of status 400, 413 or 415.
-func readBody(w http.ResponseWriter, r *http.Request) (decode.Body, error) {
-	raw, err := readAll(w, r, MaxBody)
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) (decode.Body, error) {
+	raw, err := readAll(w, r, limit)
 	if err != nil || len(raw) == 0 {
 		return decode.Body{}, err
 	}

@@ -17,7 +17,6 @@ import (
 	"mana.how/edge/caddymodule/api/endpoint/validate"
 	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
-	"mana.how/edge/creditcore"
 )
 
 // Call is one request on its way through a route: who acts, and what a handler
@@ -79,7 +78,7 @@ func (c *Call) prepare(w http.ResponseWriter) error {
 		c.Raw = content
 		return err
 	}
-	body, err := readBody(w, c.Request)
+	body, err := readBody(w, c.Request, c.route.MostBody())
 	if err != nil {
 		if c.route.Body == Strict {
 			return err
@@ -131,11 +130,6 @@ func (c *Call) Authenticate() error {
 // Enrolling reports whether accounts may use the route that must set a second
 // factor up first.
 func (c *Call) Enrolling() bool { return c.route.Enrolling }
-
-// Payer is the caller as the ledger knows them.
-func (c *Call) Payer() creditcore.Caller {
-	return creditcore.Caller{UserID: c.UserID, Email: c.Email, Role: string(c.Role)}
-}
 
 // SameSite refuses a request that another site may have made the browser send
 // with the user's cookie.

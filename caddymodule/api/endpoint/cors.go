@@ -15,10 +15,14 @@ const (
 // cors lets trusted origins call with credentials (Fetch, section 3.2) and
 // answers OPTIONS. It reports whether the request is answered. The pages have
 // no part in it: no other origin reads them.
-func (s *server) cors(w http.ResponseWriter, r *http.Request, unknownRoute bool) (answered bool) {
+func (s *server) cors(w http.ResponseWriter, r *http.Request, rt *Route) (answered bool) {
 	h := w.Header()
 	trusted := answer.AllowReading(h, r, s.Origins)
-	if r.Method != http.MethodOptions || !unknownRoute {
+	if asked := s.askedFor(r, rt); !trusted && asked != nil && asked.AnyOrigin {
+		h.Set("Access-Control-Allow-Origin", "*")
+		trusted = true
+	}
+	if r.Method != http.MethodOptions || rt != nil {
 		return false
 	}
 	if preflight := len(r.Header["Origin"]) > 0 && r.Header.Get("Access-Control-Request-Method") != ""; preflight {
@@ -36,6 +40,15 @@ func (s *server) cors(w http.ResponseWriter, r *http.Request, unknownRoute bool)
 		return true
 	}
 	return false
+}
+
+// askedFor is the route of a request or, for a preflight, of the request that it asks
+// for; nil where there is none.
+func (s *server) askedFor(r *http.Request, rt *Route) *Route {
+	if rt == nil && r.Method == http.MethodOptions {
+		rt, _ = s.router.match(r.Header.Get("Access-Control-Request-Method"), r.URL.EscapedPath())
+	}
+	return rt
 }
 
 // allowed is the Allow header of a path with these methods (RFC 9110, section

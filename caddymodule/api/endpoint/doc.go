@@ -38,4 +38,7 @@
 // An error that a handler returns is looked up in the route's Mappings, then in
 // one table of the errors that the cores give everywhere. What neither knows is
 // a 500 with a fixed text and an id, under which the log has the error.
+//
+// It is larger than others because decoding, limits, CORS, errors and answers of a call are
+// one pipeline; what of it stands alone, decode, validate and openapi, has a package.
 package endpoint

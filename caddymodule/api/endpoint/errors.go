@@ -13,6 +13,7 @@ import (
 	"mana.how/edge/authcore/challenge"
 	"mana.how/edge/authcore/passkey"
 	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/provider"
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/authcore/twofactor"
 	"mana.how/edge/caddymodule/answer"
@@ -43,6 +44,14 @@ var (
 	ErrNotRecent           = &Error{Status: 403, Code: "REAUTHENTICATION_REQUIRED", Message: "Recent authentication required"}
 	ErrSecondFactorMissing = &Error{Status: 403, Code: "SECOND_FACTOR_REQUIRED", Message: "Second factor required: set one up on the account page"}
 	ErrPasskeyFailed       = &Error{Status: 401, Code: "PASSKEY_VERIFICATION_FAILED", Message: "Passkey verification failed"}
+	ErrProviderFailed      = &Error{Status: 401, Code: "PROVIDER_FAILED", Message: "Sign-in with the provider failed"}
+	ErrProviderDenied      = &Error{Status: 401, Code: "PROVIDER_DENIED", Message: "The user cancelled the sign-in at the provider"}
+	ErrProviderExpired     = &Error{Status: 401, Code: "PROVIDER_EXPIRED", Message: "The sign-in with the provider is over or was begun elsewhere: begin again"}
+	ErrProviderUnavailable = &Error{Status: 503, Code: "PROVIDER_UNAVAILABLE", Message: "The provider does not answer, please retry", RetryAfter: 30 * time.Second}
+	ErrLocked              = &Error{Status: 429, Code: "ACCOUNT_LOCKED", Message: "Too many failed sign-ins: rate limit exceeded, try again later"}
+	ErrAccountDisabled     = &Error{Status: 403, Code: "ACCOUNT_DISABLED", Message: "The account is disabled"}
+	ErrAccountNotLinked    = &Error{Status: 403, Code: "ACCOUNT_NOT_LINKED", Message: "The account of the provider is not linked to the user"}
+	ErrEmailRequired       = &Error{Status: 409, Code: "EMAIL_REQUIRED", Message: "The provider knows no e-mail address: sign in on the website once"}
 	ErrUnavailable         = &Error{Status: 503, Code: "UNAVAILABLE", Message: "database connection unavailable, please retry", RetryAfter: 5 * time.Second}
 )
 
@@ -55,6 +64,12 @@ var common = []Mapping{
 	{authcore.ErrSecondFactorExpired, &Error{Status: 401, Code: "TWO_FACTOR_EXPIRED", Message: "Two-factor authentication expired: sign in again"}},
 	{authcore.ErrInvitation, &Error{Status: 403, Code: "INVALID_INVITATION", Message: "Invalid or expired invitation"}},
 	{authcore.ErrInvitationRequired, ErrRegistrationClosed},
+	{authcore.ErrRegistrationClosed, ErrRegistrationClosed},
+	{authcore.ErrPasswordsOff, &Error{Status: 403, Code: "PASSWORDS_OFF", Message: "Sign-in with a password is switched off here: use a provider"}},
+	{authcore.ErrUnknownProvider, &Error{Status: 404, Code: "PROVIDER_NOT_FOUND", Message: "Provider not found"}},
+	{authcore.ErrLinkedElsewhere, &Error{Status: 409, Code: "ACCOUNT_LINKED_ELSEWHERE", Message: "This account of the provider is linked to another user"}},
+	{authcore.ErrAccountNotFound, &Error{Status: 404, Code: "ACCOUNT_NOT_FOUND", Message: "Account not found"}},
+	{authcore.ErrTooManyAccounts, &Error{Status: 409, Code: "TOO_MANY_ACCOUNTS", Message: "A user has 20 accounts of providers at most"}},
 	{authcore.ErrSecondFactorMissing, ErrSecondFactorMissing},
 	{authcore.ErrInvalidCode, &Error{Status: 401, Code: "INVALID_CODE", Message: "Invalid or expired code"}},
 	{authcore.ErrSameEmail, &Error{Status: 400, Code: "SAME_EMAIL", Message: "This is the address of the account already"}},
@@ -91,6 +106,8 @@ var common = []Mapping{
 	{authcore.ErrUnavailable, ErrUnavailable},
 
 	{creditcore.ErrAccountNotFound, &Error{Status: 404, Code: "BALANCE_NOT_FOUND", Message: "User balance not found"}},
+	{creditcore.ErrNotMember, &Error{Status: 403, Code: "ORG_REQUIRED", Message: "Not a member of the organization"}},
+	{creditcore.ErrNoAllotment, &Error{Status: 404, Code: "ALLOTMENT_NOT_FOUND", Message: "Allotment not found, or no such member"}},
 	{creditcore.ErrKeyRefunded, &Error{Status: 409, Code: "IDEMPOTENCY_KEY_REFUNDED", Message: "The charge of the idempotency key was refunded"}},
 	{creditcore.ErrKeyReused, &Error{Status: 422, Code: "IDEMPOTENCY_KEY_REUSED", Message: "The idempotency key was used for another request"}},
 	{creditcore.ErrEntryNotFound, &Error{Status: 404, Code: "TRANSACTION_NOT_FOUND", Message: "Transaction not found"}},
@@ -172,6 +189,8 @@ func known(rt *Route, err error) *Error {
 	var short *creditcore.InsufficientError
 	var factor *authcore.SecondFactorError
 	var recent *authcore.ReauthenticationError
+	var refused *authcore.ProviderError
+	var address *authcore.EmailRequiredError
 	switch {
 	case errors.As(err, &factor):
 		return detailed(ErrSecondFactorNeeded, FactorChallenge{factor.Challenge, factor.Methods, int64(factor.ExpiresIn.Seconds())})
@@ -179,11 +198,16 @@ func known(rt *Route, err error) *Error {
 		return detailed(ErrNotRecent, FactorMethods{recent.Methods})
 	case errors.As(err, &e):
 		return e
+	case errors.As(err, &refused):
+		return ofProvider(refused.Reason)
+	case errors.As(err, &address):
+		return ErrEmailRequired
 	case errors.As(err, &malformed):
 		return Malformed(malformed)
 	case errors.As(err, &locked):
-		return &Error{Status: 429, Code: "ACCOUNT_LOCKED",
-			Message: "Too many failed sign-ins: rate limit exceeded, try again later", RetryAfter: locked.RetryAfter}
+		told := *ErrLocked
+		told.RetryAfter = locked.RetryAfter
+		return &told
 	case errors.As(err, &password):
 		return PasswordRefused("password", password)
 	case errors.As(err, &short):
@@ -195,6 +219,23 @@ func known(rt *Route, err error) *Error {
 		}
 	}
 	return find(common, err)
+}
+
+// ofProvider says what came of a sign-in with a provider. Why exactly is in the log.
+func ofProvider(reason provider.Reason) *Error {
+	switch reason {
+	case provider.Unavailable, provider.Keys:
+		return ErrProviderUnavailable
+	case provider.Denied:
+		return ErrProviderDenied
+	case authcore.ReasonState, authcore.ReasonSessionOver:
+		return ErrProviderExpired
+	case authcore.ReasonDisabledAccount:
+		return ErrAccountDisabled
+	case authcore.ReasonNotLinked:
+		return ErrAccountNotLinked
+	}
+	return ErrProviderFailed
 }
 
 // detailed is an answer with what one request is told beside it.
@@ -250,12 +291,14 @@ type Shortfall struct {
 	Available  creditcore.Amount `json:"availableCredits"`
 	CreditType string            `json:"creditType"`
 	Debt       creditcore.Amount `json:"debt,omitempty"` // owed beside that
+	// Limit is allotment where it is what a member may spend of an organisation's.
+	Limit string `json:"limit,omitempty"`
 }
 
 // Insufficient refuses what an account cannot pay.
 func Insufficient(text string, err *creditcore.InsufficientError) *Error {
 	return &Error{Status: http.StatusPaymentRequired, Code: "INSUFFICIENT_CREDITS", Message: text,
-		Details: Shortfall{err.Required, err.Available, "user", err.Debt}}
+		Details: Shortfall{err.Required, err.Available, err.CreditType(), err.Debt, err.Limit()}}
 }
 
 // PasswordRefused words the refusal of a new password as a validation of the

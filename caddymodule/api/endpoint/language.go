@@ -2,6 +2,7 @@ package endpoint
 
 import (
 	"net/http"
+	"strings"
 
 	"mana.how/edge/caddymodule/pages"
 )
@@ -38,6 +39,12 @@ func (s *server) chosenLanguage(r *http.Request) (pages.Language, bool) {
 	return pages.Named(cookie.Value)
 }
 
+// ChoseLanguage reports whether somebody chose a language in this browser.
+func (c *Call) ChoseLanguage() bool {
+	_, chosen := c.server.chosenLanguage(c.Request)
+	return chosen
+}
+
 // rememberLanguage keeps what the address asks for.
 func (s *server) rememberLanguage(h http.Header, r *http.Request) {
 	chosen, ok := pages.Named(r.URL.Query().Get(pages.LanguageParam))
@@ -47,9 +54,21 @@ func (s *server) rememberLanguage(h http.Header, r *http.Request) {
 	if known, ok := s.chosenLanguage(r); ok && known == chosen {
 		return
 	}
+	h.Add("Set-Cookie", s.setLanguage(chosen))
+}
+
+func (s *server) setLanguage(chosen pages.Language) string {
 	secure := ""
 	if s.BaseURL.Scheme == "https" {
 		secure = "; Secure"
 	}
-	h.Add("Set-Cookie", s.languageCookie()+"="+string(chosen)+"; Max-Age="+languageMaxAge+"; Path=/; HttpOnly"+secure+"; SameSite=Lax")
+	return s.languageCookie() + "=" + string(chosen) + "; Max-Age=" + languageMaxAge + "; Path=/; HttpOnly" + secure + "; SameSite=Lax"
+}
+
+// SpeakLanguage has this browser see the pages in the language of a tag, if there is one.
+func (c *Call) SpeakLanguage(tag string) {
+	primary, _, _ := strings.Cut(strings.ToLower(tag), "-")
+	if language, ok := pages.Named(primary); ok {
+		c.SetCookie(c.server.setLanguage(language))
+	}
 }

@@ -29,6 +29,8 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, rt *Route, err e
 		s.writeJSON(w, r, e.Status, BetterAuthError{
 			Message: e.Error(), Code: code, Error: answer.ErrorOf(code), Details: e.Details, RetryAfterSec: retryAfter, RequestID: requestID,
 		})
+	case OAuth:
+		s.writeJSON(w, r, e.Status, OAuthError{Error: OAuthCode(e), ErrorDescription: e.Error()})
 	case Page:
 		if e.Code == ErrSecondFactorMissing.Code {
 			Redirect{To: enrollmentFrom(r)}.write(s, w, r)
@@ -92,11 +94,30 @@ type BetterAuthError struct {
 	RequestID     string `json:"requestId,omitempty"`
 }
 
+// OAuthError is the error body of the protocol endpoints of the OpenID provider (RFC
+// 6749, section 5.2).
+type OAuthError struct {
+	Error            string `json:"error"`
+	ErrorDescription string `json:"error_description"`
+}
+
+// OAuthCode is the code of an error in that format.
+func OAuthCode(e *Error) string {
+	switch e.Status {
+	case http.StatusServiceUnavailable:
+		return "temporarily_unavailable"
+	case http.StatusInternalServerError:
+		return "server_error"
+	}
+	return strings.ToLower(e.Code)
+}
+
 // BetterAuthCode is the code of an error in that format.
 func BetterAuthCode(e *Error) string {
 	switch e.Code {
 	case "VALIDATION_ERROR", "SESSION_CONFLICT", "TWO_FACTOR_FAILED", "TWO_FACTOR_EXPIRED", "TWO_FACTOR_ALREADY_ENABLED",
-		"TWO_FACTOR_NOT_ENABLED", "REAUTHENTICATION_REQUIRED", "SECOND_FACTOR_REQUIRED", "PROOF_OF_WORK_REQUIRED":
+		"TWO_FACTOR_NOT_ENABLED", "REAUTHENTICATION_REQUIRED", "SECOND_FACTOR_REQUIRED", "PROOF_OF_WORK_REQUIRED",
+		"PASSWORDS_OFF", "PROVIDER_NOT_FOUND", "PROVIDER_FAILED", "PROVIDER_UNAVAILABLE":
 		return e.Code
 	}
 	return strings.Map(func(r rune) rune {

@@ -76,6 +76,31 @@ func (d Document) write(_ *server, w http.ResponseWriter, r *http.Request) {
 	write(w, r, 200, d.ContentType, d.Body)
 }
 
+// Verbatim is an answer that somebody else has written, whose headers are added to those
+// of every answer.
+type Verbatim struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+func (v Verbatim) write(_ *server, w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	for name, values := range v.Header {
+		h[name] = values
+	}
+	if len(v.Body) > 0 {
+		h.Set("Content-Length", strconv.Itoa(len(v.Body)))
+	}
+	if h.Get("Cache-Control") == "" {
+		h.Set("Cache-Control", "no-store")
+	}
+	w.WriteHeader(v.Status)
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(v.Body) // #nosec G705 -- JSON under its content type and nosniff
+	}
+}
+
 // Download is a file whose content is written as it is made. An error breaks the
 // answer off, so that nobody takes a part of it for the whole.
 type Download struct {

@@ -50,7 +50,9 @@ type Rule struct {
 	// service key that is one, in the route's own words.
 	Unauthenticated *Error
 	Body            BodyMode
-	Format          ErrorFormat
+	// Large lets a JSON body have up to [MaxRaw] bytes.
+	Large  bool
+	Format ErrorFormat
 	// Limit by client address, none where zero.
 	Limit Limit
 	// Closed, where set, is the answer to every request: the route is there,
@@ -75,6 +77,9 @@ type Rule struct {
 	Unready bool
 	// Media is the type of a success that is neither JSON nor a page.
 	Media string
+	// AnyOrigin lets pages of every origin read the answer, and send the request without
+	// the user's cookies: it is for clients that are such pages themselves.
+	AnyOrigin bool
 	// Headers that the handler reads, beside Idempotency-Key, for the document.
 	Headers []HeaderParam
 	// Recoverable gives the texts of 429 and 5xx a phrase by which clients
@@ -141,6 +146,8 @@ const (
 	BetterAuth
 	// Page is HTML.
 	Page
+	// OAuth is {error, error_description} (RFC 6749, section 5.2).
+	OAuth
 )
 
 func (rt *Route) pattern() string {
@@ -156,6 +163,14 @@ func (rt *Route) Success() int {
 		return 200
 	}
 	return rt.Status
+}
+
+// MostBody bounds a JSON body or a form, in bytes.
+func (rt *Route) MostBody() int64 {
+	if rt.Large {
+		return MaxRaw
+	}
+	return MaxBody
 }
 
 // ReadsBody reports whether the route takes a body in any form.

@@ -111,7 +111,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *server) serve(w http.ResponseWriter, r *http.Request, rt *Route, params []string) {
 	secure(w.Header(), s.BaseURL.Scheme == "https")
 	if rt == nil || rt.Format != Page {
-		if s.cors(w, r, rt == nil) {
+		if s.cors(w, r, rt) {
 			return
 		}
 	}

@@ -41,6 +41,13 @@ func shownKey(h http.Header) (text string, byHeader bool) {
 	return text, false
 }
 
+// ShownServiceKey is the text in which a request shows a service key, and
+// whether it shows one or what may be one.
+func ShownServiceKey(h http.Header) (text string, shown bool) {
+	text, byHeader := shownKey(h)
+	return text, byHeader || text != ""
+}
+
 // serviceKey is the key that the request shows. A wrong one in the header for it
 // is a refusal, not a request without.
 func (c *Call) serviceKey() (key servicekey.Key, ok bool, err error) {

@@ -27,7 +27,7 @@ var errUnknownAction = &endpoint.Error{Status: http.StatusBadRequest, Code: "UNK
 // done.
 func (d Deps) accountPage(ctx context.Context, c *endpoint.Call, gifts *gift.Service, _ endpoint.None) (endpoint.Answer, error) {
 	query := c.Request.URL.Query()
-	if away, err := sso.OrSignIn(ctx, c, c.Request.URL.RequestURI()); away != nil || err != nil {
+	if away, err := sso.SignedIn(ctx, c, c.Request.URL.RequestURI()); away != nil || err != nil {
 		return away, err
 	}
 	out, err := d.accountAnswer(ctx, c, gifts, http.StatusOK, pages.Gifts{Key: rand.Text()})
@@ -115,7 +115,7 @@ func (d Deps) accountForm(ctx context.Context, c *endpoint.Call, gifts *gift.Ser
 	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
-	if away, err := sso.OrSignIn(ctx, c, accountPath); away != nil || err != nil {
+	if away, err := sso.SignedIn(ctx, c, accountPath); away != nil || err != nil {
 		return away, err
 	}
 	var to string

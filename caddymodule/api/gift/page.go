@@ -62,7 +62,7 @@ func (d Deps) giftForm(ctx context.Context, c *endpoint.Call, gifts *gift.Servic
 	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
-	if away, err := sso.OrSignIn(ctx, c, "/g/"+url.PathEscape(req.Code)); away != nil || err != nil {
+	if away, err := sso.SignedIn(ctx, c, "/g/"+url.PathEscape(req.Code)); away != nil || err != nil {
 		return away, err
 	}
 	view := pages.Gift{User: c.Email, Key: rand.Text()}

@@ -4,6 +4,7 @@ package matrix
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 
@@ -21,6 +22,8 @@ var (
 	errMatrixUserID   = &endpoint.Error{Status: 401, Code: "MATRIX_USER_ID_REQUIRED", Message: "matrixUserId is required"}
 	errID             = &endpoint.Error{Status: 400, Code: "INVALID_MATRIX_USER_ID", Message: matrix.ErrID.Error()}
 	errTaken          = &endpoint.Error{Status: 409, Code: "MATRIX_USER_TAKEN", Message: matrix.ErrTaken.Error()}
+	errServerRefuses  = &endpoint.Error{Status: 403, Code: "MATRIX_TOKEN_REFUSED", Message: matrix.ErrToken.Error()}
+	errServerAway     = &endpoint.Error{Status: 502, Code: "MATRIX_SERVER_UNAVAILABLE", Message: matrix.ErrServer.Error()}
 	errNotLinked      = &endpoint.Error{Status: 404, Code: "MATRIX_LINK_NOT_FOUND", Message: matrix.ErrNotLinked.Error()}
 )
 
@@ -32,8 +35,9 @@ func Routes() (table []endpoint.Route) {
 		table = append(table,
 			endpoint.Post(links, endpoint.Handle(link), endpoint.Rule{Summary: "Link a Matrix id to an account", Status: http.StatusCreated,
 				Access: endpoint.UserOrService, ServiceScope: servicekey.LinkMatrix, Unauthenticated: errAuthentication, Limit: endpoint.BackEndLimit,
-				Mappings: []endpoint.Mapping{{Err: matrix.ErrTaken, Answer: errTaken}, {Err: matrix.ErrID, Answer: errID}},
-				Errors:   append(endpoint.AnswersTo(authcore.ErrUserNotFound), errUserID, errMatrixUserID)}),
+				Mappings: []endpoint.Mapping{{Err: matrix.ErrTaken, Answer: errTaken}, {Err: matrix.ErrID, Answer: errID},
+					{Err: matrix.ErrToken, Answer: errServerRefuses}, {Err: matrix.ErrServer, Answer: errServerAway}},
+				Errors: append(endpoint.AnswersTo(authcore.ErrUserNotFound), errUserID, errMatrixUserID)}),
 			endpoint.Get(links+"/check/{matrixUserId}", endpoint.Handle(check), endpoint.Rule{Summary: "Whether an account is linked to a Matrix id",
 				Access: endpoint.Service, ServiceScope: servicekey.LinkMatrix, Unauthenticated: errServiceKey, Limit: endpoint.BackEndLimit}),
 			endpoint.Delete(links+"/{matrixUserId}", endpoint.Handle(unlink), endpoint.Rule{Summary: "End the link of a Matrix id",
@@ -49,9 +53,35 @@ func Routes() (table []endpoint.Route) {
 }
 
 type linkRequest struct {
-	MatrixUserID string `json:"matrixUserId" rule:"optional,string"`
-	Email        string `json:"email" rule:"optional,max=255,string"`
-	UserID       string `json:"userId" rule:"optional,max=255,string" doc:"Whose account, for back ends."`
+	MatrixUserID string     `json:"matrixUserId" rule:"optional,string"`
+	Email        string     `json:"email" rule:"optional,max=255,string"`
+	UserID       string     `json:"userId" rule:"optional,max=255,string" doc:"Whose account, for back ends."`
+	OpenIDToken  tokenField `json:"openIdToken" rule:"optional,object" doc:"Shows that the Matrix id is the user's, as its server answers at /openid/request_token."`
+}
+
+// tokenField is an OpenID token as the Matrix server of a user gives it to them.
+type tokenField json.RawMessage
+
+// Schema says what the field takes. Servers may add to it.
+func (tokenField) Schema() map[string]any {
+	return map[string]any{
+		"type": "object", "required": []string{"access_token", "matrix_server_name"},
+		"properties": map[string]any{
+			"access_token": map[string]any{"type": "string"}, "matrix_server_name": map[string]any{"type": "string"},
+			"token_type": map[string]any{"type": "string"}, "expires_in": map[string]any{"type": "integer"},
+		},
+	}
+}
+
+func (f tokenField) token() (token matrix.OpenIDToken, err error) {
+	var sent struct {
+		AccessToken string `json:"access_token"`
+		ServerName  string `json:"matrix_server_name"`
+	}
+	if json.Unmarshal(f, &sent) != nil || sent.AccessToken == "" || sent.ServerName == "" {
+		return token, endpoint.Invalid("openIdToken must have access_token and matrix_server_name")
+	}
+	return matrix.OpenIDToken{AccessToken: sent.AccessToken, ServerName: sent.ServerName}, nil
 }
 
 type linkedResponse struct {
@@ -60,16 +90,25 @@ type linkedResponse struct {
 }
 
 // link links an id: a back end any, to the user it names or whose token it brings
-// beside its key, and a user one that nobody has to their own account.
+// beside its key, and a user one that nobody has, or that its server says is
+// theirs, to their own account.
 func link(ctx context.Context, c *endpoint.Call, req linkRequest) (linkedResponse, error) {
 	if req.MatrixUserID == "" {
 		return linkedResponse{}, errMatrixUserID
 	}
 	var err error
-	if !c.Service {
+	switch {
+	case c.Service:
+		if err = nameUser(c, req.UserID); err == nil {
+			err = c.Auth.LinkMatrixID(ctx, c.Caller, req.MatrixUserID, req.Email, c.Key.Name)
+		}
+	case req.OpenIDToken != nil:
+		var token matrix.OpenIDToken
+		if token, err = req.OpenIDToken.token(); err == nil {
+			err = c.Auth.LinkMatrixByToken(ctx, c.Caller, req.MatrixUserID, req.Email, token)
+		}
+	default:
 		err = c.Auth.ClaimMatrixID(ctx, c.Caller, req.MatrixUserID, req.Email)
-	} else if err = nameUser(c, req.UserID); err == nil {
-		err = c.Auth.LinkMatrixID(ctx, c.Caller, req.MatrixUserID, req.Email, c.Key.Name)
 	}
 	return linkedResponse{true, "Matrix user " + req.MatrixUserID + " linked successfully"}, err
 }

@@ -8,6 +8,9 @@ import (
 	"math"
 
 	"mana.how/edge/authcore/audit"
+	"mana.how/edge/authcore/organization"
+	"mana.how/edge/authcore/preference"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/api/kept"
 	"mana.how/edge/creditcore"
@@ -21,6 +24,59 @@ type exportHead struct {
 	ExportedAt    endpoint.Time  `json:"exportedAt"`
 	ExportVersion string         `json:"exportVersion"`
 	Sessions      exportSessions `json:"sessions"`
+	// LinkedAccounts are those of providers.
+	LinkedAccounts []exportAccount `json:"linkedAccounts"`
+	ConnectedApps  []exportApp     `json:"connectedApps"`
+	Memberships    []exportMember  `json:"memberships"`
+	Passkeys       []exportPasskey `json:"passkeys"`
+	APIKeys        []exportKey     `json:"apiKeys"`
+	// Settings are what the user has set for the looks of the apps.
+	Settings preference.Set `json:"settings"`
+}
+
+// exportPasskey is a passkey as its owner knows it.
+type exportPasskey struct {
+	ID         string         `json:"id"`
+	Name       string         `json:"name"`
+	CreatedAt  endpoint.Time  `json:"createdAt"`
+	LastUsedAt *endpoint.Time `json:"lastUsedAt"`
+}
+
+// exportKey is an API key, of which the first characters alone are known.
+type exportKey struct {
+	ID         string         `json:"id"`
+	Name       string         `json:"name"`
+	Shown      string         `json:"keyPrefix"`
+	Scopes     []string       `json:"scopes"`
+	CreatedAt  endpoint.Time  `json:"createdAt"`
+	ExpiresAt  *endpoint.Time `json:"expiresAt"`
+	LastUsedAt *endpoint.Time `json:"lastUsedAt"`
+	RevokedAt  *endpoint.Time `json:"revokedAt"`
+}
+
+type exportAccount struct {
+	Provider   string         `json:"provider"`
+	AccountID  string         `json:"accountId"`
+	Email      *string        `json:"email"`
+	LinkedAt   endpoint.Time  `json:"linkedAt"`
+	LastUsedAt *endpoint.Time `json:"lastUsedAt"`
+}
+
+// exportApp is an OpenID client that the user has allowed something.
+type exportApp struct {
+	ClientID    string        `json:"clientId"`
+	Name        string        `json:"name"`
+	Scopes      []string      `json:"scopes"`
+	ConnectedAt endpoint.Time `json:"connectedAt"`
+}
+
+// exportMember is an organisation that the user belongs to.
+type exportMember struct {
+	OrganizationID string            `json:"organizationId"`
+	Name           string            `json:"name"`
+	Slug           *string           `json:"slug"`
+	Role           organization.Role `json:"role"`
+	Since          endpoint.Time     `json:"since"`
 }
 
 type exportSessions struct {
@@ -70,7 +126,32 @@ func (d own) export(ctx context.Context, c *endpoint.Call, _ endpoint.None) (end
 	if err != nil {
 		return endpoint.Download{}, err
 	}
-	sessions, err := c.Auth.AllSessions(ctx, c.Caller)
+	return d.exportOf(ctx, c, c.Caller, summary)
+}
+
+// exportOf is the file of a user, of whom the summary is.
+func (d own) exportOf(ctx context.Context, c *endpoint.Call, who principal.Caller, summary kept.Summary) (endpoint.Download, error) {
+	sessions, err := c.Auth.AllSessions(ctx, who)
+	if err != nil {
+		return endpoint.Download{}, err
+	}
+	memberships, err := c.Auth.OwnOrganizations(ctx, who)
+	if err != nil {
+		return endpoint.Download{}, err
+	}
+	accounts, err := c.Auth.LinkedAccounts(ctx, who)
+	if err != nil {
+		return endpoint.Download{}, err
+	}
+	passkeys, err := c.Auth.Passkeys(ctx, who)
+	if err != nil {
+		return endpoint.Download{}, err
+	}
+	keys, err := c.Auth.APIKeys(ctx, who)
+	if err != nil {
+		return endpoint.Download{}, err
+	}
+	settings, err := c.Auth.Settings(ctx, who)
 	if err != nil {
 		return endpoint.Download{}, err
 	}
@@ -79,8 +160,33 @@ func (d own) export(ctx context.Context, c *endpoint.Call, _ endpoint.None) (end
 		return endpoint.Download{}, err
 	}
 	now := c.Now()
-	head := exportHead{Summary: summary, ExportedAt: endpoint.Time(now), ExportVersion: exportVersion}
+	head := exportHead{Summary: summary, ExportedAt: endpoint.Time(now), ExportVersion: exportVersion, Memberships: []exportMember{}, Settings: settings}
+	for _, m := range memberships {
+		head.Memberships = append(head.Memberships, exportMember{m.OrganizationID, m.Name, m.Slug, m.Role, endpoint.Time(m.Since)})
+	}
 	head.Sessions = exportSessions{Active: []exportSession{}, History: []exportSession{}}
+	apps, err := c.Auth.ConnectedApps(ctx, who)
+	if err != nil {
+		return endpoint.Download{}, err
+	}
+	head.ConnectedApps = []exportApp{}
+	for _, a := range apps {
+		head.ConnectedApps = append(head.ConnectedApps, exportApp{a.Client.ID, a.Client.Name, a.Scopes, endpoint.Time(a.ConnectedAt)})
+	}
+	head.Passkeys = make([]exportPasskey, len(passkeys))
+	for i, p := range passkeys {
+		head.Passkeys[i] = exportPasskey{p.ID, p.Name, endpoint.Time(p.CreatedAt), endpoint.TimeOf(p.LastUsedAt)}
+	}
+	head.APIKeys = make([]exportKey, len(keys))
+	for i, k := range keys {
+		head.APIKeys[i] = exportKey{
+			k.ID, k.Name, k.Shown, k.Scopes, endpoint.Time(k.CreatedAt), endpoint.TimeOf(k.ExpiresAt), endpoint.TimeOf(k.LastUsedAt), endpoint.TimeOf(k.RevokedAt),
+		}
+	}
+	head.LinkedAccounts = []exportAccount{}
+	for _, a := range accounts {
+		head.LinkedAccounts = append(head.LinkedAccounts, exportAccount{a.Provider, a.Subject, a.Email, endpoint.Time(a.CreatedAt), endpoint.TimeOf(a.LastUsedAt)})
+	}
 	for _, s := range sessions {
 		shown := exportSession{
 			s.ID, endpoint.Time(s.CreatedAt), endpoint.Time(s.ExpiresAt), endpoint.Time(s.LastActivityAt),
@@ -94,12 +200,12 @@ func (d own) export(ctx context.Context, c *endpoint.Call, _ endpoint.None) (end
 	}
 	return endpoint.Download{
 		Filename: "meine-daten-" + now.UTC().Format("2006-01-02") + ".json", ContentType: "application/json; charset=utf-8",
-		Content: func(w io.Writer) error { return writeExport(ctx, w, head, c, ledger) },
+		Content: func(w io.Writer) error { return writeExport(ctx, w, head, c, who, ledger) },
 	}, nil
 }
 
 // writeExport writes the document. What is long is read piece by piece.
-func writeExport(ctx context.Context, w io.Writer, head exportHead, c *endpoint.Call, ledger *creditcore.Service) error {
+func writeExport(ctx context.Context, w io.Writer, head exportHead, c *endpoint.Call, who principal.Caller, ledger *creditcore.Service) error {
 	out := bufio.NewWriter(w)
 	object, err := json.MarshalIndent(head, "", "  ")
 	if err != nil {
@@ -108,7 +214,7 @@ func writeExport(ctx context.Context, w io.Writer, head exportHead, c *endpoint.
 	doc := &listWriter{w: out}
 	doc.write(object[:len(object)-2]) // without the end of the object
 	doc.begin("securityEvents")
-	err = c.Auth.EachEvent(ctx, c.Caller, func(e audit.Entry) error {
+	err = c.Auth.EachEvent(ctx, who, func(e audit.Entry) error {
 		return doc.add(exportEvent{e.ID, e.Type, e.IPAddress, e.UserAgent, e.Metadata, endpoint.Time(e.CreatedAt)})
 	})
 	if err != nil {
@@ -116,7 +222,7 @@ func writeExport(ctx context.Context, w io.Writer, head exportHead, c *endpoint.
 	}
 	doc.end()
 	doc.begin("creditTransactions")
-	if err := eachTransaction(ctx, c, ledger, doc); err != nil {
+	if err := eachTransaction(ctx, who, ledger, doc); err != nil {
 		return err
 	}
 	doc.end()
@@ -128,9 +234,9 @@ func writeExport(ctx context.Context, w io.Writer, head exportHead, c *endpoint.
 }
 
 // eachTransaction adds the rows of the ledger page by page, the newest first.
-func eachTransaction(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, doc *listWriter) error {
+func eachTransaction(ctx context.Context, who principal.Caller, ledger *creditcore.Service, doc *listWriter) error {
 	for before := int64(math.MaxInt64); ; {
-		list, err := ledger.HistoryBefore(ctx, c.Payer(), math.MaxInt, before)
+		list, err := ledger.HistoryBefore(ctx, creditcore.Caller{UserID: who.UserID}, math.MaxInt, before)
 		if err != nil || len(list) == 0 {
 			return err
 		}

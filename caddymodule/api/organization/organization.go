@@ -19,12 +19,17 @@ import (
 	"mana.how/edge/authcore/password"
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/creditcore"
 )
 
 // Config is what an admin decides of these routes.
 type Config struct {
 	// RegistrationClosed refuses everybody an account.
 	RegistrationClosed bool
+	// Ledger finds the live core of credits, and Sells reports whether they can be
+	// bought.
+	Ledger func(context.Context) (*creditcore.Service, error)
+	Sells  func(context.Context) (bool, error)
 }
 
 // What the core says, for clients.
@@ -83,13 +88,13 @@ func Routes(cfg Config) []endpoint.Route {
 		return append([]endpoint.Mapping{{Err: organization.ErrForbidden, Answer: forbidden(text)}, notFound}, more...)
 	}
 	unverified := endpoint.AnswersTo(authcore.ErrEmailNotVerified, authcore.ErrUserNotFound)
-	return append(pageRoutes(), []endpoint.Route{
+	return append(pageRoutes(cfg), []endpoint.Route{
 		endpoint.Post(v1+"/register/b2b", endpoint.Handle(registerB2B), endpoint.Rule{Summary: "Make an account and an organization that it owns",
 			Status: http.StatusCreated, Access: endpoint.Anyone, Limit: endpoint.PerMinute(3), Closed: closed,
 			ProofOfWork: true, Headers: endpoint.WorkHeaders,
 			Mappings: []endpoint.Mapping{{Err: authcore.ErrEmailTaken, Answer: errOwnerExists},
 				{Err: authcore.ErrInvalidInput, Answer: endpoint.Invalid("ownerEmail must be an email")}, invalid},
-			Errors: append(endpoint.AnswersTo(password.ErrBusy), errOwnerExists, endpoint.ErrRegistrationClosed)}),
+			Errors: append(endpoint.AnswersTo(authcore.ErrPasswordsOff, password.ErrBusy), errOwnerExists, endpoint.ErrRegistrationClosed)}),
 
 		endpoint.Get(at, endpoint.Handle(list), rule("The caller's organizations", 200, nil)),
 		endpoint.Post(at, endpoint.Handle(create), rule("Make an organization", http.StatusCreated, []endpoint.Mapping{

@@ -10,6 +10,7 @@ import (
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/api/sso"
 	"mana.how/edge/caddymodule/pages"
+	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/usertext"
 )
 
@@ -18,6 +19,7 @@ const pagePath = "/account/organizations"
 var (
 	errUnknownAction = &endpoint.Error{Status: 400, Code: "UNKNOWN_ACTION", Message: "Unknown action"}
 	errName          = &endpoint.Error{Status: 400, Code: "ORGANIZATION_NAME", Message: "name must be 2 to 255 characters long"}
+	errCredits       = &endpoint.Error{Status: 400, Code: "ALLOTMENT_CREDITS", Message: "credits must be a positive number with up to three decimals"}
 	errRole          = &endpoint.Error{Status: 403, Code: "ORGANIZATION_ROLE", Message: "You do not have permission to do this"}
 )
 
@@ -30,26 +32,27 @@ var pageMappings = []endpoint.Mapping{
 	{Err: organization.ErrAlreadyInvited, Answer: errAlreadyInvited}, {Err: organization.ErrFull, Answer: errFull},
 	{Err: organization.ErrTooManyInvited, Answer: errTooManyInvited}, {Err: organization.ErrInvitedTooOften, Answer: errTooManyMails},
 	{Err: organization.ErrTooMany, Answer: errTooMany}, {Err: organization.ErrSlugTaken, Answer: errSlugTaken},
-	{Err: organization.ErrInvalidInput, Answer: errName},
+	{Err: organization.ErrInvalidInput, Answer: errName}, {Err: creditcore.ErrNotMember, Answer: errRole},
 }
 
 // pageRoutes are the hosted pages of organisations.
-func pageRoutes() []endpoint.Route {
+func pageRoutes(cfg Config) []endpoint.Route {
+	team := wallets{cfg.Sells}
 	gone := endpoint.AnswerTo(authcore.ErrUserNotFound)
 	show := func(summary string) endpoint.Rule {
 		return endpoint.Rule{Summary: summary, Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit,
-			Mappings: pageMappings[:1], Errors: []*endpoint.Error{gone}}
+			Mappings: pageMappings[:1], Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), gone)}
 	}
 	form := func(summary string) endpoint.Rule {
 		return endpoint.Rule{Summary: summary, Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(60),
-			Mappings: pageMappings, Errors: append(endpoint.AnswersTo(authcore.ErrEmailNotVerified, authcore.ErrSessionNotFound), gone, errUnknownAction)}
+			Mappings: pageMappings, Errors: append(endpoint.AnswersTo(authcore.ErrEmailNotVerified, authcore.ErrSessionNotFound, creditcore.ErrNoAllotment), gone, errUnknownAction, errCredits)}
 	}
 	return []endpoint.Route{
 		endpoint.Get("/accept-invitation", endpoint.Handle(invitationPage), show("Where the link of an invitation leads")),
 		endpoint.Get(pagePath, endpoint.Handle(organizationsPage), show("The signed-in user's organizations")),
 		endpoint.Post(pagePath, endpoint.Handle(organizationsForm), form("Join, make or act for an organization")),
-		endpoint.Get(pagePath+"/{id}", endpoint.Handle(teamPage), show("An organization and its members")),
-		endpoint.Post(pagePath+"/{id}", endpoint.Handle(teamForm), form("Manage or leave an organization")),
+		endpoint.Get(pagePath+"/{id}", endpoint.HandleWith(cfg.Ledger, team.page), show("An organization, its members and its credits")),
+		endpoint.Post(pagePath+"/{id}", endpoint.HandleWith(cfg.Ledger, team.form), form("Manage or leave an organization")),
 	}
 }
 

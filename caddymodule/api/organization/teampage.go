@@ -11,6 +11,7 @@ import (
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/api/sso"
 	"mana.how/edge/caddymodule/pages"
+	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/usertext"
 )
 
@@ -21,16 +22,21 @@ type teamPageRequest struct {
 // teamPathOf is the page of one organisation.
 func teamPathOf(id string) string { return pagePath + "/" + url.PathEscape(id) }
 
-func teamPage(ctx context.Context, c *endpoint.Call, req teamPageRequest) (endpoint.Answer, error) {
+// wallets are the pages of organisations with what they have of credits.
+type wallets struct {
+	sells func(context.Context) (bool, error)
+}
+
+func (w wallets) page(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req teamPageRequest) (endpoint.Answer, error) {
 	if away, err := sso.SignedIn(ctx, c, teamPathOf(req.ID)); away != nil || err != nil {
 		return away, err
 	}
-	return teamAnswer(ctx, c, req.ID, 200, pages.Team{Done: sso.DoneOf(c, "invited", "cancelled", "role", "out", "owner", "named")})
+	return w.answer(ctx, c, ledger, req.ID, 200, pages.Team{Done: sso.DoneOf(c, "invited", "cancelled", "role", "out", "owner", "named", "allotted", "unallotted")})
 }
 
-// teamAnswer fills in what a member may see. Who is none is told that there is no
+// answer fills in what a member may see. Who is none is told that there is no
 // such organisation.
-func teamAnswer(ctx context.Context, c *endpoint.Call, id string, status int, view pages.Team) (endpoint.Answer, error) {
+func (w wallets) answer(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, id string, status int, view pages.Team) (endpoint.Answer, error) {
 	own, err := c.Auth.Membership(ctx, id, c.UserID)
 	if errors.Is(err, organization.ErrMemberNotFound) {
 		err = organization.ErrNotFound
@@ -48,6 +54,9 @@ func teamAnswer(ctx context.Context, c *endpoint.Call, id string, status int, vi
 			ID: m.ID, Name: m.Name, Email: m.Email, Role: string(m.Role), You: m.UserID == c.UserID,
 			Changeable: m.UserID != c.UserID && own.Role.MayChange(m.Role),
 		})
+	}
+	if err := w.show(ctx, c, ledger, members, &view); err != nil {
+		return nil, err
 	}
 	if view.Manages {
 		open, err := c.Auth.Invitations(ctx, c.Caller, id)
@@ -75,18 +84,20 @@ type teamFormRequest struct {
 	Email      string `json:"email" rule:"optional,max=254,string"`
 	Role       string `json:"role" rule:"optional,max=32,string"`
 	Name       string `json:"name" rule:"optional,line,max=255,min=2,string"`
+	Credits    string `json:"credits" rule:"optional,max=32,string"`
+	Period     string `json:"period" rule:"optional,max=8,string"`
 }
 
-func teamForm(ctx context.Context, c *endpoint.Call, req teamFormRequest) (endpoint.Answer, error) {
+func (w wallets) form(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req teamFormRequest) (endpoint.Answer, error) {
 	at := teamPathOf(req.ID)
 	if away, err := sso.OwnForm(ctx, c, at); away != nil || err != nil {
 		return away, err
 	}
-	done, err := changeTeam(ctx, c, req)
+	done, err := w.change(ctx, c, ledger, req)
 	if err != nil {
 		return sso.Refused(c, err, at, func(status int, code string) (endpoint.Answer, error) {
-			return teamAnswer(ctx, c, req.ID, status, pages.Team{
-				Error: code, NewName: usertext.Clean(req.Name, 255), InviteMail: usertext.Clean(req.Email, 254),
+			return w.answer(ctx, c, ledger, req.ID, status, pages.Team{
+				Error: code, NewName: usertext.Clean(req.Name, 255), InviteMail: usertext.Clean(req.Email, 254), Wallet: pages.Wallet{Credits: usertext.Clean(req.Credits, 32)},
 			})
 		})
 	}
@@ -96,7 +107,18 @@ func teamForm(ctx context.Context, c *endpoint.Call, req teamFormRequest) (endpo
 	return sso.Done(at, done), nil
 }
 
-// changeTeam does what a form asks for, and says what it did.
+// change does what a form asks for, and says what it did.
+func (w wallets) change(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req teamFormRequest) (done string, err error) {
+	switch req.Action {
+	case "allot":
+		return "allotted", allot(ctx, c, ledger, req)
+	case "unallot":
+		return "unallotted", unallot(ctx, c, ledger, req)
+	}
+	return changeTeam(ctx, c, req)
+}
+
+// changeTeam does what a form asks for that is about the members.
 func changeTeam(ctx context.Context, c *endpoint.Call, req teamFormRequest) (done string, err error) {
 	switch req.Action {
 	case "invite":

@@ -58,7 +58,7 @@ func confirmPage(about string) func(context.Context, *endpoint.Call, endpoint.No
 		return endpoint.HTML{
 			Status:     200,
 			View:       pages.Confirm{About: about, Action: c.Request.URL.Path, Token: query.Get("token"), Target: target},
-			FormTarget: endpoint.OriginOf(target),
+			FormTarget: sso.FormTarget(c, target),
 		}, nil
 	}
 }

@@ -11,23 +11,23 @@ import (
 	"mana.how/edge/caddymodule/pages"
 )
 
-// defaultTarget is where a sign-in leads that names no place, or none that is
-// trusted.
-const defaultTarget = "/account"
-
 // signIn are the pages that lead to a session.
 type signIn struct{ Config }
 
 // loginPage shows the sign-in form. Who is signed in goes straight on, unless
 // they came here from the same place again and again: then a page explains.
 func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
-	target := returnTarget(c, c.Request.URL.Query().Get("returnUrl"))
+	target := signInTarget(c)
 	b, err := sso.Caller(ctx, c)
 	switch {
 	case errors.Is(err, authcore.ErrNoSession):
 		query := c.Request.URL.Query()
+		email := query.Get("email")
+		if email == "" {
+			email = query.Get("login_hint") // OpenID Connect Core, section 3.1.2.1
+		}
 		return s.loginAnswer(c, 200, pages.Login{
-			ReturnURL: target, Email: query.Get("email"), Verified: query.Get("verified") == "true", Reset: query.Get("reset") == "true",
+			ReturnURL: target, Email: email, Verified: query.Get("verified") == "true", Reset: query.Get("reset") == "true",
 		}), nil
 	case err != nil:
 		return nil, err
@@ -41,19 +41,33 @@ func (s signIn) loginPage(ctx context.Context, c *endpoint.Call, _ endpoint.None
 	return endpoint.Redirect{To: target}, nil
 }
 
+// signInTarget is where the sign-in leads: the checked target, or the authorization
+// request of an OpenID client, which stands in the address as it came.
+func signInTarget(c *endpoint.Call) string {
+	query := c.Request.URL.Query()
+	if target := query.Get("returnUrl"); target != "" || query.Get("client_id") == "" {
+		return returnTarget(c, target)
+	}
+	return sso.AuthorizeTarget(c.Request.URL.RawQuery)
+}
+
 // returnTarget is the checked URL of a trusted place, or empty.
 func returnTarget(c *endpoint.Call, raw string) string {
-	target, ok := c.Origins().ReturnTarget(raw)
-	if !ok {
-		return ""
-	}
-	return target
+	return sso.ReturnTarget(c, raw)
 }
 
 func (s signIn) loginAnswer(c *endpoint.Call, status int, view pages.Login) endpoint.HTML {
 	view.Closed, view.InviteOnly = s.RegistrationClosed, s.InvitationRequired
 	_, view.Passkeys = c.Auth.PasskeyDomain()
-	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}
+	view.Client = sso.AskingClient(c, view.ReturnURL)
+	view = loginView(c, view)
+	return endpoint.HTML{Status: status, View: view, FormTarget: sso.FormTarget(c, view.ReturnURL)}
+}
+
+// loginView offers the providers there are.
+func loginView(c *endpoint.Call, view pages.Login) pages.Login {
+	view.Providers, view.PasswordsOff = sso.ProviderButtons(c, view.ReturnURL, ""), c.Auth.PasswordsOff()
+	return view
 }
 
 // loginFormRequest has an address and a password, or what a passkey answered.

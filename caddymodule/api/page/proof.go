@@ -28,8 +28,8 @@ type verifyFormRequest struct {
 	RedirectTo string `json:"redirectTo" rule:"optional,max=2048,string"`
 }
 
-// verifyForm confirms the address and leads to the sign-in of the site that the
-// registration came from.
+// verifyForm confirms the address and leads to the sign-in: of this site, and on from there
+// to where the user was on the way to, else of the site that the registration came from.
 func verifyForm(ctx context.Context, c *endpoint.Call, req verifyFormRequest) (endpoint.Answer, error) {
 	if err := c.OwnForm(); err != nil {
 		return nil, err
@@ -46,6 +46,10 @@ func verifyForm(ctx context.Context, c *endpoint.Call, req verifyFormRequest) (e
 		site = confirmed.RedirectTo
 	}
 	query := url.Values{"verified": {"true"}, "email": {confirmed.User.Email}}
+	if confirmed.ReturnTo != "" {
+		query.Set("returnUrl", confirmed.ReturnTo)
+		site = ""
+	}
 	return endpoint.Redirect{To: siteOf(c, site) + "/login?" + query.Encode()}, nil
 }
 
@@ -88,25 +92,33 @@ func resendForm(ctx context.Context, c *endpoint.Call, req addressFormRequest) (
 }
 
 func forgotPage(_ context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
-	view := pages.Forgot{Email: c.Request.URL.Query().Get("email")}
+	view := pages.Forgot{Email: c.Request.URL.Query().Get("email"), ReturnURL: returnTarget(c, c.Request.URL.Query().Get("returnUrl"))}
 	if c.Request.URL.Query().Get("error") != "" {
 		view.Error = "LINK_EXPIRED"
 	}
 	return endpoint.HTML{Status: 200, View: view}, nil
 }
 
+type forgotFormRequest struct {
+	Email     string `json:"email" rule:"max=254,email"`
+	ReturnURL string `json:"returnUrl" rule:"optional,string"`
+}
+
 // forgotForm mails the link to another password.
-func forgotForm(ctx context.Context, c *endpoint.Call, req addressFormRequest) (endpoint.Answer, error) {
+func forgotForm(ctx context.Context, c *endpoint.Call, req forgotFormRequest) (endpoint.Answer, error) {
 	if err := c.OwnForm(); err != nil {
 		return nil, err
 	}
+	view := pages.Forgot{Email: req.Email, ReturnURL: returnTarget(c, req.ReturnURL)}
 	if len(c.FieldErrors) > 0 {
-		return endpoint.HTML{Status: 400, View: pages.Forgot{Email: req.Email, Error: c.FieldText()}}, nil
+		view.Error = c.FieldText()
+		return endpoint.HTML{Status: 400, View: view}, nil
 	}
 	if err := c.ProveWork(ctx); err != nil {
-		return workAnswer(c, err, pages.Forgot{Email: req.Email, Error: endpoint.ErrWorkRequired.Code})
+		view.Error = endpoint.ErrWorkRequired.Code
+		return workAnswer(c, err, view)
 	}
-	if err := c.Auth.ForgotPassword(ctx, c.Client, req.Email, ""); err != nil {
+	if err := c.Auth.ForgotPassword(ctx, c.Client, req.Email, "", view.ReturnURL); err != nil {
 		return nil, err
 	}
 	return endpoint.HTML{Status: 200, View: pages.Mailed{Email: req.Email, About: "reset"}}, nil
@@ -146,7 +158,7 @@ func resetForm(ctx context.Context, c *endpoint.Call, req resetFormRequest) (end
 		view.Error = c.FieldText()
 		return endpoint.HTML{Status: 400, View: view}, nil
 	}
-	err := c.Auth.ResetPassword(ctx, c.Client, req.Token, req.Password)
+	returnTo, err := c.Auth.ResetPassword(ctx, c.Client, req.Token, req.Password)
 	if errors.Is(err, challenge.ErrUnknown) || errors.Is(err, challenge.ErrExpired) {
 		return endpoint.HTML{Status: 401, View: pages.Forgot{Error: "LINK_EXPIRED"}}, nil
 	}
@@ -158,5 +170,9 @@ func resetForm(ctx context.Context, c *endpoint.Call, req resetFormRequest) (end
 		view.Error = p.Code
 		return endpoint.HTML{Status: p.Status, View: view, RetryAfter: p.RetryAfter}, nil
 	}
-	return endpoint.Redirect{To: "/login?reset=true"}, nil
+	query := url.Values{"reset": {"true"}}
+	if returnTo != "" {
+		query.Set("returnUrl", returnTo)
+	}
+	return endpoint.Redirect{To: "/login?" + query.Encode()}, nil
 }

@@ -18,18 +18,19 @@ func registerPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpo
 		if c.Auth.InvitationRequired() {
 			return nil, errInviteOnly
 		}
-		return registerAnswer(200, view), nil
+		return registerAnswer(c, 200, view), nil
 	}
 	i, err := c.Auth.Invitation(ctx, view.Invitation)
 	if err != nil {
 		return nil, err
 	}
 	view.Email = i.Address
-	return registerAnswer(200, view), nil
+	return registerAnswer(c, 200, view), nil
 }
 
-func registerAnswer(status int, view pages.Register) endpoint.HTML {
-	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}
+func registerAnswer(c *endpoint.Call, status int, view pages.Register) endpoint.HTML {
+	view.Providers, view.PasswordsOff = sso.ProviderButtons(c, view.ReturnURL, view.Invitation), c.Auth.PasswordsOff()
+	return endpoint.HTML{Status: status, View: view, FormTarget: sso.FormTarget(c, view.ReturnURL)}
 }
 
 type registerFormRequest struct {
@@ -61,13 +62,13 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 	}
 	if len(c.FieldErrors) > 0 {
 		view.Error = c.FieldText()
-		return registerAnswer(400, view), nil
+		return registerAnswer(c, 400, view), nil
 	}
 	err := c.ProveWork(ctx)
 	if err == nil {
 		_, err = c.Auth.Register(ctx, c.Client, authcore.Registration{
 			Email: req.Email, Password: req.Password, Name: req.Name, SourceAppURL: endpoint.OriginOf(target), RedirectTo: endpoint.OriginOf(target),
-			Invitation: req.Invitation,
+			ReturnTo: target, Invitation: req.Invitation,
 		})
 	}
 	if err != nil {
@@ -76,7 +77,7 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 			return nil, err
 		}
 		view.Error = p.Code
-		out := registerAnswer(p.Status, view)
+		out := registerAnswer(c, p.Status, view)
 		out.RetryAfter = p.RetryAfter
 		return out, nil
 	}
@@ -84,7 +85,7 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 		return endpoint.HTML{Status: 200, View: pages.Mailed{Email: req.Email, About: "verify"}}, nil
 	}
 	if target == "" {
-		target = defaultTarget
+		target = "/account"
 	}
 	b, err := sso.Begin(ctx, c, req.Email, req.Password, true)
 	if err != nil {

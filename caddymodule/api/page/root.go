@@ -17,7 +17,7 @@ func rootPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.
 	case err != nil:
 		return nil, err
 	}
-	return endpoint.Redirect{To: defaultTarget}, nil
+	return endpoint.Redirect{To: "/account"}, nil
 }
 
 // icon is asked for by browsers whatever the page says.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"slices"
 
 	"mana.how/edge/authcore"
@@ -16,27 +15,17 @@ import (
 // goOn leads who has just signed in to the checked target; who must set a second
 // factor up before, there first.
 func goOn(c *endpoint.Call, b authcore.BrowserSession, target string) endpoint.Redirect {
-	if c.Auth.LacksSecondFactor(b) {
-		return endpoint.Redirect{To: endpoint.Enrollment(target)}
-	}
-	return onward(target)
+	return sso.GoOn(c, b, target)
 }
 
 // onward leads to the checked target.
 func onward(target string) endpoint.Redirect {
-	if target == "" {
-		target = defaultTarget
-	}
-	return endpoint.Redirect{To: target}
+	return sso.Onward(target)
 }
 
 // toSecondFactor leads to the page that asks for the second factor.
 func toSecondFactor(target string) endpoint.Redirect {
-	to := "/two-factor"
-	if target != "" {
-		to += "?returnUrl=" + url.QueryEscape(target)
-	}
-	return endpoint.Redirect{To: to}
+	return sso.ToSecondFactor(target)
 }
 
 // twoFactorPage asks for the second factor of a sign-in that is under way.
@@ -57,7 +46,7 @@ func twoFactorAnswer(ctx context.Context, c *endpoint.Call, status int, view pag
 		return nil, err
 	}
 	view.Passkey = slices.Contains(methods, authcore.FactorPasskey)
-	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}, nil
+	return endpoint.HTML{Status: status, View: view, FormTarget: sso.FormTarget(c, view.ReturnURL)}, nil
 }
 
 // twoFactorFormRequest has a code, or what a passkey answered.
@@ -91,7 +80,7 @@ func twoFactorForm(ctx context.Context, c *endpoint.Call, req twoFactorFormReque
 	case err == nil:
 		return goOn(c, b, target), nil
 	case errors.Is(err, authcore.ErrSecondFactorExpired), errors.Is(err, authcore.ErrInvalidCredentials):
-		return endpoint.HTML{Status: 401, View: pages.Login{ReturnURL: target, Error: "TWO_FACTOR_EXPIRED"}, FormTarget: endpoint.OriginOf(target)}, nil
+		return endpoint.HTML{Status: 401, View: loginView(c, pages.Login{ReturnURL: target, Error: "TWO_FACTOR_EXPIRED"}), FormTarget: sso.FormTarget(c, target)}, nil
 	}
 	p := c.Known(err)
 	if p == nil {
@@ -143,16 +132,39 @@ func reauthenticateAnswer(ctx context.Context, c *endpoint.Call, status int, vie
 			view.Passkey = true
 		case authcore.FactorEmailCode:
 			view.Mail = !view.FactorOnly
+		case authcore.FactorProvider:
+			if view.FactorOnly {
+				continue
+			}
+			if view.Providers, err = linkedProviders(ctx, c); err != nil {
+				return nil, err
+			}
 		}
 	}
-	return endpoint.HTML{Status: status, View: view, FormTarget: endpoint.OriginOf(view.ReturnURL)}, nil
+	view.Email = c.Email
+	return endpoint.HTML{Status: status, View: view, FormTarget: sso.FormTarget(c, view.ReturnURL)}, nil
+}
+
+// linkedProviders are those that the account is linked to, each once.
+func linkedProviders(ctx context.Context, c *endpoint.Call) (list []pages.ProviderChoice, err error) {
+	accounts, err := c.Auth.LinkedAccounts(ctx, c.Caller)
+	for _, a := range accounts {
+		choice := pages.ProviderChoice{ID: a.Provider, Name: a.ProviderName}
+		if a.Offered && !slices.Contains(list, choice) {
+			list = append(list, choice)
+		}
+	}
+	return list, err
 }
 
 type reauthenticateFormRequest struct {
+	// Provider is one to show it at.
+	Provider  string `json:"provider" rule:"optional,max=32,string"`
 	Password  string `json:"password" rule:"optional,max=1024,string"`
 	Code      string `json:"code" rule:"optional,max=64,string"`
 	Response  string `json:"response" rule:"optional,max=65536,string"`
 	Mail      string `json:"mail" rule:"optional,string"`
+	Other     string `json:"other" rule:"optional,string"` // to sign in with another account
 	Factor    string `json:"factor" rule:"optional,string"`
 	ReturnURL string `json:"returnUrl" rule:"optional,string"`
 }
@@ -166,11 +178,27 @@ func reauthenticateForm(ctx context.Context, c *endpoint.Call, req reauthenticat
 	if away, err := sso.SignedIn(ctx, c, target); away != nil || err != nil {
 		return away, err
 	}
+	if req.Other != "" {
+		if err := sso.End(ctx, c); err != nil {
+			return nil, err
+		}
+		return endpoint.Redirect{To: sso.LoginFor(target)}, nil
+	}
 	if req.Mail != "" {
 		if err := c.Auth.MailSignIn(ctx, c.Client, c.Email, ""); err != nil {
 			return nil, err
 		}
 		return reauthenticateAnswer(ctx, c, 200, view)
+	}
+	if req.Provider != "" {
+		redirect, err := c.Auth.BeginProviderProof(ctx, c.Caller, authcore.ProviderRequest{Provider: req.Provider, Bindings: sso.Bindings(c), Target: target})
+		if err != nil {
+			return sso.Refused(c, err, "/reauthenticate", func(status int, code string) (endpoint.Answer, error) {
+				view.Error = code
+				return reauthenticateAnswer(ctx, c, status, view)
+			})
+		}
+		return sso.LeaveFor(c, redirect, sso.ProviderName(c, req.Provider)), nil
 	}
 	shown := authcore.Reauthentication{Password: req.Password, Code: req.Code}
 	if req.Response != "" {

@@ -7,11 +7,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net/url"
 	"strings"
 	"time"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/federation"
 	"mana.how/edge/caddymodule/api/endpoint"
 )
 
@@ -35,16 +35,6 @@ func Caller(ctx context.Context, c *endpoint.Call) (authcore.BrowserSession, err
 		return b, authcore.ErrSecondFactorMissing
 	}
 	return b, nil
-}
-
-// OrSignIn names who is signed in, or leads to the sign-in and from there to the
-// target.
-func OrSignIn(ctx context.Context, c *endpoint.Call, target string) (away endpoint.Answer, err error) {
-	_, err = Caller(ctx, c)
-	if errors.Is(err, authcore.ErrNoSession) {
-		return endpoint.Redirect{To: "/login?returnUrl=" + url.QueryEscape(target)}, nil
-	}
-	return nil, err
 }
 
 // Begin signs a browser in and sends the SSO cookie. A session that is not to be
@@ -138,6 +128,34 @@ func PasskeyAnswer(c *endpoint.Call, response json.RawMessage) authcore.PasskeyA
 	return a
 }
 
+// CompleteProvider is Begin by what came back from a provider. Where that was no
+// sign-in, there is no session.
+func CompleteProvider(ctx context.Context, c *endpoint.Call, a authcore.ProviderAnswer) (out authcore.ProviderOutcome, err error) {
+	a.Bindings = Bindings(c)
+	return byProvider(c, func() (authcore.ProviderOutcome, error) { return c.Auth.CompleteProvider(ctx, c.Client, a) })
+}
+
+// CompleteProviderAddress is Begin by the address that a provider did not know.
+func CompleteProviderAddress(ctx context.Context, c *endpoint.Call, token, email string) (authcore.ProviderOutcome, error) {
+	return byProvider(c, func() (authcore.ProviderOutcome, error) {
+		return c.Auth.CompleteProviderAddress(ctx, c.Client, Bindings(c), token, email)
+	})
+}
+
+func byProvider(c *endpoint.Call, complete func() (authcore.ProviderOutcome, error)) (out authcore.ProviderOutcome, err error) {
+	Known(c)
+	c.Client.DeviceID = device(c)
+	out, err = complete()
+	var needed *authcore.SecondFactorError
+	switch {
+	case errors.As(err, &needed):
+		Ask(c, needed)
+	case err == nil && out.Purpose == federation.SignIn:
+		send(c, out.Browser)
+	}
+	return out, err
+}
+
 // Owner names the caller by the access token or else by the SSO cookie, which
 // another site may not have sent along.
 func Owner(ctx context.Context, c *endpoint.Call) error {
@@ -225,6 +243,11 @@ func send(c *endpoint.Call, b authcore.BrowserSession) {
 		left = ttl // a new session's, less the time this request took
 	}
 	c.SetCookie(c.Auth.Cookies().Set(b.Token, s.Persistent, left))
+	if !c.ChoseLanguage() {
+		if tag, err := c.Auth.Language(c.Request.Context(), b.UserID()); err == nil { // without, the browser's is spoken
+			c.SpeakLanguage(tag)
+		}
+	}
 	if !s.Persistent {
 		c.SetCookie(c.Auth.Cookies().SetBriefly())
 	}

@@ -72,6 +72,9 @@ func (d *doctor) secrets(c config.Config) {
 	if c.SMTP != nil {
 		values["smtp password"] = []string{c.SMTP.Password}
 	}
+	if c.Events != nil {
+		values["events secret"] = []string{c.Events.Secret}
+	}
 	if c.Storage != nil {
 		values["storage secret_key"] = []string{c.Storage.SecretKey}
 	}
@@ -81,7 +84,7 @@ func (d *doctor) secrets(c config.Config) {
 	for _, b := range c.Backends {
 		values["backend "+b.ID] = []string{b.Key}
 	}
-	urls := map[string]string{"redis": c.Redis}
+	urls := map[string]string{"redis": c.Redis, "replica": c.Replica}
 	if c.Database != nil {
 		urls["database"], urls["database direct"] = c.Database.URL, c.Database.Direct
 	}

@@ -51,6 +51,7 @@ func (d *doctor) database(place config.Database, s config.Settings, settled bool
 		d.ok("database", "reached in %s", time.Since(began).Round(time.Microsecond))
 		d.direct(ctx, conn, c.At)
 		d.clock(ctx, conn)
+		d.connections(ctx, conn)
 		d.roles(ctx, conn)
 		if current = d.schema(ctx, conn); current {
 			d.rowSecurity(ctx, conn)
@@ -254,9 +255,13 @@ func (d *doctor) keys(ctx context.Context, c invoke.Connection, s config.Setting
 			return err
 		}
 		live, older := 0, 0
+		var newest time.Time
 		for _, k := range keys {
 			if k.State != token.KeyGone && k.State != token.KeyRevoked {
 				live++
+				if k.CreatedAt.After(newest) {
+					newest = k.CreatedAt
+				}
 			}
 			if k.SealedByOlder {
 				older++
@@ -269,6 +274,9 @@ func (d *doctor) keys(ctx context.Context, c invoke.Connection, s config.Setting
 			d.ok("keys", "%d signing keys, sealed with the first encryption_key; take the older ones out when refresh_token_ttl has passed since the change", live)
 		default:
 			d.ok("keys", "%d signing keys, all readable", live)
+		}
+		if live > 0 {
+			d.keyAge(newest, time.Now())
 		}
 		return nil
 	})

@@ -3,7 +3,9 @@ package doctor
 import (
 	"fmt"
 	"io"
+	"net"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -16,9 +18,9 @@ func Command() *cobra.Command {
 	return &cobra.Command{
 		Use:   "doctor",
 		Short: "Looks for what is wrong, and says what to do",
-		Long: `Checks the config, as validate does, the database (address, poolers, roles, schema, row-level
-security, clock, keys), cookies, DNS, Redis, the mail server, the storage of pictures and Stripe. Each line is ok, warn or fail; the
-exit code is 1 if any fails.`,
+		Long: `Checks the config, as validate does, the database (address, poolers, connections, roles, schema, row-level
+security, clock, keys and their age, backups of an embedded one, disk), cookies, DNS, the certificate, Redis and its memory, the
+mail server and what DNS says of the sender, the storage of pictures and Stripe. Each line is ok, warn or fail; the exit code is 1 if any fails.`,
 		Args: cobra.NoArgs,
 		RunE: invoke.Runs(doctorAction),
 	}
@@ -92,17 +94,26 @@ func (d *doctor) examine(s invoke.Source) {
 		d.admin(s.Raw)
 	}
 	if s.Complete && faults == nil {
-		d.cookies(settings)
-		d.dns(settings)
+		d.cookies(settings, s.Raw)
+		if d.dns(settings) {
+			d.certificate(settings.BaseURL, nil, time.Now())
+		}
 	}
+	d.replica(settings)
 	d.redis(settings)
 	if faults == nil {
 		d.payments(settings)
 		d.mail(settings)
+		if settings.SMTP.IsSet() {
+			d.sender(settings.SMTP.From, net.DefaultResolver.LookupTXT)
+		}
 		d.storage(settings)
 		d.breaches(settings)
+		d.issuers(settings)
 	}
 	if place, err := s.Locate(); err == nil {
+		d.disk(place)
+		d.backups(place, time.Now())
 		d.database(place, settings, faults == nil)
 	}
 }

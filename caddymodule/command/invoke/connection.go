@@ -83,3 +83,6 @@ func attach(ctx context.Context, dir string) (string, bool, error) {
 	}
 	return localpg.Attach(ctx, dir)
 }
+
+// Dir is the directory of an embedded database.
+func (c Connection) Dir() string { return c.dir }

@@ -18,6 +18,7 @@ import (
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/caddymodule/syntax"
 	"mana.how/edge/internal/outbox"
+	"mana.how/edge/internal/webhook"
 )
 
 // Source is where a command found its configuration.
@@ -163,6 +164,11 @@ func (inv Invocation) WithKeys(f func(*authcore.Service) error) error {
 // WithOutbox runs f with what waits to be mailed, which is sealed.
 func (inv Invocation) WithOutbox(f func(*outbox.Box) error) error {
 	return inv.open(false, func(c services.Cores) error { return f(c.Mail.Outbox()) })
+}
+
+// WithWebhooks runs f with the endpoints of webhooks, whose secrets are sealed.
+func (inv Invocation) WithWebhooks(f func(*authcore.Service, *webhook.Service) error) error {
+	return inv.open(false, func(c services.Cores) error { return f(c.Auth, c.Webhooks) })
 }
 
 // WithCores runs f with the cores on that database. They need no encryption

@@ -42,7 +42,7 @@ func (m Fingerprint) checkpoints() []byte {
 	return m[headSize+sha256.Size:]
 }
 
-// contradicts reports whether the two are fingerprints of different bodies, as far as
+// Contradicts reports whether the two are fingerprints of different bodies, as far as
 // both were read.
 func (m Fingerprint) Contradicts(o Fingerprint) bool {
 	a, b := m.Length(), o.Length()
@@ -59,7 +59,7 @@ func (m Fingerprint) Contradicts(o Fingerprint) bool {
 	return !bytes.Equal(before[:common], after[:common])
 }
 
-// extends reports whether m says more of the same body than o.
+// Extends reports whether m says more of the same body than o.
 func (m Fingerprint) Extends(o Fingerprint) bool {
 	return !o.Complete() && (m.Complete() || m.Length() > o.Length())
 }

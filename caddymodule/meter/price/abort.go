@@ -16,7 +16,7 @@ const AbortWait = "wait"
 
 var errAbortCost = errors.New("takes wait, or a number of credits from 0 up to the price")
 
-// amount is nil where it is no number.
+// Amount is nil where it is no number.
 func (c AbortCost) Amount(price creditcore.Amount) (*creditcore.Amount, error) {
 	if c == "" || c == AbortWait {
 		return nil, nil

@@ -34,7 +34,7 @@ func (p *Price) UnmarshalJSON(raw []byte) error {
 
 var errPrice = errors.New("a price is a number of credits above 0 with up to three decimals, such as 5 or 0.02")
 
-// amount reads digits, and up to three behind a point. What is left out of the
+// Amount reads digits, and up to three behind a point. What is left out of the
 // text cannot change it: no exponent, no sign, nothing to be rounded.
 func (p Price) Amount() (creditcore.Amount, error) {
 	whole, decimals, point := strings.Cut(string(p), ".")

@@ -12,6 +12,7 @@ import (
 // grpcCode is a status code of gRPC (grpc/grpc, doc/statuscodes.md).
 type grpcCode int
 
+// The codes that decide what a call costs.
 const (
 	GRPCUnknown     grpcCode = -1 // none was said
 	grpcOK          grpcCode = 0

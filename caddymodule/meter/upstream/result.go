@@ -18,7 +18,7 @@ type Result struct {
 	Answered bool // the upstream said so itself
 	timeout  bool
 	Abort    bool // the client was gone
-	Begun    bool // the response has
+	Begun    bool // the response has, before that
 	GRPC     grpcCode
 }
 
@@ -90,11 +90,11 @@ func ParseFree(names []string) (f Free, unknown []string) {
 }
 
 // Covers reports whether the ending costs nothing. Of a request whose client
-// left, what the upstream said counts, and where it said nothing only that the
+// left before the response began, what the upstream said counts, and where it said nothing only that the
 // client left: an error is its doing then.
 func (f Free) Covers(e Result) bool {
 	switch {
-	case f.GRPC[e.GRPC], e.Abort && f.Abort:
+	case f.GRPC[e.GRPC], e.Abort && f.Abort && !e.Begun:
 		return true
 	case e.Abort && !e.Answered:
 		return false

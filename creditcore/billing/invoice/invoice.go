@@ -50,5 +50,5 @@ func (s *Service) Invoices(ctx context.Context, c creditcore.Caller, limit int) 
 		FROM subscriptions.invoices
 		WHERE user_id = $1
 		ORDER BY created_at DESC, id DESC
-		LIMIT $2`, c.UserID, min(max(limit, 1), maxInvoices))
+		LIMIT $2`, c.Account(), min(max(limit, 1), maxInvoices))
 }

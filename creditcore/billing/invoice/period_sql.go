@@ -106,12 +106,11 @@ func creditPeriods(ctx context.Context, tx pgx.Tx, userID string) ([]creditPerio
 				FROM subscriptions.subscriptions s
 				WHERE s.stripe_subscription_id = a.stripe_subscription_id
 			) AS subscription_ended,
-			u.deleted_at IS NOT NULL AS user_removed
+			NOT credits.lives(a.user_id) AS user_removed
 		FROM subscriptions.allotments a
 		JOIN cut_at_once o ON o.id = a.line_id
 		JOIN subscriptions.invoices i ON i.id = a.invoice_id
 		JOIN subscriptions.plans p ON p.id = a.plan_id
-		JOIN auth.users u ON u.id = a.user_id
 		WHERE a.user_id = $1
 		ORDER BY a.starts_at, a.id`, userID)
 	if err != nil {

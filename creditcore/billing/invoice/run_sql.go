@@ -12,11 +12,10 @@ func (s *Service) dueUsers(ctx context.Context) ([]string, error) {
 	return dbscope.Texts(ctx, s.db, dbscope.System(), `
 		SELECT a.user_id AS text
 		FROM subscriptions.allotments a
-		JOIN auth.users u ON u.id = a.user_id
 		WHERE a.granted IS NULL
 			AND a.cut_credits + a.reversed_credits < a.credits
 			AND a.starts_at <= $1
-			AND u.deleted_at IS NULL
+			AND credits.lives(a.user_id)
 		GROUP BY a.user_id
 		ORDER BY min(a.starts_at)
 		LIMIT $2`, s.now(), runBatch)

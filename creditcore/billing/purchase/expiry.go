@@ -24,7 +24,7 @@ const (
 // ExpireAbandoned ends pending purchases that nobody goes on with, and returns
 // how many. Each is looked up at Stripe: what was paid after all completes,
 // and what a bank still works on stays. A buyer who pays after the end gets
-// his credits none the less.
+// their credits none the less.
 func (s *Service) ExpireAbandoned(ctx context.Context) (int, error) {
 	if s.stripe == nil {
 		return 0, nil

@@ -27,7 +27,8 @@ const (
 // Purchase is a sale at the terms of its moment.
 type Purchase struct {
 	ID                    string
-	UserID                string
+	UserID                string  // the account
+	BoughtBy              *string // the member who bought, where the account is an organisation's
 	PackageID             *string
 	Credits               creditcore.Amount
 	PriceEuroCents        int64
@@ -108,15 +109,16 @@ func (s *Service) Purchases(ctx context.Context, c creditcore.Caller) ([]Purchas
 		FROM credits.purchases
 		WHERE user_id = $1
 		ORDER BY created_at DESC, id DESC
-		LIMIT $2`, c.UserID, mostPurchases)
+		LIMIT $2`, c.Account(), mostPurchases)
 }
 
-// Purchase is one of the caller's, or [ErrNotFound].
+// Purchase is one of the caller's account, or one that the caller made for an
+// organisation, or [ErrNotFound].
 func (s *Service) Purchase(ctx context.Context, c creditcore.Caller, id string) (Purchase, error) {
 	p, err := dbscope.One[Purchase](ctx, s.db, dbscope.User(c.UserID, c.Role), `
 		SELECT `+purchaseColumns+`
 		FROM credits.purchases
 		WHERE id = $1
-			AND user_id = $2`, id, c.UserID)
+			AND (user_id = $2 OR bought_by = $3)`, id, c.Account(), c.UserID)
 	return p, purchaseError(err)
 }

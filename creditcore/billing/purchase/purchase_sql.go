@@ -11,18 +11,20 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing/catalog"
 	"mana.how/edge/creditcore/billing/settle"
+	"mana.how/edge/creditcore/billing/stripeapi"
 	"mana.how/edge/internal/dbscope"
 )
 
 // purchaseColumns are those of [Purchase].
-const purchaseColumns = `id, user_id, package_id, credits, price_euro_cents, stripe_payment_intent_id,
+const purchaseColumns = `id, user_id, bought_by, package_id, credits, price_euro_cents, stripe_payment_intent_id,
 	stripe_customer_id, status, metadata, created_at, completed_at`
 
 // purchaseRow is a purchase as this package works with it. Missing texts are
 // empty.
 type purchaseRow struct {
 	ID             string
-	UserID         string
+	UserID         string // the account
+	BoughtBy       string // the member, where the account is an organisation's
 	PackageID      string
 	PackageName    string
 	Credits        creditcore.Amount
@@ -46,7 +48,7 @@ type purchaseRow struct {
 	replayed bool
 }
 
-const rowColumns = `p.id, p.user_id, coalesce(p.package_id, '') AS package_id,
+const rowColumns = `p.id, p.user_id, coalesce(p.bought_by, '') AS bought_by, coalesce(p.package_id, '') AS package_id,
 	coalesce((SELECT k.name FROM credits.packages k WHERE k.id = p.package_id), '') AS package_name,
 	p.credits, p.price_euro_cents, coalesce(p.stripe_payment_intent_id, '') AS intent_id,
 	coalesce(p.stripe_session_id, '') AS session_id, coalesce(p.stripe_customer_id, '') AS customer_id,
@@ -63,7 +65,13 @@ func purchaseError(err error) error {
 
 // stripeMetadata names the purchase at Stripe.
 func (p purchaseRow) stripeMetadata() map[string]string {
-	return map[string]string{"userId": p.UserID, "packageId": p.PackageID, "purchaseId": p.ID}
+	buyer := creditcore.Caller{UserID: p.UserID}
+	if p.BoughtBy != "" {
+		buyer = creditcore.Caller{UserID: p.BoughtBy, Organization: creditcore.OrganizationOf(p.UserID)}
+	}
+	names := stripeapi.BuyerMetadata(buyer)
+	names["packageId"], names["purchaseId"] = p.PackageID, p.ID
+	return names
 }
 
 // lotReference names the purchase's lot in the ledger.
@@ -71,8 +79,11 @@ func (p purchaseRow) lotReference() string { return "purchase:" + p.ID }
 
 // addPurchase writes a pending purchase, or fails with [ErrNotFound]
 // where the key is taken, or with an [*OpenPurchasesError].
-func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pack catalog.Package, o sale) (p purchaseRow, err error) {
-	now := s.now().UTC().Truncate(time.Millisecond)
+func (s *Service) addPurchase(ctx context.Context, c creditcore.Caller, customerID string, pack catalog.Package, o sale) (p purchaseRow, err error) {
+	now, account, boughtBy := s.now().UTC().Truncate(time.Millisecond), c.Account(), ""
+	if c.Organization != "" {
+		boughtBy = c.UserID
+	}
 	metadata := map[string]string{}
 	if o.roomID != "" {
 		metadata["roomId"] = o.roomID
@@ -83,19 +94,19 @@ func (s *Service) addPurchase(ctx context.Context, userID, customerID string, pa
 		expires = &at
 	}
 	err = s.db.InTx(ctx, dbscope.System(), func(ctx context.Context, tx pgx.Tx) error {
-		if err := lockBuyer(ctx, tx, userID); err != nil {
+		if err := lockBuyer(ctx, tx, account); err != nil {
 			return err
 		}
-		if err := checkOpen(ctx, tx, userID, o.key, now); err != nil {
+		if err := checkOpen(ctx, tx, account, o.key, now); err != nil {
 			return err
 		}
 		p, err = dbscope.TxRow[purchaseRow](ctx, tx, `
-			INSERT INTO credits.purchases AS p (user_id, package_id, credits, price_euro_cents, stripe_customer_id,
+			INSERT INTO credits.purchases AS p (user_id, bought_by, package_id, credits, price_euro_cents, stripe_customer_id,
 				metadata, kind, idempotency_key, request_hash, created_at, updated_at, expires_at)
-			VALUES (@user_id, @package_id, @credits, @price, @customer_id, nullif(@metadata::jsonb, '{}'), @kind, nullif(@key, ''), @request_hash, @now, @now, @expires_at)
+			VALUES (@user_id, nullif(@bought_by, ''), @package_id, @credits, @price, @customer_id, nullif(@metadata::jsonb, '{}'), @kind, nullif(@key, ''), @request_hash, @now, @now, @expires_at)
 			ON CONFLICT (user_id, idempotency_key) DO NOTHING
 			RETURNING `+rowColumns, pgx.StrictNamedArgs{
-			"user_id": userID, "package_id": pack.ID, "credits": int64(pack.Credits), "price": pack.PriceEuroCents,
+			"user_id": account, "bought_by": boughtBy, "package_id": pack.ID, "credits": int64(pack.Credits), "price": pack.PriceEuroCents,
 			"customer_id": customerID, "metadata": metadata, "kind": o.kind, "key": o.key,
 			"request_hash": o.fingerprint(), "now": now, "expires_at": expires,
 		})

@@ -2,6 +2,7 @@ package purchase
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"unicode/utf8"
@@ -44,6 +45,7 @@ func (s *Service) sell(ctx context.Context, c creditcore.Caller, o sale, ask fun
 	if utf8.RuneCountInString(o.key) > maxKey {
 		return fmt.Errorf("%w: the idempotency key is longer than %d characters", creditcore.ErrInvalid, maxKey)
 	}
+	o.key = keyOf(c, o.key)
 	p, err := s.begin(ctx, c, o)
 	if err != nil {
 		return err
@@ -60,10 +62,19 @@ func (s *Service) sell(ctx context.Context, c creditcore.Caller, o sale, ask fun
 	return err
 }
 
+// keyOf is what a client's idempotency key is kept as. The keys of those who buy
+// for one organisation do not meet.
+func keyOf(c creditcore.Caller, key string) string {
+	if key == "" || c.Organization == "" {
+		return key
+	}
+	return "by:" + hex.EncodeToString(fingerprint.Of(c.UserID, key))
+}
+
 // begin finds the purchase of the key or writes a new one.
 func (s *Service) begin(ctx context.Context, c creditcore.Caller, o sale) (purchaseRow, error) {
 	if o.key != "" {
-		if p, err := s.purchaseUnderKey(ctx, c.UserID, o); !errors.Is(err, ErrNotFound) {
+		if p, err := s.purchaseUnderKey(ctx, c.Account(), o); !errors.Is(err, ErrNotFound) {
 			return p, err
 		}
 	}
@@ -75,9 +86,9 @@ func (s *Service) begin(ctx context.Context, c creditcore.Caller, o sale) (purch
 	if err != nil {
 		return purchaseRow{}, err
 	}
-	p, err := s.addPurchase(ctx, c.UserID, customerID, pack, o)
+	p, err := s.addPurchase(ctx, c, customerID, pack, o)
 	if errors.Is(err, ErrNotFound) { // a twin was faster
-		return s.purchaseUnderKey(ctx, c.UserID, o)
+		return s.purchaseUnderKey(ctx, c.Account(), o)
 	}
 	if err == nil {
 		s.observed("begun")

@@ -75,7 +75,7 @@ func (s *Service) grant(ctx context.Context, tx pgx.Tx, p purchaseRow) error {
 		UserID: p.UserID, Amount: p.Credits,
 		Type: creditcore.Purchase, Source: creditcore.SourcePurchase, AppID: settle.AppID,
 		Description: "Credit purchase: " + p.Credits.String() + " credits",
-		Metadata:    metadata, InternalKey: p.lotReference(), Reference: p.lotReference(),
+		Metadata:    metadata, InternalKey: p.lotReference(), Reference: p.lotReference(), By: p.BoughtBy,
 	})
 	if err != nil {
 		return fmt.Errorf("grant the credits of purchase %s: %w", p.ID, err)

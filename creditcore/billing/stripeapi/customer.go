@@ -10,26 +10,28 @@ import (
 	"mana.how/edge/creditcore"
 )
 
-// Customer returns the caller's Stripe customer, made where he has none. Any
+// Customer returns the Stripe customer of the caller's account, made where it has
+// none: an organisation is a customer of its own, at the address of who buys for
+// it first. Any
 // number of first requests at once make one: requests of this process wait for
 // each other, Stripe's idempotency key holds the processes together, and the
-// row written first counts. The e-mail address is that of the account, never
-// the token's. It fails with [ErrUserNotFound] or [ErrCustomer].
+// row written first counts. The e-mail address is the one we know, never the
+// token's. It fails with [ErrUserNotFound] or [ErrCustomer].
 func (s *Client) Customer(ctx context.Context, c creditcore.Caller) (string, error) {
-	owner, err := s.CustomerOwner(ctx, c.UserID)
+	owner, err := s.CustomerOwner(ctx, c)
 	if err != nil || owner.CustomerID != "" {
 		return owner.CustomerID, err
 	}
-	return s.makeCustomer(ctx, c.UserID, owner.Email, "")
+	return s.makeCustomer(ctx, c, owner.Email, "")
 }
 
 // ReplaceCustomer makes another customer for one that Stripe has no more.
 func (s *Client) ReplaceCustomer(ctx context.Context, c creditcore.Caller, gone string) (string, error) {
-	owner, err := s.CustomerOwner(ctx, c.UserID)
+	owner, err := s.CustomerOwner(ctx, c)
 	if err != nil || owner.CustomerID != "" && owner.CustomerID != gone {
 		return owner.CustomerID, err
 	}
-	return s.makeCustomer(ctx, c.UserID, owner.Email, gone)
+	return s.makeCustomer(ctx, c, owner.Email, gone)
 }
 
 // WithCustomer calls fn with the caller's customer, and once more with a new
@@ -49,6 +51,16 @@ func (s *Client) WithCustomer(ctx context.Context, c creditcore.Caller, fn func(
 	return fn(id)
 }
 
+// BuyerMetadata names at Stripe who buys and, where it is for one, for which
+// organisation.
+func BuyerMetadata(c creditcore.Caller) map[string]string {
+	names := map[string]string{"userId": c.UserID}
+	if c.Organization != "" {
+		names["organizationId"] = c.Organization
+	}
+	return names
+}
+
 // CustomerGone reports whether Stripe does not know the customer any more.
 func CustomerGone(err error) bool {
 	var refused *stripe.Error
@@ -56,16 +68,17 @@ func CustomerGone(err error) bool {
 }
 
 // makeCustomer makes a customer at Stripe and remembers it in place of gone.
-func (s *Client) makeCustomer(ctx context.Context, userID, email, gone string) (string, error) {
-	id, err, _ := s.customers.Do(userID+"\x00"+gone, func() (any, error) {
+func (s *Client) makeCustomer(ctx context.Context, c creditcore.Caller, email, gone string) (string, error) {
+	account := c.Account()
+	id, err, _ := s.customers.Do(account+"\x00"+gone, func() (any, error) {
 		// The others who wait must not fail because this one left.
 		ctx, cancel := WithTimeout(context.WithoutCancel(ctx))
 		defer cancel()
 		params := &stripe.CustomerCreateParams{
 			Email:    stripe.String(email),
-			Metadata: map[string]string{"userId": userID},
+			Metadata: BuyerMetadata(c),
 		}
-		key := "customer:" + userID + ":" + s.KeyHour()
+		key := "customer:" + account + ":" + s.KeyHour()
 		if gone != "" {
 			key += ":after:" + gone
 		}
@@ -78,7 +91,10 @@ func (s *Client) makeCustomer(ctx context.Context, userID, email, gone string) (
 		if err != nil {
 			return "", fmt.Errorf("%w: %w", ErrCustomer, err)
 		}
-		return s.storeCustomer(ctx, userID, made.ID, email, gone)
+		if c.Organization != "" {
+			email = "" // it is the buyer's, who may leave
+		}
+		return s.storeCustomer(ctx, account, made.ID, email, gone)
 	})
 	if err != nil {
 		return "", err

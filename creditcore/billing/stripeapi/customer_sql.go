@@ -6,27 +6,30 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
 )
 
-// CustomerOwner is the user that a customer at Stripe stands for.
+// CustomerOwner is who buys, and the customer at Stripe of the account they buy
+// for.
 type CustomerOwner struct {
 	Email string
 	// CustomerID is empty where there is none in the mode of our key.
 	CustomerID string
 }
 
-// CustomerOwner reads a user and his customer. It fails with [ErrUserNotFound]
-// for one who is gone.
-func (s *Client) CustomerOwner(ctx context.Context, userID string) (CustomerOwner, error) {
+// CustomerOwner reads a caller's address and the customer of their account. It
+// fails with [ErrUserNotFound] where one of them is gone.
+func (s *Client) CustomerOwner(ctx context.Context, c creditcore.Caller) (CustomerOwner, error) {
 	owner, err := dbscope.One[CustomerOwner](ctx, s.db, dbscope.System(), `
 		SELECT u.email,
 			coalesce(c.stripe_customer_id, '') AS customer_id
 		FROM auth.users u
-		LEFT JOIN credits.stripe_customers c ON c.user_id = u.id
+		LEFT JOIN credits.stripe_customers c ON c.user_id = $3
 			AND coalesce(c.livemode, $2) = $2
 		WHERE u.id = $1
-			AND u.deleted_at IS NULL`, userID, s.live)
+			AND u.deleted_at IS NULL
+			AND credits.lives($3)`, c.UserID, s.live, c.Account())
 	if errors.Is(err, pgx.ErrNoRows) {
 		return owner, ErrUserNotFound
 	}
@@ -39,7 +42,7 @@ func (s *Client) CustomerOwner(ctx context.Context, userID string) (CustomerOwne
 func (s *Client) storeCustomer(ctx context.Context, userID, customerID, email, gone string) (string, error) {
 	stored, err := dbscope.One[struct{ CustomerID string }](ctx, s.db, dbscope.System(), `
 		INSERT INTO credits.stripe_customers AS c (user_id, stripe_customer_id, email, livemode)
-		VALUES (@user_id, @customer_id, @email, @live)
+		VALUES (@user_id, @customer_id, nullif(@email, ''), @live)
 		ON CONFLICT (user_id) DO UPDATE
 		SET email = excluded.email, livemode = excluded.livemode, updated_at = now(),
 			stripe_customer_id = CASE
@@ -51,10 +54,10 @@ func (s *Client) storeCustomer(ctx context.Context, userID, customerID, email, g
 	return stored.CustomerID, err
 }
 
-// Owner is the user whom a customer of Stripe stands for.
+// Owner is whose account a customer of Stripe stands for.
 type Owner struct {
 	UserID string
-	// Removed is set where they closed their account: nothing is granted to them.
+	// Removed is set where they closed it: nothing is granted to them.
 	Removed bool
 }
 
@@ -62,9 +65,8 @@ type Owner struct {
 func (s *Client) OwnerOf(ctx context.Context, customerID string) (Owner, error) {
 	o, err := dbscope.One[Owner](ctx, s.db, dbscope.System(), `
 		SELECT c.user_id,
-			u.deleted_at IS NOT NULL AS removed
+			NOT credits.lives(c.user_id) AS removed
 		FROM credits.stripe_customers c
-		JOIN auth.users u ON u.id = c.user_id
 		WHERE c.stripe_customer_id = $1`, customerID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		return o, ErrUnknownCustomer

@@ -78,7 +78,7 @@ func (o planOrder) fingerprint() []byte {
 
 // subscribe fails with ErrStale where another request came in between.
 func (s *Service) subscribe(ctx context.Context, c creditcore.Caller, o planOrder) (Checkout, error) {
-	known, err := s.checkoutOf(ctx, c.UserID)
+	known, err := s.checkoutOf(ctx, c.Account())
 	if err != nil {
 		return Checkout{}, err
 	}
@@ -86,14 +86,14 @@ func (s *Service) subscribe(ctx context.Context, c creditcore.Caller, o planOrde
 		return Checkout{}, ErrSubscribed
 	}
 	if known.SessionID != "" {
-		open, err := s.resume(ctx, c.UserID, known, o)
+		open, err := s.resume(ctx, c.Account(), known, o)
 		if err != nil || open.URL != "" {
 			return open, err
 		}
 	}
 	var made *stripe.CheckoutSession
 	err = s.stripe.WithCustomer(ctx, c, func(customerID string) (err error) {
-		made, err = s.makePlanSession(ctx, c.UserID, customerID, known.Revision, o)
+		made, err = s.makePlanSession(ctx, c, customerID, known.Revision, o)
 		return err
 	})
 	if errors.Is(err, stripeapi.ErrCustomer) || errors.Is(err, stripeapi.ErrUserNotFound) || errors.Is(err, creditcore.ErrUnavailable) {
@@ -102,7 +102,7 @@ func (s *Service) subscribe(ctx context.Context, c creditcore.Caller, o planOrde
 	if err != nil {
 		return Checkout{}, stripeapi.PublicError(err, stripeapi.ErrCheckout)
 	}
-	return Checkout{SessionID: made.ID, URL: made.URL}, s.keepCheckout(ctx, c.UserID, made, known.Revision, o)
+	return Checkout{SessionID: made.ID, URL: made.URL}, s.keepCheckout(ctx, c.Account(), made, known.Revision, o)
 }
 
 // resume returns the known checkout if it is open and for the same order.
@@ -152,26 +152,28 @@ func (s *Service) checkPaid(ctx context.Context, userID string, session *stripe.
 
 // makePlanSession makes the checkout session of an order. Twins of the same
 // order get the same one.
-func (s *Service) makePlanSession(ctx context.Context, userID, customerID string, revision int64, o planOrder) (*stripe.CheckoutSession, error) {
+func (s *Service) makePlanSession(ctx context.Context, c creditcore.Caller, customerID string, revision int64, o planOrder) (*stripe.CheckoutSession, error) {
 	ctx, cancel := stripeapi.WithTimeout(ctx)
 	defer cancel()
+	subscribed, opened := stripeapi.BuyerMetadata(c), stripeapi.BuyerMetadata(c)
+	subscribed["planId"], opened["planId"], opened["billingInterval"] = o.PlanID, o.PlanID, string(o.Interval)
 	params := &stripe.CheckoutSessionCreateParams{
 		Mode:               stripe.String("subscription"),
 		PaymentMethodTypes: stripe.StringSlice([]string{"card", "sepa_debit"}),
 		Customer:           stripe.String(customerID),
-		ClientReferenceID:  stripe.String(userID),
+		ClientReferenceID:  stripe.String(c.Account()),
 		LineItems: []*stripe.CheckoutSessionCreateLineItemParams{{
 			Price: stripe.String(o.priceID), Quantity: stripe.Int64(1),
 		}},
-		Metadata: map[string]string{"userId": userID, "planId": o.PlanID, "billingInterval": string(o.Interval)},
+		Metadata: opened,
 		SubscriptionData: &stripe.CheckoutSessionCreateSubscriptionDataParams{
-			Metadata: map[string]string{"userId": userID, "planId": o.PlanID},
+			Metadata: subscribed,
 		},
 		SuccessURL: stripe.String(o.SuccessURL),
 		CancelURL:  stripe.String(o.CancelURL),
 	}
 	params.SetIdempotencyKey(fmt.Sprintf("subscription:%s:%d:%s:%s",
-		userID, revision, s.stripe.KeyHour(), hex.EncodeToString(fingerprint.Of(customerID, string(o.fingerprint())))))
+		c.Account(), revision, s.stripe.KeyHour(), hex.EncodeToString(fingerprint.Of(customerID, string(o.fingerprint())))))
 	return s.stripe.V1CheckoutSessions.Create(ctx, params)
 }
 

@@ -20,7 +20,7 @@ func (s *Service) Portal(ctx context.Context, c creditcore.Caller, returnURL str
 	if err := s.returns.Check("returnUrl", returnURL); err != nil {
 		return "", err
 	}
-	owner, err := s.stripe.CustomerOwner(ctx, c.UserID)
+	owner, err := s.stripe.CustomerOwner(ctx, c)
 	if err != nil {
 		return "", err
 	}

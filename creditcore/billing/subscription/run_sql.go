@@ -7,17 +7,26 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
-// orphans are users who are gone but have a subscription or an open checkout.
+// orphans are the accounts of users and organisations that are gone but have a
+// subscription or an open checkout.
 func (s *Service) orphans(ctx context.Context) ([]string, error) {
 	return dbscope.Texts(ctx, s.db, dbscope.System(), `
-		SELECT u.id AS text
-		FROM auth.users u
-		WHERE u.deleted_at IS NOT NULL
-			AND u.id IN (
-				SELECT user_id FROM subscriptions.subscriptions WHERE live
-				UNION ALL
-				SELECT user_id FROM subscriptions.checkouts WHERE expires_at > $1
-			)
+		WITH paying AS (
+			SELECT user_id FROM subscriptions.subscriptions WHERE live
+			UNION ALL
+			SELECT user_id FROM subscriptions.checkouts WHERE expires_at > $1
+		), gone AS (
+			SELECT u.id
+			FROM auth.users u
+			WHERE u.deleted_at IS NOT NULL
+				AND u.id IN (SELECT user_id FROM paying)
+			UNION
+			SELECT c.account_id
+			FROM credits.closed_accounts c
+			WHERE c.account_id IN (SELECT user_id FROM paying)
+		)
+		SELECT id AS text
+		FROM gone
 		ORDER BY random()
 		LIMIT $2`, s.now(), jobBatch)
 }

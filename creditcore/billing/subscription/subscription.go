@@ -46,7 +46,7 @@ func (s Status) entitles() bool {
 	return s == Active || s == Trialing || s == PastDue
 }
 
-// Subscription is a user's subscription as Stripe last had it.
+// Subscription is an account's subscription as Stripe last had it.
 type Subscription struct {
 	ID                   string
 	UserID               string
@@ -83,7 +83,7 @@ type Current struct {
 	Free bool
 }
 
-// Current is what the caller has: the plan of his subscription, else the
+// Current is what the caller has: the plan of their subscription, else the
 // default one.
 func (s *Service) Current(ctx context.Context, c creditcore.Caller) (Current, error) {
 	current := Current{Free: true}
@@ -111,7 +111,7 @@ func (s *Service) liveSubscription(ctx context.Context, c creditcore.Caller) (Su
 		FROM subscriptions.subscriptions
 		WHERE user_id = $1
 			AND live
-			AND NOT surplus`, c.UserID)
+			AND NOT surplus`, c.Account())
 	if errors.Is(err, pgx.ErrNoRows) {
 		return sub, ErrNoSubscription
 	}

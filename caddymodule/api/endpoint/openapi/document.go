@@ -25,6 +25,7 @@ func Document(table []endpoint.Route, baseURL *url.URL, version string) ([]byte,
 	// Generated clients know the two error bodies by these names.
 	legacy := s.named("ContractError", reflect.TypeFor[answer.Body]())
 	betterAuth := s.named("NativeError", reflect.TypeFor[endpoint.BetterAuthError]())
+	oauth := s.named("OAuthError", reflect.TypeFor[endpoint.OAuthError]())
 	paths := object{}
 	for i := range table {
 		rt := &table[i]
@@ -34,8 +35,11 @@ func Document(table []endpoint.Route, baseURL *url.URL, version string) ([]byte,
 			paths[rt.Path] = item
 		}
 		failure := legacy
-		if rt.Format == endpoint.BetterAuth {
+		switch rt.Format {
+		case endpoint.BetterAuth:
 			failure = betterAuth
+		case endpoint.OAuth:
+			failure = oauth
 		}
 		item[strings.ToLower(rt.Method)] = operation(rt, s, failure)
 	}
@@ -50,6 +54,7 @@ func Document(table []endpoint.Route, baseURL *url.URL, version string) ([]byte,
 		"openapi": "3.1.0",
 		"info":    object{"title": "Mana Edge", "version": version, "summary": "Identity and credits of a family of sites"},
 		"servers": []any{object{"url": baseURL.String()}},
+		"tags":    tags(table),
 		"paths":   paths,
 		"components": object{
 			"schemas": s.byName,
@@ -67,11 +72,16 @@ func Document(table []endpoint.Route, baseURL *url.URL, version string) ([]byte,
 }
 
 func operation(rt *endpoint.Route, s schemas, failure object) object {
+	id := OperationID(rt)
 	op := object{
-		"operationId": operationID(rt),
+		"operationId": id,
 		"summary":     rt.Summary,
+		"description": sentences(rt),
 		"tags":        []any{Tag(rt)},
 		"responses":   responses(rt, s, failure),
+	}
+	if isAlias(id) {
+		op["deprecated"] = true
 	}
 	switch rt.Access {
 	case endpoint.User:
@@ -86,7 +96,7 @@ func operation(rt *endpoint.Route, s schemas, failure object) object {
 	if rt.Access == endpoint.Open || rt.Access == endpoint.Anyone {
 		op["security"] = []any{}
 	}
-	if params := parameters(rt); params != nil {
+	if params := parameters(rt, s); params != nil {
 		op["parameters"] = params
 	}
 	switch {
@@ -94,13 +104,19 @@ func operation(rt *endpoint.Route, s schemas, failure object) object {
 		op["requestBody"] = object{"required": true, "content": object{
 			"application/json": object{"schema": object{"type": "object", "additionalProperties": true}},
 		}}
+	case rt.Body == endpoint.Stream && (rt.Format == endpoint.OAuth || rt.Found):
+		schema := object{"schema": object{"type": "object", "additionalProperties": object{"type": "string"}}}
+		op["requestBody"] = object{"required": false, "content": object{"application/x-www-form-urlencoded": schema, "application/json": schema}}
 	case rt.Body == endpoint.Stream:
 		op["requestBody"] = object{"required": true, "content": object{
 			"*/*": object{"schema": object{"type": "string", "format": "binary"}},
 		}}
 	case rt.Handler.Plan.ReadsBody:
 		body := requestSchema(rt)
-		schema := object{"schema": body}
+		schema := object{"schema": s.request(id, body)}
+		if example, ok := s.example("", body); ok {
+			schema["example"] = example
+		}
 		op["requestBody"] = object{"required": body["required"] != nil, "content": object{
 			"application/json":                  schema,
 			"application/x-www-form-urlencoded": schema,
@@ -109,15 +125,45 @@ func operation(rt *endpoint.Route, s schemas, failure object) object {
 	return op
 }
 
+// sentences say what the summary of a route leaves open.
+func sentences(rt *endpoint.Route) string {
+	text := rt.Summary + "."
+	switch rt.Access {
+	case endpoint.User:
+		text += " Needs an access token."
+	case endpoint.Cookie:
+		text += " The sign-on cookie of the browser tells who asks."
+	case endpoint.Service, endpoint.UserOrService:
+		text += " Needs a service key"
+		if rt.Access == endpoint.UserOrService {
+			text = strings.TrimSuffix(text, "a service key") + "an access token, or a service key"
+		}
+		if rt.ServiceScope != "" {
+			text += ", of which one with a name must have the scope " + string(rt.ServiceScope)
+		}
+		text += "."
+	}
+	if rt.Keyed() {
+		text += " With an idempotency key, a repeated request takes effect once."
+	}
+	if rt.ProofOfWork {
+		text += " Where many ask, it wants a proof of work."
+	}
+	if rt.Limit.Count > 0 {
+		text += fmt.Sprintf(" One address may ask %d times in %v.", rt.Limit.Count, rt.Limit.Period)
+	}
+	return text
+}
+
 // parameters are those of the path, of the query and of the header.
-func parameters(rt *endpoint.Route) []any {
+func parameters(rt *endpoint.Route, s schemas) []any {
 	var params []any
 	for _, f := range rt.Handler.Plan.Fields {
 		switch f.Source {
 		case validate.FromPath:
-			params = append(params, object{"name": f.Name, "in": "path", "required": true, "schema": schemaOf(f)})
+			params = append(params, s.parameter(f, "path", true))
 		case validate.FromQuery:
-			params = append(params, object{"name": f.Name, "in": "query", "required": !f.Optional, "schema": schemaOf(f)})
+			params = append(params, s.parameter(f, "query", !f.Optional))
 		}
 	}
 	if rt.Keyed() {
@@ -125,6 +171,7 @@ func parameters(rt *endpoint.Route) []any {
 			"name": "Idempotency-Key", "in": "header", "required": false,
 			"description": "The same as the field idempotencyKey: with it, a repeated request takes effect once.",
 			"schema":      object{"type": "string", "minLength": 1, "maxLength": request.MaxIdempotencyKey},
+			"example":     namedValues["idempotencyKey"],
 		})
 	}
 	for _, h := range rt.Headers {
@@ -134,17 +181,28 @@ func parameters(rt *endpoint.Route) []any {
 	return params
 }
 
-func operationID(rt *endpoint.Route) string {
-	id := strings.ToLower(rt.Method) + rt.Path
-	return strings.Trim(strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
-			return r
-		case r == '{' || r == '}':
-			return -1
-		}
-		return '_'
-	}, id), "_")
+// parameter is one of the path or of the query.
+func (s schemas) parameter(f validate.Field, in string, required bool) object {
+	schema := schemaOf(f)
+	p := object{"name": f.Name, "in": in, "required": required, "schema": schema}
+	if f.Doc != "" {
+		p["description"] = f.Doc
+	}
+	if example, ok := s.example(f.Name, schema); ok {
+		p["example"] = example
+	}
+	return p
+}
+
+// request keeps the schema of a body under the name of its operation, and refers to
+// it.
+func (s schemas) request(id string, body object) object {
+	name := strings.ToUpper(id[:1]) + id[1:] + "Request"
+	if _, taken := s.byName[name]; taken {
+		panic("openapi: two schemas are " + name)
+	}
+	s.byName[name] = body
+	return object{"$ref": "#/components/schemas/" + name}
 }
 
 // Tag is the group of the document that a route belongs to.
@@ -154,9 +212,9 @@ func Tag(rt *endpoint.Route) string {
 		return "pages"
 	case strings.Contains(rt.Path, "/health"):
 		return "health"
-	case strings.Contains(rt.Path, "api-docs"), strings.HasSuffix(rt.Path, "openapi.json"):
+	case strings.Contains(rt.Path, "api-docs"), slices.Contains([]string{"/api/v1/openapi.json", "/api/v1/postman.json", "/api/v1/bruno.json"}, rt.Path):
 		return "documentation"
-	case strings.HasSuffix(rt.Path, "/jwks"):
+	case strings.HasSuffix(rt.Path, "/jwks"), strings.HasSuffix(rt.Path, "/jwks.json"):
 		return "keys"
 	case rt.Format == endpoint.BetterAuth:
 		return "single sign-on"
@@ -167,19 +225,34 @@ func Tag(rt *endpoint.Route) string {
 
 // requestSchema is the body that a route reads.
 func requestSchema(rt *endpoint.Route) object {
+	return planSchema(rt.Handler.Plan, rt)
+}
+
+// planSchema is an object as a plan fills it, of the body of a route.
+func planSchema(plan *validate.Plan, rt *endpoint.Route) object {
 	properties, required := object{}, []string{}
-	for _, f := range rt.Handler.Plan.Fields {
+	var either []any
+	for _, f := range plan.Fields {
 		if f.Source != validate.FromBody {
 			continue
 		}
 		properties[f.Name] = schemaOf(f)
-		if !f.Optional && (!f.Service || rt.Access == endpoint.Service) && (rt.Body == endpoint.Strict || rt.Format == endpoint.BetterAuth) {
+		if f.Kind == validate.Objects {
+			properties[f.Name].(object)["items"] = planSchema(f.Items, rt)
+		}
+		if !f.Optional && f.Unless == "" && (!f.Service || rt.Access == endpoint.Service) && (rt.Body == endpoint.Strict || rt.Format == endpoint.BetterAuth) {
 			required = append(required, f.Name)
+		}
+		if f.Unless != "" && rt.Body == endpoint.Strict {
+			either = []any{object{"required": []string{f.Name}}, object{"required": []string{f.Unless}, "properties": object{f.Unless: object{"not": object{"type": "null"}}}}}
 		}
 	}
 	schema := object{"type": "object", "properties": properties, "additionalProperties": rt.Body == endpoint.Lenient}
 	if len(required) > 0 {
 		schema["required"] = required
+	}
+	if either != nil {
+		schema["anyOf"] = either
 	}
 	return schema
 }
@@ -201,6 +274,9 @@ func schemaOf(f validate.Field) object {
 		schema["items"] = object{"type": "string"}
 		maps.Copy(schema, f.Schema)
 	}
+	if f.Kind == validate.Objects {
+		schema["minItems"], schema["maxItems"] = 1, validate.MostObjects
+	}
 	for _, c := range f.Rules {
 		maps.Copy(schema, c.Schema)
 	}
@@ -215,6 +291,15 @@ func schemaOf(f validate.Field) object {
 		schema["description"] = "Who it is about: required with the service key, refused without."
 	}
 	return schema
+}
+
+// tags are the tags of the document.
+func tags(table []endpoint.Route) []any {
+	var list []any
+	for _, name := range Tags(table) {
+		list = append(list, object{"name": name})
+	}
+	return list
 }
 
 // Tags lists the tags of the table in order.

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/authcore/password"
+	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/api/endpoint/validate"
 	"mana.how/edge/caddymodule/request"
@@ -25,6 +27,8 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 			return object{"text/html": object{"schema": object{"type": "string"}}}
 		case status == 402:
 			return object{"application/json": object{"schema": s.insufficient(failure)}}
+		case rt.Found: // shown to who navigates
+			return object{"application/json": object{"schema": failure}, "text/html": object{"schema": object{"type": "string"}}}
 		}
 		return object{"application/json": object{"schema": failure}}
 	}
@@ -32,12 +36,19 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 	case rt.Handler.Response == reflect.TypeFor[endpoint.NoContent]():
 	case rt.Media == "application/json": // a document that is written as it is read
 		success["content"] = object{rt.Media: object{"schema": object{"type": "object", "additionalProperties": true}}}
+		if rt.Found {
+			success["content"].(object)["text/html"] = object{"schema": object{"type": "string"}}
+		}
 	case rt.Media != "":
 		success["content"] = object{rt.Media: object{"schema": object{"type": "string"}}}
 	case rt.Format == endpoint.Page:
 		success["content"] = content(200)
 	default:
-		success["content"] = object{"application/json": object{"schema": s.of(rt.Handler.Response)}}
+		media := object{"schema": s.of(rt.Handler.Response)}
+		if example, ok := s.example("", media["schema"].(object)); ok {
+			media["example"] = example
+		}
+		success["content"] = object{"application/json": media}
 	}
 	out := object{strconv.Itoa(rt.Success()): success}
 	byStatus := ErrorsByStatus(rt)
@@ -45,11 +56,17 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 		out[strconv.Itoa(status)] = object{
 			"description": describe(rt, byStatus[status]), "headers": refusalHeaders(byStatus[status]), "content": content(status),
 		}
+		if media, is := out[strconv.Itoa(status)].(object)["content"].(object)["application/json"].(object); is {
+			media["examples"] = errorExamples(rt, byStatus[status])
+		}
 	}
 	if rt.Unready {
 		out["503"] = object{"description": "Not ready", "content": success["content"]}
 	}
 	out["default"] = object{"description": "Any other error", "content": content(500)}
+	if rt.Found && rt.Format != endpoint.Page {
+		out["302"] = object{"description": "Go on to another page", "headers": object{"Location": headerObject("Where to go on to", "string")}}
+	}
 	if rt.Format == endpoint.Page && (rt.Media == "" || rt.Access == endpoint.Cookie || rt.Method == http.MethodPost) {
 		onward := object{"description": "Go on to another page", "headers": object{
 			"Location": headerObject("Where to go on to", "string")}}
@@ -70,7 +87,7 @@ func errorsOf(rt *endpoint.Route) []*endpoint.Error {
 		list = append(list, endpoint.TooLarge(endpoint.MaxRaw))
 	case rt.Body == endpoint.Stream:
 	case refusesBody:
-		list = append(list, endpoint.Malformed("why"), endpoint.Invalid("what is wrong with each field"), endpoint.TooLarge(endpoint.MaxBody), endpoint.Unsupported("which types are supported"))
+		list = append(list, endpoint.Malformed("why"), endpoint.Invalid("what is wrong with each field"), endpoint.TooLarge(rt.MostBody()), endpoint.Unsupported("which types are supported"))
 	case slices.ContainsFunc(plan.Fields, func(f validate.Field) bool { return f.Source != validate.FromBody }) && rt.Body == endpoint.Strict:
 		list = append(list, endpoint.Invalid("what is wrong with each parameter"))
 	}
@@ -118,8 +135,20 @@ func errorsOf(rt *endpoint.Route) []*endpoint.Error {
 	for _, m := range rt.Mappings {
 		list = append(list, m.Answer)
 	}
-	return append(list, rt.Errors...)
+	list = append(list, rt.Errors...)
+	if slices.ContainsFunc(list, func(e *endpoint.Error) bool { return slices.Contains(guessable, e.Code) }) {
+		list = append(list, endpoint.ErrLocked)
+	}
+	for _, f := range plan.Fields {
+		if f.Name == "newPassword" || f.Name == "password" && strings.Contains(rt.Path, "/register") {
+			list = append(list, endpoint.PasswordRefused(f.Name, &password.Error{}), endpoint.PasswordRefused(f.Name, &password.Error{Reason: password.InBreach}))
+		}
+	}
+	return list
 }
+
+// guessable are the codes of a wrong try, of which there may be only so many.
+var guessable = []string{"INVALID_CREDENTIALS", "WRONG_PASSWORD", "TWO_FACTOR_FAILED", "INVALID_CODE"}
 
 // ErrorsByStatus are the errors of a route that the document names.
 func ErrorsByStatus(rt *endpoint.Route) map[int][]*endpoint.Error {
@@ -141,6 +170,9 @@ func Lines(rt *endpoint.Route, errs []*endpoint.Error) (lines []string) {
 		code := p.Code
 		if rt.Format == endpoint.BetterAuth {
 			code = endpoint.BetterAuthCode(p)
+		}
+		if rt.Format == endpoint.OAuth {
+			code = endpoint.OAuthCode(p)
 		}
 		line := code + ": " + p.Error()
 		if rt.Format == endpoint.Page {
@@ -192,4 +224,36 @@ func (s schemas) insufficient(failure object) object {
 		"properties": object{"details": s.of(reflect.TypeFor[endpoint.Shortfall]())},
 		"required":   []string{"details"},
 	}}}
+}
+
+// errorExamples are the bodies of refusals, by their codes.
+func errorExamples(rt *endpoint.Route, errs []*endpoint.Error) object {
+	examples := object{}
+	for _, e := range errs {
+		code, details := e.Code, any(nil)
+		if e.Status == http.StatusPaymentRequired {
+			details = object{"requiredCredits": 5, "availableCredits": 2.5, "creditType": "user"}
+		}
+		var body object
+		switch rt.Format {
+		case endpoint.OAuth:
+			code = endpoint.OAuthCode(e)
+			body = object{"error": code, "error_description": e.Error()}
+		case endpoint.BetterAuth:
+			code = endpoint.BetterAuthCode(e)
+			body = object{"message": e.Error(), "code": code, "error": answer.ErrorOf(code)}
+		default:
+			body = object{"statusCode": e.Status, "message": e.Error(), "timestamp": "2026-01-02T15:04:05.000Z", "path": rt.Path, "error": answer.ErrorOf(code), "code": code}
+			if e.Messages != nil {
+				body["message"] = e.Messages
+			}
+		}
+		if details != nil {
+			body["details"] = details
+		}
+		if _, there := examples[code]; !there {
+			examples[code] = object{"value": body}
+		}
+	}
+	return examples
 }

@@ -26,7 +26,7 @@ func (s schemas) of(t reflect.Type) object {
 	case reflect.TypeFor[endpoint.Time]():
 		return object{"type": "string", "format": "date-time"}
 	case reflect.TypeFor[principal.Role]():
-		return object{"type": "string", "enum": []any{principal.RoleUser, principal.RoleAdmin, principal.RoleService}}
+		return object{"type": "string", "enum": []any{principal.RoleUser, principal.RoleSupport, principal.RoleAdmin, principal.RoleService}}
 	case reflect.TypeFor[organization.Role]():
 		return object{"type": "string", "enum": []any{organization.RoleOwner, organization.RoleAdmin, organization.RoleMember}}
 	case reflect.TypeFor[organization.Status]():

@@ -24,6 +24,8 @@ func (f Field) fill(into reflect.Value, v decode.Value) []FieldError {
 		return f.fillObject(into, v)
 	case Texts:
 		return f.fillTexts(into, v)
+	case Objects:
+		return f.fillObjects(into, v)
 	default:
 		return f.fillText(into, v)
 	}

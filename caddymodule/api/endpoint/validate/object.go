@@ -28,6 +28,20 @@ func (f Field) fillObject(into reflect.Value, v decode.Value) []FieldError {
 	return nil
 }
 
+// fillObjects takes an array of objects as they came: what is wrong with one is its own
+// matter.
+func (f Field) fillObjects(into reflect.Value, v decode.Value) []FieldError {
+	var list []json.RawMessage
+	if v.Kind != decode.Compound || v.JSON[0] != '[' || json.Unmarshal(v.JSON, &list) != nil {
+		return f.refuse("array", "must be an array")
+	}
+	if len(list) == 0 || len(list) > MostObjects {
+		return f.refuse("size", fmt.Sprintf("must have 1 to %d items", MostObjects))
+	}
+	f.put(into, list)
+	return nil
+}
+
 // fillTexts takes an array of texts.
 func (f Field) fillTexts(into reflect.Value, v decode.Value) []FieldError {
 	if v.Kind != decode.Compound || v.JSON[0] != '[' {

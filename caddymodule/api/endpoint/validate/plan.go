@@ -31,11 +31,16 @@ const maxErrors = 50
 //	bool              by pointer only
 //	json.RawMessage   an object, as it came; or a type of that, which says by
 //	                  a method Schema what it takes
+//	[]json.RawMessage an array of objects, of a type that says by a method Item of what
+//	                  type each of them is; they are read one by one with a plan of it
 //	[]string          an array of texts; or a type of that, which says by a method
 //	                  Schema what it takes
 //
 // or a pointer to one of the first four, which stays nil where an optional
 // field is missing or null. Text of a form or a query may stand for a number.
+//
+// The rule "unless=other" lets a field of the body be missing or null where another
+// is there.
 //
 // The rule "service" keeps a field to callers with the service key: from
 // anybody else it is an unknown one.
@@ -49,6 +54,9 @@ type Plan struct {
 // else is to be checked is for the handler.
 type described interface{ Schema() map[string]any }
 
+// itemized is a type of arrays that says of what type each object is.
+type itemized interface{ Item() reflect.Type }
+
 // Field is how one field of a request type is filled.
 type Field struct {
 	Name   string
@@ -57,12 +65,17 @@ type Field struct {
 	Kind   Kind
 	// Optional fields may be missing or null.
 	Optional bool
+	// Unless names another field of the body: where that is there, this one may be
+	// missing or null.
+	Unless string
 	// Service fields exist for callers with the service key only.
 	Service bool
 	Rules   []Rule
 	// Schema is what the document says of an object or array; nil where it may be
 	// any.
 	Schema map[string]any
+	// Items is how each object of an array is filled.
+	Items *Plan
 
 	index   int // in the struct
 	pointer bool
@@ -89,12 +102,16 @@ const (
 	Integer
 	Object
 	Texts
+	Objects
 )
+
+// MostObjects bounds an array of objects.
+const MostObjects = 500
 
 // String is the kind's type in JSON.
 func (k Kind) String() string {
 	return [...]string{
-		Text: "string", Boolean: "boolean", Amount: "number", Integer: "integer", Object: "object", Texts: "array",
+		Text: "string", Boolean: "boolean", Amount: "number", Integer: "integer", Object: "object", Texts: "array", Objects: "array",
 	}[k]
 }
 
@@ -150,6 +167,8 @@ func fieldFor(t reflect.Type, sf reflect.StructField) Field {
 		f.Kind = Object
 	case elem.ConvertibleTo(reflect.TypeFor[json.RawMessage]()) && elem.Implements(reflect.TypeFor[described]()):
 		f.Kind, f.Schema = Object, reflect.Zero(elem).Interface().(described).Schema()
+	case elem.Kind() == reflect.Slice && elem.Elem() == reflect.TypeFor[json.RawMessage]() && elem.Implements(reflect.TypeFor[itemized]()):
+		f.Kind, f.Items = Objects, For(reflect.Zero(elem).Interface().(itemized).Item())
 	case elem.Kind() == reflect.Slice && elem.Elem().Kind() == reflect.String && !f.pointer:
 		f.Kind = Texts
 		if d, ok := reflect.Zero(elem).Interface().(described); ok {
@@ -165,6 +184,10 @@ func fieldFor(t reflect.Type, sf reflect.StructField) Field {
 		panic(fmt.Sprintf("validate: %s.%s is of a type that no field is filled with", t, sf.Name))
 	}
 	for name := range strings.SplitSeq(sf.Tag.Get("rule"), ",") {
+		if other, ok := strings.CutPrefix(name, "unless="); ok {
+			f.Unless = other
+			continue
+		}
 		switch name {
 		case "", "object": // what a json.RawMessage is anyway
 		case "optional":
@@ -207,6 +230,9 @@ func (p *Plan) Fill(into reflect.Value, in Input, refuseUnknown bool) []FieldErr
 			if slices.Contains(in.Query.Repeated, f.Name) {
 				errs = append(errs, repeated(f.Name))
 			}
+		}
+		if other := in.Body.Values[f.Unless].Kind; f.Unless != "" && other != decode.Absent && other != decode.Null {
+			f.Optional = true
 		}
 		errs = append(errs, f.fill(into.Field(f.index), v)...)
 	}

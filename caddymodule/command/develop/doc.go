@@ -1,0 +1,9 @@
+// Package develop is the command `mana-edge dev`: a family for whoever builds an
+// app behind it. One process has the database, the auth site, the gate before the
+// app, users with known passwords, and a mailbox in place of a mail server. All of
+// it listens on loopback addresses, and with --once it lives as long as one
+// command does.
+//
+// What makes it unfit for others, fixed codes above all, is not in its config,
+// which is an ordinary one: see [app.Develop].
+package develop

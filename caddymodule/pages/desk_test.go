@@ -1,0 +1,83 @@
+package pages_test
+
+import (
+	"time"
+
+	"mana.how/edge/caddymodule/pages"
+)
+
+// deskView has everything that a page of the desk can show, with a text in every
+// place that others write.
+func deskView(text string) pages.Desk {
+	at := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	hours, values, written := make([]time.Time, 24), make([]int64, 24), make([]string, 24)
+	for i := range hours {
+		hours[i], values[i], written[i] = at.Add(time.Duration(i)*time.Hour), int64(i*i%97), "1.5"
+	}
+	chart := pages.NewChart(hours, values, written)
+	row := []pages.DeskCell{
+		{Text: text, Link: "/admin/users/1"}, {Text: text}, {Word: "admin", Tone: "plain"}, {Word: "active", Tone: "good"}, {At: at}, {Credits: "-1234.5"},
+		{Cents: 499}, {Text: text, Code: true}, {Word: text}, {Form: &pages.DeskAction{Name: "revokeKey", Item: text, Danger: true}},
+	}
+	return pages.Desk{
+		Section: "users", Heading: "user", About: text, At: "/admin/users/1", Up: "/admin/users", Recent: true, Error: text, Done: "desk-role",
+		Notes:  []string{"search"},
+		Search: []pages.DeskField{{Name: "q", Kind: "search", Value: text}, {Name: "status", Kind: "select", Value: text, Options: []string{"", "pending", text}}, {Name: "from", Kind: "date"}},
+		Links:  []pages.DeskCell{{Word: "ledger", Link: "/admin/ledger/1"}},
+		Facts:  []pages.DeskFact{{Label: "id", Value: pages.DeskCell{Text: text, Code: true}}, {Label: "balance", Value: pages.DeskCell{Credits: "12.5"}}, {Label: "created"}},
+		Charts: []pages.DeskChart{{Title: "signIns", Total: "1234", Chart: chart}, {Title: "refusals", Total: "5", Chart: chart}, {Title: "creditsUsed", Total: "1234.567", Chart: chart},
+			{Title: "answersP99", Total: "12.5", Chart: chart}, {Title: "hashWaitP99", Total: "0", Chart: pages.NewChart(hours, make([]int64, len(hours)), written)}},
+		Tables: []pages.DeskTable{
+			{Title: "events", Columns: []string{"address", "name", "role", "state", "created", "amount", "price", "detail", "what", ""}, Rows: [][]pages.DeskCell{row, row}, Newest: "/admin/users", Older: "/admin/users?before=1.a"},
+			{Title: "sessions", Columns: []string{"device"}},
+		},
+		Actions: []pages.DeskAction{
+			{Name: "grant", Key: text, Fields: []pages.DeskField{{Name: "amount", Kind: "text", Required: true, Max: 32}, {Name: "expires", Kind: "date"}}},
+			{Name: "role", Fields: []pages.DeskField{{Name: "role", Kind: "select", Value: "user", Options: []string{"user", "support", "admin", "service"}}}},
+			{Name: "erase", Danger: true, Fields: []pages.DeskField{{Name: "confirm", Kind: "text"}}},
+		},
+	}
+}
+
+// deskGallery is the desk as people see it.
+func deskGallery() map[string]pages.View {
+	at := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
+	overview := deskView("")
+	overview.Section, overview.Heading, overview.About, overview.Up, overview.Error, overview.Done = "overview", "overview", "", "", "", ""
+	overview.Search, overview.Notes, overview.Actions = nil, nil, nil
+	overview.Links = []pages.DeskCell{{Word: "search", Link: "/admin/search"}}
+	overview.Facts = []pages.DeskFact{
+		{Label: "waiting", Value: pages.DeskCell{Text: "3", Link: "/admin/outbox"}}, {Label: "dead", Value: pages.DeskCell{Text: "0", Link: "/admin/outbox"}},
+		{Label: "listening", Value: pages.DeskCell{Word: "yes", Tone: "good"}}, {Label: "heard", Value: pages.DeskCell{Text: "412ms"}}, {Label: "edgesAlive", Value: pages.DeskCell{Text: "2", Link: "/admin/edges"}},
+	}
+	act := []pages.DeskCell{{At: at}, {Text: "grace@example.test", Link: "/admin/users/2"}, {Text: "admin_action", Code: true}, {Text: `{"action": "role_changed", "reason": "joins the help desk", "role": "support", "userId": "0m3yRrS5Lq"}`, Code: true}}
+	overview.Tables = []pages.DeskTable{{Title: "adminActions", Columns: []string{"time", "admin", "what", "detail"}, Rows: [][]pages.DeskCell{act, act}}}
+
+	list := pages.Desk{Section: "users", Heading: "users", At: "/admin/users", Recent: true, Search: []pages.DeskField{{Name: "q", Kind: "search", Value: "ada"}}}
+	ada := []pages.DeskCell{{Text: "ada@example.test", Link: "/admin/users/1"}, {Text: "Ada Lovelace"}, {Word: "user"}, {Word: "active", Tone: "good"}, {At: at}, {At: at}}
+	eve := []pages.DeskCell{{Text: "a.very.long.address.of.somebody.who.likes.long.addresses@mail.example.test", Link: "/admin/users/2"}, {Text: "Eve"}, {Word: "support", Tone: "plain"}, {Word: "disabled", Tone: "bad"}, {At: at}, {}}
+	list.Tables = []pages.DeskTable{{Columns: []string{"address", "name", "role", "state", "created", "active"}, Rows: [][]pages.DeskCell{ada, eve, ada}, Older: "/admin/users?before=1.a"}}
+
+	user := deskView("")
+	user.About, user.Error, user.Notes, user.Search = "ada@example.test", "", nil, nil
+	user.Charts = nil
+	user.Facts = []pages.DeskFact{
+		{Label: "id", Value: pages.DeskCell{Text: "0m3yRrS5Lq8sCkSUqkoE6yDqyYzV8k2u", Code: true}}, {Label: "name", Value: pages.DeskCell{Text: "Ada Lovelace"}}, {Label: "role", Value: pages.DeskCell{Word: "user"}},
+		{Label: "state", Value: pages.DeskCell{Word: "active", Tone: "good"}}, {Label: "factor", Value: pages.DeskCell{Word: "yes", Tone: "good"}}, {Label: "balance", Value: pages.DeskCell{Credits: "1234.5"}}, {Label: "created", Value: pages.DeskCell{At: at}},
+	}
+	event := []pages.DeskCell{{At: at}, {Text: "login_success", Code: true}, {Text: "2001:db8::1"}, {Text: "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"}, {}}
+	user.Tables = []pages.DeskTable{{Title: "events", Columns: []string{"time", "what", "ip", "agent", "detail"}, Rows: [][]pages.DeskCell{event, event}}, {Title: "memberships", Columns: []string{"organization"}}}
+
+	keys := pages.Desk{Section: "keys", Heading: "keys", At: "/admin/api-keys", Recent: true, Search: []pages.DeskField{{Name: "user", Kind: "search"}, {Name: "org", Kind: "search"}}}
+	key := []pages.DeskCell{
+		{Text: "Speech"}, {Text: "sk_live_0123abcd...", Code: true}, {Text: "ada@example.test", Link: "/admin/users/1"}, {}, {Text: "stt tts", Code: true}, {Credits: "100"},
+		{Word: "live", Tone: "good"}, {At: at}, {At: at}, {Form: &pages.DeskAction{Name: "revokeKey", Item: "1", Danger: true}},
+	}
+	keys.Tables = []pages.DeskTable{{Columns: []string{"name", "key", "address", "organization", "scopes", "budget", "state", "used", "created", ""}, Rows: [][]pages.DeskCell{key, key}}}
+
+	support := list
+	support.ReadOnly, support.Recent = true, false
+	stale := user
+	stale.Recent = false
+	return map[string]pages.View{"desk": overview, "desk-users": list, "desk-user": user, "desk-keys": keys, "desk-support": support, "desk-stale": stale}
+}

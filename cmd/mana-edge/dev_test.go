@@ -1,0 +1,261 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const devPassword = "mana-edge-dev"
+
+// dev prepares `mana-edge dev` with all it writes below dir.
+func dev(t *testing.T, dir string, args ...string) *exec.Cmd {
+	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(filepath.Join(bin, "mana-edge"), append([]string{"dev"}, args...)...)
+	cmd.Dir = dir
+	// What a developer's shell may have set leads nowhere near their production.
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "HOME="+dir,
+		"DATABASE_URL=postgres://nobody@127.0.0.1:1/production", "STRIPE_SECRET_KEY=sk_live_1", "SMTP_USER=a", "SMTP_PASSWORD=b", "BASE_URL=https://auth.example.com")
+	return cmd
+}
+
+// devDir is one that the user who runs PostgreSQL for root can reach.
+func devDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "mana-dev-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o711); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// nothingOf fails the test where a process names the directory, or anything lies in it.
+func nothingOf(t *testing.T, dir string) {
+	t.Helper()
+	if left := (&Edge{dir: dir}).leftRunning(t); len(left) > 0 {
+		t.Errorf("still running: %v", left)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(files) > 0 {
+		t.Errorf("left behind: %v, %v", files, err)
+	}
+}
+
+// A command runs with the family around it, and its exit code is that of all.
+func TestDevRunsACommandOnce(t *testing.T) {
+	t.Parallel()
+	dir := devDir(t)
+	cmd := dev(t, dir, "--once", "--", "bash", "-c", `
+set -euo pipefail
+me() { curl -sSf "$MANA_URL/api/v1/auth/profile" -H "Authorization: Bearer $1"; }
+me "$MANA_TOKEN" | grep -q "$MANA_EMAIL"
+me "$MANA_ADMIN_TOKEN" | grep -q '"role":"admin"'
+curl -sSf "$MANA_URL/api/v1/credits/balance" -H "Authorization: Bearer $MANA_CREDITS_TOKEN" | grep -q '"balance":1000'
+curl -sSf "$MANA_URL/api/v1/internal/users/$MANA_FACTOR_USER_ID" -H "X-Service-Key: $MANA_SERVICE_KEY" | grep -q "$MANA_FACTOR_EMAIL"
+[ "$(curl -s -o /dev/null -w '%{http_code}' "$MANA_SITE/")" = 401 ]
+curl -sSf "$MANA_MAILBOX/mails" >/dev/null
+[ "$DATABASE_URL" = postgres://nobody@127.0.0.1:1/production ]
+sleep 600 & # is not waited for
+echo all is well
+exit 7`)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 7 || stdout.String() != "all is well\n" {
+		t.Errorf("%v, %q\n%s", err, stdout.String(), stderr.String())
+	}
+	nothingOf(t, dir)
+	for code, command := range map[int][]string{0: {"true"}, 1: {"false"}, 127: {"no-such-program"}, 128 + 15: {"bash", "-c", "kill -TERM $$"}} {
+		cmd := dev(t, dir, append([]string{"--once", "--"}, command...)...)
+		if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != code {
+			t.Errorf("%v: exit code %d, want %d\n%s", command, cmd.ProcessState.ExitCode(), code, out)
+		}
+	}
+	nothingOf(t, dir)
+}
+
+// devRun is a running `mana-edge dev`.
+type devRun struct {
+	auth, mailbox, site string
+	cmd                 *exec.Cmd
+	said                *logBuffer
+}
+
+// startDev waits until it says where everything is.
+func startDev(t *testing.T, dir string, args ...string) devRun {
+	t.Helper()
+	r := devRun{cmd: dev(t, dir, append([]string{"--port", "0"}, args...)...), said: new(logBuffer)}
+	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
+	if err := r.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if r.cmd.ProcessState == nil {
+			_ = r.cmd.Process.Kill()
+			_ = r.cmd.Wait()
+		}
+		if t.Failed() {
+			t.Logf("it said: %s", r.said)
+		}
+	})
+	for deadline := time.Now().Add(startTimeout); !strings.Contains(r.said.String(), "Ctrl-C"); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not up within %v: %s", startTimeout, r.said)
+		}
+	}
+	for name, into := range map[string]*string{"auth": &r.auth, "mailbox": &r.mailbox, "app": &r.site} {
+		m := regexp.MustCompile(`(?m)^  ` + name + ` +(http://localhost:\d+)\b`).FindStringSubmatch(r.said.String())
+		if m == nil {
+			t.Fatalf("no address of %s: %s", name, r.said)
+		}
+		*into = m[1]
+	}
+	return r
+}
+
+func (r devRun) stop(t *testing.T) {
+	t.Helper()
+	if err := r.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.cmd.Wait(); err != nil {
+		t.Errorf("the end: %v", err)
+	}
+}
+
+// mailTo waits for the mail of a kind.
+func (r devRun) mailTo(t *testing.T, address, kind string) (text string, links []string) {
+	t.Helper()
+	a := want(t, send(t, new(http.Client), "GET", r.mailbox+"/mails?wait=20&"+url.Values{"to": {address}, "kind": {kind}}.Encode(), nil), 200)
+	var list []struct {
+		Text  string
+		Links []string
+	}
+	if err := json.Unmarshal(a.Body, &list); err != nil || len(list) == 0 {
+		t.Fatalf("no %s to %s: %v, %s", kind, address, err, a.Body)
+	}
+	return list[0].Text, list[0].Links
+}
+
+// The family works as one in production does, but for codes and mails.
+func TestDevIsAFamily(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprintf(w, "%s %t", r.Header.Get("X-Mana-Email"), r.Header.Get("X-Mana-Assertion") != "")
+	}))
+	t.Cleanup(app.Close)
+	dir := devDir(t)
+	data := filepath.Join(dir, "kept")
+	r := startDev(t, dir, "--data", data, "--upstream", strings.TrimPrefix(app.URL, "http://"))
+	client := new(http.Client)
+	post := func(path string, body map[string]any, headers ...string) Answer {
+		t.Helper()
+		return send(t, client, "POST", r.auth+path, body, headers...)
+	}
+
+	want(t, send(t, client, "GET", r.site+"/", nil), 401)
+	login := want(t, post("/api/v1/auth/login", map[string]any{"email": "user@dev.test", "password": devPassword}), 200)
+	if a := want(t, send(t, client, "GET", r.site+"/", nil, "Authorization", "Bearer "+login.Text("accessToken")), 200); string(a.Body) != "user@dev.test true" {
+		t.Errorf("the app says %q", a.Body)
+	}
+
+	challenge := want(t, post("/api/v1/auth/login", map[string]any{"email": "factor@dev.test", "password": devPassword}), 409)
+	details, _ := challenge.JSON()["details"].(map[string]any)
+	second := func(code string) Answer {
+		t.Helper()
+		return post("/api/v1/auth/login/second-factor", map[string]any{"challenge": details["challenge"], "code": code})
+	}
+	want(t, second("111111"), 401)
+	want(t, second("000000"), 200)
+
+	want(t, post("/api/auth/sign-in/magic-link", map[string]any{"email": "user@dev.test"}), 200)
+	if text, _ := r.mailTo(t, "user@dev.test", "magic_link"); !strings.Contains(strings.ReplaceAll(text, " ", ""), "00000000") {
+		t.Errorf("the mail says %s", text)
+	}
+	want(t, post("/api/v1/auth/login/code", map[string]any{"email": "user@dev.test", "code": "00000000"}), 200)
+
+	newcomer := map[string]any{"email": "new@dev.test", "password": "a password of a newcomer", "name": "New"}
+	want(t, post("/api/v1/auth/register", newcomer), 201)
+	delete(newcomer, "name")
+	want(t, post("/api/v1/auth/login", newcomer), 403)
+	_, links := r.mailTo(t, "new@dev.test", "verify_email")
+	if len(links) == 0 || !strings.HasPrefix(links[0], r.auth+"/") {
+		t.Fatalf("the links are %v", links)
+	}
+	link, err := url.Parse(links[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	confirm, err := http.NewRequestWithContext(t.Context(), "POST", r.auth+link.Path, strings.NewReader(link.Query().Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	confirm.Header = http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {r.auth}}
+	if resp, err := http.DefaultTransport.RoundTrip(confirm); err != nil || resp.StatusCode != http.StatusSeeOther {
+		t.Errorf("the address is not confirmed: %v, %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
+	want(t, post("/api/v1/auth/login", newcomer), 200)
+
+	page := want(t, send(t, client, "GET", r.mailbox+"/", nil), 200)
+	for _, text := range []string{"new@dev.test", "factor@dev.test", r.auth, r.site, devPassword} {
+		if !strings.Contains(string(page.Body), text) {
+			t.Errorf("the mailbox does not show %s", text)
+		}
+	}
+	mail := want(t, send(t, client, "GET", r.mailbox+regexp.MustCompile(`/mails/\d+`).FindString(string(page.Body)), nil), 200)
+	if !strings.Contains(string(mail.Body), "<iframe") || !strings.Contains(mail.Header.Get("Content-Security-Policy"), "default-src 'none'") {
+		t.Errorf("a mail as %s", mail.Body)
+	}
+	foreign, err := http.NewRequestWithContext(t.Context(), "GET", r.mailbox+"/mails", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign.Host = "rebound.example.com"
+	if resp, err := client.Do(foreign); err != nil || resp.StatusCode != http.StatusMisdirectedRequest {
+		t.Errorf("under another name: %v, %v", resp, err)
+	} else {
+		resp.Body.Close()
+	}
+	want(t, send(t, client, "POST", r.mailbox+"/mails/empty", nil, "Origin", "https://example.com"), 403)
+	want(t, send(t, client, "DELETE", r.mailbox+"/mails", nil), 204)
+	if a := send(t, client, "GET", r.mailbox+"/mails", nil); string(a.Body) != "[]\n" {
+		t.Errorf("the empty mailbox has %s", a.Body)
+	}
+	r.stop(t)
+
+	// What was written is there again, and serves no other purpose.
+	r = startDev(t, dir, "--data", data)
+	want(t, post("/api/v1/auth/login", newcomer), 200)
+	r.stop(t)
+	if err := os.Remove(filepath.Join(data, "mana-edge-dev")); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := dev(t, dir, "--data", data).CombinedOutput(); err == nil || !strings.Contains(string(out), "neither empty nor made by mana-edge dev") {
+		t.Errorf("with the data of others: %v, %s", err, out)
+	}
+	if left := (&Edge{dir: dir}).leftRunning(t); len(left) > 0 {
+		t.Errorf("still running: %v", left)
+	}
+}
