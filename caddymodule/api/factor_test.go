@@ -124,7 +124,7 @@ func TestSecondFactorOverTheAPI(t *testing.T) {
 	if got := browser.object(); got["twoFactorRedirect"] != true || got["token"] != nil || browser.session() != nil || len(got["twoFactorMethods"].([]any)) != 2 {
 		t.Errorf("sign-in/email: %s", browser.body)
 	}
-	cookie, _ = setCookie(browser, "mana.two_factor")
+	cookie, _ := setCookie(browser, "mana.two_factor")
 	wrong = s.send("POST", "/api/auth/two-factor/verify-totp", `{"code":"000000"}`, cookie, with("Origin", app)).status(401)
 	if wrong.text("code") != "TWO_FACTOR_FAILED" || wrong.text("message") != "Invalid two-factor code" {
 		t.Errorf("verify-totp: %s", wrong.body)
