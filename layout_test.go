@@ -269,8 +269,16 @@ func TestLayout(t *testing.T) {
 		}
 		for _, dep := range binary.Deps {
 			if strings.HasPrefix(dep, "github.com/caddyserver/xcaddy") || strings.HasPrefix(dep, "github.com/chromedp/") ||
-				within(dep, "internal/pgtest", "internal/npmtest", "internal/edgetest", "internal/stripetest", "internal/passkeytest", "internal/providertest", "cmd/xbuild") {
+				within(dep, "internal/pgtest", "internal/npmtest", "internal/edgetest", "internal/passkeytest", "internal/providertest", "cmd/xbuild") {
 				t.Errorf("cmd/mana-edge depends on %s", dep)
+			}
+		}
+	})
+
+	t.Run("Stripe is played for tests and mana-edge dev alone", func(t *testing.T) {
+		for path, p := range packages {
+			if slices.Contains(p.Imports, module+"/internal/stripetest") && path != module+"/caddymodule/command/develop" {
+				t.Errorf("%s imports internal/stripetest", path)
 			}
 		}
 	})

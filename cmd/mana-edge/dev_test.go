@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -258,4 +259,150 @@ func TestDevIsAFamily(t *testing.T) {
 	if left := (&Edge{dir: dir}).leftRunning(t); len(left) > 0 {
 		t.Errorf("still running: %v", left)
 	}
+}
+
+// form sends one to the pages beside the auth site, as a browser does, and does
+// not follow where it leads.
+func (r devRun) form(t *testing.T, address string, values url.Values) (status int, location, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), "POST", address, strings.NewReader(values.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	resp, err := http.DefaultTransport.RoundTrip(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header.Get("Location"), string(text)
+}
+
+// Payments go through Stripe's pages without money, time passes for what is
+// stored, and both are there again after a restart.
+func TestDevPaymentsAndTime(t *testing.T) {
+	t.Parallel()
+	dir := devDir(t)
+	data := filepath.Join(dir, "kept")
+	r := startDev(t, dir, "--data", data)
+	client := new(http.Client)
+	var access, refresh string
+	at := func(method, path string, body any) Answer {
+		t.Helper()
+		return send(t, client, method, r.auth+path, body, "Authorization", "Bearer "+access)
+	}
+	signIn := func() {
+		t.Helper()
+		login := want(t, send(t, client, "POST", r.auth+"/api/v1/auth/login", map[string]any{"email": "user@dev.test", "password": devPassword}), 200)
+		access, refresh = login.Text("accessToken"), login.Text("refreshToken")
+	}
+	balance := func() float64 {
+		t.Helper()
+		n, _ := want(t, at("GET", "/api/v1/credits/balance", nil), 200).JSON()["balance"].(float64)
+		return n
+	}
+	pass := func(by string) {
+		t.Helper()
+		if status, _, body := r.form(t, r.mailbox+"/time", url.Values{"by": {by}}); status != 303 {
+			t.Fatalf("%s do not pass: %d %s", by, status, body)
+		}
+	}
+	signIn()
+	before := balance()
+
+	// A package, bought by a card that is declined at first.
+	var packages []map[string]any
+	if err := json.Unmarshal(want(t, at("GET", "/api/v1/credits/packages", nil), 200).Body, &packages); err != nil || len(packages) == 0 {
+		t.Fatalf("no packages: %v", err)
+	}
+	bought := want(t, at("POST", "/api/v1/credits/purchase", map[string]any{"packageId": packages[0]["id"], "successUrl": r.auth + "/account/credits?done", "cancelUrl": r.auth + "/account/credits"}), 201)
+	checkout := bought.Text("checkoutUrl")
+	if !strings.HasPrefix(checkout, r.mailbox+"/stripe/c/pay/") {
+		t.Fatalf("the checkout is at %q", checkout)
+	}
+	if page := want(t, send(t, client, "GET", checkout, nil), 200); !strings.Contains(string(page.Body), "EUR") {
+		t.Errorf("the checkout shows %s", page.Body)
+	}
+	if _, to, body := r.form(t, checkout, url.Values{"how": {"declined"}}); to == "" || balance() != before {
+		t.Errorf("a declined card leads to %q, %s", to, body)
+	}
+	if _, to, _ := r.form(t, checkout, url.Values{"how": {"card"}}); to != r.auth+"/account/credits?done" {
+		t.Errorf("paid leads to %q", to)
+	}
+	paid := balance()
+	if want := before + packages[0]["credits"].(float64); paid != want {
+		t.Errorf("the balance is %v, want %v", paid, want)
+	}
+	if status, _, body := r.form(t, checkout, url.Values{"how": {"card"}}); status != 400 || !strings.Contains(body, "cannot be paid") {
+		t.Errorf("paid twice: %d %s", status, body)
+	}
+	page := string(want(t, send(t, client, "GET", r.mailbox+"/stripe", nil), 200).Body)
+	charge := regexp.MustCompile(`<td>(ch_\w+)</td><td>[^<]*</td><td>succeeded</td>`).FindStringSubmatch(page)
+	if charge == nil || !strings.Contains(page, "<td>failed</td>") {
+		t.Fatalf("the dashboard shows %s", page)
+	}
+	if status, _, body := r.form(t, r.mailbox+"/stripe", url.Values{"do": {"refund"}, "id": {charge[1]}}); status != 303 || balance() != before {
+		t.Errorf("refunded: %d %s, the balance is %v", status, body, balance())
+	}
+
+	// A plan, which is renewed as time passes.
+	var plans []map[string]any
+	if err := json.Unmarshal(want(t, at("GET", "/api/v1/subscriptions/plans", nil), 200).Body, &plans); err != nil {
+		t.Fatal(err)
+	}
+	var plus any
+	for _, plan := range plans {
+		if plan["name"] == "Plus" {
+			plus = plan["id"]
+		}
+	}
+	ordered := want(t, at("POST", "/api/v1/subscriptions/checkout", map[string]any{"planId": plus, "billingInterval": "month", "successUrl": r.auth + "/", "cancelUrl": r.auth + "/"}), 201)
+	if status, _, body := r.form(t, ordered.Text("url"), url.Values{"how": {"card"}}); status != 303 {
+		t.Fatalf("the plan is not paid: %d %s", status, body)
+	}
+	invoices := func() int {
+		t.Helper()
+		var list []any
+		if err := json.Unmarshal(want(t, at("GET", "/api/v1/subscriptions/invoices", nil), 200).Body, &list); err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	if n := invoices(); n != 1 {
+		t.Errorf("%d invoices", n)
+	}
+	r.stop(t)
+	r = startDev(t, dir, "--data", data)
+	signIn() // ports have changed, and the issuer with them
+
+	// An access token is over after its time, a session is not.
+	pass("16m")
+	want(t, at("GET", "/api/v1/credits/balance", nil), 401)
+	renewed := want(t, send(t, client, "POST", r.auth+"/api/v1/auth/refresh", map[string]any{"refreshToken": refresh}), 200)
+	access = renewed.Text("accessToken")
+	pass("32d")
+	signIn()
+	if n := invoices(); n != 2 {
+		t.Errorf("%d invoices after a month", n)
+	}
+	pass("400d")
+	want(t, send(t, client, "POST", r.auth+"/api/v1/auth/refresh", map[string]any{"refreshToken": refresh}), 401)
+	signIn()
+	if n := invoices(); n < 12 {
+		t.Errorf("%d invoices after a year", n)
+	}
+	for _, by := range []string{"", "-1h", "0s", "soon", "100000d"} {
+		if status, _, body := r.form(t, r.mailbox+"/time", url.Values{"by": {by}}); status != 400 || !strings.HasPrefix(body, "by: ") {
+			t.Errorf("by %q: %d %s", by, status, body)
+		}
+	}
+
+	if status, _, body := r.form(t, r.mailbox+"/stripe", url.Values{"do": {"dance"}}); status != 400 {
+		t.Errorf("an unknown verb: %d %s", status, body)
+	}
+	r.stop(t)
 }

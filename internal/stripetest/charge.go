@@ -55,7 +55,7 @@ func (s *Server) settle(intent object, by method, outcome string) {
 		charge["paid"] = true
 		charge["captured"] = true
 		charge["amount_captured"] = charge["amount"]
-		charge["receipt_url"] = page("pay", "receipts/"+charge.id())
+		charge["receipt_url"] = s.hosted("pay", "receipts/"+charge.id())
 		charge["outcome"] = object{"network_status": "approved_by_network", "type": "authorized", "risk_level": "normal",
 			"seller_message": "Payment complete.", "reason": nil}
 		intent["status"] = "succeeded"

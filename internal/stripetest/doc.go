@@ -1,4 +1,4 @@
-// Package stripetest is a Stripe for tests: an HTTP server in this process
+// Package stripetest is a Stripe for tests and for `mana-edge dev`: an HTTP server in this process
 // that keeps customers, payments, subscriptions and invoices, answers
 // stripe-go's own client as Stripe does, and makes the events Stripe would
 // send. It is internal because it fits no one else: the mock that Stripe
@@ -61,7 +61,8 @@
 //
 // The clock stands still at the second the server was made and moves with
 // [Server.Advance] and with the verbs that wait for a period to end. Ids are
-// counted, so that a run gives the same ones again.
+// counted, so that a run gives the same ones again. [Server.Live] lets the clock
+// go, and [Server.Age] lets time pass for what there is.
 //
 // It is larger than others because its objects, customers to disputes, point at
 // each other under one lock and one clock.

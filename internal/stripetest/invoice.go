@@ -79,8 +79,8 @@ func (s *Server) finalize(invoice object) {
 	invoice["status"] = "open"
 	invoice["effective_at"] = s.now.Unix()
 	invoice["auto_advance"] = true
-	invoice["hosted_invoice_url"] = page("invoice", "i/"+invoice.id())
-	invoice["invoice_pdf"] = page("pay", "invoice/"+invoice.id()+"/pdf")
+	invoice["hosted_invoice_url"] = s.hosted("invoice", "i/"+invoice.id())
+	invoice["invoice_pdf"] = s.hosted("pay", "invoice/"+invoice.id()+"/pdf")
 	invoice.at("status_transitions").(object)["finalized_at"] = s.now.Unix()
 	s.change("customer.updated", customer, func() { customer["balance"] = min(balance, 0) })
 	if due > 0 {

@@ -6,7 +6,7 @@ func (s *Server) portalRoutes() {
 			"configuration": "bpc_000001", "customer": c.str("customer"), "customer_account": nil, "flow": nil,
 			"locale": text(c.str("locale")), "on_behalf_of": nil, "return_url": text(c.str("return_url")),
 		})
-		session["url"] = page("billing", "p/session/"+session.id())
+		session["url"] = s.hosted("billing", "p/session/"+session.id())
 		return session, nil
 	})
 }

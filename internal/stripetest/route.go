@@ -44,6 +44,7 @@ func (s *Server) route(pattern, kind, parameters string, do action) {
 	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		s.tick()
 		c := &call{form: form(r.Form), known: known, url: r.URL.Path}
 		s.replaying(w, r, func() (object, *refusal) {
 			if id := r.PathValue("id"); id != "" {
@@ -164,7 +165,10 @@ func write(w http.ResponseWriter, status int, body []byte) {
 	_, _ = w.Write(body)
 }
 
-// page is the address that Stripe would host.
-func page(host, id string) string {
-	return fmt.Sprintf("https://%s.stripe.com/%s", host, url.PathEscape(id))
+// hosted is the address that Stripe would host, or that is hosted in its place.
+func (s *Server) hosted(host, path string) string {
+	if s.pages != "" {
+		return s.pages + "/" + path
+	}
+	return fmt.Sprintf("https://%s.stripe.com/%s", host, url.PathEscape(path))
 }

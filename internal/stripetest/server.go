@@ -3,14 +3,21 @@ package stripetest
 import (
 	"context"
 	"encoding/json"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"sync"
-	"testing"
 	"time"
 
 	"github.com/stripe/stripe-go/v85"
 )
+
+// Reporter is told what Stripe could not carry out; a test is one. Fatalf must
+// not return.
+type Reporter interface {
+	Helper()
+	Fatalf(format string, args ...any)
+	Cleanup(func())
+}
 
 // Server is one Stripe account in test mode. It is safe for concurrent use;
 // its verbs fail the test they were made for, so they belong in its goroutine.
@@ -22,12 +29,14 @@ type Server struct {
 	// WebhookSecret signs what Payload and Deliver give.
 	WebhookSecret string
 
-	t    testing.TB
-	http *httptest.Server
+	t    Reporter
+	http *http.Server
 	mux  *http.ServeMux
 
 	mu      sync.Mutex
 	now     time.Time
+	clock   func() time.Time // nil: now stands still
+	pages   string           // where the pages that Stripe hosts are; empty: at Stripe
 	numbers map[string]int
 	objects map[string]object
 	order   []string
@@ -45,7 +54,7 @@ type Server struct {
 
 // New starts a server on a free port of 127.0.0.1. It is closed at the end of
 // t.
-func New(t testing.TB) *Server {
+func New(t Reporter) *Server {
 	t.Helper()
 	s := &Server{
 		Key: "sk_test_stripetest", WebhookSecret: "whsec_stripetest",
@@ -54,11 +63,16 @@ func New(t testing.TB) *Server {
 		answers: make(map[string]answer), closing: make(chan struct{}),
 	}
 	s.routes()
-	s.http = httptest.NewServer(http.HandlerFunc(s.serve))
-	s.URL = s.http.URL
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("stripetest: %v", err)
+	}
+	s.URL = "http://" + listener.Addr().String()
+	s.http = &http.Server{Handler: http.HandlerFunc(s.serve), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = s.http.Serve(listener) }() // until the end of t
 	t.Cleanup(func() {
 		close(s.closing)
-		s.http.Close()
+		_ = s.http.Close()
 	})
 	return s
 }
@@ -67,7 +81,7 @@ func New(t testing.TB) *Server {
 func (s *Server) Client() *stripe.Client {
 	return stripe.NewClient(s.Key, stripe.WithBackends(stripe.NewBackendsWithConfig(&stripe.BackendConfig{
 		URL:               stripe.String(s.URL),
-		HTTPClient:        s.http.Client(),
+		HTTPClient:        &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 		EnableTelemetry:   stripe.Bool(false),
 		MaxNetworkRetries: stripe.Int64(0),
 		LeveledLogger:     &stripe.LeveledLogger{Level: stripe.LevelNull},
@@ -100,6 +114,7 @@ func Object[T any](s *Server, id string, expand ...string) *T {
 func (s *Server) Now() time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.tick()
 	return s.now
 }
 
@@ -118,6 +133,7 @@ func (s *Server) verb(change func()) Events {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	before := len(s.events)
+	s.tick()
 	change()
 	return append(Events(nil), s.events[before:]...)
 }

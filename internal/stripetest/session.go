@@ -81,7 +81,7 @@ func (s *Server) createSession(c *call) (object, *refusal) {
 	if mode == "subscription" {
 		session.at("_data").(object)["metadata"] = c.metadata("subscription_data.metadata")
 	}
-	session["url"] = page("checkout", "c/pay/"+session.id())
+	session["url"] = s.hosted("checkout", "c/pay/"+session.id())
 	return session, nil
 }
 

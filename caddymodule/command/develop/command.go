@@ -21,7 +21,8 @@ func init() {
 		Long: `
 Runs a database, the auth site and a gate before each upstream, on loopback
 addresses, with users whose passwords are known. Mails go to a mailbox, a page
-beside the auth site. Codes of mails and authenticators are fixed.
+beside the auth site. Codes of mails and authenticators are fixed. Payments go
+to a Stripe account in this process, and time passes when it is told to.
 
 What it writes is in --data, and is used again by the next run; without it, in
 a temporary directory that goes with the process.

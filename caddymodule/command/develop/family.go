@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
@@ -27,7 +28,7 @@ var upstreamForm = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]
 // serviceKey is that of the family.
 const serviceKey = "service-key-for-development-alone"
 
-// family is what runs: the edge and its mailbox.
+// family is what runs: the edge, its mailbox and its Stripe.
 type family struct {
 	dir       string
 	temporary bool
@@ -35,7 +36,15 @@ type family struct {
 	upstreams []string
 	rt        *services.Runtime
 	mails     *mailbox
+	payments  *payments
 	panel     *panel
+	background
+}
+
+// background are the goroutines of a family.
+type background struct {
+	end  context.CancelFunc
+	done sync.WaitGroup
 }
 
 // ports are those of the family on loopback addresses.
@@ -59,6 +68,9 @@ func start(ctx context.Context, o options, out io.Writer) (*family, error) {
 	if err := forgetEnvironment(f.dir); err != nil {
 		return f, err
 	}
+	if f.payments, err = openPayments(f.dir, f.ports); err != nil {
+		return f, fmt.Errorf("stripe: %w", err)
+	}
 	fmt.Fprintln(out, "Mana Edge starts for development. Making the database takes some seconds.")
 	config, err := f.config()
 	if err != nil {
@@ -70,6 +82,9 @@ func start(ctx context.Context, o options, out io.Writer) (*family, error) {
 	if err := makePeople(ctx, f.rt); err != nil {
 		return f, err
 	}
+	var run context.Context
+	run, f.end = context.WithCancel(context.WithoutCancel(ctx))
+	f.done.Go(func() { f.payments.run(run) })
 	f.panel, err = servePanel(f)
 	return f, err
 }
@@ -91,8 +106,15 @@ func (f *family) stop() error {
 	if f.panel != nil {
 		errs = append(errs, f.panel.close())
 	}
+	if f.end != nil {
+		f.end()
+		f.done.Wait()
+	}
 	errs = append(errs, caddy.Stop())
 	services.CloseLingering()
+	if f.payments != nil {
+		f.payments.close()
+	}
 	if f.temporary {
 		errs = append(errs, localpg.Remove(filepath.Join(f.dir, "postgres")), os.RemoveAll(f.dir))
 	}
@@ -205,12 +227,15 @@ func (f *family) config() ([]byte, error) {
 		trusted_origins %s
 		service_key %s
 		email_verification required
+		access_token_ttl %s
+		%s
 	}
 }
 %s {
 	mana_api
 }
-`, bind, filepath.Join(f.dir, "data"), filepath.Join(f.dir, "postgres"), local(f.ports.auth), strings.Join(trusted, " "), serviceKey, local(f.ports.auth))
+`, bind, filepath.Join(f.dir, "data"), filepath.Join(f.dir, "postgres"), local(f.ports.auth), strings.Join(trusted, " "), serviceKey,
+		accessTokenLife, f.payments.config(), local(f.ports.auth))
 	for i, upstream := range f.upstreams {
 		fmt.Fprintf(&text, `%s {
 	mana_auth {

@@ -11,7 +11,10 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"github.com/caddyserver/caddy/v2"
 )
 
 //go:embed panel.html
@@ -19,10 +22,15 @@ var panelText string
 
 var panelPages = template.Must(template.New("panel").Funcs(template.FuncMap{
 	"time": func(t time.Time) string { return t.Format(time.TimeOnly) },
+	"day":  func(seconds int64) string { return time.Unix(seconds, 0).Format(time.DateTime) },
+	"price": func(cents int64, currency string) string {
+		return fmt.Sprintf("%d.%02d %s", cents/100, cents%100, strings.ToUpper(currency))
+	},
 }).Parse(panelText))
 
 // policy lets the pages show themselves and the mail in its frame. No script runs.
-const policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
+// A form of Stripe's pages ends at the app that sent the buyer there.
+const policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-src 'self'; form-action 'self' http: https:; base-uri 'none'; frame-ancestors 'self'"
 
 // longestWait bounds how long a request for mails waits for one.
 const longestWait = time.Minute
@@ -68,6 +76,8 @@ func (p *panel) handler() http.Handler {
 	mux.HandleFunc("POST /mails/empty", p.remove)
 	mux.HandleFunc("GET /mails/{number}", p.mail)
 	mux.HandleFunc("GET /mails/{number}/html", p.html)
+	mux.HandleFunc("POST /time", p.pass)
+	p.stripeRoutes(mux)
 	return p.own(http.NewCrossOriginProtection().Handler(mux))
 }
 
@@ -101,7 +111,7 @@ func (p *panel) overview(w http.ResponseWriter, _ *http.Request) {
 	f := p.family
 	show(w, "overview", map[string]any{
 		"Auth": local(f.ports.auth), "Sites": f.sites(), "Users": users(), "Password": password,
-		"ServiceKey": serviceKey, "Mails": f.mails.find(filter{}),
+		"ServiceKey": serviceKey, "Mails": f.mails.find(filter{}), "Passed": passed,
 	})
 }
 
@@ -134,6 +144,26 @@ func (p *panel) remove(w http.ResponseWriter, r *http.Request) {
 	p.family.mails.empty()
 	if r.Method == http.MethodDelete {
 		w.WriteHeader(http.StatusNoContent)
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// passed are the durations that the page offers.
+var passed = []struct{ By, Name string }{
+	{"16m", "16 minutes: access tokens and codes are over"}, {"1h", "an hour"}, {"1d", "a day"}, {"7d", "a week"},
+	{"31d", "a month: plans are renewed"}, {"400d", "400 days: sessions are over"},
+}
+
+// pass lets time pass for all that is stored: `by` says how much, such as 36h or 31d.
+func (p *panel) pass(w http.ResponseWriter, r *http.Request) {
+	by, err := caddy.ParseDuration(r.PostFormValue("by"))
+	if err != nil {
+		http.Error(w, "by: "+err.Error(), http.StatusBadRequest)
+		return
+	}
+	if err := p.family.travel(r.Context(), by); err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)

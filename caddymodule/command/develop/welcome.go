@@ -36,7 +36,7 @@ func (f *family) welcome(out io.Writer) {
 		fmt.Fprintf(table, "  app\t%s\tbefore %s\n", s.Address, s.Upstream)
 	}
 	fmt.Fprintf(table, "  auth\t%s\tAPI: %[1]s/api-docs\n", local(f.ports.auth))
-	fmt.Fprintf(table, "  mailbox\t%s\n", local(f.ports.panel))
+	fmt.Fprintf(table, "  mailbox\t%s\tpayments: %[1]s/stripe\n", local(f.ports.panel))
 	for _, u := range users() {
 		fmt.Fprintf(table, "  user\t%s\t%s\n", u.Email, u.About)
 	}
