@@ -28,12 +28,12 @@ func (*keyRateError) Error() string { return "the API key was used too often" }
 // authenticateKey finds out who a key acts for, and counts its use. What goes on
 // upstream in its place is an access token. It fails as
 // [authcore.Service.AuthenticateKey] does, or with [*keyRateError].
-func (q *gateRequest) authenticateKey(secret string) error {
-	key, err := q.auth.AuthenticateKey(q.r.Context(), secret, request.ClientIP(q.r))
+func (q *gateRequest) authenticateKey(ctx context.Context, secret string) error {
+	key, err := q.auth.AuthenticateKey(ctx, secret, request.ClientIP(q.r))
 	if err != nil {
 		return err
 	}
-	if err := q.countKey(key); err != nil {
+	if err := q.countKey(ctx, key); err != nil {
 		return err
 	}
 	q.byKey = true
@@ -42,12 +42,12 @@ func (q *gateRequest) authenticateKey(secret string) error {
 }
 
 // countKey counts a request against the key's own rate, on all sites together.
-func (q *gateRequest) countKey(key authcore.APIKey) error {
+func (q *gateRequest) countKey(ctx context.Context, key authcore.APIKey) error {
 	if q.auth.limits == nil {
 		return nil
 	}
 	requests, window := key.Rate()
-	ctx, cancel := context.WithTimeout(q.r.Context(), keyCountWait)
+	ctx, cancel := context.WithTimeout(ctx, keyCountWait)
 	defer cancel()
 	state, err := q.auth.limits.Get(ctx, "api-key:"+key.ID(), limiter.Rate{Limit: int64(requests), Period: window})
 	if err != nil {

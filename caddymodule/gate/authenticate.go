@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"context"
 	"errors"
 	"net/http"
 
@@ -32,20 +33,20 @@ type gateRequest struct {
 // key, or by a token that a client got for one of the audiences, else by its ticket, else by its sign-on
 // cookie. It fails with [request.ErrNoToken], [request.ErrCrossSite] or an
 // error of authcore. It answers nothing.
-func (q *gateRequest) authenticate(audiences []string) (who request.Principal, err error) {
+func (q *gateRequest) authenticate(ctx context.Context, audiences []string) (who request.Principal, err error) {
 	token, isToken := request.Bearer(q.r.Header)
 	var clientID string
 	key, isKey := request.APIKey(token, q.r.Header)
 	request.DropAPIKey(q.r.Header)
 	switch {
 	case isKey:
-		err = q.authenticateKey(key)
+		err = q.authenticateKey(ctx, key)
 	case isToken:
-		q.claims, clientID, err = q.auth.VerifyFor(q.r.Context(), token, audiences)
+		q.claims, clientID, err = q.auth.VerifyFor(ctx, token, audiences)
 	case q.ticket != "":
-		err = q.authenticateTicket()
+		err = q.authenticateTicket(ctx)
 	default:
-		err = q.authenticateCookie()
+		err = q.authenticateCookie(ctx)
 	}
 	if err != nil {
 		return request.Principal{}, err
@@ -57,11 +58,10 @@ func (q *gateRequest) authenticate(audiences []string) (who request.Principal, e
 	return who, nil
 }
 
-func (q *gateRequest) authenticateCookie() error {
+func (q *gateRequest) authenticateCookie(ctx context.Context) error {
 	if len(q.r.Header["Authorization"]) > 1 || len(q.cookies) == 0 {
 		return request.ErrNoToken
 	}
-	ctx := q.r.Context()
 	var err error
 	q.session, err = q.auth.BrowserSession(ctx, q.cookies)
 	if errors.Is(err, authcore.ErrNoCookie) {

@@ -19,6 +19,7 @@ import (
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/site"
 	"mana.how/edge/caddymodule/syntax"
+	"mana.how/edge/internal/tracing"
 )
 
 func init() {
@@ -277,7 +278,10 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	q := gateRequest{writer: entered.Writer, w: w, r: r, auth: auth, log: g.Log, cookies: cookies, ticket: ticket}
 	q.taken = auth.cookies.Take(r.Header)
-	who, err := q.authenticate(g.Audiences)
+	ctx, span := tracing.Start(r.Context(), "mana_auth")
+	who, err := q.authenticate(ctx, g.Audiences)
+	span.Set("user.id", who.UserID)
+	span.End(err)
 	return g.decide(&q, who, err, next)
 }
 

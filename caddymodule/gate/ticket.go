@@ -53,8 +53,8 @@ func withoutTickets(query string) (rest, ticket string) {
 	return strings.Join(kept, "&"), ticket
 }
 
-func (q *gateRequest) authenticateTicket() (err error) {
-	q.bearer, q.claims, err = q.auth.RedeemTicket(q.r.Context(), q.ticket, request.Origin(q.r))
+func (q *gateRequest) authenticateTicket(ctx context.Context) (err error) {
+	q.bearer, q.claims, err = q.auth.RedeemTicket(ctx, q.ticket, request.Origin(q.r))
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/tracing"
 	"mana.how/edge/migrations"
 )
 
@@ -218,6 +219,7 @@ func poolConfig(at Address) (*pgxpool.Config, error) {
 	config.PingTimeout = connectTimeout
 	config.ConnConfig.ConnectTimeout = connectTimeout
 	config.ConnConfig.DefaultQueryExecMode = at.QueryMode
+	config.ConnConfig.Tracer = tracing.SQL()
 	params := config.ConnConfig.RuntimeParams
 	if _, named := params["application_name"]; !named {
 		params["application_name"] = "mana-edge"

@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/authcore/origin"
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/pages"
+	"mana.how/edge/internal/tracing"
 )
 
 // Config is what the routes know of their place in the world.
@@ -99,6 +100,7 @@ func New(cfg Config, deps Deps, table []Route) (http.Handler, error) {
 func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	began := s.Now()
 	rt, params := s.router.match(r.Method, r.URL.EscapedPath())
+	tracing.Route(r.Context(), knownMethod(r.Method), rt.pattern())
 	out := &statusWriter{ResponseWriter: w}
 	s.serve(out, r, rt, params)
 	if s.Metrics.Request != nil {
