@@ -14,6 +14,9 @@ FUZZ ?= 30s
 # Where the pictures of the hosted pages go: make shots SHOTS=/tmp/pictures
 SHOTS ?= /tmp/mana-edge-shots
 
+# Where the site of the documentation goes: make docs DOCS=/tmp/site
+DOCS ?= /tmp/mana-edge-docs
+
 # What make mutate changes lines of: packages that guard who gets in and what is paid, and whose own tests are quick.
 MUTATE ?= authcore/principal authcore/token authcore/revocation authcore/refreshtoken authcore/secret authcore/cookie authcore/origin \
 	authcore/address authcore/challenge authcore/password authcore/twofactor caddymodule/request caddymodule/guard \
@@ -22,7 +25,7 @@ MUTATE ?= authcore/principal authcore/token authcore/revocation authcore/refresh
 # Where `make install` puts things, for packages: make install DESTDIR=/tmp/root
 DESTDIR ?=
 
-.PHONY: help run build install test images lint mutate bench conformance cluster soak shots xcaddy fmt clean
+.PHONY: help run build install test images lint mutate bench conformance cluster soak shots docs xcaddy fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,6 +59,7 @@ test: ## format, vet and every test, with the race detector; installs what they 
 	go test -race -vet=off $(FLAGS) -timeout 20m $(TESTFLAGS) ./...
 	cd bench && go vet -race $(FLAGS) ./... && go test -race -vet=off $(FLAGS) $(TESTFLAGS) ./...
 	cd tools/deploy && go vet ./... && go test -vet=off $(TESTFLAGS) -run '^(TestComposeFilesLoad|TestComposeRefusesMissingSecrets|TestDockerfileStages|TestKubernetesObjectsFit)$$' ./...
+	cd tools/site && go vet ./... && go test -vet=off $(TESTFLAGS) ./...
 	cd examples/go && go vet ./...
 	cd clients/go && go vet -race -tags live ./... && go test -race -vet=off $(TESTFLAGS) ./...
 
@@ -95,6 +99,9 @@ soak: ## hammer a running edge for SOAK (10m), kill it 200 times, the ledger aga
 shots: ## a picture of every hosted page, on a phone and a desk, light and dark, into SHOTS (/tmp/mana-edge-shots)
 	@.ci/packages chromium
 	go test -vet=off $(FLAGS) -count=1 -timeout 20m -run '^TestShots$$' ./caddymodule/pages -shots "$(abspath $(SHOTS))"
+
+docs: ## the documentation as a site with a search, for any web server or none, into DOCS (/tmp/mana-edge-docs)
+	cd tools/site && go run . -root "$(CURDIR)" -out "$(abspath $(DOCS))"
 
 xcaddy: ## build the binary that xcaddy.toml describes, with xcaddy
 	go run $(FLAGS) ./cmd/xbuild -config xcaddy.toml
