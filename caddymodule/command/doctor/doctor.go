@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,15 +16,31 @@ import (
 
 // Command is `mana-edge mana doctor`.
 func Command() *cobra.Command {
-	return &cobra.Command{
-		Use:   "doctor",
+	cmd := &cobra.Command{
+		Use:   "doctor [--explain <id> [--log <file>]…]",
 		Short: "Looks for what is wrong, and says what to do",
 		Long: `Checks the config, as validate does, the database (address, poolers, connections, roles, schema, row-level
 security, clock, keys and their age, backups of an embedded one, disk), cookies, DNS, the certificate, Redis and its memory, the
-mail server and what DNS says of the sender, the storage of pictures and Stripe. Each line is ok, warn or fail; the exit code is 1 if any fails.`,
+mail server and what DNS says of the sender, the storage of pictures and Stripe. Each line is ok, warn or fail; the exit code is 1 if any fails.
+
+With --explain it says what the logs and the database know of an id: the
+requestId of an answer that failed, or the id of an account, an event, a row of
+the ledger or a gift. Logs are the files that the config writes, or those of
+--log, of which - is what comes in.`,
 		Args: cobra.NoArgs,
-		RunE: invoke.Runs(doctorAction),
 	}
+	id := cmd.Flags().String("explain", "", "Say what the logs and the database know of this id")
+	logs := cmd.Flags().StringArray("log", nil, "Read this log for --explain; - is what comes in (repeatable)")
+	cmd.RunE = invoke.Runs(func(inv invoke.Invocation, args []string) error {
+		switch {
+		case inv.Flags().Changed("explain"):
+			return explain(inv, *id, *logs)
+		case len(*logs) > 0:
+			return errors.New("--log: is for --explain alone")
+		}
+		return doctorAction(inv, args)
+	})
+	return cmd
 }
 
 // finding is one line of the doctor's.
