@@ -8,6 +8,9 @@ import (
 	"mana.how/edge/authcore/address"
 )
 
+// longest has 254 bytes (RFC 5321, section 4.5.3.1.3, without the brackets).
+var longest = strings.Repeat("a", 64) + "@" + strings.Repeat("b", 63) + "." + strings.Repeat("c", 63) + "." + strings.Repeat("d", 61)
+
 func TestCanonical(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -32,6 +35,8 @@ func TestCanonical(t *testing.T) {
 		"Cyrillic with digits":     {"иван.2@example.com", "иван.2@example.com"},
 		"Japanese":                 {"山田たろうカナ@example.com", "山田たろうカナ@example.com"},
 		"Korean":                   {"金민수@example.com", "金민수@example.com"},
+		"longest before the @":     {strings.Repeat("a", 64) + "@example.com", strings.Repeat("a", 64) + "@example.com"},
+		"longest of all":           {longest, longest},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -79,6 +84,7 @@ func TestRefused(t *testing.T) {
 		"a\x1bda@example.com":              address.NoAddress,
 		"a\u3164da@example.com":            address.Invisible,
 		strings.Repeat("a", 65) + "@b.com": address.NoAddress,
+		longest + "d":                      address.NoAddress,
 	} {
 		got, err := address.Canonical(raw)
 		var reason address.Reason
@@ -95,6 +101,7 @@ func TestLookupOfOldSpellings(t *testing.T) {
 		" Иван.Petrov@example.com": "иван.petrov@example.com",
 		"A\x00B":                   "ab",
 		strings.Repeat("é", 200) + "@example.com": strings.Repeat("é", 127),
+		`"` + longest[1:]:                         `"` + longest[1:],
 	} {
 		if got := address.Lookup(raw); got != want {
 			t.Errorf("%q is looked up as %q, want %q", raw, got, want)
