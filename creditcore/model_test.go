@@ -16,6 +16,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
@@ -567,6 +568,10 @@ func (d *driver) disturb(shared []string) {
 		_, err = d.GrantTx(d.t.Context(), tx, creditcore.Grant{UserID: to, Amount: n, Type: creditcore.Gift, Source: creditcore.SourceGift})
 		return err
 	})
+	var late *pgconn.PgError // the lock came too late
+	if errors.As(err, &late) && late.Code == "57014" {
+		err = creditcore.ErrUnavailable
+	}
 	if err != nil && !short(err) && !errors.Is(err, creditcore.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
 		d.t.Errorf("gift from %s to %s: %v", from, to, err)
 	}
