@@ -97,6 +97,11 @@ func measureCredits(ctx context.Context, s *stand, r *report) error {
 			app bench
 			cost_from X-Mana-Cost
 		}
+		@batched path /batched
+		mana_credits @batched 0.001 {
+			app bench
+			durability batched
+		}
 		reverse_proxy `+s.upstream)
 	if err != nil {
 		return err
@@ -327,12 +332,13 @@ func measureMetered(ctx context.Context, s *stand, r *report, edge *proxy, beare
 			},
 		}
 	}
+	const batched = "the same, durability batched"
 	const fixed, failing, keyed, open = "the gate and a fixed price", "the same, the app answers 502", "the same with a key", "cost_from"
-	sides, err := s.contest(ctx, contestant{"the gate alone", load("/free", 200)}, contestant{fixed, load("/paid", 200)})
+	sides, err := s.contest(ctx, contestant{"the gate alone", load("/free", 200)}, contestant{fixed, load("/paid", 200)}, contestant{batched, load("/batched", 200)})
 	if err != nil {
 		return err
 	}
-	r.compare("A metered route", sides, map[string]string{fixed: "rate ≥ 0.55"})
+	r.compare("A metered route", sides, map[string]string{fixed: "rate ≥ 0.55", batched: "rate ≥ 0.85"})
 	sides, err = s.contest(ctx, contestant{fixed, load("/paid", 200)}, contestant{failing, load("/failing", 502)},
 		contestant{keyed, load("/paid", 200, "Idempotency-Key: bench-")}, contestant{open, load("/open", 200)})
 	if err != nil {

@@ -65,11 +65,12 @@ func decided(err error) bool {
 	return errors.Is(err, ErrEntryNotFound) || errors.Is(err, ErrRefundExceeds) || errors.Is(err, ErrAccountNotFound) || errors.Is(err, ErrInvalid)
 }
 
-// Owes reports whether refunds or settlements wait for the database.
+// Owes reports whether refunds, settlements or what was charged to leases wait for the
+// database.
 func (s *Service) Owes() bool {
 	s.compensations.mu.Lock()
 	defer s.compensations.mu.Unlock()
-	return len(s.compensations.owed)+s.compensations.taken > 0 || s.settling.Load() > 0
+	return len(s.compensations.owed)+s.compensations.taken > 0 || s.settling.Load() > 0 || s.leases.owes()
 }
 
 // compensate gives a charge back: with others, as long as lots were not

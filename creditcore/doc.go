@@ -25,6 +25,8 @@
 //     that nobody resolves is given back when its time is over.
 //   - A charge made before what it is for ([Debit].InFlight) is given back if its
 //     process is gone before [Service.Begun].
+//   - What is charged to a lease ([Service.DebitLeased]) was reserved before. A process
+//     that is gone loses what it had not written, and the user nothing.
 //   - An account that is busy, or locked by somebody else, does not make others
 //     wait, and keeps at most one connection of a process busy.
 //   - Lots are burnt by priority, then earliest expiry, then promotional before
@@ -33,6 +35,6 @@
 // [Service.Audit] checks all of it.
 //
 // It is larger than others because debits, holds, settlements and refunds are
-// items of one batch and take effect in one transaction: a part of its own would
-// need the innards of the batch. Gifts and sales stand outside.
+// items of one batch and take effect in one transaction, and leases are recalled for
+// them: a part of its own would need the innards of the batch. Gifts and sales stand outside.
 package creditcore

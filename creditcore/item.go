@@ -71,13 +71,20 @@ type outcome struct {
 	account
 }
 
-// do carries out an item, and opens an account that nothing was granted to yet.
+// do carries out an item, opens an account that nothing was granted to yet, and has
+// leases recalled where the account has too little beside them.
 func (s *Service) do(ctx context.Context, it *item) (outcome, error) {
 	err := s.takeTurn(ctx, it)
 	if err == nil && it.outcome.Outcome == "no_account" {
 		if err = s.openAccount(ctx, it.UserID); err == nil {
 			err = s.takeTurn(ctx, it)
 		}
+	}
+	for range maxRecalls {
+		if err != nil || it.outcome.Outcome != "insufficient" || it.outcome.Held == 0 || !s.Recall(ctx, it.UserID) {
+			break
+		}
+		err = s.takeTurn(ctx, it)
 	}
 	return it.outcome, err
 }

@@ -25,7 +25,7 @@ const (
 )
 
 // Run gives back expired holds and what edges that are gone had in flight,
-// prolongs the holds of this process, expires lots that nobody touches, adds up
+// prolongs the holds of this process, keeps its leases and writes what is charged to them, expires lots that nobody touches, adds up
 // usage, prunes holds, passes on what comes in on closed accounts, and makes the refunds of [Service.Compensate] that did
 // not succeed at once, and those of debits whose answer was lost. It returns
 // when ctx has ended and a last try was made. Any number of edges may run it.
@@ -60,6 +60,7 @@ func (s *Service) Run(ctx context.Context) error {
 	var seen map[string]time.Time
 	every(s.cfg.GoneAfter/2, func(ctx context.Context) { seen = s.watch(ctx, seen) })
 	jobs.Go(func() { s.payDebts(ctx) })
+	jobs.Go(func() { s.keepLeases(ctx) })
 	<-ctx.Done()
 	cancel()
 	jobs.Wait()

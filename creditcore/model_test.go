@@ -16,6 +16,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
@@ -182,11 +183,12 @@ func TestLedgerFollowsTheModel(t *testing.T) {
 		steps = 600
 	}
 	l := newLedger(t)
+	leasing, _ := l.edge(creditcore.Config{FlushEvery: 10 * time.Millisecond, LeaseIdle: 60 * time.Millisecond})
 	shared := []string{l.user("shared-a", creditcore.Credits(100)), l.user("shared-b", creditcore.Credits(100))}
 	var workers sync.WaitGroup
 	for w := range 24 {
 		d := &driver{
-			ledger: l, t: t, rng: rand.New(rand.NewPCG(seed, uint64(w))), user: l.user(fmt.Sprintf("user-%d", w), 0),
+			ledger: l, leasing: leasing, t: t, rng: rand.New(rand.NewPCG(seed, uint64(w))), user: l.user(fmt.Sprintf("user-%d", w), 0),
 			model: model{holds: make(map[string]creditcore.Amount)},
 		}
 		workers.Go(func() {
@@ -206,11 +208,12 @@ func TestLedgerFollowsTheModel(t *testing.T) {
 // driver takes one account and its model through random steps.
 type driver struct {
 	*ledger
-	t     *testing.T
-	rng   *rand.Rand
-	user  string
-	model model
-	n     int
+	leasing *ledger // another edge, which leases
+	t       *testing.T
+	rng     *rand.Rand
+	user    string
+	model   model
+	n       int
 }
 
 func (d *driver) amount(limit creditcore.Amount) creditcore.Amount {
@@ -242,8 +245,8 @@ func (d *driver) debit(x creditcore.Debit) (r creditcore.Receipt, err error) {
 
 func (d *driver) step(step int) {
 	m := &d.model
-	kind := d.rng.IntN(11)
-	name := []string{"grant", "debit", "debit", "debit", "hold", "settle", "release", "refund", "pass time", "clawback", "extend"}[kind]
+	kind := d.rng.IntN(12)
+	name := []string{"grant", "debit", "debit", "debit", "hold", "settle", "release", "refund", "pass time", "clawback", "extend", "lease"}[kind]
 	var err error
 	if m.expire(); kind != 8 {
 		defer func() {
@@ -349,7 +352,71 @@ func (d *driver) step(step int) {
 		d.passTime(time.Duration(d.rng.IntN(30)) * time.Minute)
 	case "clawback":
 		err = d.takeBack()
+	case "lease":
+		err = d.lease()
 	}
+}
+
+// lease charges small amounts on the edge that leases, some of which come to nothing,
+// until the lease has gone back.
+func (d *driver) lease() error {
+	m := &d.model
+	most := m.available() / 100
+	if most == 0 {
+		return nil
+	}
+	before, err := d.HistoryOf(d.t.Context(), creditcore.Caller{UserID: d.user}, creditcore.HistoryFilter{}, 1)
+	if err != nil {
+		return err
+	}
+	var want creditcore.Amount
+	for leased, i := 0, 0; leased < 4 && i < 30; i++ {
+		n, answered := d.amount(most), d.rng.IntN(4) > 0
+		var ofLease bool
+		err := patiently(func() (err error) {
+			ofLease, err = d.leasing.charge(d.user, n, answered)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		if answered {
+			want += n
+		}
+		if ofLease {
+			leased++
+		} else {
+			time.Sleep(3 * time.Millisecond)
+		}
+	}
+	for end := time.Now().Add(time.Minute); d.leasing.Watches(d.user); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			return errors.New("the lease does not go back")
+		}
+	}
+	rows, err := d.HistoryOf(d.t.Context(), creditcore.Caller{UserID: d.user}, creditcore.HistoryFilter{}, 100)
+	if err != nil {
+		return err
+	}
+	slices.Reverse(rows)
+	var got creditcore.Amount
+	for _, row := range rows {
+		switch {
+		case len(before) > 0 && row.Sequence <= before[0].Sequence:
+		case row.Type == creditcore.Usage:
+			m.spend(row.ID, -row.Amount)
+			got -= row.Amount
+		default: // it came to nothing before there was a lease
+			i := slices.IndexFunc(m.charges, func(c *modelCharge) bool { return c.id == *row.Reverses })
+			d.n++
+			m.refund(m.charges[i], row.Amount, d.n)
+			got -= row.Amount
+		}
+	}
+	if got != want {
+		return fmt.Errorf("%s charged, want %s", got, want)
+	}
+	return nil
 }
 
 func wantShort(err error) error {
@@ -501,6 +568,10 @@ func (d *driver) disturb(shared []string) {
 		_, err = d.GrantTx(d.t.Context(), tx, creditcore.Grant{UserID: to, Amount: n, Type: creditcore.Gift, Source: creditcore.SourceGift})
 		return err
 	})
+	var late *pgconn.PgError // the lock came too late
+	if errors.As(err, &late) && late.Code == "57014" {
+		err = creditcore.ErrUnavailable
+	}
 	if err != nil && !short(err) && !errors.Is(err, creditcore.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
 		d.t.Errorf("gift from %s to %s: %v", from, to, err)
 	}

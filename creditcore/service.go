@@ -30,6 +30,11 @@ type Config struct {
 	// SettlementRetry is when a settlement that failed is tried again, a second.
 	// Each pause after that is twice as long, up to 15 seconds.
 	SettlementRetry time.Duration
+	// FlushEvery is how often what was charged to leases is written, 50 milliseconds.
+	FlushEvery time.Duration
+	// LeaseTTL is when the lease of a process that is gone is given back, 15 seconds,
+	// and LeaseIdle when that of a user who asks for nothing is, 3 seconds.
+	LeaseTTL, LeaseIdle time.Duration
 	// Prices are those that charges may name.
 	Prices Prices
 }
@@ -69,6 +74,7 @@ type Service struct {
 	compensations compensations
 	flights       flights
 	reservations  reservations
+	leases        leases
 	settling      atomic.Int64 // settlements that are tried again
 }
 
@@ -89,6 +95,9 @@ func New(cfg Config, deps Deps) *Service {
 	set(&cfg.GoneAfter, 10*time.Second)
 	set(&cfg.KeepHolds, 48*time.Hour)
 	set(&cfg.SettlementRetry, time.Second)
+	set(&cfg.FlushEvery, 50*time.Millisecond)
+	set(&cfg.LeaseTTL, 15*time.Second)
+	set(&cfg.LeaseIdle, 3*time.Second)
 	s := &Service{cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, replica: deps.Replica, log: deps.Logger, observe: deps.Observer}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
@@ -98,6 +107,7 @@ func New(cfg Config, deps Deps) *Service {
 	s.reads = newReader(s.readBalances)
 	s.flights = flights{open: make(map[string]Entry), answered: make(map[string]Entry), lost: make(map[string]bool)}
 	s.compensations = newCompensations()
+	s.leases.accounts = make(map[string]*lease)
 	return s
 }
 

@@ -30,6 +30,7 @@ import (
 //		free_on   grpc <code>...
 //		abort_cost <credits>|wait
 //		on_outage refuse|allow
+//		durability full|batched
 //		shadow
 //		hold_ttl  <duration>
 //	}
@@ -55,6 +56,7 @@ func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"free_on":     func() { m.parseFreeOn(p) },
 		"abort_cost":  func() { p.One((*string)(&m.AbortCost)) },
 		"on_outage":   func() { p.One(&m.OnOutage) },
+		"durability":  func() { p.One(&m.Durability) },
 		"shadow":      func() { m.parseShadow(p) },
 		"hold_ttl":    func() { m.parseHoldTTL(p) },
 	}, "free_on")

@@ -142,6 +142,14 @@ type Meter struct {
 	// for each.
 	OnOutage string `json:"on_outage,omitempty"`
 
+	// When a fixed price is written down: `full` (the default) before the request is passed
+	// on; `batched` within a tenth of a second after its answer has begun. With it the edge
+	// reserves some prices ahead for a user who asks often, and charges them in memory. Nobody spends what they do not have;
+	// an edge that dies has not charged what was answered since it last wrote. Requests
+	// with an Idempotency-Key, of API keys and for organisations are charged in full, and
+	// so are those of users who ask seldom, or are short of credits.
+	Durability string `json:"durability,omitempty"`
+
 	// Charge nothing and refuse nobody; tell by placeholders, metrics and, for
 	// who would have been refused, the log what would have happened.
 	Shadow bool `json:"shadow,omitempty"`
@@ -251,6 +259,13 @@ func (m *Meter) Validate() error {
 	case "", "refuse", "allow":
 	default:
 		fault("on_outage: %q is neither refuse nor allow", m.OnOutage)
+	}
+	switch m.Durability {
+	case "", durabilityFull:
+	case durabilityBatched:
+		m.validateBatched(fault)
+	default:
+		fault("durability: %q is neither full nor batched", m.Durability)
 	}
 	if ttl := time.Duration(m.HoldTTL); ttl != 0 && (ttl < time.Second || ttl > longestHold) {
 		fault("hold_ttl: %v is not from a second to a day", ttl)

@@ -114,6 +114,9 @@ func (v *meteredRequest) close() {
 func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, error) {
 	if key == "" && v.CostFrom == "" && v.CostTokens == nil && v.abortCost == nil {
 		debit := v.debit(v.price, nil)
+		if c, ok := v.lease(ledger, debit); ok {
+			return c, nil
+		}
 		debit.InFlight = true
 		receipt, err := ledger.Debit(v.r.Context(), debit)
 		if err == nil {

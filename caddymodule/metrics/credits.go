@@ -93,7 +93,7 @@ const countHoldsSQL = `
 SELECT count(*) AS open,
        count(*) FILTER (WHERE expires_at < now() - interval '2 minutes') AS leaked
 FROM credits.holds
-WHERE state = 'open'`
+WHERE state = 'open' AND NOT lease`
 
 // CountHolds keeps the gauges of holds up to date until ctx ends.
 func (m *Set) CountHolds(ctx context.Context, pool *pgxpool.Pool, log *slog.Logger) {

@@ -217,6 +217,12 @@ func TestKillUnderMeteredLoad(t *testing.T) {
 	for i, m := range clients {
 		e.awaitSpending(t, m, fmt.Sprintf("crash%d@mana.how", i))
 	}
+	e.wantSound(t)
+}
+
+// wantSound audits the ledger of the edge that runs.
+func (e *Edge) wantSound(t *testing.T) {
+	t.Helper()
 	var report struct {
 		Breaches []creditcore.Breach
 	}
@@ -224,6 +230,30 @@ func TestKillUnderMeteredLoad(t *testing.T) {
 	for _, b := range report.Breaches {
 		t.Errorf("audit: %+v", b)
 	}
+}
+
+// ledgerNumbers reads a row of two numbers of the edge's database.
+func (e *Edge) ledgerNumbers(t *testing.T, sql string, args ...any) (row [2]int64) {
+	t.Helper()
+	dsn, ok, err := localpg.Attach(t.Context(), filepath.Join(e.dir, "postgres"))
+	if err != nil || !ok {
+		t.Fatalf("no embedded server: %v", err)
+	}
+	conn, err := pgx.Connect(t.Context(), dsn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(context.WithoutCancel(t.Context()))
+	err = pgx.BeginFunc(t.Context(), conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `SET LOCAL ROLE mana_system`); err != nil {
+			return err
+		}
+		return tx.QueryRow(t.Context(), sql, args...).Scan(&row[0], &row[1])
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return row
 }
 
 // awaitSpending waits until the user has spent what answers said: the edges

@@ -65,10 +65,14 @@ func (s *Service) Create(ctx context.Context, c creditcore.Caller, o Order) (Mad
 func (s *Service) reserve(ctx context.Context, c creditcore.Caller, o Order, hash string) (g stored, replayed bool, err error) {
 	for range codeTries {
 		code := s.newCode()
-		err = s.inTx(ctx, func(ctx context.Context, tx pgx.Tx) error {
+		work := func(ctx context.Context, tx pgx.Tx) error {
 			g, replayed, err = s.reserveTx(ctx, tx, c, o, hash, code)
 			return err
-		})
+		}
+		err = s.inTx(ctx, work)
+		if short := new(creditcore.InsufficientError); errors.As(err, &short) && s.ledger.Recall(ctx, c.UserID) {
+			err = s.inTx(ctx, work) // an edge had leased what was lacking
+		}
 		if !errors.Is(err, errCodeTaken) {
 			return g, replayed, err
 		}
