@@ -25,10 +25,11 @@ const (
 )
 
 // Run gives back expired holds and what edges that are gone had in flight,
-// prolongs the holds of this process, keeps its leases and writes what is charged to them, expires lots that nobody touches, adds up
-// usage, prunes holds, passes on what comes in on closed accounts, and makes the refunds of [Service.Compensate] that did
-// not succeed at once, and those of debits whose answer was lost. It returns
-// when ctx has ended and a last try was made. Any number of edges may run it.
+// prolongs the holds of this process, keeps its leases and writes what is charged
+// to them, expires lots that nobody touches and tells of those that end soon, adds
+// up usage, prunes holds and alerts, passes on what comes in on closed accounts, and
+// makes the refunds of [Service.Compensate] that did not succeed at once, and those
+// of debits whose answer was lost. It returns when ctx has ended and a last try was made. Any number of edges may run it.
 func (s *Service) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var jobs sync.WaitGroup
@@ -55,6 +56,12 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	every(s.cfg.ExpireEvery, s.logged("pass on what closed accounts have", s.inherit))
 	every(pruneEvery, s.prune)
+	every(pruneEvery, s.pruneAlerts)
+	if s.cfg.ExpiryNotice > 0 {
+		every(s.cfg.ExpireEvery, func(ctx context.Context) {
+			s.round(ctx, "tell of credits that end soon", jobLimit, `SELECT credits.warn_expiring($1, $2) AS n`, jobLimit, s.cfg.ExpiryNotice)
+		})
+	}
 	every(s.cfg.BeatEvery, s.logged("say what is in flight", s.beat))
 	every(prolongEvery, s.logged("prolong holds", s.prolong))
 	var seen map[string]time.Time
