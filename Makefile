@@ -25,7 +25,7 @@ MUTATE ?= authcore/principal authcore/token authcore/revocation authcore/refresh
 # Where `make install` puts things, for packages: make install DESTDIR=/tmp/root
 DESTDIR ?=
 
-.PHONY: help run build install test images lint mutate bench conformance cluster soak shots docs xcaddy fmt clean
+.PHONY: help run build install test images lint mutate bench conformance cluster examples soak shots docs xcaddy fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,10 @@ conformance: ## the modules of the OpenID certification plans, one by one
 cluster: ## two edges on a PostgreSQL that Patroni fails over
 	@.ci/packages initdb patroni etcd
 	go test -tags $(TAGS),cluster -count=1 -v -timeout 20m -run '^TestDatabaseFailsOver$$' ./cmd/mana-edge
+
+examples: build ## the apps of examples/ behind the gate, those too that install packages, and what generates clients of the API
+	@.ci/packages initdb chromium node npm python3 uvicorn
+	go test -tags $(TAGS),examples -count=1 -v -timeout 60m ./clients -edge "$(abspath bin/mana-edge)"
 
 soak: ## hammer a running edge for SOAK (10m), kill it 200 times, the ledger against its model, money in every order, every fuzz target for FUZZ (30s)
 	@.ci/packages initdb

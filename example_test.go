@@ -96,7 +96,7 @@ func TestCaddyfileExampleProductionPartWorks(t *testing.T) {
 func TestDocumentedCaddyfilesWork(t *testing.T) {
 	setSecrets(t)
 	blocks := 0
-	for _, name := range append(glob(t, "docs/*.md"), "README.md") {
+	for _, name := range append(append(glob(t, "docs/*.md"), glob(t, "docs/stacks/*.md")...), "README.md") {
 		text, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -240,7 +240,7 @@ func TestDocsAreExported(t *testing.T) {
 func TestOpenAPIIsAProduct(t *testing.T) {
 	t.Parallel()
 	var doc struct {
-		Tags  []struct{ Name string }
+		Tags  []struct{ Name, Description string }
 		Paths map[string]map[string]struct {
 			OperationID, Summary, Description string
 			Tags                              []string
@@ -274,6 +274,9 @@ func TestOpenAPIIsAProduct(t *testing.T) {
 	var tags []string
 	for _, tag := range doc.Tags {
 		tags = append(tags, tag.Name)
+		if !strings.HasSuffix(tag.Description, ".") {
+			t.Errorf("the tag %s says %q", tag.Name, tag.Description)
+		}
 	}
 	for _, row := range api.Table() {
 		at := row.Method + " " + row.Path

@@ -125,6 +125,9 @@ export class Mana {
 
 	/** Tokens for an app out of the sign-on cookie of the browser; null where nobody is signed in. */
 	async silentSignIn() {
+		// A guest is no error here, which a browser would write to its console.
+		const session = await this.#fetch(`${this.#baseUrl}/api/auth/get-session`, { credentials: "include" });
+		if (session.ok && !(await session.json())) return null;
 		const response = await this.#fetch(`${this.#baseUrl}/api/v1/auth/session-to-token`, { method: "POST", credentials: "include" });
 		if (response.status === 401) return null;
 		if (!response.ok) throw await errorOf(response);

@@ -2,7 +2,10 @@ module mana.how/edge/examples/go
 
 go 1.26.0
 
-require mana.how/edge/clients/go v0.0.0
+require (
+	github.com/coder/websocket v1.8.15
+	mana.how/edge/clients/go v0.0.0
+)
 
 require (
 	github.com/decred/dcrd/dcrec/secp256k1/v4 v4.4.1 // indirect

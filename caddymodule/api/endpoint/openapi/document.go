@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/url"
 	"reflect"
-	"slices"
 	"strings"
 
 	"mana.how/edge/caddymodule/answer"
@@ -52,7 +51,7 @@ func Document(table []endpoint.Route, baseURL *url.URL, version string) ([]byte,
 	}
 	out, err := json.MarshalIndent(object{
 		"openapi": "3.1.0",
-		"info":    object{"title": "Mana Edge", "version": version, "summary": "Identity and credits of a family of sites"},
+		"info":    object{"title": "Mana Edge", "version": version, "summary": "Identity and credits of a family of sites", "license": object{"name": "Proprietary"}},
 		"servers": []any{object{"url": baseURL.String()}},
 		"tags":    tags(table),
 		"paths":   paths,
@@ -205,24 +204,6 @@ func (s schemas) request(id string, body object) object {
 	return object{"$ref": "#/components/schemas/" + name}
 }
 
-// Tag is the group of the document that a route belongs to.
-func Tag(rt *endpoint.Route) string {
-	switch {
-	case rt.Format == endpoint.Page:
-		return "pages"
-	case strings.Contains(rt.Path, "/health"):
-		return "health"
-	case strings.Contains(rt.Path, "api-docs"), slices.Contains([]string{"/api/v1/openapi.json", "/api/v1/postman.json", "/api/v1/bruno.json"}, rt.Path):
-		return "documentation"
-	case strings.HasSuffix(rt.Path, "/jwks"), strings.HasSuffix(rt.Path, "/jwks.json"):
-		return "keys"
-	case rt.Format == endpoint.BetterAuth:
-		return "single sign-on"
-	}
-	resource, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(rt.Path, "/api/v1"), "/"), "/")
-	return resource
-}
-
 // requestSchema is the body that a route reads.
 func requestSchema(rt *endpoint.Route) object {
 	return planSchema(rt.Handler.Plan, rt)
@@ -291,24 +272,4 @@ func schemaOf(f validate.Field) object {
 		schema["description"] = "Who it is about: required with the service key, refused without."
 	}
 	return schema
-}
-
-// tags are the tags of the document.
-func tags(table []endpoint.Route) []any {
-	var list []any
-	for _, name := range Tags(table) {
-		list = append(list, object{"name": name})
-	}
-	return list
-}
-
-// Tags lists the tags of the table in order.
-func Tags(table []endpoint.Route) []string {
-	var found []string
-	for i := range table {
-		if t := Tag(&table[i]); !slices.Contains(found, t) {
-			found = append(found, t)
-		}
-	}
-	return found
 }

@@ -1,0 +1,5 @@
+// #region load
+export function load({ locals }) {
+	return { email: locals.user.email };
+}
+// #endregion

@@ -1,0 +1,9 @@
+import { json } from "@sveltejs/kit";
+
+// #region upload
+export async function POST({ request }) {
+	let bytes = 0;
+	for await (const chunk of request.body) bytes += chunk.length; // as it comes: nothing is kept
+	return json({ bytes });
+}
+// #endregion
