@@ -11,6 +11,10 @@ var menu = []struct {
 		"docs/directives/mana_api.md", "docs/directives/guard.md",
 	}},
 	{"Build an app", []string{"docs/apps.md", "examples/README.md", "docs/proxied-apps.md", "docs/errors.md", "docs/webhooks.md"}},
+	{"Stacks", []string{
+		"docs/stacks/express.md", "docs/stacks/fastify.md", "docs/stacks/next.md", "docs/stacks/sveltekit.md", "docs/stacks/go.md",
+		"docs/stacks/python.md", "docs/stacks/fastapi.md", "docs/stacks/static.md", "docs/stacks/mobile.md", "docs/stacks/cli.md",
+	}},
 	{"People", []string{"docs/account.md", "docs/organizations.md", "docs/keys.md", "docs/providers.md", "docs/openid.md", "docs/pages.md", "docs/desk.md"}},
 	{"Credits", []string{"docs/credits.md"}},
 	{"Trust", []string{"docs/security.md", "docs/testing.md", "docs/scale.md", "docs/metrics.md", "bench/RESULTS.md", "CHANGELOG.md"}},
