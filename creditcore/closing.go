@@ -26,6 +26,9 @@ func (s *Service) CloseTx(ctx context.Context, tx pgx.Tx, organizationID, heirID
 	if err != nil {
 		return dbError(err)
 	}
+	if err := s.EraseTx(ctx, tx, account); err != nil {
+		return err
+	}
 	return s.inheritTx(ctx, tx, account, heirID)
 }
 

@@ -26,7 +26,7 @@ const (
 
 // Run gives back expired holds and what edges that are gone had in flight,
 // prolongs the holds of this process, expires lots that nobody touches, adds up
-// usage, prunes holds, passes on what comes in on closed accounts, and makes the refunds of [Service.Compensate] that did
+// usage, prunes holds and alerts, tells of lots that end soon, passes on what comes in on closed accounts, and makes the refunds of [Service.Compensate] that did
 // not succeed at once, and those of debits whose answer was lost. It returns
 // when ctx has ended and a last try was made. Any number of edges may run it.
 func (s *Service) Run(ctx context.Context) error {
@@ -55,6 +55,12 @@ func (s *Service) Run(ctx context.Context) error {
 	})
 	every(s.cfg.ExpireEvery, s.logged("pass on what closed accounts have", s.inherit))
 	every(pruneEvery, s.prune)
+	every(pruneEvery, s.pruneAlerts)
+	if s.cfg.ExpiryNotice > 0 {
+		every(s.cfg.ExpireEvery, func(ctx context.Context) {
+			s.round(ctx, "tell of credits that end soon", jobLimit, `SELECT credits.warn_expiring($1, $2) AS n`, jobLimit, s.cfg.ExpiryNotice)
+		})
+	}
 	every(s.cfg.BeatEvery, s.logged("say what is in flight", s.beat))
 	every(prolongEvery, s.logged("prolong holds", s.prolong))
 	var seen map[string]time.Time

@@ -32,6 +32,13 @@ type Config struct {
 	SettlementRetry time.Duration
 	// Prices are those that charges may name.
 	Prices Prices
+	// LowBalance is the threshold of accounts that have none of their own, zero
+	// for none. It is told here only; connections bring it as mana.low_balance,
+	// see [LowBalanceSetting].
+	LowBalance Amount
+	// ExpiryNotice is how long before the end of credits their owner is told,
+	// zero for never.
+	ExpiryNotice time.Duration
 }
 
 // Deps is what the ledger works with. Logger has a default. The time is

@@ -35,6 +35,8 @@ var creditTables = []table{
 		insert: `INSERT INTO credits.usage_watermarks (user_id, sequence) VALUES ($1, 1)`},
 	{name: "credits.job_positions", key: "job",
 		insert: `INSERT INTO credits.job_positions (job, after) VALUES ('job-' || $1, '')`},
+	{name: "credits.alerts", key: "id", reads: true, admin: true,
+		insert: `INSERT INTO credits.alerts (id, account_id, kind, data) VALUES ('alert-' || $1, $1, 'low', '{}')`},
 	{name: "credits.edges", key: "id",
 		insert: `INSERT INTO credits.edges (id, horizon) VALUES ('edge-' || $1, '')`},
 }

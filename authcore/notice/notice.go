@@ -54,6 +54,23 @@ const (
 	Invitation Kind = "invitation"
 	// BackupCodesRenewed tells that the codes before are worth nothing.
 	BackupCodesRenewed Kind = "backup_codes_renewed"
+
+	// What follows tells of an account of credits. Credits.
+
+	// CreditsLow tells of a balance below its threshold.
+	CreditsLow Kind = "credits_low"
+	// CreditsExhausted tells of a price that the balance did not cover.
+	CreditsExhausted Kind = "credits_exhausted"
+	// CreditsExpiring tells of credits that end soon.
+	CreditsExpiring Kind = "credits_expiring"
+	// CreditsPurchased tells of credits that were bought.
+	CreditsPurchased Kind = "credits_purchased"
+	// BudgetReached tells that a budget is spent: of an API key, or of a member.
+	BudgetReached Kind = "budget_reached"
+	// DebtMade tells that money went back for credits that were spent.
+	DebtMade Kind = "debt_made"
+	// RenewalFailed tells that a subscription was not paid.
+	RenewalFailed Kind = "renewal_failed"
 )
 
 // Kinds are all kinds.
@@ -62,7 +79,30 @@ func Kinds() []Kind {
 		VerifyEmail, ResetPassword, PasswordChanged, AccountExists, MagicLink, ConfirmAddress,
 		AddressChanging, AddressChangeUndone, FactorAdded, FactorRemoved, BackupCodesRenewed,
 		AccountDeleted, NewDevice, AccountLocked, Invitation, AccountInvitation,
+		CreditsLow, CreditsExhausted, CreditsExpiring, CreditsPurchased, BudgetReached, DebtMade, RenewalFailed,
 	}
+}
+
+// OfCredits reports whether a mail is one of those about credits that a user can
+// do without.
+func (k Kind) OfCredits() bool {
+	switch k {
+	case CreditsLow, CreditsExhausted, CreditsExpiring, CreditsPurchased, BudgetReached:
+		return true
+	}
+	return false
+}
+
+// Credits is what a mail tells of an account of credits; amounts have a decimal
+// point, and what is empty is left out. OrganizationID is empty for the user's own.
+type Credits struct {
+	OrganizationID, Organization string
+	// Key is the name of the API key whose budget it is.
+	Key    string
+	Amount string
+	Limit  string // threshold, price or budget
+	// Ends is when the credits end.
+	Ends time.Time
 }
 
 // Notice is a mail that something in an account causes. UserID is empty where it
@@ -79,6 +119,7 @@ type Notice struct {
 	Code       string
 	Factor     twofactor.Kind
 	Invitation organization.Invitation
+	Credits    Credits
 	ValidFor   time.Duration
 	RedirectTo string
 	Client     principal.Client

@@ -137,19 +137,32 @@ const localeKey = "locale"
 const (
 	noticesKey   = "notices"
 	newDeviceKey = "newDevice"
+	creditsKey   = "credits"
 )
 
 // TellsNewDevice reports whether the user is to be told by mail of sign-ins from
 // new devices. Who has not said so is.
-func (s Set) TellsNewDevice() bool {
+func (s Set) TellsNewDevice() bool { return s.tells(newDeviceKey) }
+
+// TellsCredits reports whether the user is to be told by mail that credits run low
+// or end, that a budget is spent and that credits were bought. Who has not said so
+// is.
+func (s Set) TellsCredits() bool { return s.tells(creditsKey) }
+
+func (s Set) tells(what string) bool {
 	notices, _ := s.Global[noticesKey].(Object)
-	wanted, said := notices[newDeviceKey].(bool)
+	wanted, said := notices[what].(bool)
 	return wanted || !said
 }
 
 // TellNewDevice says so.
 func (s *Set) TellNewDevice(wanted bool) {
 	s.MergeGlobal(Object{noticesKey: Object{newDeviceKey: wanted}})
+}
+
+// TellCredits says so.
+func (s *Set) TellCredits(wanted bool) {
+	s.MergeGlobal(Object{noticesKey: Object{creditsKey: wanted}})
 }
 
 // Decode reads a set as it is stored.

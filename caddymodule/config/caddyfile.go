@@ -46,6 +46,7 @@ func (c *Config) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"brand":              func() { c.Brand = p.brand() },
 		"gifts":              func() { c.Gifts = p.gifts() },
 		"prices":             func() { c.Prices = p.prices() },
+		"credits":            func() { c.Credits = p.credits() },
 		"retention":          func() { c.Retention = p.retention() },
 		"limits":             func() { c.Limits = p.limits() },
 		"smtp":               func() { c.SMTP = p.smtp() },
@@ -244,6 +245,17 @@ func (p block) gifts() *GiftsConfig {
 			p.None()
 			c.RedeemUnverified = true
 		},
+	})
+	return c
+}
+
+// credits reads when owners of accounts are told of them.
+func (p block) credits() *CreditsConfig {
+	c := new(CreditsConfig)
+	p.NoArguments()
+	p.Nested("credits", map[string]func(){
+		"low_balance":   func() { p.One(&c.LowBalance) },
+		"expiry_notice": func() { p.One(&c.ExpiryNotice) },
 	})
 	return c
 }

@@ -128,6 +128,9 @@ type Config struct {
 	// place of a number of credits.
 	Prices []PriceConfig `json:"prices,omitempty"`
 
+	// When the owners of accounts are told that their credits run low or end.
+	Credits *CreditsConfig `json:"credits,omitempty"`
+
 	// How often one client address may call routes of the API and send forms of the
 	// pages: `<requests>/<duration>` or `off` by the name of a group of routes or the
 	// operation id of one. What is not named keeps the limit that it has.
@@ -371,6 +374,16 @@ type GiftsConfig struct {
 	// Hand out what is meant for an e-mail address to whoever registers it, at
 	// once and unproven. Default: only when the address is verified.
 	RedeemUnverified bool `json:"redeem_unverified,omitempty"`
+}
+
+// CreditsConfig is when the owner of an account is told of it.
+type CreditsConfig struct {
+	// A balance below this many credits is low, where the owner has set no threshold of
+	// their own. Default: none.
+	LowBalance string `json:"low_balance,omitempty"`
+
+	// How long before their end credits are told of, or off. Default: 7d.
+	ExpiryNotice string `json:"expiry_notice,omitempty"`
 }
 
 // WebhooksConfig is where webhooks may lead.

@@ -95,6 +95,12 @@ type Settings struct {
 	SecondFactorRequired bool
 	// Prices are what things cost, by name.
 	Prices creditcore.Prices
+	// LowBalance is the threshold below which a balance is low, of accounts that
+	// have none of their own; zero for none.
+	LowBalance creditcore.Amount
+	// ExpiryNotice is how long before the end of credits their owner is told; zero
+	// for never.
+	ExpiryNotice time.Duration
 	// VerificationRequired lets nobody sign in whose address is not proven.
 	VerificationRequired bool
 }
@@ -176,7 +182,7 @@ func (s Settings) Secrets(key Secret) (secret.Keys, error) {
 
 // Ledger is the configuration of the ledger.
 func (s Settings) Ledger() creditcore.Config {
-	return creditcore.Config{KeepHolds: s.Retention.Holds, Prices: s.Prices}
+	return creditcore.Config{KeepHolds: s.Retention.Holds, Prices: s.Prices, LowBalance: s.LowBalance, ExpiryNotice: s.ExpiryNotice}
 }
 
 // settingsKey names a runtime in the pool without holding what it was made of.
@@ -219,6 +225,7 @@ func (s Settings) Key() settingsKey {
 	for _, p := range s.Prices.All() {
 		hashFields(h, p.Name, p.Credits.String(), strconv.FormatInt(p.Per, 10), p.Unit)
 	}
+	hashFields(h, s.LowBalance.String(), s.ExpiryNotice.String())
 	return settingsKey(h.Sum(nil))
 }
 

@@ -82,9 +82,9 @@ type Event struct {
 // Preferences are the language of the account, empty for the browser's, and the
 // mails it can do without.
 type Preferences struct {
-	Language  string
-	NewDevice bool
-	Done      string
+	Language           string
+	NewDevice, Credits bool
+	Done               string
 }
 
 // Other is a language that an app has set and in which there are no pages.

@@ -25,7 +25,21 @@ type Credits struct {
 	Paid       bool   // they come from a purchase
 	// Organization is the id of the one whose account it is, empty for the user's.
 	Organization string
-	Error        string
+	// LowBalance is the threshold below which the balance is low, empty for the
+	// default, and DefaultLow that one, empty for none.
+	LowBalance, DefaultLow string
+	Alerts                 []Alert
+	Done                   string
+	Error                  string
+}
+
+// Alert is something that the owner of the account was told of it. What has no
+// amount or end is empty.
+type Alert struct {
+	Kind    string // low, exhausted, expiring, budget, purchased, debt, renewal_failed
+	Credits string
+	Ends    time.Time
+	At      time.Time
 }
 
 // Lot is what is left of credits that came in together.

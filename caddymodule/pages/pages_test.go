@@ -129,6 +129,10 @@ func creditsView(text string) pages.Credits {
 	for _, source := range []string{"purchase", "gift", "subscription", "refund", "admin"} {
 		v.Lots = append(v.Lots, pages.Lot{Source: source, Left: "100.001", CreatedAt: at}, pages.Lot{Source: source, Left: "1", CreatedAt: at, ExpiresAt: at})
 	}
+	v.LowBalance, v.DefaultLow, v.Done = "10.5", "5", "saved"
+	for _, kind := range []string{"low", "exhausted", "expiring", "budget", "purchased", "debt", "renewal_failed"} {
+		v.Alerts = append(v.Alerts, pages.Alert{Kind: kind, Credits: "9.5", Ends: at, At: at}, pages.Alert{Kind: kind, At: at})
+	}
 	for i, kind := range entryTypes {
 		v.Entries = append(v.Entries, pages.Entry{At: at, Type: kind, App: text, Operation: text, Description: text, Amount: "-0.001", Balance: "5", Incoming: i%2 == 0})
 	}

@@ -170,9 +170,10 @@ var accountTexts = map[string]translated{
 	},
 	"preferences.mails":     {German: "E-Mails", English: "E-mails"},
 	"preferences.newDevice": {German: "Bei Anmeldung von einem neuen Gerät benachrichtigen", English: "Tell me of sign-ins from a new device"},
+	"preferences.credits":   {German: "Benachrichtigen, wenn Credits zur Neige gehen, verfallen oder gekauft wurden", English: "Tell me when credits run low, end or were bought"},
 	"preferences.mailsHint": {
-		German:  "Was dein Konto unmittelbar betrifft, schicken wir immer: Änderungen von Passwort, Adresse und Faktoren, Sperren und Links, die du anforderst.",
-		English: "What concerns your account directly we always send: changes of password, address and factors, locks, and links that you ask for.",
+		German:  "Was dein Konto unmittelbar betrifft, schicken wir immer: Änderungen von Passwort, Adresse und Faktoren, Sperren, offene Credits, fehlgeschlagene Zahlungen und Links, die du anforderst.",
+		English: "What concerns your account directly we always send: changes of password, address and factors, locks, credits that are owed, payments that failed, and links that you ask for.",
 	},
 	"preferences.submit": {German: "Speichern", English: "Save"},
 

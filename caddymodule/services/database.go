@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/migrations"
 )
@@ -34,6 +36,9 @@ type Address struct {
 	Pooled    bool   // pool leads to a pooler
 	Embedded  bool
 	QueryMode pgx.QueryExecMode
+	// LowBalance is what the connections bring as [creditcore.LowBalanceSetting],
+	// zero for none.
+	LowBalance creditcore.Amount
 }
 
 // AddressOf is where the settings say that the database is.
@@ -56,6 +61,7 @@ func (a Address) ThroughPool() Address {
 // embedded database's own.
 func (rt *Runtime) openDatabase(ctx context.Context, s config.Settings, log *slog.Logger) (Address, config.Secret, error) {
 	at, key := AddressOf(s.Database), s.EncryptionKey
+	at.LowBalance = s.LowBalance
 	if s.Database.Embedded() {
 		server, release, err := AcquireEmbedded(ctx, s.Database.Dir, log)
 		if err != nil {
@@ -187,7 +193,11 @@ func OpenPool(ctx context.Context, at Address) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("database: %w", err)
 	}
 	writing(config.ConnConfig)
-	dbscope.Prepare(config.ConnConfig, dbscope.RequestLimits)
+	low := dbscope.Setting{Name: creditcore.LowBalanceSetting}
+	if at.LowBalance > 0 {
+		low.Value = strconv.FormatInt(int64(at.LowBalance), 10)
+	}
+	dbscope.Prepare(config.ConnConfig, dbscope.RequestLimits, low)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("database: %w", err)

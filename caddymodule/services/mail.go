@@ -137,6 +137,10 @@ func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n notice.Notice) error {
 		notice.PasswordChanged, notice.AddressChangeUndone, notice.BackupCodesRenewed:
 		d.ResetLink = forgot
 	}
+	if ofCredits(n.Kind) {
+		d.Link, d.Organization, d.APIKey = m.creditsLink(n), n.Credits.Organization, n.Credits.Key
+		d.Amount, d.Limit, d.Expires = n.Credits.Amount, n.Credits.Limit, n.Credits.Ends.UTC()
+	}
 	language := n.Language
 	if !mail.Writes(language) {
 		language = n.Client.Language

@@ -93,6 +93,7 @@ func newRuntime(ctx context.Context, s config.Settings, log *slog.Logger) (_ *Ru
 	}
 	rt.do(func() { rt.Mail.Outbox().Run(run) })
 	rt.do(func() { rt.Webhooks.Run(run) })
+	rt.do(func() { rt.tellAlerts(run, log) })
 	rt.do(func() { metrics.Process.CountOutbox(run, rt.Mail.Outbox().Counts, log) })
 	rt.do(func() { metrics.Process.CountUsers(run, rt.Pool, log) })
 	rt.do(func() { metrics.Process.CountHolds(run, rt.Pool, log) })

@@ -63,13 +63,16 @@ func (a accountHooks) redeem(ctx context.Context, u authcore.User) {
 	}
 }
 
-// erase takes a user who leaves out of gifts and payments, and has the back ends
+// erase takes a user who leaves out of gifts, payments and alerts, and has the back ends
 // of apps do the same. The ledger stays.
 func (a accountHooks) erase(ctx context.Context, tx pgx.Tx, u authcore.User) error {
 	if err := a.gifts.EraseTx(ctx, tx, u.ID, u.Email); err != nil {
 		return err
 	}
 	if err := a.apps.putTx(ctx, tx, u.ID); err != nil {
+		return err
+	}
+	if err := a.ledger.EraseTx(ctx, tx, u.ID); err != nil {
 		return err
 	}
 	return a.sales.EraseTx(ctx, tx, u.ID)

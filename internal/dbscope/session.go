@@ -25,13 +25,14 @@ var Unlimited = Limits{"0", "0", "0"}
 // which is the client's side of the same.
 var RequestLimits = Limits{Statement: "10s", Lock: "4s", Idle: "15s"}
 
-// setting is a parameter of a session and the value this program works with.
-type setting struct{ name, value string }
+// Setting is a parameter of a session and the value this program works with.
+// Those with a prefix are for functions of the database to read.
+type Setting struct{ Name, Value string }
 
 // forms decide how texts are read and written, so they must stand before a
 // statement is parsed. Poolers keep these for each client, whichever of their
 // connections serves it.
-var forms = []setting{
+var forms = []Setting{
 	{"DateStyle", "ISO, MDY"},
 	{"TimeZone", "UTC"},
 	{"standard_conforming_strings", "on"},
@@ -39,8 +40,8 @@ var forms = []setting{
 
 // settings are all that a role, a database or a pooler may have changed and
 // that changes what a statement means or how long it takes.
-func settings(l Limits) []setting {
-	return append([]setting{
+func settings(l Limits) []Setting {
+	return append([]Setting{
 		{"IntervalStyle", "postgres"},
 		{"bytea_output", "hex"},
 		{"extra_float_digits", "1"},
@@ -53,7 +54,7 @@ func settings(l Limits) []setting {
 
 // defaults are settings of a session that a transaction takes on when it
 // begins. [beginExplicitly] says them for a transaction alone.
-var defaults = []setting{
+var defaults = []Setting{
 	{"default_transaction_isolation", "read committed"},
 	{"default_transaction_read_only", "off"},
 	{"default_transaction_deferrable", "off"},
@@ -76,8 +77,8 @@ const ownSession = ""
 // where a session is anybody's, each unit of work sets its transaction, in the
 // same round trip.
 //
-// Limits that the URL names are kept.
-func Prepare(config *pgx.ConnConfig, limits Limits) {
+// Limits that the URL names are kept. What own says is set beside.
+func Prepare(config *pgx.ConnConfig, limits Limits, own ...Setting) {
 	for name, limit := range map[string]*string{
 		"statement_timeout": &limits.Statement, "lock_timeout": &limits.Lock, "idle_in_transaction_session_timeout": &limits.Idle,
 	} {
@@ -86,10 +87,11 @@ func Prepare(config *pgx.ConnConfig, limits Limits) {
 		}
 	}
 	for _, s := range forms {
-		maps.DeleteFunc(config.RuntimeParams, func(name, _ string) bool { return strings.EqualFold(name, s.name) })
-		config.RuntimeParams[s.name] = s.value
+		maps.DeleteFunc(config.RuntimeParams, func(name, _ string) bool { return strings.EqualFold(name, s.Name) })
+		config.RuntimeParams[s.Name] = s.Value
 	}
-	local, session := setAll(settings(limits), true), setAll(append(settings(limits), defaults...), false)
+	all := append(settings(limits), own...)
+	local, session := setAll(all, true), setAll(append(all, defaults...), false)
 	before := config.AfterConnect
 	config.AfterConnect = func(ctx context.Context, conn *pgconn.PgConn) error {
 		if before != nil {
@@ -130,10 +132,10 @@ func preludeOf(conn *pgx.Conn) string {
 var unprepared = setAll(settings(RequestLimits), true)
 
 // setAll is a statement that sets all of the list, for the transaction or the session.
-func setAll(list []setting, local bool) string {
+func setAll(list []Setting, local bool) string {
 	calls := make([]string, len(list))
 	for i, s := range list {
-		calls[i] = "pg_catalog.set_config(" + literal(s.name) + ", " + literal(s.value) + ", " + strconv.FormatBool(local) + ")"
+		calls[i] = "pg_catalog.set_config(" + literal(s.Name) + ", " + literal(s.Value) + ", " + strconv.FormatBool(local) + ")"
 	}
 	return "SELECT " + strings.Join(calls, ", ")
 }

@@ -60,7 +60,7 @@ func estrange(t *testing.T, db *pgtest.Database) {
 }
 
 // prepared is a pool of sessions that are ours.
-func prepared(t *testing.T, dsn string, mode pgx.QueryExecMode) *pgxpool.Pool {
+func prepared(t *testing.T, dsn string, mode pgx.QueryExecMode, own ...dbscope.Setting) *pgxpool.Pool {
 	t.Helper()
 	config, err := pgxpool.ParseConfig(dsn)
 	if err != nil {
@@ -68,7 +68,7 @@ func prepared(t *testing.T, dsn string, mode pgx.QueryExecMode) *pgxpool.Pool {
 	}
 	config.MaxConns = 4
 	config.ConnConfig.DefaultQueryExecMode = mode
-	dbscope.Prepare(config.ConnConfig, dbscope.RequestLimits)
+	dbscope.Prepare(config.ConnConfig, dbscope.RequestLimits, own...)
 	pool, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatal(err)
@@ -125,6 +125,26 @@ func TestUnpreparedPoolsAreSetToo(t *testing.T) {
 			`SELECT current_setting('transaction_isolation') AS isolation, '2026-02-01'::date::text AS day`)
 		if err != nil || got.Isolation != "read committed" || got.Day != "2026-02-01" {
 			t.Errorf("%+v, %v", got, err)
+		}
+	}
+}
+
+// A setting of the caller's is there in each unit of work, and on a pooler in those of its
+// own pool alone.
+func TestOwnSettings(t *testing.T) {
+	t.Parallel()
+	db := pgtest.New(t)
+	pooler := bouncer(t, db)
+	for _, dsn := range []string{db.DSN, pooler} {
+		with := prepared(t, dsn, pgx.QueryExecModeCacheDescribe, dbscope.Setting{Name: "mana.test", Value: "it's 1"})
+		without := prepared(t, dsn, pgx.QueryExecModeCacheDescribe)
+		for range 8 {
+			for want, pool := range map[string]*pgxpool.Pool{"it's 1": with, "": without} {
+				got, err := dbscope.Row[struct{ Value string }](t.Context(), pool, dbscope.System(), `SELECT coalesce(current_setting('mana.test', true), '') AS value`)
+				if err != nil || got.Value != want {
+					t.Errorf("pooled %t: %q, want %q, %v", dsn == pooler, got.Value, want, err)
+				}
+			}
 		}
 	}
 }

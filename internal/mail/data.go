@@ -36,6 +36,8 @@ type Data struct {
 	Device       string `json:",omitempty"` // as people call it: "Firefox, Linux"
 	Address      string `json:",omitempty"` // of the network
 	Amount       string `json:",omitempty"` // of credits, with a decimal point
+	Limit        string `json:",omitempty"` // threshold, price or budget, likewise
+	APIKey       string `json:",omitempty"` // what its owner calls it
 	Message      string `json:",omitempty"`
 
 	Expires time.Time `json:",omitzero"` // end of what Link, UndoLink and Code are good for
@@ -65,7 +67,7 @@ type view struct {
 
 	Link, UndoLink, ResetLink, Code string
 
-	Organization, Inviter, Factor, Device, Address, Amount, Message string
+	Organization, Inviter, Factor, Device, Address, Amount, Limit, APIKey, Message string
 
 	Validity string // how long, from now: "24 Stunden"
 	Until    string // until when
@@ -84,7 +86,7 @@ func (d Data) view(k Kind, language string, now time.Time) (view, error) {
 		Link: d.Link, UndoLink: d.UndoLink, ResetLink: d.ResetLink, Code: d.Code,
 		Organization: inert(cut(d.Organization, maxTitle)), Inviter: inert(cut(d.Inviter, maxName)), Factor: d.Factor,
 		Device: inert(cut(d.Device, maxTitle)), Address: networkAddress(d.Address),
-		Amount: w.decimal(cut(d.Amount, 32)), Message: inert(cut(d.Message, maxMessage)),
+		Amount: w.decimal(cut(d.Amount, 32)), Limit: w.decimal(cut(d.Limit, 32)), APIKey: inert(cut(d.APIKey, maxTitle)), Message: inert(cut(d.Message, maxMessage)),
 		Greeting: w.greet(d.addressee()), At: w.moment(d.At),
 	}
 	if v.Brand == "" {

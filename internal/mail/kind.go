@@ -23,6 +23,13 @@ const (
 	AccountInvitation   Kind = "account_invitation"    // to who has no account: Link, Expires
 	GiftReceived        Kind = "gift_received"         // Link; Amount, Inviter, Message, Code, Expires if any
 	AccountDeleted      Kind = "account_deleted"       // Message, of what goes on, if any
+	CreditsLow          Kind = "credits_low"           // Link; Amount, Limit, Organization if any
+	CreditsExhausted    Kind = "credits_exhausted"     // Link; Amount, Limit, Organization if any
+	CreditsExpiring     Kind = "credits_expiring"      // Link, Expires; Amount, Organization if any
+	CreditsPurchased    Kind = "credits_purchased"     // Link; Amount, Organization if any
+	BudgetReached       Kind = "budget_reached"        // Link; Limit, Organization, APIKey if any
+	DebtMade            Kind = "debt_made"             // Link; Amount, Organization if any
+	RenewalFailed       Kind = "renewal_failed"        // Link; Organization if any
 )
 
 // needs names, by kind, the fields that a mail of it cannot do without.
@@ -44,6 +51,13 @@ var needs = map[Kind][]string{
 	AccountInvitation:   {"Link", "Expires"},
 	GiftReceived:        {"Link"},
 	AccountDeleted:      nil,
+	CreditsLow:          {"Link"},
+	CreditsExhausted:    {"Link"},
+	CreditsExpiring:     {"Link", "Expires"},
+	CreditsPurchased:    {"Link"},
+	BudgetReached:       {"Link"},
+	DebtMade:            {"Link"},
+	RenewalFailed:       {"Link"},
 }
 
 // languages are those that mails are written in, the default first.

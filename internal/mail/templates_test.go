@@ -40,7 +40,7 @@ func full() mail.Data {
 	return mail.Data{
 		Name: "Ada", Email: "ada@example.com", Link: "https://mana.example/do?token=abc&x=1", UndoLink: "https://mana.example/undo?token=def",
 		ResetLink: "https://mana.example/reset", Code: "13572468", Organization: "Analytical Engines", Inviter: "Charles Babbage",
-		Factor: "passkey", Device: "Firefox, Linux", Address: "192.0.2.7", Amount: "12.5", Message: "Für dich & mich",
+		Factor: "passkey", Device: "Firefox, Linux", Address: "192.0.2.7", Amount: "12.5", Limit: "99.25", APIKey: "Loom", Message: "Für dich & mich",
 		Expires: noon.Add(24 * time.Hour), At: noon.Add(-time.Minute),
 	}
 }
@@ -68,6 +68,13 @@ var kinds = map[mail.Kind]struct {
 	mail.AccountInvitation:   {"Einladung zu ManaCore", "Invitation to ManaCore", "link validity"},
 	mail.GiftReceived:        {"Du hast ein Geschenk erhalten - ManaCore", "You received a gift - ManaCore", "link code validity inviter amount message"},
 	mail.AccountDeleted:      {"Dein ManaCore-Konto wurde gelöscht", "Your ManaCore account was deleted", "message"},
+	mail.CreditsLow:          {"Deine Credits gehen zur Neige - ManaCore", "Your credits are running low - ManaCore", "link amount limit"},
+	mail.CreditsExhausted:    {"Deine Credits haben nicht gereicht - ManaCore", "You did not have enough credits - ManaCore", "link amount limit"},
+	mail.CreditsExpiring:     {"Credits verfallen bald - ManaCore", "Credits end soon - ManaCore", "link validity amount"},
+	mail.CreditsPurchased:    {"Deine Credits sind da - ManaCore", "Your credits are here - ManaCore", "link amount"},
+	mail.BudgetReached:       {"Ein Budget ist aufgebraucht - ManaCore", "A budget is spent - ManaCore", "link limit key"},
+	mail.DebtMade:            {"Dein Konto hat offene Credits - ManaCore", "Your account owes credits - ManaCore", "link amount"},
+	mail.RenewalFailed:       {"Eine Zahlung für dein Abo ist fehlgeschlagen - ManaCore", "A payment of your subscription has failed - ManaCore", "link"},
 }
 
 func TestEveryKind(t *testing.T) {
@@ -113,6 +120,7 @@ func TestEveryKind(t *testing.T) {
 					"code": d.Code, "validity": pick("24 Stunden", "24 hours"),
 					"until": pick("29.11.2026, 12:00 Uhr (UTC)", "29 November 2026, 12:00 (UTC)"),
 					"facts": "Firefox, Linux", "inviter": "Charles Babbage", "amount": pick("12,5 Credits", "12.5 credits"), "message": d.Message,
+					"limit": pick("99,25", "99.25"), "key": "Loom",
 				} {
 					expected := strings.Contains(want.shows, what) || what == "until" && strings.Contains(want.shows, "validity")
 					if strings.Contains(letter.Text, text) != expected || strings.Contains(shown, text) != expected {

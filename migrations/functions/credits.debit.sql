@@ -72,8 +72,12 @@ BEGIN
 			outcome := refusal;
 		ELSIF account.balance - account.held < p_amounts[i] THEN
 			outcome := 'insufficient';
+			IF account.exhausted_told IS NULL AND account.balance < p_amounts[i] THEN
+				account.exhausted_told := credits.note_exhausted(p_users[i], p_amounts[i]);
+			END IF;
 		ELSIF refusal IS NOT NULL THEN
 			outcome := refusal;
+			PERFORM credits.note_budget(p_users[i], p_spenders[i], p_api_keys[i], refusal, at);
 		ELSE
 			outcome := 'charged';
 			IF p_api_keys[i] IS NOT NULL OR p_spenders[i] IS NOT NULL THEN

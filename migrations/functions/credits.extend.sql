@@ -26,8 +26,12 @@ BEGIN
 		outcome := refusal;
 	ELSIF account.balance - account.held < p_amount THEN
 		outcome := 'insufficient';
+		IF account.exhausted_told IS NULL THEN -- what runs out is cut off
+			account.exhausted_told := credits.note_exhausted(h.user_id, p_amount);
+		END IF;
 	ELSIF refusal IS NOT NULL THEN
 		outcome := refusal;
+		PERFORM credits.note_budget(h.user_id, h.spent_by, h.api_key_id, refusal, moment);
 	ELSE
 		outcome := 'extended';
 		IF h.api_key_id IS NOT NULL OR h.spent_by IS NOT NULL THEN

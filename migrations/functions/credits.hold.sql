@@ -55,8 +55,12 @@ BEGIN
 		outcome := refusal;
 	ELSIF account.balance - account.held < p_amount THEN
 		outcome := 'insufficient';
+		IF account.exhausted_told IS NULL AND account.balance < p_amount THEN
+			account.exhausted_told := credits.note_exhausted(p_user, p_amount);
+		END IF;
 	ELSIF refusal IS NOT NULL THEN
 		outcome := refusal;
+		PERFORM credits.note_budget(p_user, p_spender, p_api_key, refusal, moment);
 	ELSE
 		outcome := 'held'; hold_id := p_id;
 		IF p_api_key IS NOT NULL OR p_spender IS NOT NULL THEN

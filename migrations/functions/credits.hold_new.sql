@@ -40,6 +40,9 @@ BEGIN
 		seen := seen || p_keys[item];
 		IF account.balance - account.held < p_amounts[item] THEN
 			outcome := 'insufficient'; hold_id := NULL;
+			IF account.exhausted_told IS NULL AND account.balance < p_amounts[item] THEN
+				account.exhausted_told := credits.note_exhausted(p_users[item], p_amounts[item]);
+			END IF;
 		ELSE
 			outcome := 'held'; hold_id := p_ids[item];
 			reserved := reserved || item;

@@ -20,13 +20,14 @@ func preferencesPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (en
 		return nil, err
 	}
 	return endpoint.HTML{Status: 200, View: pages.Preferences{
-		Language: set.Locale(), NewDevice: set.TellsNewDevice(), Done: sso.DoneOf(c, "saved"),
+		Language: set.Locale(), NewDevice: set.TellsNewDevice(), Credits: set.TellsCredits(), Done: sso.DoneOf(c, "saved"),
 	}}, nil
 }
 
 type preferencesFormRequest struct {
 	Language  string `json:"language" rule:"optional,max=35,string"`
 	NewDevice string `json:"newDevice" rule:"optional,max=8,string"`
+	Credits   string `json:"credits" rule:"optional,max=8,string"`
 }
 
 // preferencesForm stores both. An empty language is the browser's.
@@ -42,6 +43,7 @@ func preferencesForm(ctx context.Context, c *endpoint.Call, req preferencesFormR
 			s.SetLocale(req.Language)
 		}
 		s.TellNewDevice(req.NewDevice != "")
+		s.TellCredits(req.Credits != "")
 	})
 	if err != nil {
 		return nil, err

@@ -1,8 +1,8 @@
 // Package credit has the routes of a user's credits: balance, ledger, usage,
 // charges and refunds, and the page of them all.
 //
-// It is larger than others because balance, charges, reservations, grants and the page read
-// and word the same account.
+// It is larger than others because balance, charges, reservations, grants, alerts and the
+// page read and word the same account.
 package credit
 
 import (
@@ -32,7 +32,7 @@ type Deps struct {
 func Routes(deps Deps) []endpoint.Route {
 	const v1, internal = "/api/v1/credits", "/api/v1/internal/credits"
 	ledger := deps.Ledger
-	return append(walletRoutes(ledger), []endpoint.Route{
+	return append(append(walletRoutes(ledger), alertRoutes(ledger, deps)...), []endpoint.Route{
 		endpoint.Get(v1+"/balance", endpoint.HandleWith(ledger, balance), endpoint.Rule{Summary: "The caller's balance", Access: endpoint.User, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), errInclude)}),
 		endpoint.Get(v1+"/balance/{userId}", endpoint.HandleWith(ledger, balanceOf), endpoint.Rule{Summary: "A user's balance, for back ends", Access: endpoint.Service, ServiceScope: servicekey.ReadCredits,
 			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),

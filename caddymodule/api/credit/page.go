@@ -97,6 +97,11 @@ func (d Deps) accountPage(ctx context.Context, c *endpoint.Call, ledger *creditc
 	if away, err := sso.SignedIn(ctx, c, c.Request.URL.RequestURI()); away != nil || err != nil {
 		return away, err
 	}
+	return d.showAccount(ctx, c, ledger, req, nil)
+}
+
+// showAccount shows the page, with what was refused of its other form.
+func (d Deps) showAccount(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, req historyRequest, refusal *endpoint.Error) (endpoint.Answer, error) {
 	sells, err := d.Sells(ctx)
 	if err != nil {
 		return nil, err
@@ -105,15 +110,20 @@ func (d Deps) accountPage(ctx context.Context, c *endpoint.Call, ledger *creditc
 	if err != nil {
 		return nil, err
 	}
-	view := pages.Credits{Sells: sells, Paid: req.Paid == "success", Organization: req.Organization}
+	view := pages.Credits{Sells: sells, Paid: req.Paid == "success", Organization: req.Organization, Done: sso.DoneOf(c, "saved")}
 	status := http.StatusOK
-	filter, err := req.filter(c)
-	if err != nil {
+	var filter creditcore.HistoryFilter
+	if refusal != nil {
+		status, view.Error = refusal.Status, refusal.Code
+	} else if filter, err = req.filter(c); err != nil {
 		refused := c.Known(err)
 		status, view.Error = refused.Status, refused.Code
 		req = historyRequest{Organization: who.Organization}
 	}
 	if err := showBalance(ctx, who, ledger, &view); err != nil {
+		return nil, err
+	}
+	if err := showAlerts(ctx, who, ledger, &view); err != nil {
 		return nil, err
 	}
 	if err := showUsage(ctx, c, who, ledger, &view); err != nil {

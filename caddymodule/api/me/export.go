@@ -32,6 +32,16 @@ type exportHead struct {
 	APIKeys        []exportKey     `json:"apiKeys"`
 	// Settings are what the user has set for the looks of the apps.
 	Settings preference.Set `json:"settings"`
+	// LowBalance is the threshold of credits that the user has set.
+	LowBalance *creditcore.Amount `json:"lowBalance"`
+	Alerts     []exportAlert      `json:"creditAlerts"`
+}
+
+// exportAlert is something that the user was told of credits.
+type exportAlert struct {
+	Kind      creditcore.AlertKind `json:"kind"`
+	Data      json.RawMessage      `json:"data"`
+	CreatedAt endpoint.Time        `json:"createdAt"`
 }
 
 // exportPasskey is a passkey as its owner knows it.
@@ -159,8 +169,22 @@ func (d own) exportOf(ctx context.Context, c *endpoint.Call, who principal.Calle
 	if err != nil {
 		return endpoint.Download{}, err
 	}
+	thresholds, err := ledger.AlertSettings(ctx, creditcore.Caller{UserID: who.UserID})
+	if err != nil {
+		return endpoint.Download{}, err
+	}
+	alerts, err := ledger.AlertsAbout(ctx, who.UserID)
+	if err != nil {
+		return endpoint.Download{}, err
+	}
 	now := c.Now()
-	head := exportHead{Summary: summary, ExportedAt: endpoint.Time(now), ExportVersion: exportVersion, Memberships: []exportMember{}, Settings: settings}
+	head := exportHead{
+		Summary: summary, ExportedAt: endpoint.Time(now), ExportVersion: exportVersion, Memberships: []exportMember{}, Settings: settings,
+		LowBalance: thresholds.LowBalance, Alerts: make([]exportAlert, len(alerts)),
+	}
+	for i, a := range alerts {
+		head.Alerts[i] = exportAlert{a.Kind, a.Data, endpoint.Time(a.CreatedAt)}
+	}
 	for _, m := range memberships {
 		head.Memberships = append(head.Memberships, exportMember{m.OrganizationID, m.Name, m.Slug, m.Role, endpoint.Time(m.Since)})
 	}

@@ -1,0 +1,64 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
+
+	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/creditcore"
+)
+
+// When owners of accounts are told of them is read, is part of the key of the settings,
+// and what is out of range is a fault that names its option.
+func TestCredits(t *testing.T) {
+	t.Parallel()
+	resolve := func(block string) (config.Settings, error) {
+		t.Helper()
+		c := external()
+		var read config.Config
+		d := caddyfile.NewTestDispenser("mana {\n" + block + "\n}")
+		d.Next()
+		if err := read.UnmarshalCaddyfile(d); err != nil {
+			return config.Settings{}, err
+		}
+		c.Credits = read.Credits
+		return c.ResolveWith(map[string]string{})
+	}
+	week := 7 * 24 * time.Hour
+	none, err := resolve("")
+	if err != nil || none.LowBalance != 0 || none.ExpiryNotice != week {
+		t.Fatalf("%s, %s, %v", none.LowBalance, none.ExpiryNotice, err)
+	}
+	low, err := resolve("credits {\n low_balance 2.5\n}")
+	if err != nil || low.LowBalance != 2500 || low.ExpiryNotice != week || config.SameRuntime(low, none) {
+		t.Errorf("%s, %s, %v", low.LowBalance, low.ExpiryNotice, err)
+	}
+	if l := low.Ledger(); l.LowBalance != 2500*creditcore.Amount(1) || l.ExpiryNotice != week {
+		t.Errorf("the ledger gets %s and %s", l.LowBalance, l.ExpiryNotice)
+	}
+	off, err := resolve("credits {\n expiry_notice off\n}")
+	if err != nil || off.ExpiryNotice != 0 || config.SameRuntime(off, none) {
+		t.Errorf("%s, %v", off.ExpiryNotice, err)
+	}
+	for block, want := range map[string]string{
+		"credits {\n low_balance 0\n}":           "credits low_balance",
+		"credits {\n low_balance -1\n}":          "credits low_balance",
+		"credits {\n low_balance 1e3\n}":         "credits low_balance",
+		"credits {\n low_balance NaN\n}":         "credits low_balance",
+		"credits {\n low_balance 0.0001\n}":      "credits low_balance",
+		"credits {\n low_balance 10000000000\n}": "credits low_balance",
+		"credits {\n expiry_notice soon\n}":      "credits expiry_notice",
+		"credits {\n expiry_notice -1d\n}":       "credits expiry_notice",
+		"credits {\n expiry_notice 91d\n}":       "credits expiry_notice",
+		"credits {\n low_balance\n}":             "low_balance",
+		"credits {\n elsewhere 1\n}":             "elsewhere",
+		"credits 10":                             "credits",
+	} {
+		if _, err := resolve(block); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", block, err)
+		}
+	}
+}
