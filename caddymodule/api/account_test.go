@@ -457,7 +457,7 @@ func TestPreferencesSection(t *testing.T) {
 	}
 	s.send("PATCH", "/api/v1/settings/global", `{"theme":{"mode":"dark"}}`, bearer(access)).status(200)
 	s.form("/account/preferences", url.Values{"language": {""}}, cookie).status(303)
-	if got := global(); got["locale"] != "de" || got["theme"].(map[string]any)["mode"] != "dark" || fmt.Sprint(got["notices"]) != "map[newDevice:false]" {
+	if got := global(); got["locale"] != "de" || got["theme"].(map[string]any)["mode"] != "dark" || fmt.Sprint(got["notices"]) != "map[credits:false newDevice:false]" {
 		t.Errorf("settings: %v", got)
 	}
 	if got := forgot(); got != "" {
