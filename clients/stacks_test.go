@@ -3,7 +3,6 @@ package clients_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -136,9 +135,9 @@ func (e edge) drive(t *testing.T, s stack) {
 }
 
 // request is one of the user through the gate.
-func (e edge) request(t *testing.T, ctx context.Context, method, path string, u user) *http.Request {
+func (e edge) request(t *testing.T, method, path string, u user) *http.Request {
 	t.Helper()
-	req, err := http.NewRequestWithContext(ctx, method, e.site+path, nil)
+	req, err := http.NewRequestWithContext(t.Context(), method, e.site+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -149,7 +148,7 @@ func (e edge) request(t *testing.T, ctx context.Context, method, path string, u 
 // driveEvents wants three events, each when it happens and not all at the end.
 func (e edge) driveEvents(t *testing.T, u user) {
 	t.Helper()
-	resp, err := http.DefaultClient.Do(e.request(t, t.Context(), http.MethodGet, "/events", u))
+	resp, err := http.DefaultClient.Do(e.request(t, http.MethodGet, "/events", u))
 	if err != nil {
 		t.Fatal(err)
 	}
