@@ -108,6 +108,9 @@ func (s *Site) follow(repository fs.FS, known map[string]*Page, from *Page, l li
 		}
 		return nil
 	}
+	if info, err := fs.Stat(repository, l.path); err == nil && info.IsDir() {
+		return s.takeAll(repository, l.path)
+	}
 	content, err := fs.ReadFile(repository, l.path)
 	if err != nil {
 		return fmt.Errorf("%s: %w", from.Source, err)
@@ -115,6 +118,44 @@ func (s *Site) follow(repository fs.FS, known map[string]*Page, from *Page, l li
 	s.Files[l.path] = content
 	return nil
 }
+
+// takeAll takes a directory along, and makes a list of what is in it.
+func (s *Site) takeAll(repository fs.FS, dir string) error {
+	var names []string
+	err := fs.WalkDir(repository, dir, func(name string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (entry.Name() == "node_modules" || strings.HasPrefix(entry.Name(), ".")):
+			return fs.SkipDir
+		case !entry.Type().IsRegular():
+			return nil
+		}
+		content, err := fs.ReadFile(repository, name)
+		s.Files[name] = content
+		names = append(names, strings.TrimPrefix(name, dir+"/"))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	var list bytes.Buffer
+	err = listing.Execute(&list, map[string]any{"Dir": dir, "Names": names})
+	s.Files[dir+"/files.html"] = list.Bytes()
+	return err
+}
+
+var listing = template.Must(template.New("listing").Parse(`<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{{.Dir}}</title>
+<h1>{{.Dir}}</h1>
+<ul>
+{{range .Names}}<li><a href="{{.}}">{{.}}</a></li>
+{{end}}</ul>
+</html>
+`))
 
 var markdown = goldmark.New(goldmark.WithExtensions(extension.GFM), goldmark.WithParserOptions(parser.WithAutoHeadingID()))
 
@@ -208,7 +249,10 @@ func (p *Page) lead(to string) string {
 		return anchor
 	}
 	goal := at
-	if path.Ext(at) == ".md" {
+	switch {
+	case strings.HasSuffix(name, "/"):
+		goal += "/files.html"
+	case path.Ext(at) == ".md":
 		goal = target(at)
 	}
 	return up(p.Target()) + goal + anchor
