@@ -23,6 +23,7 @@ import (
 	"mana.how/edge/caddymodule/site"
 	"mana.how/edge/caddymodule/syntax"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/internal/tracing"
 )
 
 func init() {
@@ -352,7 +353,10 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return err
 	}
 	defer v.close()
-	if err := v.begin(); err != nil {
+	_, span := tracing.Start(r.Context(), "mana_credits")
+	err = v.begin()
+	span.End(err)
+	if err != nil {
 		return v.refuse(err)
 	}
 	return m.watch(w, r, next, watched{v.end, v.refuse, v.extension})

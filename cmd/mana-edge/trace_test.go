@@ -89,7 +89,7 @@ func TestTraceReachesTheDatabase(t *testing.T) {
 	e := newEdge(t)
 	e.Env = append(e.Env, "OTEL_EXPORTER_OTLP_ENDPOINT="+collecting.URL, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
 		"OTEL_BSP_SCHEDULE_DELAY=100", "OTEL_TRACES_SAMPLER=parentbased_always_off", "OTEL_PROPAGATORS=tracecontext")
-	e.writeConfig(t, "", "tracing")
+	e.writeConfig(t, "", "tracing\n\tmana_credits /paid 5")
 	config, err := os.ReadFile(e.config)
 	if err != nil {
 		t.Fatal(err)
@@ -105,6 +105,7 @@ func TestTraceReachesTheDatabase(t *testing.T) {
 		sampled  = "4bf92f3577b34da6a3ce929d0e0e4736"
 		unseen   = "5bf92f3577b34da6a3ce929d0e0e4737"
 		gated    = "6bf92f3577b34da6a3ce929d0e0e4738"
+		metered  = "7bf92f3577b34da6a3ce929d0e0e4739"
 	)
 	want(t, send(t, client, "POST", e.Auth()+"/api/v1/auth/register", map[string]any{"email": "ada@example.test", "password": password, "name": "Ada"}), 201)
 	login := func(traceID, flags string) Answer {
@@ -118,9 +119,10 @@ func TestTraceReachesTheDatabase(t *testing.T) {
 	browser := e.client()
 	want(t, send(t, browser, "POST", e.Auth()+"/api/auth/sign-in/email", map[string]any{"email": "ada@example.test", "password": password}, "Origin", e.Auth()), 200)
 	want(t, send(t, browser, "GET", e.AppURL()+"/", nil, "traceparent", "00-"+gated+"-00f067aa0ba902b7-01"), 200)
+	want(t, send(t, client, "GET", e.AppURL()+"/paid", nil, "Authorization", "Bearer "+token, "traceparent", "00-"+metered+"-00f067aa0ba902b7-01"), 402)
 
 	for deadline := time.Now().Add(startTimeout); ; time.Sleep(50 * time.Millisecond) {
-		if got.below(sampled, "POST /api/v1/auth/login", "batch") && got.below(gated, "mana_auth", "batch") {
+		if got.below(sampled, "POST /api/v1/auth/login", "batch") && got.below(gated, "mana_auth", "batch") && got.below(metered, "", "mana_credits") {
 			break
 		}
 		if time.Now().After(deadline) {
