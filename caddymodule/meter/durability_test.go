@@ -51,10 +51,11 @@ func TestMeterBatched(t *testing.T) {
 			served, left = served+1, left-price
 		}
 		// Less by what is leased where it was charged at once, and more by what was
-		// charged at once since the last flush.
+		// charged at once since the last flush, which a busy machine delays: never
+		// more than a lease's worth.
 		remaining := x.Header().Get("Mana-Credits-Remaining")
 		wantBill(t, x.Header(), cost, remaining)
-		if got := amount(t, remaining); got > left+price || got < left/2-price {
+		if got := amount(t, remaining); got > left+8*price || got < left/2-8*price {
 			t.Errorf("%s remain, want %s, of which half may be leased", got, left)
 		}
 		if want := outcome + " " + cost + " " + remaining; x.Placeholders() != want {
