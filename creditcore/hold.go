@@ -15,8 +15,8 @@ import (
 // them, of the account of the Organization where one is named. Key is a
 // client's idempotency key; Request says what it stands for, but for a body,
 // which is known later too. A TTL of zero is the configured one. An Unattended
-// hold ends with its TTL: this process does not prolong it, and
-// [Service.Commit] or [Service.Cancel] resolves it.
+// hold ends with its TTL: this process does not prolong it. A Committable one
+// may be resolved by [Service.Commit] and [Service.Cancel], too.
 type Hold struct {
 	UserID       string
 	Organization string
@@ -30,6 +30,7 @@ type Hold struct {
 	APIKey       string // the id of the key that reserves, as in [Debit]
 	TTL          time.Duration
 	Unattended   bool
+	Committable  bool
 }
 
 // Held is a reservation. Replayed means that the key's hold exists already and
@@ -66,6 +67,9 @@ func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
 	}
 	if h.TTL <= 0 {
 		h.TTL = s.cfg.HoldTTL
+	}
+	if h.Committable {
+		h.Metadata = committable(h.Metadata)
 	}
 	it, err := s.reserve(ctx, item{
 		Kind: holding, UserID: AccountOf(h.UserID, h.Organization), Amount: h.Amount, AppID: h.AppID, Operation: h.Operation,
@@ -169,6 +173,7 @@ func (s *Service) SettleBody(ctx context.Context, holdID string, amount Amount, 
 	case err != nil:
 		return Receipt{}, err
 	case r.Outcome == "no_hold":
+		s.reservations.resolved(holdID)
 		return Receipt{}, ErrHoldNotFound
 	}
 	s.reservations.resolved(holdID)
@@ -212,13 +217,13 @@ func (s *Service) Release(ctx context.Context, holdID string) (Balance, error) {
 		return Balance{}, err
 	}
 	r, err := s.do(ctx, &item{Kind: releasing, UserID: userID, Target: holdID})
+	s.reservations.resolved(holdID)
 	switch {
 	case err != nil:
 		return Balance{}, err
 	case r.Outcome == "no_hold":
 		return Balance{}, ErrHoldNotFound
 	}
-	s.reservations.resolved(holdID)
 	if r.Outcome == "released" {
 		s.observeHold("released")
 	}

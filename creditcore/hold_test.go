@@ -353,3 +353,23 @@ func TestExpiredLotEndsWithItsHold(t *testing.T) {
 		}
 	}
 }
+
+// A hold that could not be given back ends with its time, though the process that made
+// it lives on.
+func TestReleaseThatFailed(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 10)
+	held := l.hold(creditcore.Hold{UserID: alice, Amount: 7, TTL: 50 * time.Millisecond})
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Release(gone, held.ID); err == nil {
+		t.Fatal("released")
+	}
+	eventually(t, "the credits come back", func() bool {
+		_ = l.Prolong(t.Context())
+		l.Reap(t.Context())
+		b, err := l.BalanceOf(t.Context(), alice)
+		return err == nil && b.Available == 10
+	})
+}

@@ -21,12 +21,13 @@ const (
 // RetrySettlement has settle called in the background until it succeeds or
 // fails for good, with growing pauses, for nine minutes at most. It is for a
 // charge whose response has left while the database was away. name says for
-// the log what is settled. What waits lives in the process: should that end
-// before, the hold expires and the user keeps the credits.
+// the log what is settled; of a hold it is the id. What waits lives in the process:
+// should that end before, or give it up, the hold expires and the user keeps the credits.
 func (s *Service) RetrySettlement(name string, cost Amount, settle func(context.Context) error) {
 	log := s.log.With("charge", name, "credits", cost.String())
 	if s.settling.Add(1) > maxSettlementRetries {
 		s.settling.Add(-1)
+		s.reservations.resolved(name)
 		s.observeSettlement("given_up")
 		log.Error("too many charges wait for the database, one is given up")
 		return
@@ -35,6 +36,7 @@ func (s *Service) RetrySettlement(name string, cost Amount, settle func(context.
 	go func() {
 		defer s.settling.Add(-1)
 		if err := retrySettlement(s.cfg.SettlementRetry, settle); err != nil {
+			s.reservations.resolved(name)
 			s.observeSettlement("given_up")
 			log.Error("a charge is given up", "error", err)
 			return

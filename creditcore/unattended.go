@@ -1,7 +1,9 @@
 package creditcore
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 
@@ -10,9 +12,18 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
-// unattended marks in the metadata of a hold that a back end made it and
-// resolves it. What a metered route holds is not theirs to resolve.
+// unattended marks in the metadata of a hold that a back end may resolve it. Any
+// other that a metered route makes is not theirs to resolve.
 const unattended = "reservation"
+
+// committable is the metadata, an object or nothing, of a hold that back ends may resolve.
+func committable(metadata json.RawMessage) json.RawMessage {
+	const mark = `{"` + unattended + `":true`
+	if len(metadata) <= len("{}") {
+		return json.RawMessage(mark + "}")
+	}
+	return append([]byte(mark+","), bytes.TrimSpace(metadata)[1:]...)
+}
 
 // ResolvedError refuses to resolve an unattended hold twice. State is
 // "committed" or "refunded", Action what was asked for: "commit" or "refund".
@@ -32,8 +43,7 @@ func (e *ExceedsError) Error() string {
 // Reserve makes an unattended hold. The receipt's Amount and Balance are those
 // of [Service.Hold], which it fails as.
 func (s *Service) Reserve(ctx context.Context, h Hold) (Held, error) {
-	h.Unattended, h.Key = true, ""
-	h.Metadata = []byte(`{"` + unattended + `":true}`)
+	h.Unattended, h.Committable, h.Key, h.Metadata = true, true, "", nil
 	return s.Hold(ctx, h)
 }
 
@@ -137,6 +147,9 @@ func (s *Service) Cancel(ctx context.Context, holdID string) (balance Balance, e
 		h, _, err := s.unattendedTx(ctx, tx, holdID)
 		if err == nil {
 			err = h.resolved("refund")
+		}
+		if err == nil { // the word of whoever resolves it counts for all attempts under its key
+			_, err = tx.Exec(ctx, `UPDATE credits.holds SET attempts = least(attempts, 1) WHERE id = $1`, holdID)
 		}
 		if err == nil {
 			_, err = tx.Exec(ctx, `SELECT credits.release($1)`, holdID)

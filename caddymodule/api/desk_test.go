@@ -144,13 +144,13 @@ func (o *office) forms() map[string][]string {
 }
 
 // everything is what forms of the desk could change. Sessions are left out, and
-// events: that somebody looked is an event.
+// events: that somebody looked is an event; and mail under way, which leaves by itself.
 func (o *office) everything() string {
 	o.Helper()
 	list, err := dbscope.Rows[struct{ Text string }](o.Context(), o.db.Pool, dbscope.System(),
 		`SELECT u::text AS text FROM (SELECT id, role, disabled_at, deleted_at, auth_epoch FROM auth.users ORDER BY id) AS u
 		 UNION ALL SELECT x::text FROM auth.organizations AS x UNION ALL SELECT x.id || coalesce(x.revoked_at::text, '') FROM auth.api_keys AS x
-		 UNION ALL SELECT x.id || x.attempts || coalesce(x.dead_at::text, '') FROM mana.outbox AS x UNION ALL SELECT x.id || coalesce(x.gone_at::text, '') FROM auth.jwks AS x
+		 UNION ALL SELECT x.id || x.attempts || x.dead_at::text FROM mana.outbox AS x WHERE dead_at IS NOT NULL UNION ALL SELECT x.id || coalesce(x.gone_at::text, '') FROM auth.jwks AS x
 		 UNION ALL SELECT x.client_id FROM auth.oauth_applications AS x
 		 UNION ALL SELECT x.id || coalesce(x.disabled_at::text, '') FROM mana.webhook_endpoints AS x
 		 UNION ALL SELECT x.id FROM credits.transactions AS x UNION ALL SELECT x::text FROM credits.debts AS x UNION ALL SELECT x.id::text FROM auth.revocations AS x`)

@@ -17,6 +17,7 @@ import (
 type bill struct {
 	meters    int
 	cost      creditcore.Amount
+	reserved  creditcore.Amount // for apps to charge
 	remaining creditcore.Amount
 	known     bool // remaining is
 	payers    []string
@@ -54,7 +55,14 @@ func (b *bill) payer() string { return strings.Join(b.payers, ", ") }
 // may read this too (Fetch, section 3.2.3).
 func (b *bill) write(h http.Header) {
 	b.written = true
-	h[headerCost] = []string{b.cost.String()}
+	delete(h, headerCost)
+	delete(h, headerReserved)
+	if b.reserved > 0 {
+		h[headerReserved] = []string{b.reserved.String()}
+	}
+	if b.reserved == 0 || b.cost > 0 {
+		h[headerCost] = []string{b.cost.String()}
+	}
 	delete(h, headerRemaining)
 	if b.known {
 		h[headerRemaining] = []string{b.remaining.String()}

@@ -26,6 +26,7 @@ import (
 //			cache_write <price>
 //			reserve     <credits>
 //		}
+//		settled_by edge|app
 //		free_on   5xx|4xx|<status>|timeout|abort...
 //		free_on   grpc <code>...
 //		abort_cost <credits>|wait
@@ -53,6 +54,7 @@ func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"payer":       func() { p.One(&m.Payer) },
 		"cost_from":   func() { p.One(&m.CostFrom) },
 		"cost_tokens": func() { m.parseCostTokens(p) },
+		"settled_by":  func() { p.One(&m.SettledBy) },
 		"free_on":     func() { m.parseFreeOn(p) },
 		"abort_cost":  func() { p.One((*string)(&m.AbortCost)) },
 		"on_outage":   func() { p.One(&m.OnOutage) },

@@ -20,6 +20,7 @@ func TestMeterCaddyfile(t *testing.T) {
 		"mana_credits price chat.generate":          `{"price":"chat.generate"}`,
 		"mana_credits 1 {\n payer org_then_user\n}": `{"credits":1,"payer":"org_then_user"}`,
 		"mana_credits 1 {\n durability batched\n}":  `{"credits":1,"durability":"batched"}`,
+		"mana_credits 9 {\n settled_by app\n}":      `{"credits":9,"settled_by":"app"}`,
 		"mana_credits 5 {\n app chat\n operation ai_chat\n cost_from X-Mana-Cost\n free_on 5xx timeout abort\n on_outage refuse\n shadow\n hold_ttl 5m\n}": `{"credits":5,"app":"chat","operation":"ai_chat","cost_from":"X-Mana-Cost",` +
 			`"free_on":["5xx","timeout","abort"],"on_outage":"refuse","shadow":true,"hold_ttl":300000000000}`,
 		"mana_credits 5 {\n free_on 5xx grpc 14 internal\n abort_cost 0.5\n free_on timeout\n}": `{"credits":5,"free_on":["5xx","timeout","grpc","14","internal"],"abort_cost":"0.5"}`,

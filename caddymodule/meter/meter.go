@@ -71,7 +71,7 @@ const (
 // The same is told by the placeholders `{http.mana.credits.cost}`,
 // `{http.mana.credits.remaining}`, `{http.mana.credits.payer}` and
 // `{http.mana.credits.outcome}`, once the response has begun. The outcome is `charged`, `free`, `replayed` (charged
-// under its key before), `unpaid` (passed while the database was away), or, of
+// under its key before), `reserved` (for the app to charge), `unpaid` (passed while the database was away), or, of
 // a request that did not pass, `insufficient`, `guest`, `refused` or
 // `unavailable`; with shadow it is what would have been, as `shadow_charged`.
 //
@@ -107,6 +107,15 @@ type Meter struct {
 	// as a trailer too. Without it, or with anything else in it, the full price
 	// is charged.
 	CostFrom string `json:"cost_from,omitempty"`
+
+	// Who says what a request cost: `edge` (the default), by the price, cost_from or cost_tokens,
+	// or `app`. With it the price is reserved, and the app is told the reservation in the
+	// request header `Mana-Credits-Hold`. By `POST /api/v1/internal/credits/commit` it charges all of
+	// it or a part, by `…/refund-reservation` nothing, while it works or afterwards, once. A response
+	// that is free gives back what has not been charged by then; what is reserved beyond
+	// any other comes back hold_ttl after it is over. The response says what was charged by then in
+	// `Mana-Credits-Cost`, or what is still reserved in `Mana-Credits-Reserved`.
+	SettledBy string `json:"settled_by,omitempty"`
 
 	// The prices of the tokens that the answer of a language model says it used, in
 	// place of cost_from. It reads the usage object of OpenAI's chat completions,
@@ -155,8 +164,9 @@ type Meter struct {
 	// who would have been refused, the log what would have happened.
 	Shadow bool `json:"shadow,omitempty"`
 
-	// How long credits stay reserved when the edge that reserved them dies, from
-	// a second to a day; the default is a minute. While it lives it prolongs
+	// How long credits stay reserved when the edge that reserved them dies, and with
+	// settled_by for the app when the response is over, from
+	// a second to a day; the default is a minute. While it lives the edge prolongs
 	// what its requests have reserved, however slow they are.
 	HoldTTL caddy.Duration `json:"hold_ttl,omitempty"`
 
@@ -268,7 +278,14 @@ func (m *Meter) Validate() error {
 	default:
 		fault("durability: %q is neither full nor batched", m.Durability)
 	}
-	if ttl := time.Duration(m.HoldTTL); ttl != 0 && (ttl < time.Second || ttl > longestHold) {
+	switch m.SettledBy {
+	case "", settledByEdge:
+	case settledByApp:
+		m.validateHandover(fault)
+	default:
+		fault("settled_by: %q is neither edge nor app", m.SettledBy)
+	}
+	if ttl := m.ttl(); ttl != 0 && (ttl < time.Second || ttl > longestHold) {
 		fault("hold_ttl: %v is not from a second to a day", ttl)
 	}
 	return errors.Join(faults...)
@@ -358,6 +375,9 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	span.End(err)
 	if err != nil {
 		return v.refuse(err)
+	}
+	if c, ok := v.charge.(*handed); ok {
+		c.tell(r.Header)
 	}
 	return m.watch(w, r, next, watched{v.end, v.refuse, v.extension})
 }

@@ -81,13 +81,22 @@ func (v *meteredRequest) begin() error {
 // compare looks at the body of a request with a key, now that its price is
 // reserved: whoever has no credits keeps nobody busy with a body.
 func (v *meteredRequest) compare() error {
-	c, ok := v.charge.(*keyed)
-	if !ok {
+	var known fingerprint.Fingerprint
+	handed, isHanded := v.charge.(*handed)
+	switch keyed, isKeyed := v.charge.(*keyed); {
+	case isKeyed:
+		known = keyed.known
+	case isHanded && handed.keyed:
+		known = handed.hold.Body
+	default:
 		return nil
 	}
 	v.body = fingerprint.Take(v.r)
-	done, err := preview(v.r, v.body, c.known)
+	done, err := preview(v.r, v.body, known)
 	v.done = append(v.done, done)
+	if err == nil && isHanded {
+		err = handed.mark(v.body)
+	}
 	return err
 }
 
@@ -98,21 +107,24 @@ func (v *meteredRequest) close() {
 			done()
 		}
 	}()
-	c, ok := v.charge.(*keyed)
+	c, ok := v.charge.(interface {
+		// finish is called when the response is over.
+		finish(ctx context.Context) error
+	})
 	if !ok {
 		return
 	}
 	ctx, stop := v.detached()
 	defer stop()
 	if err := c.finish(ctx); err != nil {
-		v.Log.Error("mark a request with an Idempotency-Key", zap.Error(err), zap.String("user", v.userID))
+		v.Log.Error("finish a metered request", zap.Error(err), zap.String("user", v.userID))
 	}
 }
 
 // take asks the ledger. The client's going away takes a debit out of the
 // queue; a hold has to be known, to be released.
 func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, error) {
-	if key == "" && v.CostFrom == "" && v.CostTokens == nil && v.abortCost == nil {
+	if key == "" && v.CostFrom == "" && v.CostTokens == nil && v.abortCost == nil && v.SettledBy != settledByApp {
 		debit := v.debit(v.price, nil)
 		if c, ok := v.lease(ledger, debit); ok {
 			return c, nil
@@ -128,7 +140,8 @@ func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, e
 	defer stop()
 	request := creditcore.Hold{
 		UserID: v.userID, Organization: v.organization, Amount: v.hold, AppID: v.app(), Operation: v.Operation,
-		Description: v.description(), Metadata: v.metadata(nil), Key: key, TTL: time.Duration(v.HoldTTL), APIKey: v.keyID,
+		Description: v.description(), Metadata: v.metadata(nil), Key: key, TTL: v.ttl(), APIKey: v.keyID,
+		Committable: v.SettledBy == settledByApp,
 	}
 	if key != "" {
 		request.Request = requestLine(v.r)
@@ -137,6 +150,9 @@ func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, e
 	if err == nil {
 		v.organization = creditcore.OrganizationOf(hold.Account)
 		v.bill.see(hold.Balance.Available)
+	}
+	if v.SettledBy == settledByApp {
+		return &handed{meteredRequest: v, ledger: ledger, hold: hold, keyed: key != ""}, err
 	}
 	if key != "" {
 		return &keyed{meteredRequest: v, ledger: ledger, hold: hold, known: hold.Body}, err
@@ -219,6 +235,9 @@ func (v *meteredRequest) cancel() settlement {
 	return s
 }
 
+// ttl is how long what is reserved outlives this process, 0 for the default.
+func (m *Meter) ttl() time.Duration { return time.Duration(m.HoldTTL) }
+
 // cost is what a request that is not free cost: what the upstream says, or most. An
 // upstream that says nothing sensible is reported, unless it had no chance to speak.
 func (m *Meter) cost(e upstream.Result, said statement, most creditcore.Amount) creditcore.Amount {
@@ -285,7 +304,7 @@ func (v *meteredRequest) metadata(note json.RawMessage) json.RawMessage {
 // quantity is 1 for a request that costs a named price, 0 where what it costs is
 // said by others.
 func (v *meteredRequest) quantity() int {
-	if v.PriceName == "" || v.CostFrom != "" || v.CostTokens != nil || v.abortCost != nil {
+	if v.PriceName == "" || v.SettledBy == settledByApp || v.CostFrom != "" || v.CostTokens != nil || v.abortCost != nil {
 		return 0
 	}
 	return 1

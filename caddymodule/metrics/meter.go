@@ -12,6 +12,7 @@ const (
 	OutcomeGuest        = "guest"
 	OutcomeRefused      = "refused" // for its Idempotency-Key
 	OutcomeUnavailable  = "unavailable"
+	OutcomeReserved     = "reserved" // for the app to charge
 
 	ShadowPrefix = "shadow_"
 )

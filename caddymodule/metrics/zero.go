@@ -50,7 +50,7 @@ func (m *Set) begin() {
 
 func init() {
 	for _, outcome := range []string{
-		OutcomeCharged, OutcomeFree, OutcomeReplayed, OutcomeUnpaid, OutcomeInsufficient, OutcomeGuest, OutcomeRefused, OutcomeUnavailable,
+		OutcomeCharged, OutcomeFree, OutcomeReplayed, OutcomeUnpaid, OutcomeInsufficient, OutcomeGuest, OutcomeRefused, OutcomeUnavailable, OutcomeReserved,
 	} {
 		MeterRequests.WithLabelValues(outcome)
 	}

@@ -8,15 +8,18 @@ import (
 	"mana.how/edge/caddymodule/guard"
 )
 
-// identityPrefix is what every identity header starts with once its letters
-// are small and every other sign is a dash.
-const identityPrefix = "x-mana-"
+// What the names of the headers by which the edge talks to apps start with, once their
+// letters are small and every other sign is a dash.
+const (
+	identityPrefix = "x-mana-"
+	creditsPrefix  = "mana-credits-"
+)
 
 // namesIdentity reports whether an upstream could read the header name as one
 // of the trusted headers, or as one of the others by which the site tells its
 // app who somebody is.
 func namesIdentity(name string, others []string) bool {
-	if guard.HasNamePrefix(name, identityPrefix) {
+	if guard.HasNamePrefix(name, identityPrefix) || guard.HasNamePrefix(name, creditsPrefix) {
 		return true
 	}
 	for _, other := range others {
