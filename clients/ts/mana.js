@@ -134,10 +134,15 @@ export class Mana {
 		return this.#keep(await response.json());
 	}
 
+	/** Ends the session at the edge, then here; here also where the edge cannot be asked, which it throws. */
 	async signOut() {
 		const tokens = await this.#storage.get();
-		await this.#keep(null);
-		if (tokens) await this.#post("/api/v1/auth/logout", { refreshToken: tokens.refreshToken });
+		try {
+			// keepalive: a page that is left meanwhile does not take the request with it.
+			if (tokens) await this.#post("/api/v1/auth/logout", { refreshToken: tokens.refreshToken }, { keepalive: true });
+		} finally {
+			await this.#keep(null);
+		}
 	}
 
 	/** Where a browser is sent to sign in, and comes back from. */
@@ -222,8 +227,9 @@ export class Mana {
 	}
 
 	/** Calls a route that asks for no token. */
-	async #post(path, body) {
+	async #post(path, body, init) {
 		const response = await this.#fetch(this.#baseUrl + path, {
+			...init,
 			method: "POST",
 			headers: { "Content-Type": "application/json" },
 			body: JSON.stringify(body),
