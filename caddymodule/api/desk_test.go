@@ -123,7 +123,9 @@ func (o *office) pages() map[string]string {
 		"/admin/sales": "Stripe is set up", "/admin/sales?status=pending": "pending", "/admin/api-keys": "sk_live_", "/admin/api-keys?user=" + o.userID: "sk_live_",
 		"/admin/clients": "newcomer", "/admin/api-keys?org=" + o.organization: "Nothing found.", "/admin/events": "login_success",
 		"/admin/events?type=login_success&user=ada@example.test&from=2020-01-01&to=2999-01-01": "login_success", "/admin/events?ip=192.0.2.1": "Nothing found.",
-		"/admin/webhooks": "hooks.example.test", "/admin/webhooks/" + o.webhook: "Last answer", "/admin/outbox": "Messages given up", "/admin/signing-keys": "signing", "/admin/edges": "Latest revocations", "/admin/search": "Finds exactly",
+		"/admin/webhooks": "hooks.example.test", "/admin/webhooks/" + o.webhook: "Last answer", "/admin/outbox": "Messages given up", "/admin/signing-keys": "signing", "/admin/edges": "Latest revocations",
+		"/admin/books": "Each day opens", "/admin/books?from=2026-01-01&to=2026-01-03": "2026-01-02", "/admin/books?from=x&to=": "no such period",
+		"/admin/search":             "Finds exactly",
 		"/admin/search?q=" + o.gift: o.gift, "/admin/search?q=6RE55SIM2YUGDJIZXNOALIIURM": "looks like the id of a request",
 	}
 }

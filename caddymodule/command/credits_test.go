@@ -165,3 +165,33 @@ func TestCreditsForgive(t *testing.T) {
 		t.Errorf("kept %+v, %v", notes, err)
 	}
 }
+
+func TestCreditsBooks(t *testing.T) {
+	t.Parallel()
+	file := edgetest.ConfigFile(t, edgetest.ExternalApp(pgtest.New(t)))
+	run := func(args ...string) (string, error) {
+		return edgetest.Operate(t, "", append(append([]string{"credits", "books"}, args...), "--config", file)...)
+	}
+	for _, args := range [][]string{{"user", "create", "--email", "ada@example.com"}, {"credits", "grant", "--user", "ada@example.com", "--amount", "12.5"}} {
+		if _, err := edgetest.Operate(t, "", append(args, "--config", file)...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	from, to := time.Now().UTC().AddDate(0, 0, -1).Format(time.DateOnly), time.Now().UTC().AddDate(0, 0, 1).Format(time.DateOnly)
+	for kind, want := range map[string]string{"accounts": ",1,0,0,12.5,0,0,0,0,12.5\r\n", "days": ",1,1,0,0,12.5,0,0,0,0,12.5\r\n", "deferred": "euros\r\n"} {
+		out, err := run("--kind", kind, "--from", from, "--to", to)
+		if err != nil || !strings.Contains(out, want) {
+			t.Errorf("%s: %v\n%s", kind, err, out)
+		}
+	}
+	if out, err := run("--kind", "days"); err != nil || strings.Count(out, "\n") < 29 {
+		t.Errorf("last month: %v\n%s", err, out)
+	}
+	for want, args := range map[string][]string{
+		`--kind: "diary"`: {"--kind", "diary"}, "--from": {"--from", "soon"}, "--to": {"--to", "2026-02-30"}, "the period must end": {"--from", "2026-02-02", "--to", "2026-02-01"},
+	} {
+		if _, err := run(args...); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v: %v", args, err)
+		}
+	}
+}

@@ -120,7 +120,7 @@ func Routes(d Deps) []endpoint.Route {
 		append(endpoint.AnswersTo(twofactor.ErrNotEnabled, authcore.ErrInvalidInput, creditcore.ErrInvalid, creditcore.ErrAmount),
 			gone, errYourself, errConfirmation, errRole, errAmount, errExpires, errReplayed)...)
 	user.Media = "application/json"
-	return []endpoint.Route{
+	return append([]endpoint.Route{
 		endpoint.Get(overviewPath, shownList(d, d.overview), show("The desk: how things stand")),
 		endpoint.Get(usersPath, shownList(d, d.users), show("Accounts, by the beginnings of words")),
 		endpoint.Get(usersPath+"/{id}", shownItem(d, d.user), show("An account")),
@@ -150,7 +150,7 @@ func Routes(d Deps) []endpoint.Route {
 		endpoint.Post(signingPath, d.listChanges(d.signingKeys, d.changeSigningKey), form("Rotate or revoke signing keys", errNoSigningKey)),
 		endpoint.Get(edgesPath, shownList(d, d.edges), show("Revocations and their lag, and the edges")),
 		endpoint.Get(searchPath, shownList(d, d.search), show("What has an id, an address or a code")),
-	}
+	}, d.bookRoutes(show)...)
 }
 
 // mayChange and maySee say what a caller is to the desk.

@@ -15,7 +15,7 @@ import (
 // ledgers lists the accounts that owe. One that is searched for is found among the
 // accounts of users.
 func (d Deps) ledgers(ctx context.Context, c *endpoint.Call, v visit) (pages.Desk, error) {
-	out := pages.Desk{Section: "ledger", Heading: "ledger", Notes: []string{"ledger"}, Search: []pages.DeskField{{Name: "q", Kind: "search", Value: v.Q, Max: 255}}}
+	out := pages.Desk{Section: "ledger", Heading: "ledger", Notes: []string{"ledger"}, Links: []pages.DeskCell{{Word: "books", Link: booksPath}}, Search: []pages.DeskField{{Name: "q", Kind: "search", Value: v.Q, Max: 255}}}
 	ledger, err := d.Ledger(ctx)
 	if err != nil {
 		return out, err
