@@ -25,7 +25,7 @@ MUTATE ?= authcore/principal authcore/token authcore/revocation authcore/refresh
 # Where `make install` puts things, for packages: make install DESTDIR=/tmp/root
 DESTDIR ?=
 
-.PHONY: help run build install test images lint mutate bench conformance cluster examples soak shots docs xcaddy fmt clean
+.PHONY: help run build install test images lint mutate bench conformance cluster postgres18 examples soak shots docs xcaddy fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,6 +86,12 @@ conformance: ## the modules of the OpenID certification plans, one by one
 cluster: ## two edges on a PostgreSQL that Patroni fails over
 	@.ci/packages initdb patroni etcd
 	go test -tags $(TAGS),cluster -count=1 -v -timeout 20m -run '^TestDatabaseFailsOver$$' ./cmd/mana-edge
+
+postgres18: ## everything that has a database on PostgreSQL 18, and the move of an embedded database to it by one command
+	@.ci/packages initdb node npm
+	bin=$$(.ci/postgres18) && \
+	MANA_POSTGRES_BIN=$$bin go test $(FLAGS) -ldflags=-w -count=1 -timeout 30m ./migrations/... ./internal/... ./authcore/... ./creditcore/... ./caddymodule/... && \
+	go test -tags $(TAGS),postgres18 -count=1 -v -timeout 20m -run '^TestPostgresIsUpgraded$$' ./cmd/mana-edge -postgres18 $$bin
 
 examples: build ## the apps of examples/ behind the gate, those too that install packages, and what generates clients of the API
 	@.ci/packages initdb chromium node npm python3 uvicorn

@@ -49,6 +49,12 @@ func findBinaries(ctx context.Context, named string, c cluster, log *slog.Logger
 		}
 		return b, fits(b, want, c)
 	}
+	return findMajor(ctx, c, want, log)
+}
+
+// findMajor returns binaries of a major version (0: the best) from the PATH, the usual
+// folders or a download.
+func findMajor(ctx context.Context, c cluster, want int, log *slog.Logger) (binaries, error) {
 	var found []binaries
 	for _, dir := range candidates() {
 		b, err := inspect(ctx, dir, c.account)

@@ -15,3 +15,8 @@ func Fetch(ctx context.Context, dir string, major int) (bin, version string, err
 	b, err := fetch(ctx, c, major, slog.New(slog.DiscardHandler))
 	return b.dir, b.version, err
 }
+
+// UpgradeAnyway is Upgrade, to the same version too.
+func UpgradeAnyway(ctx context.Context, cfg Config, fill func(ctx context.Context, from, to *Server) error) (Upgraded, error) {
+	return upgrade(ctx, cfg, false, fill)
+}

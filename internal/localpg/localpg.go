@@ -63,6 +63,11 @@ func Start(ctx context.Context, cfg Config) (_ *Server, err error) {
 			lock.release()
 		}
 	}()
+	return start(ctx, cfg, dir, lock, options)
+}
+
+// start runs the server of a directory that is locked.
+func start(ctx context.Context, cfg Config, dir string, lock *dirLock, options map[string]string) (*Server, error) {
 	cl, err := locate(dir)
 	if err != nil {
 		return nil, err

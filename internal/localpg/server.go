@@ -41,6 +41,12 @@ func (s *Server) AdminDSN() string {
 	return s.creds.dsn(adminRole, s.creds.AdminPassword, "postgres")
 }
 
+// DatabaseDSN is that of the superuser to the database of the login role, for programs
+// that copy all of it.
+func (s *Server) DatabaseDSN() string {
+	return s.creds.dsn(adminRole, s.creds.AdminPassword, databaseName)
+}
+
 // Done is closed when the server is down for good, after [Server.Stop]. A crash
 // does not close it: the server comes back by itself.
 func (s *Server) Done() <-chan struct{} { return s.done }

@@ -23,7 +23,7 @@ import (
 	"mana.how/edge/internal/localpg"
 )
 
-// Commands are `mana-edge mana backup` and `mana-edge mana restore`.
+// Commands are `mana-edge mana backup`, `mana-edge mana restore` and `mana-edge mana upgrade-postgres`.
 func Commands() []*cobra.Command {
 	save := &cobra.Command{
 		Use:   "backup <file> (--recipient <public key>… | --passphrase-file <file>)",
@@ -51,7 +51,7 @@ pg_restore of PostgreSQL.`,
 	}
 	load.Flags().String("identity", "", "File with the secret key of age")
 	load.Flags().String("passphrase-file", "", "File with the passphrase; else "+passphraseVariable)
-	return []*cobra.Command{save, load}
+	return []*cobra.Command{save, load, upgradeCommand()}
 }
 
 // view is a backup in JSON.
@@ -186,11 +186,16 @@ func (p place) dump(ctx context.Context, major int, to *os.File) error {
 // tool prepares a client program on the database, as the superuser: rows are
 // under forced row-level security. The password is in no argument.
 func (p place) tool(ctx context.Context, name string, major int, args ...string) (*exec.Cmd, error) {
-	path, err := localpg.Tool(ctx, name, major)
+	dsn, err := localpg.AdminDSN(p.dir)
 	if err != nil {
 		return nil, err
 	}
-	dsn, err := localpg.AdminDSN(p.dir)
+	return toolOn(ctx, dsn, name, major, args...)
+}
+
+// toolOn is tool on the database of a connection string.
+func toolOn(ctx context.Context, dsn, name string, major int, args ...string) (*exec.Cmd, error) {
+	path, err := localpg.Tool(ctx, name, major)
 	if err != nil {
 		return nil, err
 	}
