@@ -51,7 +51,8 @@ func period(c *endpoint.Call, first, last string) (from, to time.Time, err error
 	return from, to.AddDate(0, 0, 1), nil
 }
 
-// books shows the days of a period, and leads to its files.
+// books shows the days of a period that is asked for, which takes as long as the ledger has
+// grown since, and leads to its files.
 func (d Deps) books(ctx context.Context, c *endpoint.Call, v visit) (pages.Desk, error) {
 	from, to, err := period(c, v.From, v.To)
 	out := pages.Desk{Section: "ledger", Heading: "books", Up: ledgerPath, Notes: []string{"books"}}
@@ -63,6 +64,9 @@ func (d Deps) books(ctx context.Context, c *endpoint.Call, v visit) (pages.Desk,
 	out.Search = []pages.DeskField{{Name: "from", Kind: "date", Value: first}, {Name: "to", Kind: "date", Value: last}}
 	for _, kind := range bookkeeping.Kinds {
 		out.Links = append(out.Links, pages.DeskCell{Word: "books-" + string(kind), Link: booksPath + "/" + string(kind) + queryOf("from", first, "to", last)})
+	}
+	if v.From == "" && v.To == "" {
+		return out, nil
 	}
 	ledger, err := d.Ledger(ctx)
 	if err != nil {
