@@ -69,7 +69,7 @@ func TestOpenAPIToolsTakeTheDocument(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(t, dir, nil, npmInstall[0], npmInstall[1:]...)
-	if said := run(t, dir, []string{"REDOCLY_TELEMETRY=off"}, "npx", "redocly", "lint", "--format=summary", "openapi.json"); strings.Contains(said, "warning") {
+	if said := run(t, dir, []string{"REDOCLY_TELEMETRY=off"}, "npx", "redocly", "lint", "--format=summary", "openapi.json"); !strings.Contains(said, "is valid") || strings.Contains(said, "You have ") { // a warning, or more
 		t.Errorf("redocly: %s", said)
 	}
 	t.Logf("ajv: %s", run(t, dir, nil, "node", "check.mjs", "openapi.json"))

@@ -51,7 +51,7 @@ func Document(table []endpoint.Route, baseURL *url.URL, version string) ([]byte,
 	}
 	out, err := json.MarshalIndent(object{
 		"openapi": "3.1.0",
-		"info":    object{"title": "Mana Edge", "version": version, "summary": "Identity and credits of a family of sites", "license": object{"name": "Proprietary"}},
+		"info":    object{"title": "Mana Edge", "version": version, "summary": "Identity and credits of a family of sites", "license": object{"name": "Proprietary", "identifier": "LicenseRef-Proprietary"}},
 		"servers": []any{object{"url": baseURL.String()}},
 		"tags":    tags(table),
 		"paths":   paths,
