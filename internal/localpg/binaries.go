@@ -89,6 +89,9 @@ func fits(b binaries, want int, c cluster) error {
 // candidates lists directories that may hold binaries, best first.
 func candidates() []string {
 	var dirs []string
+	if named := os.Getenv("MANA_POSTGRES_BIN"); named != "" {
+		dirs = append(dirs, named)
+	}
 	if path, err := exec.LookPath("postgres"); err == nil {
 		if path, err = filepath.EvalSymlinks(path); err == nil {
 			dirs = append(dirs, filepath.Dir(path))

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 )
 
@@ -42,10 +43,11 @@ func Major(dir string) (int, error) {
 func Tool(ctx context.Context, name string, major int) (string, error) {
 	dirs := candidates()
 	if path, err := exec.LookPath(name); err == nil {
-		dirs = append([]string{filepath.Dir(path)}, dirs...)
-	}
-	if named := os.Getenv("MANA_POSTGRES_BIN"); named != "" {
-		dirs = append([]string{named}, dirs...)
+		first := 0
+		if os.Getenv("MANA_POSTGRES_BIN") != "" {
+			first = 1
+		}
+		dirs = slices.Insert(dirs, first, filepath.Dir(path))
 	}
 	best, newest := "", 0
 	for _, dir := range dirs {
