@@ -526,7 +526,7 @@ func TestPasswordChangeIsAtomic(t *testing.T) {
 	const next = "another fine password"
 	alter := func(sql string) {
 		t.Helper()
-		if _, err := db.Pool.Exec(t.Context(), sql); err != nil {
+		if _, err := db.Pool.Exec(t.Context(), `SET ROLE mana_owner; `+sql+`; RESET ROLE`, pgx.QueryExecModeSimpleProtocol); err != nil {
 			t.Fatal(err)
 		}
 	}

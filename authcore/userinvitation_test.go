@@ -12,6 +12,7 @@ import (
 	"mana.how/edge/authcore/challenge"
 	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
+	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -143,8 +144,8 @@ func TestInvitationAtOnce(t *testing.T) {
 	if err := one.DeleteUser(t.Context(), principal.Operator{Name: "test"}, u.ID); err != nil {
 		t.Fatal(err)
 	}
-	var left int
-	if err := db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM auth.challenges WHERE address = $1`, ada).Scan(&left); err != nil || left != 0 {
-		t.Errorf("%d challenges name the address, %v", left, err)
+	left, err := dbscope.Row[struct{ N int }](t.Context(), db.Pool, dbscope.System(), `SELECT count(*) AS n FROM auth.challenges WHERE address = $1`, ada)
+	if err != nil || left.N != 0 {
+		t.Errorf("%d challenges name the address, %v", left.N, err)
 	}
 }

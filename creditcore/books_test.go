@@ -68,8 +68,9 @@ func TestBooksAddUp(t *testing.T) {
 			l.spend(account, creditcore.Amount(1+random.IntN(90)))
 		}
 	}
-	// The rows of an account lie from the 1st to the 10th of March, with steps back of up to half an hour.
-	l.db.Tamper(t, `UPDATE credits.transactions AS t SET created_at = '2026-03-01T00:10:00Z'::timestamptz + (t.sequence - 1) * interval '6 hours' - (t.sequence % 3) * interval '15 minutes'`)
+	// The rows of an account lie from the 1st of March on, three hours apart, with steps back over midnight.
+	l.db.Tamper(t, `UPDATE credits.transactions AS t SET created_at = '2026-03-01T00:10:00Z'::timestamptz + (t.sequence - 1) * interval '3 hours'
+		+ CASE WHEN t.sequence % 8 = 0 THEN interval '175 minutes' WHEN t.sequence % 8 = 1 AND t.sequence > 1 THEN interval '-15 minutes' ELSE '0' END`)
 
 	lines, days := l.books("2026-03-01", "2026-03-11")
 	closing, openings, sums := map[string]creditcore.Amount{}, map[string]int{}, map[time.Time]creditcore.Movements{}

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"mana.how/edge/caddymodule/api"
+	"mana.how/edge/internal/dbscope"
 )
 
 func TestClosedRegistration(t *testing.T) {
@@ -34,9 +35,9 @@ func TestClosedRegistration(t *testing.T) {
 	if want := `{"open":false,"reason":"registration closed"}`; strings.TrimSpace(got.body) != want {
 		t.Errorf("status: %s", got.body)
 	}
-	var accounts int
-	if err := s.db.Pool.QueryRow(t.Context(), `SELECT count(*) FROM auth.users`).Scan(&accounts); err != nil || accounts != 0 {
-		t.Errorf("%d accounts, %v", accounts, err)
+	accounts, err := dbscope.Row[struct{ N int }](t.Context(), s.db.Pool, dbscope.System(), `SELECT count(*) AS n FROM auth.users`)
+	if err != nil || accounts.N != 0 {
+		t.Errorf("%d accounts, %v", accounts.N, err)
 	}
 }
 
