@@ -17,7 +17,7 @@ const sweepEvery = time.Minute
 // sweeps what has expired, until ctx ends. It rides out a database that is
 // away. It returns ctx's error.
 func (s *Service) Run(ctx context.Context) error {
-	if err := s.ring.Reseal(ctx); err != nil && ctx.Err() == nil {
+	if err := s.resealKeys(ctx); err != nil && ctx.Err() == nil {
 		s.log.Warn("seal signing keys", "error", err) // tried again by sweepLoop
 	}
 	var running sync.WaitGroup
@@ -38,7 +38,7 @@ func (s *Service) sweepLoop(ctx context.Context) {
 		s.revoked.Forget(s.now().Add(-revocation.MemorySpan))
 		for name, step := range map[string]func(context.Context) error{
 			"rotate keys":              s.ring.RotateOnSchedule,
-			"seal keys":                s.ring.Reseal,
+			"seal keys":                s.resealKeys,
 			"seal second factors":      s.resealFactors,
 			"seal tokens of providers": s.resealProviderTokens,
 			"purge":                    s.purge,

@@ -247,6 +247,8 @@ type Service struct {
 
 	keys       atomic.Pointer[token.KeySet]
 	ring       *keyring.Ring
+	proofKeys  atomic.Pointer[token.KeySet]
+	proofRing  *keyring.Ring
 	revoked    *revocation.List
 	feed       *feed.Feed
 	watchers   *revocation.Watchers
@@ -326,6 +328,11 @@ func (s *Service) compose(deps Deps, listen *pgx.ConnConfig) {
 		Announce: cfg.KeyAnnounce, RotateEvery: cfg.KeyRotateEvery,
 		LongestToken: max(cfg.AccessTokenTTL, openid.TokenTTL), // an ID token of the OpenID provider is one, too
 	})
+	s.proofKeys.Store(token.NewKeySet(nil))
+	s.proofRing = keyring.New(keyring.Deps{
+		DB: s.db, Secrets: cfg.Secrets, Now: s.now, Log: s.log, Purpose: keyring.Proofs, Set: &s.proofKeys, Ended: func(string) {}, Keyless: cfg.Keyless,
+		Announce: cfg.KeyAnnounce, LongestToken: proofLife,
+	})
 	s.store = &session.Store{
 		DB: s.db, Mailer: s.mailer, Now: s.now, Announce: func(revs ...revocation.Revocation) { s.Announce(revs...) },
 		MaxAge: cfg.SessionMaxAge, SecondFactorRequired: cfg.SecondFactorRequired,
@@ -357,7 +364,7 @@ func (s *Service) compose(deps Deps, listen *pgx.ConnConfig) {
 	s.Verifier = verifier.New(verified)
 	s.feed = feed.New(feed.Deps{
 		DB: s.db, Listen: listen, Redis: deps.Redis, Log: s.log, Now: s.now, Unheard: unheard,
-		Apply: s.Apply, LoadKeys: s.ring.Load, Forget: s.Forget, Lag: s.observe.RevocationLag,
+		Apply: s.Apply, LoadKeys: s.loadKeys, Forget: s.Forget, Lag: s.observe.RevocationLag,
 	})
 	s.Directory = membership.New(membership.Deps{
 		DB: s.db, Store: s.store, Mailer: s.mailer, Now: s.now, Recent: s.RequireRecent, Forget: s.Forget,
@@ -380,6 +387,9 @@ func (s *Service) load(ctx context.Context) error {
 			if err := s.ring.MakeFirst(ctx, token.RS256); err != nil {
 				return fmt.Errorf("make the first RSA key: %w", err)
 			}
+		}
+		if err := s.loadProofKeys(ctx); err != nil {
+			return err
 		}
 	}
 	if err := s.feed.Load(ctx); err != nil {

@@ -44,7 +44,7 @@ func TestAuditFindsEveryBreach(t *testing.T) {
 		t.Run(invariant, func(t *testing.T) {
 			t.Parallel()
 			db := pgtest.New(t)
-			l := &ledger{creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool}), t, db}
+			l := &ledger{creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool}), t, db, false}
 			alice := l.user("alice", 100)
 			charge := l.spend(alice, 10)
 			if _, err := l.Refund(t.Context(), creditcore.Refund{UserID: alice, Amount: 5, EntryID: charge.Entry.ID}); err != nil {

@@ -20,7 +20,7 @@ func TestAuditOfOneAccount(t *testing.T) {
 		t.Run(invariant, func(t *testing.T) {
 			t.Parallel()
 			db := pgtest.New(t)
-			l := &ledger{creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool}), t, db}
+			l := &ledger{creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool}), t, db, false}
 			for _, who := range []string{"alice", "bob"} {
 				user := l.user(who, 100)
 				l.spend(user, 10)

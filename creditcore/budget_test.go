@@ -189,6 +189,7 @@ func TestBudgetsHavePeriods(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The charge was made in an earlier month, and the day of it with it.
+		l.altered = true
 		owner(t, l, `ALTER TABLE credits.transactions DISABLE TRIGGER USER`,
 			`UPDATE credits.transactions SET created_at = created_at - interval '40 days' WHERE id = '`+first.Entry.ID+`'`,
 			`ALTER TABLE credits.transactions ENABLE TRIGGER USER`)

@@ -1,6 +1,7 @@
 package creditcore_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
@@ -19,14 +21,15 @@ func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
 // ledger is a service on a database of its own.
 type ledger struct {
 	*creditcore.Service
-	t  *testing.T
-	db *pgtest.Database
+	t       *testing.T
+	db      *pgtest.Database
+	altered bool // the test has changed rows, as nobody can in production
 }
 
 func newLedger(t *testing.T) *ledger {
 	t.Helper()
 	db := pgtest.New(t)
-	l := &ledger{creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool}), t, db}
+	l := &ledger{creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool}), t, db, false}
 	t.Cleanup(func() {
 		if !t.Failed() {
 			l.sound()
@@ -101,15 +104,26 @@ func (l *ledger) wantAvailable(user string, want creditcore.Amount) {
 	}
 }
 
-// sound audits the ledger.
+// sound audits the ledger and walks its chains, also when the test is over.
 func (l *ledger) sound() {
 	l.t.Helper()
-	report, err := l.Audit(l.t.Context())
-	if err != nil && l.t.Context().Err() == nil {
+	ctx := context.WithoutCancel(l.t.Context())
+	report, err := l.Audit(ctx)
+	if err != nil {
 		l.t.Fatalf("audit: %v", err)
 	}
 	for _, b := range report.Breaches {
 		l.t.Errorf("audit: %+v", b)
+	}
+	if l.altered {
+		return
+	}
+	_, err = proof.New(proof.Deps{Pool: l.db.Pool}).Verify(ctx, proof.Scope{}, func(b proof.Breach) error {
+		l.t.Errorf("chain: %+v", b)
+		return nil
+	})
+	if err != nil {
+		l.t.Fatalf("walk the chains: %v", err)
 	}
 }
 

@@ -78,6 +78,9 @@ type Leased struct {
 	Remaining Amount
 }
 
+// EntryID names the row of the ledger that the charge becomes when it is written.
+func (c *Leased) EntryID() string { return c.id }
+
 // DebitLeased charges the account of a user in memory, where this process has a lease
 // of it that suffices. Where it reports false nothing was charged, and
 // [Service.Debit] is to be asked. That is so for the first charges of a user who was

@@ -18,7 +18,7 @@ import (
 func (l *ledger) edge(cfg creditcore.Config) (e *ledger, stop func()) {
 	l.t.Helper()
 	s, stop := l.process(cfg)
-	return &ledger{s, l.t, l.db}, stop
+	return &ledger{s, l.t, l.db, false}, stop
 }
 
 // charge charges a user as a route with durability batched does, and has the response
@@ -278,7 +278,7 @@ func TestLeaseOfADeadEdgeComesBack(t *testing.T) {
 	l.process(creditcore.Config{ReapEvery: 50 * time.Millisecond})
 	user := l.user("alice", 1000)
 	far, relay, _ := l.afar(creditcore.Config{LeaseTTL: 4 * time.Second, LeaseIdle: time.Hour})
-	e := &ledger{far, t, l.db}
+	e := &ledger{far, t, l.db, false}
 	n := e.warm(user, 10)
 	eventually(t, "the charges are written", func() bool { return len(l.rows(user)) == n })
 	relay.Mute(true) // nothing comes back to it: it is as good as gone
@@ -365,7 +365,7 @@ func TestLeaseSurvivesAnOutage(t *testing.T) {
 	l := newLedger(t)
 	user := l.user("alice", 100_000)
 	far, relay, stop := l.afar(creditcore.Config{})
-	e := &ledger{far, t, l.db}
+	e := &ledger{far, t, l.db, false}
 	n := e.warm(user, 10)
 	relay.Mute(true)
 	for range 4 {

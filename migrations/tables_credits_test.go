@@ -37,6 +37,11 @@ var creditTables = []table{
 		insert: `INSERT INTO credits.job_positions (job, after) VALUES ('job-' || $1, '')`},
 	{name: "credits.alerts", key: "id", reads: true, admin: true,
 		insert: `INSERT INTO credits.alerts (id, account_id, kind, data) VALUES ('alert-' || $1, $1, 'low', '{}')`},
+	{name: "credits.checkpoints", key: "user_id", reads: true, admin: true,
+		insert: `INSERT INTO credits.checkpoints (user_id, day, sequence, hash, bucket) VALUES ($1, '2026-11-29', 1, sha256($1::text::bytea), 1)`},
+	{name: "credits.roots", key: "day",
+		insert: `INSERT INTO credits.roots (day, made_at, accounts, hash, buckets, statement)
+			VALUES (CASE $1 WHEN 'alice' THEN date '2026-11-28' ELSE date '2026-11-29' END, now(), 1, sha256(''), decode(repeat('00', 8192), 'hex'), '')`},
 	{name: "credits.edges", key: "id",
 		insert: `INSERT INTO credits.edges (id, horizon) VALUES ('edge-' || $1, '')`},
 }

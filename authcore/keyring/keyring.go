@@ -22,12 +22,23 @@ import (
 // ErrNotFound means that no signing key has an id.
 var ErrNotFound = errors.New("no signing key has this id")
 
+// Purpose is what a key signs.
+type Purpose string
+
+// The purposes.
+const (
+	Tokens Purpose = "token" // what users and clients show
+	Proofs Purpose = "proof" // what proves the ledger
+)
+
 // Deps is what a [Ring] works with.
 type Deps struct {
 	DB      dbscope.DB
 	Secrets secret.Keys
 	Now     func() time.Time
 	Log     *slog.Logger
+	// Purpose is what the keys sign, [Tokens] where empty. A ring knows none of another.
+	Purpose Purpose
 	// Set is where the keys in force are kept.
 	Set *atomic.Pointer[token.KeySet]
 	// Ended is told of each key that was revoked.
@@ -49,7 +60,12 @@ type Ring struct {
 }
 
 // New makes a ring, which reads nothing yet.
-func New(with Deps) *Ring { return &Ring{with: with} }
+func New(with Deps) *Ring {
+	if with.Purpose == "" {
+		with.Purpose = Tokens
+	}
+	return &Ring{with: with}
+}
 
 // keyRow is a row of auth.jwks. Rows of the replaced service have neither
 // signs_from nor gone_at.
@@ -88,7 +104,7 @@ const keyRotationLock = `SELECT pg_advisory_xact_lock(hashtext('auth.jwks'))`
 func (s *Ring) Load(ctx context.Context) error {
 	reading := s.readings.begin()
 	list, err := dbscope.List[keyRow](ctx, s.with.DB, dbscope.System(),
-		`SELECT `+keyColumns+` FROM auth.jwks WHERE `+liveKey+` OR revoked_at IS NOT NULL ORDER BY created_at, id`)
+		`SELECT `+keyColumns+` FROM auth.jwks WHERE purpose = $1 AND (`+liveKey+` OR revoked_at IS NOT NULL) ORDER BY created_at, id`, s.with.Purpose)
 	if err != nil {
 		return err
 	}
@@ -165,7 +181,7 @@ func (s *Ring) MakeFirst(ctx context.Context, a token.Algorithm) error {
 			return err
 		}
 		var have bool
-		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM auth.jwks WHERE algorithm = $1 AND `+liveKey+`)`, string(a)).Scan(&have); err != nil || have {
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM auth.jwks WHERE algorithm = $1 AND purpose = $2 AND `+liveKey+`)`, string(a), s.with.Purpose).Scan(&have); err != nil || have {
 			return err
 		}
 		now := s.with.Now()
@@ -188,7 +204,7 @@ func (s *Ring) Reseal(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, keyRotationLock); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT `+keyColumns+` FROM auth.jwks WHERE `+liveKey)
+		rows, err := tx.Query(ctx, `SELECT `+keyColumns+` FROM auth.jwks WHERE purpose = $1 AND `+liveKey, s.with.Purpose)
 		if err != nil {
 			return err
 		}
@@ -224,8 +240,8 @@ func (s *Ring) insertKeyTx(ctx context.Context, tx pgx.Tx, a token.Algorithm, no
 		return err
 	}
 	_, err = tx.Exec(ctx,
-		`INSERT INTO auth.jwks (id, algorithm, public_key, private_key, created_at, signs_from)
-		 VALUES ($1, $2, $3, $4, $5, $6)`, k.ID, string(a), public, private, k.CreatedAt, k.SignsFrom)
+		`INSERT INTO auth.jwks (id, algorithm, public_key, private_key, created_at, signs_from, purpose)
+		 VALUES ($1, $2, $3, $4, $5, $6, $7)`, k.ID, string(a), public, private, k.CreatedAt, k.SignsFrom, s.with.Purpose)
 	return err
 }
 
@@ -235,7 +251,7 @@ func (s *Ring) List(ctx context.Context) ([]token.Info, error) {
 	if err := s.Load(ctx); err != nil {
 		return nil, err
 	}
-	list, err := dbscope.List[keyRow](ctx, s.with.DB, dbscope.System(), `SELECT `+keyColumns+` FROM auth.jwks ORDER BY created_at, id`)
+	list, err := dbscope.List[keyRow](ctx, s.with.DB, dbscope.System(), `SELECT `+keyColumns+` FROM auth.jwks WHERE purpose = $1 ORDER BY created_at, id`, s.with.Purpose)
 	if err != nil {
 		return nil, err
 	}

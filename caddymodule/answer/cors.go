@@ -56,7 +56,7 @@ func Preflight(w http.ResponseWriter, r *http.Request, origins origin.List) erro
 // beside the ones that every page may (Fetch, section 3.3.2).
 var exposed = []string{
 	"Retry-After", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset",
-	"Mana-Credits-Cost", "Mana-Credits-Remaining", "Mana-Credits-Reserved", "Mana-Credits-Payer", "Idempotency-Replayed",
+	"Mana-Credits-Cost", "Mana-Credits-Remaining", "Mana-Credits-Reserved", "Mana-Credits-Payer", "Mana-Receipt", "Idempotency-Replayed",
 }
 
 // Expose adds our headers to those that the answer lets pages read.

@@ -30,6 +30,7 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/outbox"
 	"mana.how/edge/internal/webhook"
 )
@@ -52,6 +53,7 @@ type Config struct {
 // Credits are the cores of what can be paid with, and for.
 type Credits struct {
 	Ledger  *creditcore.Service
+	Proof   *proof.Service
 	Gifts   *gift.Service
 	Billing *billing.Service
 	// Apps are the back ends that keep data of users; nil for none.
@@ -101,6 +103,7 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 	data := kept.Deps{
 		Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
+		Proof:  live(deps.Credits, func(c *Credits) *proof.Service { return c.Proof }),
 		Apps: live(deps.Credits, func(c *Credits) kept.Apps {
 			if c.Apps == nil {
 				return kept.None()
@@ -146,6 +149,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 			Ledger:  live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
 			Sells:   live(deps.Credits, func(c *Credits) bool { return c.Billing.Sells() }),
 			Billing: live(deps.Credits, func(c *Credits) *billing.Service { return c.Billing }),
+			Proof:   live(deps.Credits, func(c *Credits) *proof.Service { return c.Proof }),
 		}),
 		giftapi.Routes(giftapi.Deps{
 			Gifts:              live(deps.Credits, func(c *Credits) *gift.Service { return c.Gifts }),

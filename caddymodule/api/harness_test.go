@@ -31,6 +31,7 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -113,6 +114,7 @@ func newSiteOf(t testing.TB, sales billing.Config, identity func(*authcore.Confi
 	if err != nil {
 		t.Fatal(err)
 	}
+	credits.Proof = proof.New(proof.Deps{Pool: db.Pool, Notary: auth})
 	s := &site{TB: t, auth: auth, Credits: credits, db: db, log: new(strings.Builder)}
 	cfg, deps := settings(auth, &s.Credits)
 	deps.Database = auth.Ready

@@ -90,6 +90,7 @@ func TestTable(t *testing.T) {
 		"PUT /api/v1/credits/organizations/{id}/allotments/{userId}", "DELETE /api/v1/credits/organizations/{id}/allotments/{userId}",
 		"GET /api/v1/internal/credits/organizations/{id}/balance",
 		"GET /api/v1/credits/alerts", "GET /api/v1/credits/alerts/settings", "PUT /api/v1/credits/alerts/settings", "POST /account/credits",
+		"GET /api/v1/credits/roots", "GET /api/v1/credits/roots/{day}", "GET /api/v1/credits/jwks", "GET /api/v1/credits/proof",
 		"GET /api/v1/credits/balance", "GET /api/v1/credits/balance/{userId}", "POST /api/v1/credits/use", "POST /api/v1/credits/use/batch",
 		"GET /api/v1/credits/prices", "POST /api/v1/credits/quote",
 		"POST /api/v1/credits/refund", "GET /api/v1/credits/transactions", "GET /api/v1/credits/usage",

@@ -19,7 +19,7 @@ import (
 func creditsCommand() *cobra.Command {
 	group := &cobra.Command{
 		Use:   "credits <command>",
-		Short: "Grants credits, writes off debts, audits the ledger and writes its books",
+		Short: "Grants credits, writes off debts, audits and verifies the ledger, and writes its books",
 		Args:  cobra.NoArgs,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -58,7 +58,7 @@ the amount named. The reason and who gave it are kept.`,
 	accountFlags(forgive)
 	forgive.Flags().String("amount", "", "How many credits at most; all that is owed where not given")
 	forgive.Flags().String("reason", "", "Why (required)")
-	group.AddCommand(grant, forgive, audit, booksCommand())
+	group.AddCommand(grant, forgive, audit, verifyCommand(), booksCommand())
 	return group
 }
 

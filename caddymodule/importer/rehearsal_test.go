@@ -20,6 +20,7 @@ import (
 	"mana.how/edge/caddymodule/importer"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/edgetest"
 	"mana.how/edge/internal/pgtest"
@@ -99,6 +100,13 @@ func wantSound(t *testing.T, db *pgtest.Database) creditcore.Report {
 		if i < 20 {
 			t.Errorf("%s: %s: %s", b.Invariant, b.UserID, b.Detail)
 		}
+	}
+	walked, err := proof.New(proof.Deps{Pool: db.Pool}).Verify(t.Context(), proof.Scope{}, func(b proof.Breach) error {
+		t.Errorf("the chain: %+v", b)
+		return nil
+	})
+	if err != nil || walked.Rows != report.Entries || walked.Unchained > 0 {
+		t.Errorf("chained: %+v of %d rows, %v", walked, report.Entries, err)
 	}
 	return report
 }

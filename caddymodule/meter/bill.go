@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/creditcore"
 )
 
@@ -23,15 +24,19 @@ type bill struct {
 	payers    []string
 	refused   bool // a meter answered in place of the upstream
 	written   bool
+	receipt   bool     // is to be signed
+	entries   []string // the rows of the ledger that the cost is in
+	replayed  bool     // some of it was charged before, under a key
 }
 
 type billKey struct{}
 
-// openBill is the bill of the request, with one more meter on it.
-func openBill(r *http.Request) (*bill, *http.Request) {
+// openBill is the bill of the request, with one more meter on it. The first says whether
+// a receipt is to be signed.
+func openBill(r *http.Request, receipt bool) (*bill, *http.Request) {
 	b, ok := r.Context().Value(billKey{}).(*bill)
 	if !ok {
-		b = new(bill)
+		b = &bill{receipt: receipt}
 		r = r.WithContext(context.WithValue(r.Context(), billKey{}, b))
 	}
 	b.meters++
@@ -40,6 +45,15 @@ func openBill(r *http.Request) (*bill, *http.Request) {
 
 // see notes what the ledger said last.
 func (b *bill) see(available creditcore.Amount) { b.remaining, b.known = available, true }
+
+// note adds what a meter charged.
+func (b *bill) note(s settlement) {
+	b.cost += s.cost
+	b.replayed = b.replayed || s.outcome == metrics.OutcomeReplayed
+	if s.entry != "" && s.cost > 0 {
+		b.entries = append(b.entries, s.entry)
+	}
+}
 
 // paidBy notes who pays: an organisation, or with an empty one the user.
 func (b *bill) paidBy(organization string) {

@@ -32,6 +32,7 @@ import (
 //		abort_cost <credits>|wait
 //		on_outage refuse|allow
 //		durability full|batched
+//		receipt
 //		shadow
 //		hold_ttl  <duration>
 //	}
@@ -59,7 +60,8 @@ func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"abort_cost":  func() { p.One((*string)(&m.AbortCost)) },
 		"on_outage":   func() { p.One(&m.OnOutage) },
 		"durability":  func() { p.One(&m.Durability) },
-		"shadow":      func() { m.parseShadow(p) },
+		"receipt":     func() { m.Receipt = m.parseSwitch(p, "receipt") },
+		"shadow":      func() { m.Shadow = m.parseSwitch(p, "shadow") },
 		"hold_ttl":    func() { m.parseHoldTTL(p) },
 	}, "free_on")
 	return errors.Join(p.Faults...)
@@ -99,11 +101,13 @@ func (m *Meter) parseCostTokens(p *syntax.BlockParser) {
 	})
 }
 
-func (m *Meter) parseShadow(p *syntax.BlockParser) {
-	if m.Shadow = true; len(p.RemainingArgs()) > 0 {
-		p.Faultf("mana_credits shadow: takes no argument")
+// parseSwitch reads an option that is there or not.
+func (m *Meter) parseSwitch(p *syntax.BlockParser, name string) bool {
+	if len(p.RemainingArgs()) > 0 {
+		p.Faultf("mana_credits %s: takes no argument", name)
 	}
-	p.NoBlock("shadow")
+	p.NoBlock(name)
+	return true
 }
 
 func (m *Meter) parseHoldTTL(p *syntax.BlockParser) {

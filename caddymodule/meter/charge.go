@@ -25,14 +25,23 @@ type charge interface {
 
 // settlement is what a charge came to. remaining is what the account has then,
 // nil where nothing has changed since the charge was made.
+// entry is the row of the ledger that charges it, empty where it is not known.
 type settlement struct {
 	outcome   string
 	cost      creditcore.Amount
 	remaining *creditcore.Amount
+	entry     string
 }
 
 func settlementOf(outcome string, cost, remaining creditcore.Amount) settlement {
-	return settlement{outcome, cost, &remaining}
+	return settlement{outcome: outcome, cost: cost, remaining: &remaining}
+}
+
+// chargedBy is the settlement by a row of the ledger.
+func chargedBy(r creditcore.Receipt) settlement {
+	s := settlementOf(metrics.OutcomeCharged, -r.Entry.Amount, r.Balance.Available)
+	s.entry = r.Entry.ID
+	return s
 }
 
 // debited was taken in advance: the price is the cost.
@@ -43,7 +52,7 @@ type debited struct {
 
 func (c debited) settle(ctx context.Context, _ creditcore.Amount, _ json.RawMessage) (settlement, error) {
 	err := c.ledger.Begun(ctx, c.receipt)
-	return settlement{outcome: metrics.OutcomeCharged, cost: -c.receipt.Entry.Amount}, err
+	return settlement{outcome: metrics.OutcomeCharged, cost: -c.receipt.Entry.Amount, entry: c.receipt.Entry.ID}, err
 }
 
 // cancel refunds. The ledger remembers what it cannot refund at once.
@@ -71,7 +80,7 @@ func (c *reserved) settle(ctx context.Context, cost creditcore.Amount, note json
 			return err
 		}), err
 	}
-	return settlementOf(metrics.OutcomeCharged, -r.Entry.Amount, r.Balance.Available), nil
+	return chargedBy(r), nil
 }
 
 // owed has settle charge a hold later that could not be charged now, unless

@@ -47,7 +47,7 @@ type leased struct {
 
 func (c leased) settle(context.Context, creditcore.Amount, json.RawMessage) (settlement, error) {
 	c.charge.Begun()
-	return settlement{outcome: metrics.OutcomeCharged, cost: c.price}, nil
+	return settlement{outcome: metrics.OutcomeCharged, cost: c.price, entry: c.charge.EntryID()}, nil
 }
 
 func (c leased) cancel(context.Context) (settlement, error) {

@@ -36,7 +36,7 @@ func (m *Meter) validateHandover(fault func(format string, args ...any)) {
 		set  bool
 	}{
 		{"cost_from", m.CostFrom != ""}, {"cost_tokens", m.CostTokens != nil}, {"durability batched", m.Durability == durabilityBatched},
-		{"shadow", m.Shadow}, {"a number as abort_cost", m.AbortCost != "" && m.AbortCost != price.AbortWait},
+		{"shadow", m.Shadow}, {"receipt", m.Receipt}, {"a number as abort_cost", m.AbortCost != "" && m.AbortCost != price.AbortWait},
 	} {
 		if option.set {
 			fault("settled_by: the app says what a request costs: it does not go with %s", option.name)

@@ -266,6 +266,7 @@ func TestHandoverOptions(t *testing.T) {
 		`settled_by: "me" is neither edge nor app`:                                                  {Credits: "5", SettledBy: "me"},
 		"settled_by: the app says what a request costs: it does not go with cost_from":              {Credits: "5", SettledBy: "app", CostFrom: "X-Cost"},
 		"settled_by: the app says what a request costs: it does not go with durability batched":     {Credits: "5", SettledBy: "app", Durability: "batched"},
+		"settled_by: the app says what a request costs: it does not go with receipt":                {Credits: "5", SettledBy: "app", Receipt: true},
 		"settled_by: the app says what a request costs: it does not go with shadow":                 {Credits: "5", SettledBy: "app", Shadow: true},
 		"settled_by: the app says what a request costs: it does not go with a number as abort_cost": {Credits: "5", SettledBy: "app", AbortCost: "1"},
 		"settled_by: the app says what a request costs: it does not go with cost_tokens":            {Credits: "5", SettledBy: "app", CostTokens: new(meter.TokenPrices)},

@@ -50,7 +50,7 @@ func (c *keyed) settle(ctx context.Context, cost creditcore.Amount, note json.Ra
 		}
 		if c.known = r.Body; !r.Replayed {
 			c.compared = fp.Complete()
-			return settlementOf(metrics.OutcomeCharged, -r.Entry.Amount, r.Balance.Available), nil
+			return chargedBy(r), nil
 		}
 		s = settlementOf(metrics.OutcomeReplayed, 0, r.Balance.Available)
 	}
@@ -81,7 +81,7 @@ func (c *keyed) another(ctx context.Context, cost creditcore.Amount, note json.R
 	if err != nil {
 		return settlement{outcome: metrics.OutcomeRefused}, errors.Join(errRefused, err)
 	}
-	return settlementOf(metrics.OutcomeCharged, cost, r.Balance.Available), nil
+	return chargedBy(r), nil
 }
 
 // cancel gives the credits back, or leaves them to the other requests of the

@@ -23,6 +23,7 @@ import (
 	"mana.how/edge/caddymodule/site"
 	"mana.how/edge/caddymodule/syntax"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/tracing"
 )
 
@@ -160,6 +161,13 @@ type Meter struct {
 	// so are those of users who ask seldom, or are short of credits.
 	Durability string `json:"durability,omitempty"`
 
+	// Sign what the request cost: the answer carries `Mana-Receipt`, a JWS in compact form
+	// (RFC 7515) over the request's id, who paid, what it cost and when, beside
+	// `Mana-Credits-Cost`, in a trailer where that is one. It verifies by the key set at
+	// `/api/v1/credits/jwks`. Where several meters are on the way, the outermost one says
+	// whether there is a receipt, of all.
+	Receipt bool `json:"receipt,omitempty"`
+
 	// Charge nothing and refuse nobody; tell by placeholders, metrics and, for
 	// who would have been refused, the log what would have happened.
 	Shadow bool `json:"shadow,omitempty"`
@@ -174,6 +182,7 @@ type Meter struct {
 	Faults syntax.Faults `json:"faults,omitempty"`
 
 	ledger *app.Lookup[*creditcore.Service]
+	proof  *app.Lookup[*proof.Service]
 
 	price     creditcore.Amount // the most that a request costs
 	hold      creditcore.Amount // what is reserved of it at first
@@ -208,6 +217,7 @@ func (m *Meter) Provision(ctx caddy.Context) error {
 // does it, after Validate has approved the directive.
 func (m *Meter) Bind(source app.Source) {
 	m.ledger = app.NewLookup(source, 0, func(rt *services.Runtime) *creditcore.Service { return rt.Credits })
+	m.proof = app.NewLookup(source, 0, func(rt *services.Runtime) *proof.Service { return rt.Proof })
 	m.resolve()
 }
 
@@ -285,6 +295,9 @@ func (m *Meter) Validate() error {
 	default:
 		fault("settled_by: %q is neither edge nor app", m.SettledBy)
 	}
+	if m.Receipt && m.Shadow {
+		fault("receipt: with shadow nothing is charged")
+	}
 	if ttl := m.ttl(); ttl != 0 && (ttl < time.Second || ttl > longestHold) {
 		fault("hold_ttl: %v is not from a second to a day", ttl)
 	}
@@ -361,7 +374,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	case m.Shadow:
 		return m.serveShadow(w, r, next)
 	}
-	bill, r := openBill(r)
+	bill, r := openBill(r, m.Receipt)
 	v := &meteredRequest{Meter: m, w: w, r: r, bill: bill}
 	if preflight {
 		return v.preflight()

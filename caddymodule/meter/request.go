@@ -192,12 +192,14 @@ func (v *meteredRequest) end(e upstream.Result, said statement) error {
 	} else if s, err = v.settle(owed, note{e.Status, said.tokens}.json()); errors.Is(err, errRefused) {
 		return err
 	}
-	if v.bill.cost += s.cost; s.remaining != nil {
+	v.bill.note(s)
+	if s.remaining != nil {
 		v.bill.see(*s.remaining)
 	}
 	metrics.MeterRequests.WithLabelValues(s.outcome).Inc()
 	metrics.MeterCredits.WithLabelValues("charged").Add(credits(s.cost))
 	v.bill.write(v.w.Header())
+	v.sign(v.w.Header())
 	v.bill.placeholders(v.r, s.outcome)
 	return nil
 }

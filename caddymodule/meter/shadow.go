@@ -35,7 +35,7 @@ func (s *sighting) covers(price creditcore.Amount) bool {
 // serveShadow lets the request pass and tells what would have become of it.
 // The account is looked at while the upstream works.
 func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	real, r := openBill(r)
+	real, r := openBill(r, false)
 	who := request.Caller(r.Context())
 	v := &meteredRequest{Meter: m, w: w, r: r, bill: new(bill), userID: who.UserID, keyID: who.KeyID}
 	seen := make(chan sighting, 1)

@@ -31,7 +31,11 @@ func announces(h http.Header, trailer string) bool {
 // announceBill tells the client to look for the bill in the trailer. In
 // HTTP/1.1 that goes with a chunked body only (RFC 9112, section 7.1.2).
 func announceBill(h http.Header, r *http.Request) {
-	h["Trailer"] = []string{strings.Join(append(h["Trailer"], headerCost, headerRemaining, headerPayer), ", ")}
+	names := append(h["Trailer"], headerCost, headerRemaining, headerPayer)
+	if b, ok := r.Context().Value(billKey{}).(*bill); ok && b.receipt {
+		names = append(names, headerReceipt)
+	}
+	h["Trailer"] = []string{strings.Join(names, ", ")}
 	if r.ProtoMajor == 1 {
 		delete(h, "Content-Length")
 	}

@@ -23,6 +23,7 @@ const (
 	headerCost      = "Mana-Credits-Cost"
 	headerRemaining = "Mana-Credits-Remaining"
 	headerPayer     = "Mana-Credits-Payer"
+	headerReceipt   = "Mana-Receipt"
 )
 
 // settler is called once, when the headers of a response are about to leave or

@@ -16,6 +16,7 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/webhook"
 )
@@ -28,6 +29,8 @@ type Cores struct {
 	Credits *creditcore.Service
 	// Gifts are the gift codes.
 	Gifts *gift.Service
+	// Proof shows that the ledger was not changed.
+	Proof *proof.Service
 	// Mail is nil where the cores are keyless: its messages are sealed.
 	Mail *Mailing
 	// Webhooks is nil where the cores are keyless: its secrets are sealed.
@@ -112,5 +115,6 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 	if err != nil {
 		return Cores{}, fmt.Errorf("start the identity core: %w", err)
 	}
+	c.Proof = proof.New(proof.Deps{Pool: d.Pool, Notary: c.Auth, Logger: d.Logger})
 	return c, nil
 }

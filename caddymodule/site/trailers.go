@@ -6,11 +6,14 @@ import (
 )
 
 // meterPrefix begins the names of the headers that the meter sends.
-const meterPrefix = "Mana-Credits-"
+const (
+	meterPrefix  = "Mana-Credits-"
+	meterReceipt = "Mana-Receipt"
+)
 
 // IsMeterHeader reports whether only the meter may send the header.
 func IsMeterHeader(name string) bool {
-	return len(name) >= len(meterPrefix) && strings.EqualFold(name[:len(meterPrefix)], meterPrefix)
+	return strings.EqualFold(name, meterReceipt) || len(name) >= len(meterPrefix) && strings.EqualFold(name[:len(meterPrefix)], meterPrefix)
 }
 
 // Announce leaves the names in the Trailer header that drop does not want.

@@ -11,6 +11,7 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/billing/purchase"
+	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 	"mana.how/edge/internal/stripetest"
@@ -93,6 +94,13 @@ func (s *till) sound() {
 	report, err := s.ledger.Audit(context.Background()) // the test's own is over
 	if err != nil || len(report.Breaches) > 0 {
 		s.t.Errorf("the ledger: %+v, %v", report.Breaches, err)
+	}
+	_, err = proof.New(proof.Deps{Pool: s.db.Pool}).Verify(context.Background(), proof.Scope{}, func(b proof.Breach) error {
+		s.t.Errorf("the chain: %+v", b)
+		return nil
+	})
+	if err != nil {
+		s.t.Error(err)
 	}
 }
 

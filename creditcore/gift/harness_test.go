@@ -15,6 +15,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
@@ -90,6 +91,13 @@ func (s *stall) sound() {
 	}
 	if breaches, err := s.Audit(ctx); err != nil || len(breaches) > 0 {
 		s.t.Errorf("the gifts: %+v, %v", breaches, err)
+	}
+	_, err = proof.New(proof.Deps{Pool: s.db.Pool}).Verify(ctx, proof.Scope{}, func(b proof.Breach) error {
+		s.t.Errorf("the chain: %+v", b)
+		return nil
+	})
+	if err != nil {
+		s.t.Error(err)
 	}
 }
 

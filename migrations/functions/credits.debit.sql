@@ -19,7 +19,9 @@ DECLARE
 	known_mark bytea;
 	charged    int[] := '{}';    -- the items to book, with
 	sequences  bigint[] := '{}'; -- their numbers
-	befores    bigint[] := '{}'; -- and the balances before them
+	befores    bigint[] := '{}'; -- the balances before them
+	hashes     bytea[] := '{}';  -- and the hashes that chain them
+	tail       bytea;            -- the last hash of account
 BEGIN
 	SELECT array_agg(l) INTO accounts FROM (
 		SELECT * FROM credits.balances AS b
@@ -37,6 +39,10 @@ BEGIN
 				IF account.debt > 0 AND account.balance > account.held THEN
 					PERFORM credits.pay_debt(p_users[i]);
 					SELECT * INTO account FROM credits.balances AS b WHERE b.user_id = p_users[i];
+				END IF;
+				tail := account.chain_hash;
+				IF account.chain_sequence IS DISTINCT FROM account.sequence THEN
+					tail := credits.chain_tail(p_users[i], account.sequence);
 				END IF;
 			ELSE
 				account := NULL;
@@ -86,6 +92,10 @@ BEGIN
 		END IF;
 		IF outcome = 'charged' THEN
 			account.sequence := account.sequence + 1;
+			tail := credits.chained(tail, p_users[i], account.sequence, p_ids[i], p_types[i], 'completed', -p_amounts[i], account.balance,
+				account.balance - p_amounts[i], p_apps[i], p_operations[i], p_descriptions[i], p_metadata[i]::jsonb, p_keys[i],
+				NULL, NULL, NULL, p_api_keys[i], p_spenders[i], at, at);
+			hashes := hashes || tail;
 			account.version := account.version + 1;
 			account.updated_at := at;
 			entry_id := p_ids[i]; entry_sequence := account.sequence; balance_before := account.balance;
@@ -102,16 +112,16 @@ BEGIN
 		RETURN;
 	END IF;
 	INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-		operation, description, metadata, idempotency_key, fingerprint, edge, api_key_id, spent_by, created_at, completed_at)
+		operation, description, metadata, idempotency_key, fingerprint, edge, api_key_id, spent_by, created_at, completed_at, hash)
 	SELECT p_ids[c.i], p_users[c.i], c.sequence, p_types[c.i], -p_amounts[c.i], c.before, c.before - p_amounts[c.i], p_apps[c.i],
-	       p_operations[c.i], p_descriptions[c.i], p_metadata[c.i]::jsonb, p_keys[c.i], p_fingerprints[c.i], p_edges[c.i], p_api_keys[c.i], p_spenders[c.i], at, at
-	FROM unnest(charged, sequences, befores) AS c (i, sequence, before);
+	       p_operations[c.i], p_descriptions[c.i], p_metadata[c.i]::jsonb, p_keys[c.i], p_fingerprints[c.i], p_edges[c.i], p_api_keys[c.i], p_spenders[c.i], at, at, c.hash
+	FROM unnest(charged, sequences, befores, hashes) AS c (i, sequence, before, hash);
 	UPDATE credits.balances AS b
 	SET balance = b.balance - c.amount, total_spent = b.total_spent + c.amount, unburnt = b.unburnt + c.amount,
-	    version = b.version + c.n, sequence = b.sequence + c.n, updated_at = at
+	    version = b.version + c.n, sequence = b.sequence + c.n, chain_sequence = b.sequence + c.n, chain_hash = hashes[c.last], updated_at = at
 	FROM (
-		SELECT p_users[i] AS user_id, sum(p_amounts[i])::bigint AS amount, count(*) AS n
-		FROM unnest(charged) AS i
+		SELECT p_users[k.i] AS user_id, sum(p_amounts[k.i])::bigint AS amount, count(*) AS n, max(k.n) AS last
+		FROM unnest(charged) WITH ORDINALITY AS k (i, n)
 		GROUP BY 1
 	) AS c
 	WHERE b.user_id = c.user_id;

@@ -33,8 +33,12 @@ DECLARE
 	rows     bigint[] := '{}'; -- by so many rows,
 	starts   bigint[] := '{}'; -- from this balance
 	firsts   bigint[] := '{}'; -- after this row,
+	tails    bytea[] := '{}';  -- which has this hash, and in the end the last one does
 	befores  bigint[] := '{}'; -- what the lease had reserved
 	afters   bigint[] := '{}'; -- and has then
+	hashes   bytea[] := '{}';  -- of the rows
+	line     record;
+	tail     bytea;
 	touched  text[] := '{}';   -- the accounts that what came back pays debts of
 BEGIN
 	IF p_wait THEN
@@ -109,6 +113,11 @@ BEGIN
 		RETURN NEXT;
 		CONTINUE WHEN h.state IS DISTINCT FROM 'open' AND remains = 0 AND n = 0;
 		changed := changed || i; charges := charges || charge; rows := rows || n; starts := starts || account.balance;
+		tail := account.chain_hash;
+		IF n > 0 AND account.chain_sequence IS DISTINCT FROM account.sequence THEN
+			tail := credits.chain_tail(p_users[i], account.sequence);
+		END IF;
+		tails := tails || tail;
 		firsts := firsts || account.sequence; befores := befores || before; afters := afters || remains;
 		IF (account.debt > 0 OR account.next_expiry <= at) AND remains < before THEN
 			touched := touched || account.user_id;
@@ -117,10 +126,31 @@ BEGIN
 	IF cardinality(changed) = 0 THEN
 		RETURN;
 	END IF;
+	FOR line IN
+		SELECT u.*, c.p, c.first + u.n AS sequence, c.start - u.upto AS after, c.tail
+		FROM (
+			SELECT u.*, sum(u.amount) OVER w AS upto, row_number() OVER w AS n
+			FROM unnest(p_of, p_ids, p_amounts, p_apps, p_operations, p_descriptions, p_metadata) WITH ORDINALITY
+				AS u (i, id, amount, app, operation, description, metadata, k)
+			WHERE u.id <> ALL (written)
+			WINDOW w AS (PARTITION BY u.i ORDER BY u.k)
+		) AS u
+		JOIN unnest(changed, charges, starts, firsts, tails) WITH ORDINALITY AS c (i, charge, start, first, tail, p) ON c.i = u.i
+		WHERE u.upto <= c.charge
+		ORDER BY u.i, u.n
+	LOOP
+		IF line.n = 1 THEN
+			tail := line.tail;
+		END IF;
+		tail := credits.chained(tail, p_users[line.i], line.sequence, line.id, 'usage', 'completed', -line.amount, (line.after + line.amount)::bigint, line.after::bigint,
+			line.app, line.operation, line.description, line.metadata::jsonb, NULL, NULL, NULL, NULL, NULL, NULL, at, at);
+		hashes := hashes || tail;
+		tails[line.p] := tail;
+	END LOOP;
 	INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-		operation, description, metadata, created_at, completed_at)
+		operation, description, metadata, created_at, completed_at, hash)
 	SELECT u.id, p_users[u.i], c.first + u.n, 'usage', -u.amount, c.start - u.upto + u.amount, c.start - u.upto, u.app, u.operation, u.description,
-	       u.metadata::jsonb, at, at
+	       u.metadata::jsonb, at, at, hashes[row_number() OVER (ORDER BY u.i, u.n)]
 	FROM (
 		SELECT u.*, sum(u.amount) OVER w AS upto, row_number() OVER w AS n
 		FROM unnest(p_of, p_ids, p_amounts, p_apps, p_operations, p_descriptions, p_metadata) WITH ORDINALITY
@@ -144,8 +174,10 @@ BEGIN
 	WHERE o.id = p_leases[c.i] AND o.state = 'open' AND (holds[c.i]).id IS NOT NULL;
 	UPDATE credits.balances AS b
 	SET balance = b.balance - c.charge, total_spent = b.total_spent + c.charge, unburnt = b.unburnt + c.charge,
-	    held = b.held - c.before + c.remains, version = b.version + c.n + 1, sequence = b.sequence + c.n, updated_at = at
-	FROM unnest(changed, charges, rows, befores, afters) AS c (i, charge, n, before, remains)
+	    held = b.held - c.before + c.remains, version = b.version + c.n + 1, sequence = b.sequence + c.n,
+	    chain_sequence = CASE WHEN c.n > 0 THEN b.sequence + c.n ELSE b.chain_sequence END,
+	    chain_hash = CASE WHEN c.n > 0 THEN c.tail ELSE b.chain_hash END, updated_at = at
+	FROM unnest(changed, charges, rows, befores, afters, tails) AS c (i, charge, n, before, remains, tail)
 	WHERE b.user_id = p_users[c.i];
 	FOR i IN 1 .. cardinality(touched) LOOP
 		PERFORM credits.account(touched[i]);

@@ -20,7 +20,9 @@ DECLARE
 	charges   bigint[] := '{}'; -- what each comes to,
 	frees     bigint[] := '{}'; -- what it had reserved,
 	sequences bigint[] := '{}'; -- its number
-	befores   bigint[] := '{}'; -- and the balance before it
+	befores   bigint[] := '{}'; -- the balance before it
+	hashes    bytea[] := '{}';  -- and its hash
+	tail      bytea;            -- the last hash of account
 	i         int;
 BEGIN
 	SELECT array_agg(l) INTO accounts FROM (
@@ -36,6 +38,10 @@ BEGIN
 			account := accounts[a];
 			IF account.user_id = last_user THEN
 				a := a + 1;
+				tail := account.chain_hash;
+				IF account.chain_sequence IS DISTINCT FROM account.sequence THEN
+					tail := credits.chain_tail(last_user, account.sequence);
+				END IF;
 			ELSE
 				account := NULL;
 			END IF;
@@ -56,8 +62,10 @@ BEGIN
 		IF charged > 0 THEN
 			account.sequence := account.sequence + 1;
 			entry_id := p_entries[i]; entry_sequence := account.sequence; balance_before := account.balance;
+			tail := credits.chained(tail, last_user, account.sequence, entry_id, 'usage', 'completed', -charged, account.balance,
+				account.balance - charged, app_id, operation, description, metadata, NULL, NULL, NULL, h.id, h.api_key_id, h.spent_by, at, at);
 		END IF;
-		sequences := sequences || account.sequence;
+		sequences := sequences || account.sequence; hashes := hashes || tail;
 		account.balance := account.balance - charged;
 		account.total_spent := account.total_spent + charged;
 		account.held := account.held - h.amount;
@@ -72,10 +80,10 @@ BEGIN
 		RETURN;
 	END IF;
 	INSERT INTO credits.transactions (id, user_id, sequence, type, amount, balance_before, balance_after, app_id,
-		operation, description, metadata, hold_id, api_key_id, spent_by, created_at, completed_at)
+		operation, description, metadata, hold_id, api_key_id, spent_by, created_at, completed_at, hash)
 	SELECT p_entries[c.i], o.user_id, c.sequence, 'usage', -c.charge, c.before, c.before - c.charge, o.app_id, o.operation, o.description,
-	       CASE WHEN p_metadata[c.i] IS NULL THEN o.metadata ELSE coalesce(o.metadata, '{}') || p_metadata[c.i]::jsonb END, o.id, o.api_key_id, o.spent_by, at, at
-	FROM unnest(settled, charges, sequences, befores) AS c (i, charge, sequence, before)
+	       CASE WHEN p_metadata[c.i] IS NULL THEN o.metadata ELSE coalesce(o.metadata, '{}') || p_metadata[c.i]::jsonb END, o.id, o.api_key_id, o.spent_by, at, at, c.hash
+	FROM unnest(settled, charges, sequences, befores, hashes) AS c (i, charge, sequence, before, hash)
 	JOIN credits.holds AS o ON o.id = p_holds[c.i]
 	WHERE c.charge > 0;
 	UPDATE credits.holds AS o
@@ -84,11 +92,12 @@ BEGIN
 	WHERE o.id = p_holds[c.i];
 	UPDATE credits.balances AS b
 	SET balance = b.balance - c.charge, total_spent = b.total_spent + c.charge, unburnt = b.unburnt + c.charge,
-	    held = b.held - c.free, version = b.version + c.n, sequence = b.sequence + c.entries, updated_at = at
+	    held = b.held - c.free, version = b.version + c.n, sequence = b.sequence + c.entries,
+	    chain_sequence = b.sequence + c.entries, chain_hash = hashes[c.last], updated_at = at
 	FROM (
 		SELECT p_users[s.i] AS user_id, sum(s.charge)::bigint AS charge, sum(s.free)::bigint AS free, count(*) AS n,
-		       count(*) FILTER (WHERE s.charge > 0) AS entries
-		FROM unnest(settled, charges, frees) AS s (i, charge, free)
+		       count(*) FILTER (WHERE s.charge > 0) AS entries, max(s.n) AS last
+		FROM unnest(settled, charges, frees) WITH ORDINALITY AS s (i, charge, free, n)
 		GROUP BY 1
 	) AS c
 	WHERE b.user_id = c.user_id;

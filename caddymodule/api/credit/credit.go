@@ -9,12 +9,14 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/proof"
 )
 
 // Deps is what the routes work with.
@@ -25,6 +27,8 @@ type Deps struct {
 	Sells func(context.Context) (bool, error)
 	// Billing finds the live core of what is for sale.
 	Billing func(context.Context) (*billing.Service, error)
+	// Proof finds the live core of what proves the ledger.
+	Proof func(context.Context) (*proof.Service, error)
 }
 
 // Routes are those of balance and ledger. They carry no limit, as whole back
@@ -32,7 +36,7 @@ type Deps struct {
 func Routes(deps Deps) []endpoint.Route {
 	const v1, internal = "/api/v1/credits", "/api/v1/internal/credits"
 	ledger := deps.Ledger
-	return append(append(walletRoutes(ledger), alertRoutes(ledger, deps)...), []endpoint.Route{
+	return append(slices.Concat(walletRoutes(ledger), alertRoutes(ledger, deps), proofRoutes(deps.Proof)), []endpoint.Route{
 		endpoint.Get(v1+"/balance", endpoint.HandleWith(ledger, balance), endpoint.Rule{Summary: "The caller's balance", Access: endpoint.User, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), errInclude)}),
 		endpoint.Get(v1+"/balance/{userId}", endpoint.HandleWith(ledger, balanceOf), endpoint.Rule{Summary: "A user's balance, for back ends", Access: endpoint.Service, ServiceScope: servicekey.ReadCredits,
 			Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),

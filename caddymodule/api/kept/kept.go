@@ -9,6 +9,7 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/appdata"
 )
 
@@ -29,6 +30,7 @@ func (none) Delete(context.Context, string) ([]appdata.Deleted, error) { return 
 // Deps finds the live cores.
 type Deps struct {
 	Ledger func(context.Context) (*creditcore.Service, error)
+	Proof  func(context.Context) (*proof.Service, error)
 	Apps   func(context.Context) (Apps, error)
 }
 

@@ -169,6 +169,14 @@ func (d own) exportOf(ctx context.Context, c *endpoint.Call, who principal.Calle
 	if err != nil {
 		return endpoint.Download{}, err
 	}
+	proofs, err := d.Proof(ctx)
+	if err != nil {
+		return endpoint.Download{}, err
+	}
+	proven, err := proofs.DocumentOf(ctx, who.UserID)
+	if err != nil {
+		return endpoint.Download{}, err
+	}
 	thresholds, err := ledger.AlertSettings(ctx, creditcore.Caller{UserID: who.UserID})
 	if err != nil {
 		return endpoint.Download{}, err
@@ -224,12 +232,15 @@ func (d own) exportOf(ctx context.Context, c *endpoint.Call, who principal.Calle
 	}
 	return endpoint.Download{
 		Filename: "meine-daten-" + now.UTC().Format("2006-01-02") + ".json", ContentType: "application/json; charset=utf-8",
-		Content: func(w io.Writer) error { return writeExport(ctx, w, head, c, who, ledger) },
+		Content: func(w io.Writer) error {
+			return writeExport(ctx, w, head, c, who, ledger, func(w io.Writer) error { return proofs.Write(ctx, w, proven) })
+		},
 	}, nil
 }
 
-// writeExport writes the document. What is long is read piece by piece.
-func writeExport(ctx context.Context, w io.Writer, head exportHead, c *endpoint.Call, who principal.Caller, ledger *creditcore.Service) error {
+// writeExport writes the document. What is long is read piece by piece. writeProof
+// writes what proves the ledger.
+func writeExport(ctx context.Context, w io.Writer, head exportHead, c *endpoint.Call, who principal.Caller, ledger *creditcore.Service, writeProof func(io.Writer) error) error {
 	out := bufio.NewWriter(w)
 	object, err := json.MarshalIndent(head, "", "  ")
 	if err != nil {
@@ -250,7 +261,11 @@ func writeExport(ctx context.Context, w io.Writer, head exportHead, c *endpoint.
 		return err
 	}
 	doc.end()
-	doc.write([]byte("\n}\n"))
+	doc.write([]byte(",\n  \"creditProof\": "))
+	if doc.err == nil {
+		doc.err = writeProof(out)
+	}
+	doc.write([]byte("}\n"))
 	if doc.err != nil {
 		return doc.err
 	}
