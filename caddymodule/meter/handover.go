@@ -57,9 +57,11 @@ type handed struct {
 // tell tells the app which hold it is.
 func (c *handed) tell(h http.Header) { h[headerHold] = append(h[headerHold], c.hold.ID) }
 
-// mark compares the body of a request with a key, all of which must have been read: the
-// app that settles the request does not know what its key stands for.
-func (c *handed) mark(body *fingerprint.Body) error {
+func (c *handed) standsFor() (fingerprint.Fingerprint, bool) { return c.hold.Body, c.keyed }
+
+// previewed keeps the body that the key stands for, all of which must have been read: the
+// app that settles the request does not know it.
+func (c *handed) previewed(body *fingerprint.Body) error {
 	fp := body.Fingerprint()
 	switch {
 	case fp.Complete():

@@ -81,23 +81,30 @@ func (v *meteredRequest) begin() error {
 // compare looks at the body of a request with a key, now that its price is
 // reserved: whoever has no credits keeps nobody busy with a body.
 func (v *meteredRequest) compare() error {
-	var known fingerprint.Fingerprint
-	handed, isHanded := v.charge.(*handed)
-	switch keyed, isKeyed := v.charge.(*keyed); {
-	case isKeyed:
-		known = keyed.known
-	case isHanded && handed.keyed:
-		known = handed.hold.Body
-	default:
+	c, ok := v.charge.(keyable)
+	if !ok {
+		return nil
+	}
+	known, ok := c.standsFor()
+	if !ok {
 		return nil
 	}
 	v.body = fingerprint.Take(v.r)
 	done, err := preview(v.r, v.body, known)
 	v.done = append(v.done, done)
-	if err == nil && isHanded {
-		err = handed.mark(v.body)
+	if err != nil {
+		return err
 	}
-	return err
+	return c.previewed(v.body)
+}
+
+// keyable is a charge that may have a key.
+type keyable interface {
+	// standsFor is what is known of the body that the key stands for; false without a key.
+	standsFor() (known fingerprint.Fingerprint, ok bool)
+	// previewed is called when as much of the body was read and compared as can be ahead of
+	// the app. It fails where that is too little.
+	previewed(body *fingerprint.Body) error
 }
 
 // close is called when the response has left.
