@@ -62,7 +62,7 @@ func TestAlertsByMail(t *testing.T) {
 	// What is about money cannot be switched off.
 	exec(`INSERT INTO credits.alerts (account_id, kind, data) VALUES ('fay', 'top_up_confirm', '{"credits": 100, "euroCents": 999}')`)
 	for user, want := range map[string][]string{
-		"fay": {"Bitte bestätige eine Zahlung", "100 Credits für 9,99 €", "/account/credits/auto-top-up"},
+		"fay": {"automatisch aufgeladen werden: 100 Credits", "9,99", "/account/credits/auto-top-up"},
 		"ada": {"Deine Credits gehen zur Neige", "nur noch 10 Credits", "10,5", "/account/credits"},
 		"bob": {"3 Credits", "/account/credits"}, // what is owed is always told
 		"dan": {"Your credits are running low", "only 8 credits", "10.5", "Acme", "/account/credits?organization=acme"},
