@@ -33,11 +33,27 @@ const (
 	AlertDebt AlertKind = "debt"
 	// AlertRenewalFailed tells that a subscription was not paid.
 	AlertRenewalFailed AlertKind = "renewal_failed"
+
+	// What follows tells of the automatic top-up, see package topup.
+
+	// AlertToppedUp tells what it bought. Credits and EuroCents.
+	AlertToppedUp AlertKind = "topped_up"
+	// AlertTopUpConfirm asks to confirm its payment with the bank. Credits and
+	// EuroCents.
+	AlertTopUpConfirm AlertKind = "top_up_confirm"
+	// AlertTopUpFailed tells that the card was declined; it is tried again.
+	// Credits and EuroCents.
+	AlertTopUpFailed AlertKind = "top_up_failed"
+	// AlertTopUpCapped tells that the month has no room for it. CapEuroCents.
+	AlertTopUpCapped AlertKind = "top_up_capped"
+	// AlertTopUpOff tells that it switched itself off. Reason.
+	AlertTopUpOff AlertKind = "top_up_off"
 )
 
 // AlertKinds are all kinds.
 func AlertKinds() []AlertKind {
-	return []AlertKind{AlertLow, AlertExhausted, AlertExpiring, AlertBudget, AlertPurchased, AlertDebt, AlertRenewalFailed}
+	return []AlertKind{AlertLow, AlertExhausted, AlertExpiring, AlertBudget, AlertPurchased, AlertDebt, AlertRenewalFailed,
+		AlertToppedUp, AlertTopUpConfirm, AlertTopUpFailed, AlertTopUpCapped, AlertTopUpOff}
 }
 
 // Alert is something that the owner of an account is told of it. UserID is whom
@@ -62,6 +78,11 @@ type AlertData struct {
 	KeyID     string     `json:"keyId,omitempty"`
 	UserID    string     `json:"userId,omitempty"`
 	ExpiresAt *time.Time `json:"expiresAt,omitempty"`
+	// EuroCents is what a top-up costs, CapEuroCents what it may cost a month, and
+	// Reason why it is off.
+	EuroCents    int64  `json:"euroCents,omitempty"`
+	CapEuroCents int64  `json:"capEuroCents,omitempty"`
+	Reason       string `json:"reason,omitempty"`
 }
 
 // Numbers reads the data of an alert.
@@ -172,8 +193,8 @@ func (s *Service) AlertSettings(ctx context.Context, c Caller) (AlertSettings, e
 
 // SetLowBalance sets the threshold of the caller's account, nil for the admin's,
 // and has a balance that is below it told of again, at the next charge. It fails
-// with [ErrInvalid] below zero and above [MaxAmount], and with
-// [ErrAccountNotFound]. That the caller manages the account is for the caller of
+// with [ErrInvalid] below zero and above [MaxAmount], with [ErrAccountNotFound], and
+// with [ErrToppedUp] while the threshold is that of an automatic top-up. That the caller manages the account is for the caller of
 // this to see to.
 func (s *Service) SetLowBalance(ctx context.Context, c Caller, threshold *Amount) error {
 	if threshold != nil && (*threshold < 0 || *threshold > MaxAmount) {
@@ -189,11 +210,18 @@ func (s *Service) SetLowBalance(ctx context.Context, c Caller, threshold *Amount
 	}
 	n, err := s.db.Exec(ctx, dbscope.System(),
 		`UPDATE credits.balances AS b SET low_below = $2, low_told = NULL
-		 WHERE b.user_id = $1`, c.Account(), value)
-	if err == nil && n == 0 {
-		err = ErrAccountNotFound
+		 WHERE b.user_id = $1
+		   AND NOT EXISTS (SELECT FROM credits.top_up_settings AS t WHERE t.account_id = $1 AND t.enabled)`, c.Account(), value)
+	if err != nil || n > 0 {
+		return err
 	}
-	return err
+	switch _, err = dbscope.One[struct{ Found bool }](ctx, s.db, dbscope.System(), `SELECT true AS found FROM credits.balances AS b WHERE b.user_id = $1`, c.Account()); {
+	case errors.Is(err, pgx.ErrNoRows):
+		return ErrAccountNotFound
+	case err != nil:
+		return err
+	}
+	return ErrToppedUp
 }
 
 // EraseTx forgets what the owner of an account that ends was told, and when they

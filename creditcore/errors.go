@@ -15,6 +15,9 @@ var (
 	// ErrAccountNotFound means that there is no such user, or that he is gone
 	// and never had credits.
 	ErrAccountNotFound = errors.New("User balance not found")
+	// ErrToppedUp means that the threshold of an account is that of its automatic
+	// top-up, and is set there.
+	ErrToppedUp = errors.New("The threshold is that of the automatic top-up: change it there")
 	// ErrNotMember means that who would spend of an organisation's account is no
 	// member of it.
 	ErrNotMember = errors.New("Not a member of the organization")

@@ -71,6 +71,19 @@ const (
 	DebtMade Kind = "debt_made"
 	// RenewalFailed tells that a subscription was not paid.
 	RenewalFailed Kind = "renewal_failed"
+
+	// What follows tells of an automatic top-up of it.
+
+	// ToppedUp tells what it bought, and for how much.
+	ToppedUp Kind = "topped_up"
+	// TopUpConfirm asks to confirm its payment with the bank.
+	TopUpConfirm Kind = "top_up_confirm"
+	// TopUpFailed tells that the card was declined; it is tried again.
+	TopUpFailed Kind = "top_up_failed"
+	// TopUpCapped tells that the month has no room for it. Price is the cap.
+	TopUpCapped Kind = "top_up_capped"
+	// TopUpOff tells that it switched itself off. Reason.
+	TopUpOff Kind = "top_up_off"
 )
 
 // Kinds are all kinds.
@@ -80,6 +93,7 @@ func Kinds() []Kind {
 		AddressChanging, AddressChangeUndone, FactorAdded, FactorRemoved, BackupCodesRenewed,
 		AccountDeleted, NewDevice, AccountLocked, Invitation, AccountInvitation,
 		CreditsLow, CreditsExhausted, CreditsExpiring, CreditsPurchased, BudgetReached, DebtMade, RenewalFailed,
+		ToppedUp, TopUpConfirm, TopUpFailed, TopUpCapped, TopUpOff,
 	}
 }
 
@@ -103,6 +117,10 @@ type Credits struct {
 	Limit  string // threshold, price or budget
 	// Ends is when the credits end.
 	Ends time.Time
+	// Price is in euro, with a decimal point.
+	Price string
+	// Reason is why a top-up is off: declined, unconfirmed, card or package.
+	Reason string
 }
 
 // Notice is a mail that something in an account causes. UserID is empty where it

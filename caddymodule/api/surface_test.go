@@ -106,7 +106,9 @@ func TestTable(t *testing.T) {
 		"GET /api/v1/subscriptions/plans", "GET /api/v1/subscriptions/plans/{planId}", "GET /api/v1/subscriptions/current",
 		"GET /api/v1/subscriptions/invoices", "POST /api/v1/subscriptions/checkout", "POST /api/v1/subscriptions/portal",
 		"POST /api/v1/subscriptions/cancel", "POST /api/v1/subscriptions/reactivate",
-		"GET /account/credits/buy", "POST /account/credits/buy",
+		"GET /api/v1/credits/auto-top-up", "PUT /api/v1/credits/auto-top-up", "POST /api/v1/credits/auto-top-up/card",
+		"DELETE /api/v1/credits/auto-top-up/card", "POST /api/v1/credits/auto-top-up/confirm",
+		"GET /account/credits/buy", "POST /account/credits/buy", "GET /account/credits/auto-top-up", "POST /account/credits/auto-top-up",
 	}
 	var got []string
 	for _, row := range api.Table() {

@@ -29,14 +29,17 @@ type Credits struct {
 	// default, and DefaultLow that one, empty for none.
 	LowBalance, DefaultLow string
 	Alerts                 []Alert
-	Done                   string
-	Error                  string
+	// ToppedUp says that the account is topped up by itself, below that threshold, and
+	// TopUpWaits that a payment for it waits for its owner.
+	ToppedUp, TopUpWaits bool
+	Done                 string
+	Error                string
 }
 
 // Alert is something that the owner of the account was told of it. What has no
 // amount or end is empty.
 type Alert struct {
-	Kind    string // low, exhausted, expiring, budget, purchased, debt, renewal_failed
+	Kind    string // one of creditcore.AlertKinds
 	Credits string
 	Ends    time.Time
 	At      time.Time
@@ -144,6 +147,32 @@ type Shop struct {
 	Organization string
 }
 
+// TopUp is how an account is topped up by itself. Threshold and Cap are as they were
+// typed, or as they are.
+type TopUp struct {
+	Enabled, Sells   bool
+	Threshold, Cap   string
+	PackageID        string
+	Packages         []Package
+	SpentCents       int64  // of the cap, this month
+	CapCents         int64  // zero where none was set
+	Card             *Card  // nil without one
+	OffReason        string // declined, unconfirmed, card, package; empty: none
+	Waits            string // confirm, cap, daily, processing, declined, stripe; empty: for nothing
+	Confirm          bool   // a payment waits for its owner
+	RunningCents     int64  // what that costs
+	Returned         bool   // they come back from their bank
+	Organization, At string // At is this page
+	Proof            Proof
+	Done, Error      string
+}
+
+// Card is a saved card.
+type Card struct {
+	Brand, Last4 string
+	Month, Year  int
+}
+
 // Package is credits for a price, in cents.
 type Package struct {
 	ID, Name, Description, Credits string
@@ -175,4 +204,5 @@ type Onward struct {
 
 func (Credits) page() string { return "credits" }
 func (Shop) page() string    { return "shop" }
+func (TopUp) page() string   { return "topup" }
 func (Onward) page() string  { return "onward" }

@@ -157,7 +157,7 @@ var sheets = map[string][]string{
 	"sessions": {"account.css"}, "securitylog": {"account.css"}, "preferences": {"account.css"}, "owndata": {"account.css"},
 	"organizations": {"account.css"}, "team": {"account.css"},
 	"apps": {"account.css"}, "desk": {"account.css", "credits.css", "desk.css"},
-	"credits": {"account.css", "credits.css"}, "shop": {"account.css", "credits.css"}, "gifts": {"account.css", "credits.css"},
+	"credits": {"account.css", "credits.css"}, "shop": {"account.css", "credits.css"}, "topup": {"account.css", "credits.css"}, "gifts": {"account.css", "credits.css"},
 	"docs": {"docs.css"},
 }
 
@@ -178,7 +178,7 @@ var all = []View{
 	Login{}, Register{}, Verify{}, Resend{}, Forgot{}, Reset{}, Mailed{}, TwoFactor{}, Reauthenticate{}, Link{}, Confirm{},
 	Account{}, Email{}, Password{}, Security{}, Passkeys{}, Devices{}, Events{}, Preferences{}, OwnData{}, Left{},
 	Loop{}, Problem{}, Price{}, Notice{}, Shortfall{}, Docs{},
-	Gift{}, Gifts{}, Credits{}, Shop{}, Onward{},
+	Gift{}, Gifts{}, Credits{}, Shop{}, TopUp{}, Onward{},
 	Organizations{}, Team{},
 	Consent{}, DeviceCode{}, SignOut{}, SignedOut{}, Apps{}, SignIns{}, ProviderFailed{}, Address{}, Desk{},
 }

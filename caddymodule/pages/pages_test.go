@@ -11,7 +11,7 @@ import (
 )
 
 func views() []pages.View {
-	return []pages.View{
+	return append(topUpReasons(attack), []pages.View{
 		pages.Login{Email: attack, ReturnURL: attack, Error: "INVALID_CREDENTIALS"},
 		pages.Register{Name: attack, Email: attack, ReturnURL: attack, Error: attack},
 		pages.Verify{Token: attack, RedirectTo: attack}, pages.Resend{Email: attack, Error: attack}, pages.Forgot{Email: attack, Error: attack},
@@ -58,13 +58,14 @@ func views() []pages.View {
 		pages.Reauthenticate{ReturnURL: attack, Providers: []pages.ProviderChoice{{ID: attack, Name: attack}}},
 		organizationsView(attack), pages.Organizations{Done: "made"}, teamView(attack), pages.Team{Done: "owner", Wallet: pages.Wallet{Balance: "0", Share: pages.Share{Spent: "0", Left: "0"}}},
 		deskView(attack), pages.Desk{ReadOnly: true, Error: "READ_ONLY"}, pages.Desk{At: "/admin", Done: "desk-granted"},
+		topUpView(attack), pages.Credits{Balance: "0", Chart: creditsView("").Chart, Sells: true, ToppedUp: true, LowBalance: "10"}, pages.Credits{Balance: "0", Chart: creditsView("").Chart, Sells: true, TopUpWaits: true},
 		giftsView(attack), pages.Gifts{Balance: "0", Error: "GIFT_CLAIMED"},
 		pages.Gift{Code: attack, Status: "active", Credits: "1", User: attack, Key: attack, Riddle: attack, Error: attack}, pages.Gift{Status: "active", Credits: "1", User: attack, Own: true},
 		pages.Docs{Version: attack, Errors: []pages.DocError{{Code: attack, Status: attack, Advice: attack, Texts: []string{attack}}}, Groups: []pages.DocGroup{{Name: attack, Routes: []pages.DocRoute{
 			{Method: attack, Path: attack, Summary: attack, Access: attack, Limit: attack, Curl: attack, TypeScript: attack, Try: attack,
 				Fields: []pages.DocField{{Name: attack, Type: attack, Rules: attack, Optional: true}}},
 		}}}},
-	}
+	}...)
 }
 
 const attack = `"><script>alert('1')</script><img src=x onerror=alert(1)>`
@@ -130,7 +131,7 @@ func creditsView(text string) pages.Credits {
 		v.Lots = append(v.Lots, pages.Lot{Source: source, Left: "100.001", CreatedAt: at}, pages.Lot{Source: source, Left: "1", CreatedAt: at, ExpiresAt: at})
 	}
 	v.LowBalance, v.DefaultLow, v.Done = "10.5", "5", "saved"
-	for _, kind := range []string{"low", "exhausted", "expiring", "budget", "purchased", "debt", "renewal_failed"} {
+	for _, kind := range []string{"low", "exhausted", "expiring", "budget", "purchased", "debt", "renewal_failed", "topped_up", "top_up_confirm", "top_up_failed", "top_up_capped", "top_up_off"} {
 		v.Alerts = append(v.Alerts, pages.Alert{Kind: kind, Credits: "9.5", Ends: at, At: at}, pages.Alert{Kind: kind, At: at})
 	}
 	for i, kind := range entryTypes {
@@ -151,6 +152,29 @@ func shopView(text string) pages.Shop {
 		Current:  &pages.Subscription{Plan: text, Status: "active", Until: time.Unix(0, 0), Ends: true},
 	}
 	return v
+}
+
+// topUpView is a page of the automatic top-up that has what it can show, but for the
+// reasons of topUpReasons.
+func topUpView(text string) pages.TopUp {
+	return pages.TopUp{
+		Enabled: true, Sells: true, Threshold: text, Cap: text, PackageID: text, Packages: []pages.Package{{ID: text, Name: text, Credits: "1000", Cents: 999}},
+		SpentCents: 999, CapCents: 5000, Card: &pages.Card{Brand: text, Last4: text, Month: 2, Year: 2030}, Confirm: true, Waits: "confirm", RunningCents: 999,
+		Returned: true, Organization: text, At: text, Proof: pages.Proof{Recent: true}, Done: "saved", Error: "TOP_UP_CAP",
+	}
+}
+
+// topUpReasons are the pages of each reason that it waits or is off for.
+func topUpReasons(text string) (list []pages.View) {
+	for _, why := range []string{"cap", "daily", "processing", "declined", "stripe"} {
+		v := topUpView(text)
+		v.Waits, v.Confirm, v.Proof.Recent, v.Done = why, why == "declined", false, "card-removed"
+		list = append(list, v)
+	}
+	for _, why := range []string{"declined", "unconfirmed", "card", "package"} {
+		list = append(list, pages.TopUp{Sells: true, OffReason: why})
+	}
+	return append(list, pages.TopUp{})
 }
 
 func giftsView(text string) pages.Gifts {

@@ -1,6 +1,7 @@
 package services
 
 import (
+	"fmt"
 	"net/url"
 	"slices"
 
@@ -15,6 +16,8 @@ func (m *Mailing) creditsLink(n notice.Notice) string {
 		query = url.Values{"organization": {n.Credits.OrganizationID}}
 	}
 	switch {
+	case ofTopUp(n.Kind):
+		return m.link("/account/credits/auto-top-up", query)
 	case n.Kind == notice.RenewalFailed:
 		return m.link("/account/credits/buy", query)
 	case n.Kind == notice.BudgetReached && n.Credits.OrganizationID != "":
@@ -25,5 +28,19 @@ func (m *Mailing) creditsLink(n notice.Notice) string {
 
 // ofCredits reports whether a mail is about an account of credits.
 func ofCredits(k notice.Kind) bool {
-	return slices.Contains([]notice.Kind{notice.DebtMade, notice.RenewalFailed}, k) || k.OfCredits()
+	return slices.Contains([]notice.Kind{notice.DebtMade, notice.RenewalFailed}, k) || k.OfCredits() || ofTopUp(k)
+}
+
+// ofTopUp reports whether a mail is about an automatic top-up. It is about money, and
+// nobody can switch it off.
+func ofTopUp(k notice.Kind) bool {
+	return slices.Contains([]notice.Kind{notice.ToppedUp, notice.TopUpConfirm, notice.TopUpFailed, notice.TopUpCapped, notice.TopUpOff}, k)
+}
+
+// euro writes cents as euro, with a decimal point; nothing for none.
+func euro(cents int64) string {
+	if cents == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d.%02d", cents/100, cents%100)
 }

@@ -31,9 +31,9 @@ func TestAlertsByMail(t *testing.T) {
 		}
 	}
 	ledger := edgetest.LiveRuntime(t).Credits
-	for _, user := range []string{"ada", "bob", "cyd", "dan", "eve"} {
+	for _, user := range []string{"ada", "bob", "cyd", "dan", "eve", "fay"} {
 		exec(`INSERT INTO auth.users (id, name, email, email_verified) VALUES ($1, $1, $1 || '@example.com', $1 <> 'cyd')`, user)
-		exec(`INSERT INTO auth.user_settings (user_id, global_settings) VALUES ($1, CASE $1 WHEN 'bob' THEN '{"notices": {"credits": false}}'
+		exec(`INSERT INTO auth.user_settings (user_id, global_settings) VALUES ($1, CASE $1 WHEN 'bob' THEN '{"notices": {"credits": false}}' WHEN 'fay' THEN '{"notices": {"credits": false}}'
 			WHEN 'dan' THEN '{"locale": "en"}' ELSE '{"locale": "de"}' END::jsonb)`, user)
 	}
 	exec(`INSERT INTO auth.organizations (id, name) VALUES ('acme', 'Acme')`)
@@ -59,7 +59,10 @@ func TestAlertsByMail(t *testing.T) {
 		t.Fatal("more than is allotted is spent")
 	}
 	exec(`INSERT INTO credits.debts (user_id, reference, kind, amount) VALUES ('bob', 'purchase:1', 'incurred', 3000)`)
+	// What is about money cannot be switched off.
+	exec(`INSERT INTO credits.alerts (account_id, kind, data) VALUES ('fay', 'top_up_confirm', '{"credits": 100, "euroCents": 999}')`)
 	for user, want := range map[string][]string{
+		"fay": {"automatisch aufgeladen werden: 100 Credits", "9,99", "/account/credits/auto-top-up"},
 		"ada": {"Deine Credits gehen zur Neige", "nur noch 10 Credits", "10,5", "/account/credits"},
 		"bob": {"3 Credits", "/account/credits"}, // what is owed is always told
 		"dan": {"Your credits are running low", "only 8 credits", "10.5", "Acme", "/account/credits?organization=acme"},
@@ -73,7 +76,7 @@ func TestAlertsByMail(t *testing.T) {
 		}
 	}
 	time.Sleep(100 * time.Millisecond)
-	for user, want := range map[string]int{"ada": 1, "bob": 1, "cyd": 0, "dan": 1, "eve": 1} {
+	for user, want := range map[string]int{"ada": 1, "bob": 1, "cyd": 0, "dan": 1, "eve": 1, "fay": 1} {
 		if got := len(mails.to(user + "@example.com")); got != want {
 			t.Errorf("%s got %d mails, want %d", user, got, want)
 		}

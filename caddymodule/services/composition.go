@@ -149,6 +149,11 @@ var alertNotices = map[creditcore.AlertKind]notice.Kind{
 	creditcore.AlertPurchased:     notice.CreditsPurchased,
 	creditcore.AlertDebt:          notice.DebtMade,
 	creditcore.AlertRenewalFailed: notice.RenewalFailed,
+	creditcore.AlertToppedUp:      notice.ToppedUp,
+	creditcore.AlertTopUpConfirm:  notice.TopUpConfirm,
+	creditcore.AlertTopUpFailed:   notice.TopUpFailed,
+	creditcore.AlertTopUpCapped:   notice.TopUpCapped,
+	creditcore.AlertTopUpOff:      notice.TopUpOff,
 }
 
 // tellAlerts mails what the ledger has to tell until ctx ends.
@@ -202,6 +207,7 @@ func (c Cores) tellAlert(ctx context.Context, tx pgx.Tx, a creditcore.Alert, log
 		}
 	}
 	told.Amount, told.Limit = written(numbers.Balance, numbers.Credits), written(numbers.Threshold, numbers.Required, numbers.Budget)
+	told.Price, told.Reason = euro(max(numbers.EuroCents, numbers.CapEuroCents)), numbers.Reason
 	if numbers.ExpiresAt != nil {
 		told.Ends = *numbers.ExpiresAt
 	}

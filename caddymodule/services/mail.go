@@ -140,6 +140,7 @@ func (m *Mailing) PutTx(ctx context.Context, tx pgx.Tx, n notice.Notice) error {
 	if ofCredits(n.Kind) {
 		d.Link, d.Organization, d.APIKey = m.creditsLink(n), n.Credits.Organization, n.Credits.Key
 		d.Amount, d.Limit, d.Expires = n.Credits.Amount, n.Credits.Limit, n.Credits.Ends.UTC()
+		d.Price, d.Reason = n.Credits.Price, n.Credits.Reason
 	}
 	language := n.Language
 	if !mail.Writes(language) {

@@ -14,6 +14,8 @@ import (
 const (
 	// tick is how often a job looks whether it is due.
 	tick = time.Minute
+	// topUpTick is how soon an account that runs low is topped up.
+	topUpTick = 2 * time.Second
 	// jobRetry is how soon a job that failed is tried again, at the latest.
 	jobRetry = 5 * time.Minute
 )
@@ -27,7 +29,7 @@ type job struct {
 }
 
 // Run does what no request asks for, until ctx ends: it ends abandoned
-// purchases, grants months, compares with Stripe and forgets what is no longer
+// purchases, tops up accounts that run low, grants months, compares with Stripe and forgets what is no longer
 // needed. A job that fails is tried again within five minutes. One that Stripe
 // keeps waiting keeps no other from its turn.
 func (s *Service) Run(ctx context.Context) error {
@@ -40,6 +42,7 @@ func (s *Service) Run(ctx context.Context) error {
 			_, err := s.Reconcile(ctx)
 			return err
 		}},
+		{name: "top up", every: topUpTick, run: s.TopUpDue},
 		{name: "grant months", every: tick, run: s.GrantDue},
 		{name: "end subscriptions of users who are gone", every: tick, run: s.EndOrphans},
 		{name: "reconcile subscriptions", every: time.Hour, run: s.reconcileSubscriptions},
@@ -54,7 +57,7 @@ func (s *Service) Run(ctx context.Context) error {
 }
 
 func (s *Service) keepRunning(ctx context.Context, j *job) {
-	ticker := time.NewTicker(tick)
+	ticker := time.NewTicker(min(tick, j.every))
 	defer ticker.Stop()
 	for {
 		s.runDue(ctx, j)
@@ -95,9 +98,9 @@ func (s *Service) reconcileSubscriptions(ctx context.Context) error {
 	return errors.Join(s.subscriptions.Reconcile(ctx, since), s.invoices.Reconcile(ctx, since))
 }
 
-// forget drops old events, and the addresses of customers who closed their
-// accounts.
+// forget drops old events, and the addresses and cards of customers who closed
+// their accounts.
 func (s *Service) forget(ctx context.Context) error {
 	now := s.now()
-	return errors.Join(s.events.Forget(ctx, now), stripeapi.EraseClosed(ctx, s.db, now))
+	return errors.Join(s.events.Forget(ctx, now), stripeapi.EraseClosed(ctx, s.db, now), s.ForgetClosed(ctx))
 }

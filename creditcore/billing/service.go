@@ -16,6 +16,7 @@ import (
 	"mana.how/edge/creditcore/billing/settle"
 	"mana.how/edge/creditcore/billing/stripeapi"
 	"mana.how/edge/creditcore/billing/subscription"
+	"mana.how/edge/creditcore/billing/topup"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -24,6 +25,7 @@ type (
 	purchases     = purchase.Service
 	invoices      = invoice.Service
 	subscriptions = subscription.Service
+	topUps        = topup.Service
 )
 
 // Service sells credits. It is safe for concurrent use.
@@ -32,6 +34,7 @@ type Service struct {
 	*purchases
 	*invoices
 	*subscriptions
+	*topUps
 
 	events  *settle.Events
 	returns stripeapi.ReturnURLs
@@ -76,6 +79,9 @@ func New(cfg Config, deps Deps) *Service {
 	s.subscriptions = subscription.New(subscription.Deps{
 		DB: s.db, Stripe: s.stripe, Catalog: s.Catalog, Invoices: s.invoices, Returns: s.returns, Logger: s.log, Now: s.now,
 	})
+	s.topUps = topup.New(topup.Deps{
+		DB: s.db, Stripe: s.stripe, Catalog: s.Catalog, Ledger: deps.Ledger, Purchases: s.purchases, Returns: s.returns, Logger: s.log,
+	})
 	s.events = settle.NewEvents(s.db, s.log, func() {
 		if deps.Observer.Purchase != nil {
 			deps.Observer.Purchase("mismatch")
@@ -101,9 +107,12 @@ func (s *Service) Format(state fmt.State, _ rune) {
 // AllowsReturn reports whether buyers may be sent to an address.
 func (s *Service) AllowsReturn(raw string) bool { return s.returns.Allows(raw) }
 
-// EraseTx forgets the address of a customer who leaves. Stripe's id of them
-// stays, to end what they subscribed to.
+// EraseTx forgets the address of a customer who leaves, and buys nothing more for
+// them. Stripe's id of them stays, to end what they subscribed to.
 func (s *Service) EraseTx(ctx context.Context, tx pgx.Tx, userID string) error {
+	if err := topup.EraseTx(ctx, tx, userID); err != nil {
+		return err
+	}
 	return stripeapi.EraseTx(ctx, tx, userID)
 }
 

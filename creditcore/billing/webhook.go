@@ -8,6 +8,7 @@ import (
 	"github.com/stripe/stripe-go/v85"
 
 	"mana.how/edge/creditcore/billing/settle"
+	"mana.how/edge/creditcore/billing/topup"
 )
 
 // What became of a delivery that no handler has seen; the other outcomes are
@@ -22,7 +23,7 @@ const (
 // handlers is the table of the events we act on.
 func (s *Service) handlers() map[stripe.EventType]settle.Handler {
 	return map[stripe.EventType]settle.Handler{
-		"checkout.session.completed":               s.SessionEvent,
+		"checkout.session.completed":               s.sessionEvent,
 		"checkout.session.async_payment_succeeded": s.SessionEvent,
 		"checkout.session.async_payment_failed":    s.SessionEvent,
 		"checkout.session.expired":                 s.SessionEvent,
@@ -71,6 +72,15 @@ func EventTypes() []string {
 	}
 	slices.Sort(types)
 	return types
+}
+
+// sessionEvent handles a checkout session that is complete: one that sells, or one
+// that saves a card.
+func (s *Service) sessionEvent(ctx context.Context, event stripe.Event) (settle.Effect, error) {
+	if topup.SavesCard(event) {
+		return s.CardEvent(ctx, event)
+	}
+	return s.SessionEvent(ctx, event)
 }
 
 // chargeEvent handles what happens to a charge, a refund or a dispute: of a

@@ -38,6 +38,8 @@ type Data struct {
 	Amount       string `json:",omitempty"` // of credits, with a decimal point
 	Limit        string `json:",omitempty"` // threshold, price or budget, likewise
 	APIKey       string `json:",omitempty"` // what its owner calls it
+	Price        string `json:",omitempty"` // in euro, likewise
+	Reason       string `json:",omitempty"` // of a top-up that is off: "declined", "unconfirmed", "card" or "package"
 	Message      string `json:",omitempty"`
 
 	Expires time.Time `json:",omitzero"` // end of what Link, UndoLink and Code are good for
@@ -67,7 +69,7 @@ type view struct {
 
 	Link, UndoLink, ResetLink, Code string
 
-	Organization, Inviter, Factor, Device, Address, Amount, Limit, APIKey, Message string
+	Organization, Inviter, Factor, Device, Address, Amount, Limit, Price, Reason, APIKey, Message string
 
 	Validity string // how long, from now: "24 Stunden"
 	Until    string // until when
@@ -86,7 +88,8 @@ func (d Data) view(k Kind, language string, now time.Time) (view, error) {
 		Link: d.Link, UndoLink: d.UndoLink, ResetLink: d.ResetLink, Code: d.Code,
 		Organization: inert(cut(d.Organization, maxTitle)), Inviter: inert(cut(d.Inviter, maxName)), Factor: d.Factor,
 		Device: inert(cut(d.Device, maxTitle)), Address: networkAddress(d.Address),
-		Amount: w.decimal(cut(d.Amount, 32)), Limit: w.decimal(cut(d.Limit, 32)), APIKey: inert(cut(d.APIKey, maxTitle)), Message: inert(cut(d.Message, maxMessage)),
+		Amount: w.decimal(cut(d.Amount, 32)), Limit: w.decimal(cut(d.Limit, 32)),
+		Price: w.price(cut(d.Price, 32)), Reason: d.Reason, APIKey: inert(cut(d.APIKey, maxTitle)), Message: inert(cut(d.Message, maxMessage)),
 		Greeting: w.greet(d.addressee()), At: w.moment(d.At),
 	}
 	if v.Brand == "" {
@@ -182,6 +185,7 @@ func cut(text string, n int) string {
 type wording struct {
 	hello   string
 	comma   string
+	money   string
 	layout  string
 	minutes [2]string
 	hours   [2]string
@@ -189,9 +193,9 @@ type wording struct {
 }
 
 var words = map[string]wording{
-	"de": {"Hallo", ",", "02.01.2006, 15:04 Uhr (MST)",
+	"de": {"Hallo", ",", "%s €", "02.01.2006, 15:04 Uhr (MST)",
 		[2]string{"Minute", "Minuten"}, [2]string{"Stunde", "Stunden"}, [2]string{"Tag", "Tage"}},
-	"en": {"Hello", ".", "2 January 2006, 15:04 (MST)",
+	"en": {"Hello", ".", "€%s", "2 January 2006, 15:04 (MST)",
 		[2]string{"minute", "minutes"}, [2]string{"hour", "hours"}, [2]string{"day", "days"}},
 }
 
@@ -214,6 +218,14 @@ func (w wording) decimal(amount string) string {
 		return inert(amount)
 	}
 	return strings.Replace(amount, ".", w.comma, 1)
+}
+
+// price writes an amount in euro; nothing for none.
+func (w wording) price(amount string) string {
+	if amount == "" {
+		return ""
+	}
+	return fmt.Sprintf(w.money, w.decimal(amount))
 }
 
 // span tells a duration in the largest unit that does not round it down by

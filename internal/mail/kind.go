@@ -30,6 +30,11 @@ const (
 	BudgetReached       Kind = "budget_reached"        // Link; Limit, Organization, APIKey if any
 	DebtMade            Kind = "debt_made"             // Link; Amount, Organization if any
 	RenewalFailed       Kind = "renewal_failed"        // Link; Organization if any
+	ToppedUp            Kind = "topped_up"             // Link; Amount, Price, Organization if any
+	TopUpConfirm        Kind = "top_up_confirm"        // Link; Amount, Price, Organization if any
+	TopUpFailed         Kind = "top_up_failed"         // Link; Amount, Price, Organization if any
+	TopUpCapped         Kind = "top_up_capped"         // Link; Price, the cap, Organization if any
+	TopUpOff            Kind = "top_up_off"            // Link; Reason, Organization if any
 )
 
 // needs names, by kind, the fields that a mail of it cannot do without.
@@ -58,6 +63,11 @@ var needs = map[Kind][]string{
 	BudgetReached:       {"Link"},
 	DebtMade:            {"Link"},
 	RenewalFailed:       {"Link"},
+	ToppedUp:            {"Link"},
+	TopUpConfirm:        {"Link"},
+	TopUpFailed:         {"Link"},
+	TopUpCapped:         {"Link"},
+	TopUpOff:            {"Link"},
 }
 
 // languages are those that mails are written in, the default first.

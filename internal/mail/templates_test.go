@@ -40,7 +40,7 @@ func full() mail.Data {
 	return mail.Data{
 		Name: "Ada", Email: "ada@example.com", Link: "https://mana.example/do?token=abc&x=1", UndoLink: "https://mana.example/undo?token=def",
 		ResetLink: "https://mana.example/reset", Code: "13572468", Organization: "Analytical Engines", Inviter: "Charles Babbage",
-		Factor: "passkey", Device: "Firefox, Linux", Address: "192.0.2.7", Amount: "12.5", Limit: "99.25", APIKey: "Loom", Message: "Für dich & mich",
+		Factor: "passkey", Device: "Firefox, Linux", Address: "192.0.2.7", Amount: "12.5", Limit: "99.25", Price: "9.99", Reason: "declined", APIKey: "Loom", Message: "Für dich & mich",
 		Expires: noon.Add(24 * time.Hour), At: noon.Add(-time.Minute),
 	}
 }
@@ -75,6 +75,11 @@ var kinds = map[mail.Kind]struct {
 	mail.BudgetReached:       {"Ein Budget ist aufgebraucht - ManaCore", "A budget is spent - ManaCore", "link limit key"},
 	mail.DebtMade:            {"Dein Konto hat offene Credits - ManaCore", "Your account owes credits - ManaCore", "link amount"},
 	mail.RenewalFailed:       {"Eine Zahlung für dein Abo ist fehlgeschlagen - ManaCore", "A payment of your subscription has failed - ManaCore", "link"},
+	mail.ToppedUp:            {"Deine Credits wurden aufgeladen - ManaCore", "Your credits were topped up - ManaCore", "link amount price"},
+	mail.TopUpConfirm:        {"Bitte bestätige eine Zahlung - ManaCore", "Please confirm a payment - ManaCore", "link amount price"},
+	mail.TopUpFailed:         {"Deine Karte wurde abgelehnt - ManaCore", "Your card was declined - ManaCore", "link amount price"},
+	mail.TopUpCapped:         {"Das Monatslimit ist erreicht - ManaCore", "The monthly limit is reached - ManaCore", "link price"},
+	mail.TopUpOff:            {"Automatisches Aufladen ist aus - ManaCore", "Automatic top-up is off - ManaCore", "link reason"},
 }
 
 func TestEveryKind(t *testing.T) {
@@ -120,7 +125,7 @@ func TestEveryKind(t *testing.T) {
 					"code": d.Code, "validity": pick("24 Stunden", "24 hours"),
 					"until": pick("29.11.2026, 12:00 Uhr (UTC)", "29 November 2026, 12:00 (UTC)"),
 					"facts": "Firefox, Linux", "inviter": "Charles Babbage", "amount": pick("12,5 Credits", "12.5 credits"), "message": d.Message,
-					"limit": pick("99,25", "99.25"), "key": "Loom",
+					"limit": pick("99,25", "99.25"), "price": pick("9,99 €", "€9.99"), "reason": pick("mehrmals abgelehnt", "declined several times"), "key": "Loom",
 				} {
 					expected := strings.Contains(want.shows, what) || what == "until" && strings.Contains(want.shows, "validity")
 					if strings.Contains(letter.Text, text) != expected || strings.Contains(shown, text) != expected {

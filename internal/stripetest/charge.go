@@ -16,6 +16,10 @@ const (
 // newCharge makes the charge of a try to pay an intent, without an event of
 // it. The intent's metadata is copied once, as Stripe does.
 func (s *Server) newCharge(intent object, by method) object {
+	used := intent.str("_method")
+	if used == "" {
+		used = s.name("payment_method")
+	}
 	charge := s.add("charge", object{
 		"amount": intent.int("amount"), "amount_captured": int64(0), "amount_refunded": int64(0), "application": nil,
 		"application_fee": nil, "application_fee_amount": nil, "balance_transaction": nil,
@@ -23,7 +27,7 @@ func (s *Server) newCharge(intent object, by method) object {
 		"calculated_statement_descriptor": "STRIPETEST", "currency": intent.str("currency"), "customer": intent["customer"],
 		"description": intent["description"], "disputed": false, "failure_balance_transaction": nil, "failure_code": nil,
 		"failure_message": nil, "fraud_details": object{}, "metadata": copied(intent["metadata"]), "on_behalf_of": nil,
-		"outcome": nil, "paid": false, "payment_intent": intent.id(), "payment_method": s.name("payment_method"),
+		"outcome": nil, "paid": false, "payment_intent": intent.id(), "payment_method": used,
 		"payment_method_details": object{"type": string(by), string(by): object{}}, "receipt_email": nil,
 		"receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil, "shipping": nil, "source": nil,
 		"source_transfer": nil, "statement_descriptor": nil, "statement_descriptor_suffix": nil, "status": "pending",
@@ -64,8 +68,11 @@ func (s *Server) settle(intent object, by method, outcome string) {
 		s.emit("payment_intent.succeeded", intent)
 	case "failed":
 		code, decline, message := "card_declined", "generic_decline", declined
-		if by == sepa {
+		switch {
+		case by == sepa:
 			code, decline, message = "payment_intent_payment_attempt_failed", "", "The payment failed."
+		case intent.bool("_unauthenticated"):
+			code, decline, message = "authentication_required", "authentication_required", unauthenticated
 		}
 		charge["paid"] = false
 		charge["captured"] = false

@@ -38,7 +38,7 @@ func (s *Server) updateCustomer(c *call) (object, *refusal) {
 	return c.target, nil
 }
 
-// deleteCustomer also ends the customer's subscriptions.
+// deleteCustomer also ends the customer's subscriptions, and forgets their cards.
 func (s *Server) deleteCustomer(c *call) (object, *refusal) {
 	if c.target.bool("deleted") {
 		return nil, missing(404, "customer", c.target.id(), "customer")
@@ -46,6 +46,11 @@ func (s *Server) deleteCustomer(c *call) (object, *refusal) {
 	for _, sub := range s.all("subscription") {
 		if sub.str("customer") == c.target.id() && !over(sub) {
 			s.endSubscription(sub)
+		}
+	}
+	for _, used := range s.all("payment_method") {
+		if used.str("customer") == c.target.id() {
+			used["customer"] = nil
 		}
 	}
 	c.target["deleted"] = true

@@ -21,7 +21,8 @@
 // # The API
 //
 //	POST GET    /v1/customers            GET POST DELETE /v1/customers/{id}
-//	POST GET    /v1/payment_intents      GET POST /v1/payment_intents/{id}   POST …/cancel
+//	POST GET    /v1/payment_intents      GET POST /v1/payment_intents/{id}   POST …/confirm   POST …/cancel
+//	GET         /v1/payment_methods/{id} POST …/detach                       GET /v1/setup_intents/{id}
 //	POST GET    /v1/checkout/sessions    GET /v1/checkout/sessions/{id}      POST …/expire   GET …/line_items
 //	GET         /v1/charges              GET /v1/charges/{id}
 //	POST GET    /v1/refunds              GET /v1/refunds/{id}
@@ -51,6 +52,7 @@
 // paying twice, fails the test.
 //
 //	Pay FailCard PayAsync AsyncSucceed AsyncFail ExpireSession
+//	CardIs Authenticate FailAuthentication
 //	Refund FailRefund Dispute Inquire AnswerDispute WinDispute LoseDispute CloseInquiry
 //	AddPrice Subscribe RenewSubscription FailRenewal ChangePlan EndSubscription SetSubscriptionStatus
 //	DraftInvoice AddInvoiceItem FinalizeInvoice VoidInvoice

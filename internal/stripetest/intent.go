@@ -12,6 +12,8 @@ func (s *Server) intentRoutes() {
 		metadata.* automatic_payment_methods.enabled:bool automatic_payment_methods.allow_redirects
 		payment_method_types.* statement_descriptor_suffix`, s.createIntent)
 	s.route("POST /v1/payment_intents/{id}", "payment_intent", "amount:int description receipt_email metadata.*", s.updateIntent)
+	s.route("POST /v1/payment_intents/{id}/confirm", "payment_intent",
+		"payment_method:payment_method off_session:bool return_url use_stripe_sdk:bool", s.confirmIntent)
 	s.route("POST /v1/payment_intents/{id}/cancel", "payment_intent", "cancellation_reason", s.cancelIntent)
 }
 
@@ -77,7 +79,7 @@ func (s *Server) updateIntent(c *call) (object, *refusal) {
 }
 
 func (s *Server) cancelIntent(c *call) (object, *refusal) {
-	if c.target.str("status") != "requires_payment_method" {
+	if status := c.target.str("status"); status != "requires_payment_method" && status != "requires_action" {
 		return nil, unexpectedState(c.target, "cancel")
 	}
 	if c.target.str("_invoice") != "" {
@@ -90,6 +92,7 @@ func (s *Server) cancelIntent(c *call) (object, *refusal) {
 
 func (s *Server) cancel(intent object, reason string) {
 	intent["status"] = "canceled"
+	intent["next_action"] = nil
 	intent["canceled_at"] = s.now.Unix()
 	intent["cancellation_reason"] = text(reason)
 	s.emit("payment_intent.canceled", intent)

@@ -5,7 +5,7 @@ import "time"
 // Live makes a Stripe to develop with: its clock goes, and the pages that Stripe
 // hosts are below the address of pages:
 //
-//	/c/pay/{checkout session}   /p/session/{portal session}
+//	/c/pay/{checkout session}   /p/session/{portal session}   /3d_secure/{payment intent}
 //	/receipts/{charge}          /i/{invoice}   /invoice/{invoice}/pdf
 func (s *Server) Live(pages string) {
 	s.mu.Lock()

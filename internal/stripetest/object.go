@@ -31,6 +31,7 @@ var prefixes = map[string]string{
 	"product":                "prod",
 	"refund":                 "re",
 	"request":                "req",
+	"setup_intent":           "seti",
 	"subscription":           "sub",
 	"subscription_item":      "si",
 }

@@ -2,7 +2,7 @@ package stripetest
 
 // Pay pays with a card that works. The id is that of a payment intent, a
 // checkout session or an invoice; a session of mode subscription makes the
-// subscription.
+// subscription, one of mode setup saves the card.
 func (s *Server) Pay(id string) Events { return s.payment(id, card, "succeeded") }
 
 // FailCard tries to pay with a card that is declined. A later Pay succeeds.
@@ -25,6 +25,10 @@ func (s *Server) payment(id string, by method, outcome string) Events {
 	return s.verb(func() {
 		s.t.Helper()
 		session := s.sessionOf(id)
+		if session != nil && session.str("mode") == "setup" {
+			s.setUp(session, outcome)
+			return
+		}
 		if by != "" && session != nil && session.str("status") == "open" {
 			s.confirm(session)
 		}

@@ -10,6 +10,7 @@ type refusal struct {
 	status              int
 	kind, code, message string
 	param, decline      string
+	intent              object // the payment that was tried; nil where none was
 }
 
 func (r *refusal) body() []byte {
@@ -20,6 +21,10 @@ func (r *refusal) body() []byte {
 		if value != "" {
 			fields[name] = value
 		}
+	}
+	if r.intent != nil {
+		fields["payment_intent"] = copied(r.intent)
+		fields["charge"] = r.intent["latest_charge"]
 	}
 	if r.code != "" {
 		fields["doc_url"] = "https://stripe.com/docs/error-codes/" + r.code

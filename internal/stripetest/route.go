@@ -26,6 +26,7 @@ type action func(*call) (object, *refusal)
 func (s *Server) routes() {
 	s.mux.HandleFunc("/", s.unknownPath)
 	s.customerRoutes()
+	s.methodRoutes()
 	s.intentRoutes()
 	s.sessionRoutes()
 	s.chargeRoutes()
@@ -78,7 +79,7 @@ func param(kind string) string {
 		return "intent"
 	case "checkout.session":
 		return "session"
-	case "customer", "subscription", "invoice", "charge", "price", "refund", "dispute":
+	case "customer", "payment_method", "setup_intent", "subscription", "invoice", "charge", "price", "refund", "dispute":
 		return kind
 	}
 	return "id"

@@ -12,7 +12,7 @@ const sessionFields = `mode! customer:customer customer_email client_reference_i
 	line_items.*.price_data.product:product line_items.*.price_data.product_data.name
 	line_items.*.price_data.product_data.description line_items.*.price_data.product_data.metadata.*
 	payment_intent_data.metadata.* payment_intent_data.description payment_intent_data.receipt_email
-	subscription_data.metadata.* subscription_data.description`
+	subscription_data.metadata.* subscription_data.description setup_intent_data.metadata.*`
 
 func (s *Server) sessionRoutes() {
 	const path, kind = "/v1/checkout/sessions", "checkout.session"
@@ -28,8 +28,8 @@ func (s *Server) sessionRoutes() {
 
 func (s *Server) createSession(c *call) (object, *refusal) {
 	mode := c.str("mode")
-	if mode != "payment" && mode != "subscription" {
-		return nil, invalid("", "mode", "Invalid mode: must be one of payment or subscription")
+	if mode != "payment" && mode != "subscription" && mode != "setup" {
+		return nil, invalid("", "mode", "Invalid mode: must be one of payment, setup, or subscription")
 	}
 	expires := s.now.Add(24 * time.Hour).Unix()
 	if c.has("expires_at") {
@@ -43,9 +43,15 @@ func (s *Server) createSession(c *call) (object, *refusal) {
 			return nil, invalid("url_invalid", field, "Not a valid URL")
 		}
 	}
-	other := map[string]string{"payment": "subscription_data", "subscription": "payment_intent_data"}[mode]
-	if c.under(other) {
-		return nil, invalid("", other, "You can not pass `%s` in `%s` mode.", other, mode)
+	for field, of := range map[string]string{
+		"subscription_data": "subscription", "payment_intent_data": "payment", "setup_intent_data": "setup",
+	} {
+		if of != mode && c.under(field) {
+			return nil, invalid("", field, "You can not pass `%s` in `%s` mode.", field, mode)
+		}
+	}
+	if mode == "setup" {
+		return s.createSetup(c, expires)
 	}
 	items, refused := s.sessionItems(c, mode)
 	if refused != nil {
@@ -64,16 +70,9 @@ func (s *Server) createSession(c *call) (object, *refusal) {
 	if len(types) == 0 {
 		types = []string{"card", "sepa_debit"}
 	}
-	session := s.add("checkout.session", object{
-		"amount_subtotal": total, "amount_total": total, "automatic_tax": object{"enabled": false, "status": nil},
-		"cancel_url": text(c.str("cancel_url")), "client_reference_id": text(c.str("client_reference_id")),
-		"client_secret": nil, "consent": nil, "currency": items[0].(object)["currency"], "custom_fields": []any{},
-		"customer": text(c.str("customer")), "customer_details": nil, "customer_email": text(c.str("customer_email")),
-		"expires_at": expires, "invoice": nil, "locale": text(c.str("locale")), "metadata": c.metadata("metadata"),
-		"mode": mode, "payment_intent": nil, "payment_link": nil, "payment_method_collection": "always",
-		"payment_method_types": anys(types), "payment_status": "unpaid", "setup_intent": nil, "status": "open",
-		"subscription": nil, "success_url": c.str("success_url"), "ui_mode": "hosted_page",
-		"_items": items, "_data": object{
+	session := s.addSession(c, expires, object{
+		"amount_subtotal": total, "amount_total": total, "currency": items[0].(object)["currency"],
+		"payment_method_types": anys(types), "_items": items, "_data": object{
 			"description": text(c.str("payment_intent_data.description") + c.str("subscription_data.description")),
 			"metadata":    c.metadata("payment_intent_data.metadata"),
 		},
@@ -81,8 +80,27 @@ func (s *Server) createSession(c *call) (object, *refusal) {
 	if mode == "subscription" {
 		session.at("_data").(object)["metadata"] = c.metadata("subscription_data.metadata")
 	}
-	session["url"] = s.hosted("checkout", "c/pay/"+session.id())
 	return session, nil
+}
+
+// addSession makes an open session, with fields of its mode.
+func (s *Server) addSession(c *call, expires int64, own object) object {
+	fields := object{
+		"amount_subtotal": nil, "amount_total": nil, "automatic_tax": object{"enabled": false, "status": nil},
+		"cancel_url": text(c.str("cancel_url")), "client_reference_id": text(c.str("client_reference_id")),
+		"client_secret": nil, "consent": nil, "currency": nil, "custom_fields": []any{},
+		"customer": text(c.str("customer")), "customer_details": nil, "customer_email": text(c.str("customer_email")),
+		"expires_at": expires, "invoice": nil, "locale": text(c.str("locale")), "metadata": c.metadata("metadata"),
+		"mode": c.str("mode"), "payment_intent": nil, "payment_link": nil, "payment_method_collection": "always",
+		"payment_status": "unpaid", "setup_intent": nil, "status": "open",
+		"subscription": nil, "success_url": c.str("success_url"), "ui_mode": "hosted_page",
+	}
+	for name, value := range own {
+		fields[name] = value
+	}
+	session := s.add("checkout.session", fields)
+	session["url"] = s.hosted("checkout", "c/pay/"+session.id())
+	return session
 }
 
 // sessionItems reads the line items.

@@ -25,6 +25,8 @@ func (s *Server) expireSession(session object) *refusal {
 	if sub := s.objects[session.str("_subscription")]; sub != nil { // tried in vain
 		s.setStatus(sub, "incomplete_expired")
 		s.voidInvoice(s.objects[session.str("_invoice")])
+	} else if setup := s.objects[session.str("setup_intent")]; setup != nil {
+		setup["status"] = "canceled"
 	} else if intent := s.objects[session.str("payment_intent")]; intent != nil {
 		s.cancel(intent, "automatic")
 	}

@@ -15,9 +15,9 @@ import (
 )
 
 // Routes are those of packages and purchases, of Stripe's events, of plans,
-// subscriptions and invoices, and of the page for them. Both find a live core.
+// subscriptions and invoices, of the automatic top-up, and of the pages for them. Both find a live core.
 func Routes(core func(context.Context) (*billing.Service, error), ledger func(context.Context) (*creditcore.Service, error)) []endpoint.Route {
-	return slices.Concat(purchaseRoutes(core), webhookRoutes(core), subscriptionRoutes(core), pageRoutes(core, ledger))
+	return slices.Concat(purchaseRoutes(core), webhookRoutes(core), subscriptionRoutes(core), topUpRoutes(core), pageRoutes(core, ledger), topUpPageRoutes(core))
 }
 
 // roles are what those are told who ask for an organisation.

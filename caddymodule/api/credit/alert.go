@@ -3,6 +3,7 @@ package credit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -27,10 +28,10 @@ func alertRoutes(ledger func(context.Context) (*creditcore.Service, error), deps
 		endpoint.Get(at, endpoint.HandleWith(ledger, alerts), endpoint.Rule{Summary: "What the owner of an account was told of it, newest first", Access: endpoint.User, Errors: manage}),
 		endpoint.Get(at+"/settings", endpoint.HandleWith(ledger, alertSettings), endpoint.Rule{Summary: "When an account counts as low", Access: endpoint.User, Errors: manage}),
 		endpoint.Put(at+"/settings", endpoint.HandleWith(ledger, setAlerts), endpoint.Rule{Summary: "Say when an account counts as low", Access: endpoint.User,
-			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), manage...)}),
+			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrToppedUp), manage...)}),
 		endpoint.Post(accountPath, endpoint.HandleWith(ledger, deps.alertForm), endpoint.Rule{Summary: "Another threshold, or none",
 			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.UserLimit,
-			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), errThreshold, endpoint.ErrOrganizationNotFound, endpoint.ErrOrganizationRole)}),
+			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrToppedUp), errThreshold, endpoint.ErrOrganizationNotFound, endpoint.ErrOrganizationRole)}),
 	}
 }
 
@@ -129,7 +130,9 @@ func (d Deps) alertForm(ctx context.Context, c *endpoint.Call, ledger *creditcor
 		}
 		threshold = &amount
 	}
-	if err := ledger.SetLowBalance(ctx, who, threshold); err != nil {
+	if err := ledger.SetLowBalance(ctx, who, threshold); errors.Is(err, creditcore.ErrToppedUp) {
+		return d.showAccount(ctx, c, ledger, historyRequest{Organization: req.Organization}, c.Known(err))
+	} else if err != nil {
 		return nil, err
 	}
 	separator := "?"

@@ -120,6 +120,9 @@ func (d Deps) showAccount(ctx context.Context, c *endpoint.Call, ledger *creditc
 		status, view.Error = refused.Status, refused.Code
 		req = historyRequest{Organization: who.Organization}
 	}
+	if err := d.showTopUp(ctx, who, &view); err != nil {
+		return nil, err
+	}
 	if err := showBalance(ctx, who, ledger, &view); err != nil {
 		return nil, err
 	}
@@ -133,6 +136,24 @@ func (d Deps) showAccount(ctx context.Context, c *endpoint.Call, ledger *creditc
 		return nil, err
 	}
 	return endpoint.HTML{Status: status, View: view}, nil
+}
+
+// showTopUp says whether the account is topped up by itself.
+func (d Deps) showTopUp(ctx context.Context, who creditcore.Caller, view *pages.Credits) error {
+	if !view.Sells {
+		return nil
+	}
+	sales, err := d.Billing(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := sales.TopUp(ctx, who)
+	if err != nil {
+		return err
+	}
+	view.ToppedUp = now.Enabled
+	view.TopUpWaits = now.Running != nil && (now.Running.Confirm || now.Running.Reason == "declined")
+	return nil
 }
 
 // shownUnlessZero is an amount, empty where it is nothing.

@@ -73,6 +73,9 @@ func (d Deps) account(ctx context.Context, c *endpoint.Call, v visit) (pages.Des
 			fact("earned", credits(b.TotalEarned)), fact("spent", credits(b.TotalSpent)), fact("changed", pages.DeskCell{At: b.UpdatedAt}),
 		},
 	}
+	if err := d.toppedUp(ctx, u.ID, &out); err != nil {
+		return out, err
+	}
 	if v.Audit != "" {
 		if err := audited(ctx, ledger, u.ID, &out); err != nil {
 			return out, err
@@ -85,6 +88,43 @@ func (d Deps) account(ctx context.Context, c *endpoint.Call, v visit) (pages.Des
 		out.Actions = []pages.DeskAction{{Name: "forgive", Fields: []pages.DeskField{{Name: "atMost", Kind: "text", Max: 32}}}}
 	}
 	return out, nil
+}
+
+// toppedUp adds the automatic top-up of an account, where it has one.
+func (d Deps) toppedUp(ctx context.Context, userID string, out *pages.Desk) error {
+	sales, err := d.Billing(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := sales.TopUpOf(ctx, userID)
+	if err != nil || now.Card == nil && now.MonthlyCap == 0 {
+		return err
+	}
+	out.Facts = append(out.Facts, fact("topUp", yesNo(now.Enabled)), fact("topUpSpent", cents(now.Spent)), fact("topUpCap", cents(now.MonthlyCap)))
+	if now.Card != nil {
+		out.Facts = append(out.Facts, fact("topUpCard", text(now.Card.Brand+" "+now.Card.Last4)))
+	}
+	list, err := sales.TopUps(ctx, userID, pageSize)
+	if err != nil {
+		return err
+	}
+	t := pages.DeskTable{Title: "topUps", Columns: []string{"time", "state", "reason", "price", "id"}}
+	for _, b := range list {
+		state := badge(b.State, plain)
+		switch b.State {
+		case "bought":
+			state = badge(b.State, good)
+		case "confirm":
+			state = badge(b.State, bad)
+		}
+		reason := pages.DeskCell{}
+		if b.Reason != "" {
+			reason = word("topUp-" + b.Reason)
+		}
+		t.Rows = append(t.Rows, []pages.DeskCell{at(b.CreatedAt), state, reason, cents(b.PriceEuroCents), code(b.ID)})
+	}
+	out.Tables = append(out.Tables, t)
+	return nil
 }
 
 // changeLedger writes off what an account owes: all of it, or as much as the form

@@ -106,6 +106,7 @@ var common = []Mapping{
 	{authcore.ErrUnavailable, ErrUnavailable},
 
 	{creditcore.ErrAccountNotFound, &Error{Status: 404, Code: "BALANCE_NOT_FOUND", Message: "User balance not found"}},
+	{creditcore.ErrToppedUp, &Error{Status: 409, Code: "AUTO_TOP_UP_ON", Message: "The threshold is that of the automatic top-up: change it there"}},
 	{creditcore.ErrNotMember, &Error{Status: 403, Code: "ORG_REQUIRED", Message: "Not a member of the organization"}},
 	{creditcore.ErrNoAllotment, &Error{Status: 404, Code: "ALLOTMENT_NOT_FOUND", Message: "Allotment not found, or no such member"}},
 	{creditcore.ErrKeyRefunded, &Error{Status: 409, Code: "IDEMPOTENCY_KEY_REFUNDED", Message: "The charge of the idempotency key was refunded"}},

@@ -19,6 +19,8 @@ func (p *panel) stripeRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /stripe", p.change)
 	mux.HandleFunc("GET /stripe/c/pay/{session}", p.checkout)
 	mux.HandleFunc("POST /stripe/c/pay/{session}", p.pay)
+	mux.HandleFunc("GET /stripe/3d_secure/{intent}", p.bank)
+	mux.HandleFunc("POST /stripe/3d_secure/{intent}", p.answerBank)
 	mux.HandleFunc("GET /stripe/p/session/{session}", p.portal)
 	mux.HandleFunc("POST /stripe/p/session/{session}", p.manage)
 	mux.HandleFunc("GET /stripe/receipts/{id}", p.paper)
@@ -42,7 +44,8 @@ func (p *panel) checkout(w http.ResponseWriter, r *http.Request) {
 	show(w, "checkout", session)
 }
 
-// pay does what the buyer chose: `how` is card, transfer, declined or back.
+// pay does what the buyer chose: `how` is card, asks, which is a card whose bank asks
+// each time, transfer, declined or back.
 func (p *panel) pay(w http.ResponseWriter, r *http.Request) {
 	payments, id := p.family.payments, r.PathValue("session")
 	session, err := object[stripe.CheckoutSession](payments, id)
@@ -54,6 +57,10 @@ func (p *panel) pay(w http.ResponseWriter, r *http.Request) {
 	switch how := r.PostFormValue("how"); how {
 	case "card":
 		err = payments.do(r.Context(), func() { payments.stripe.Pay(id) })
+	case "asks":
+		err = payments.do(r.Context(), func() {
+			payments.stripe.CardIs(payments.stripe.Pay(id).Object("payment_method"), stripetest.Authenticates)
+		})
 	case "transfer":
 		err = payments.do(r.Context(), func() { payments.stripe.PayAsync(id) })
 	case "declined":
@@ -61,13 +68,46 @@ func (p *panel) pay(w http.ResponseWriter, r *http.Request) {
 	case "back":
 		to = session.CancelURL
 	default:
-		err = fmt.Errorf("how: %q is none of card, transfer, declined, back", how)
+		err = fmt.Errorf("how: %q is none of card, asks, transfer, declined, back", how)
 	}
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)
 		return
 	}
 	http.Redirect(w, r, to, http.StatusSeeOther)
+}
+
+// bank is where the owner of a card confirms a payment, or does not.
+func (p *panel) bank(w http.ResponseWriter, r *http.Request) {
+	intent, err := object[stripe.PaymentIntent](p.family.payments, r.PathValue("intent"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	show(w, "bank", intent)
+}
+
+// answerBank does what they chose: `how` is confirm or fail.
+func (p *panel) answerBank(w http.ResponseWriter, r *http.Request) {
+	payments, id := p.family.payments, r.PathValue("intent")
+	intent, err := object[stripe.PaymentIntent](payments, id)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	switch how := r.PostFormValue("how"); how {
+	case "confirm":
+		err = payments.do(r.Context(), func() { payments.stripe.Authenticate(id) })
+	case "fail":
+		err = payments.do(r.Context(), func() { payments.stripe.FailAuthentication(id) })
+	default:
+		err = fmt.Errorf("how: %q is none of confirm, fail", how)
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	http.Redirect(w, r, intent.NextAction.RedirectToURL.ReturnURL, http.StatusSeeOther)
 }
 
 // bill is a subscription and the end of its period.

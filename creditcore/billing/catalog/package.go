@@ -61,6 +61,19 @@ func (s *Catalog) PackageForSale(ctx context.Context, id string) (Package, error
 	return p, err
 }
 
+// PackageForSaleTx is PackageForSale in the caller's transaction.
+func (s *Catalog) PackageForSaleTx(ctx context.Context, tx pgx.Tx, id string) (Package, error) {
+	p, err := dbscope.TxRow[Package](ctx, tx, `
+		SELECT `+packageColumns+`
+		FROM credits.packages
+		WHERE id = $1
+			AND active`, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return p, ErrPackageNotFound
+	}
+	return p, err
+}
+
 // seedPackages writes the configured packages, in their order, by name. One
 // that an earlier configuration wrote and this one does not name is no longer
 // for sale; those that no configuration wrote are left alone. Where none is

@@ -28,6 +28,7 @@ func (r *ref) UnmarshalJSON(raw []byte) error {
 type EventObject struct {
 	ID            string `json:"id"`
 	Object        string `json:"object"`
+	Mode          string `json:"mode"` // of a checkout session
 	PaymentIntent ref    `json:"payment_intent"`
 	Metadata      struct {
 		PurchaseID string `json:"purchaseId"`
