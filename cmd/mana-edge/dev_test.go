@@ -349,6 +349,45 @@ func TestDevPaymentsAndTime(t *testing.T) {
 		t.Errorf("refunded: %d %s, the balance is %v", status, body, balance())
 	}
 
+	// A card that is saved, and whose bank asks about what it is charged for.
+	saving := want(t, at("POST", "/api/v1/credits/auto-top-up/card", map[string]any{}), 200).Text("url")
+	if page := want(t, send(t, client, "GET", saving, nil), 200); !strings.Contains(string(page.Body), "Save a card") {
+		t.Errorf("the checkout shows %s", page.Body)
+	}
+	if _, to, body := r.form(t, saving, url.Values{"how": {"asks"}}); !strings.HasPrefix(to, r.auth+"/account/credits/auto-top-up?session=cs_") {
+		t.Errorf("saved leads to %q, %s", to, body)
+	}
+	topUp := func() map[string]any {
+		var now map[string]any
+		if err := json.Unmarshal(want(t, at("GET", "/api/v1/credits/auto-top-up", nil), 200).Body, &now); err != nil {
+			t.Fatal(err)
+		}
+		return now
+	}
+	await := func(what string, is func(map[string]any) bool) {
+		for end := time.Now().Add(time.Minute); !is(topUp()); time.Sleep(50 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("%s: %v", what, topUp())
+			}
+		}
+	}
+	await("no card is saved", func(now map[string]any) bool { return now["card"] != nil })
+	large := packages[len(packages)-1]
+	want(t, at("PUT", "/api/v1/credits/auto-top-up", map[string]any{"enabled": true, "consent": true, "packageId": large["id"],
+		"threshold": large["credits"], "monthlyCapEuroCents": large["priceEuroCents"]}), 200)
+	await("the bank does not ask", func(now map[string]any) bool {
+		running, _ := now["running"].(map[string]any)
+		return running["confirm"] == true
+	})
+	bank := want(t, at("POST", "/api/v1/credits/auto-top-up/confirm", map[string]any{}), 200).Text("url")
+	if page := want(t, send(t, client, "GET", bank, nil), 200); !strings.Contains(string(page.Body), "Confirm") {
+		t.Errorf("the bank shows %s", page.Body)
+	}
+	if _, to, body := r.form(t, bank, url.Values{"how": {"confirm"}}); !strings.HasPrefix(to, r.auth+"/account/credits/auto-top-up") || balance() != before+large["credits"].(float64) {
+		t.Errorf("confirmed leads to %q, %s; the balance is %v", to, body, balance())
+	}
+	before = balance()
+
 	// A plan, which is renewed as time passes.
 	var plans []map[string]any
 	if err := json.Unmarshal(want(t, at("GET", "/api/v1/subscriptions/plans", nil), 200).Body, &plans); err != nil {
