@@ -69,6 +69,7 @@ func TestBooksAddUp(t *testing.T) {
 		}
 	}
 	// The rows of an account lie from the 1st of March on, three hours apart, with steps back over midnight.
+	l.altered = true
 	l.db.Tamper(t, `UPDATE credits.transactions AS t SET created_at = '2026-03-01T00:10:00Z'::timestamptz + (t.sequence - 1) * interval '3 hours'
 		+ CASE WHEN t.sequence % 8 = 0 THEN interval '175 minutes' WHEN t.sequence % 8 = 1 AND t.sequence > 1 THEN interval '-15 minutes' ELSE '0' END`)
 
