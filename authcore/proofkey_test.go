@@ -74,7 +74,7 @@ func TestProofKeys(t *testing.T) {
 		t.Errorf("a key of proofs among those of tokens: %v", err)
 	}
 	sealed, err := dbscope.Row[struct{ Text string }](t.Context(), db.Pool, dbscope.System(),
-		`SELECT string_agg(private_key, ' ') AS text FROM auth.jwks WHERE purpose = 'proof'`)
+		`SELECT string_agg(private_key, ' ') AS text FROM auth.proof_keys`)
 	if err != nil || strings.Contains(sealed.Text, `"d"`) {
 		t.Errorf("private keys in clear: %v", err)
 	}

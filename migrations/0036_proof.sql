@@ -112,6 +112,22 @@ CREATE TRIGGER roots_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON credits.
 REVOKE EXECUTE ON FUNCTION credits.refuse_proof_change() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credits.refuse_proof_change() TO mana_system;
 
--- The key that signs roots and receipts stands beside those of tokens and is never one of theirs.
-ALTER TABLE auth.jwks ADD COLUMN purpose text COLLATE "C" NOT NULL DEFAULT 'token' CHECK (purpose IN ('token', 'proof'));
-COMMENT ON COLUMN auth.jwks.purpose IS 'what the key signs: tokens, or what proves the ledger';
+-- The keys that sign roots and receipts, and no token. They are as those of auth.jwks and apart from them, as an edge that
+-- does not know of them signs tokens with whatever stands there.
+CREATE TABLE auth.proof_keys (
+	id          text COLLATE "C" PRIMARY KEY,
+	algorithm   text COLLATE "C" NOT NULL DEFAULT 'EdDSA' CHECK (algorithm IN ('EdDSA', 'RS256')),
+	public_key  text NOT NULL,
+	private_key text NOT NULL,
+	created_at  timestamptz NOT NULL DEFAULT now(),
+	signs_from  timestamptz,
+	gone_at     timestamptz,
+	revoked_at  timestamptz
+);
+ALTER TABLE auth.proof_keys ENABLE ROW LEVEL SECURITY;
+ALTER TABLE auth.proof_keys FORCE ROW LEVEL SECURITY;
+CREATE POLICY proof_keys_system ON auth.proof_keys
+	TO mana_system USING (current_user = 'mana_system');
+GRANT SELECT, INSERT, UPDATE, DELETE ON auth.proof_keys TO mana_system;
+CREATE TRIGGER proof_keys_notify AFTER INSERT OR UPDATE OR DELETE ON auth.proof_keys
+	FOR EACH STATEMENT EXECUTE FUNCTION auth.notify_keys();

@@ -173,7 +173,7 @@ func TestDeletingAUserCascades(t *testing.T) {
 	}
 	// What is kept: what is not a user's own, and what outlives them.
 	kept := map[string]bool{
-		"auth.verification": true, "auth.jwks": true, "auth.organizations": true, "auth.invitations": true,
+		"auth.verification": true, "auth.jwks": true, "auth.proof_keys": true, "auth.organizations": true, "auth.invitations": true,
 		"auth.oauth_applications": true, "auth.security_events": true, "auth.revocations": true,
 		"auth.lockouts": true, "auth.passkey_challenges": true, "auth.proofs_of_work": true, "mana.data_steps": true, "mana.outbox": true,
 		"mana.imported": true, "mana.webhook_events": true, "mana.webhook_endpoints": true, "mana.webhook_deliveries": true,

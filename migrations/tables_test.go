@@ -87,6 +87,8 @@ var identityTables = []table{
 		insert: `INSERT INTO auth.revocations (user_id, session_id, reason) VALUES ($1, 'session-' || $1, 'sign_out')`},
 	{name: "auth.jwks", key: "id",
 		insert: `INSERT INTO auth.jwks (id, public_key, private_key) VALUES ('key-' || $1, '{}', '""')`},
+	{name: "auth.proof_keys", key: "id",
+		insert: `INSERT INTO auth.proof_keys (id, public_key, private_key) VALUES ('key-' || $1, '{}', '""')`},
 	{name: "auth.oauth_applications", key: "id",
 		insert: `INSERT INTO auth.oauth_applications (id, name, client_id, client_secret, redirect_urls, user_id) VALUES ('client-' || $1, $1, $1, 's', '', $1)`},
 	{name: "auth.oauth_access_tokens", key: "id",

@@ -31,6 +31,15 @@ const (
 	Proofs Purpose = "proof" // what proves the ledger
 )
 
+// table is where keys of a purpose are. An edge of before there were proofs reads every key of
+// auth.jwks as one of tokens.
+func (p Purpose) table() string {
+	if p == Proofs {
+		return "auth.proof_keys"
+	}
+	return "auth.jwks"
+}
+
 // Deps is what a [Ring] works with.
 type Deps struct {
 	DB      dbscope.DB
@@ -67,7 +76,10 @@ func New(with Deps) *Ring {
 	return &Ring{with: with}
 }
 
-// keyRow is a row of auth.jwks. Rows of the replaced service have neither
+// table is where the keys of the ring are.
+func (s *Ring) table() string { return s.with.Purpose.table() }
+
+// keyRow is a row of a table of keys. Rows of the replaced service have neither
 // signs_from nor gone_at.
 type keyRow struct {
 	ID         string
@@ -104,7 +116,7 @@ const keyRotationLock = `SELECT pg_advisory_xact_lock(hashtext('auth.jwks'))`
 func (s *Ring) Load(ctx context.Context) error {
 	reading := s.readings.begin()
 	list, err := dbscope.List[keyRow](ctx, s.with.DB, dbscope.System(),
-		`SELECT `+keyColumns+` FROM auth.jwks WHERE purpose = $1 AND (`+liveKey+` OR revoked_at IS NOT NULL) ORDER BY created_at, id`, s.with.Purpose)
+		`SELECT `+keyColumns+` FROM `+s.table()+` WHERE `+liveKey+` OR revoked_at IS NOT NULL ORDER BY created_at, id`)
 	if err != nil {
 		return err
 	}
@@ -181,7 +193,7 @@ func (s *Ring) MakeFirst(ctx context.Context, a token.Algorithm) error {
 			return err
 		}
 		var have bool
-		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM auth.jwks WHERE algorithm = $1 AND purpose = $2 AND `+liveKey+`)`, string(a), s.with.Purpose).Scan(&have); err != nil || have {
+		if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM `+s.table()+` WHERE algorithm = $1 AND `+liveKey+`)`, string(a)).Scan(&have); err != nil || have {
 			return err
 		}
 		now := s.with.Now()
@@ -204,7 +216,7 @@ func (s *Ring) Reseal(ctx context.Context) error {
 		if _, err := tx.Exec(ctx, keyRotationLock); err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, `SELECT `+keyColumns+` FROM auth.jwks WHERE purpose = $1 AND `+liveKey, s.with.Purpose)
+		rows, err := tx.Query(ctx, `SELECT `+keyColumns+` FROM `+s.table()+` WHERE `+liveKey)
 		if err != nil {
 			return err
 		}
@@ -221,7 +233,7 @@ func (s *Ring) Reseal(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			if _, err := tx.Exec(ctx, `UPDATE auth.jwks SET private_key = $2 WHERE id = $1`, k.ID, private); err != nil {
+			if _, err := tx.Exec(ctx, `UPDATE `+s.table()+` SET private_key = $2 WHERE id = $1`, k.ID, private); err != nil {
 				return err
 			}
 			s.with.Log.Info("a signing key is sealed with the first encryption_key now", "key", k.ID)
@@ -240,8 +252,8 @@ func (s *Ring) insertKeyTx(ctx context.Context, tx pgx.Tx, a token.Algorithm, no
 		return err
 	}
 	_, err = tx.Exec(ctx,
-		`INSERT INTO auth.jwks (id, algorithm, public_key, private_key, created_at, signs_from, purpose)
-		 VALUES ($1, $2, $3, $4, $5, $6, $7)`, k.ID, string(a), public, private, k.CreatedAt, k.SignsFrom, s.with.Purpose)
+		`INSERT INTO `+s.table()+` (id, algorithm, public_key, private_key, created_at, signs_from)
+		 VALUES ($1, $2, $3, $4, $5, $6)`, k.ID, string(a), public, private, k.CreatedAt, k.SignsFrom)
 	return err
 }
 
@@ -251,7 +263,7 @@ func (s *Ring) List(ctx context.Context) ([]token.Info, error) {
 	if err := s.Load(ctx); err != nil {
 		return nil, err
 	}
-	list, err := dbscope.List[keyRow](ctx, s.with.DB, dbscope.System(), `SELECT `+keyColumns+` FROM auth.jwks WHERE purpose = $1 ORDER BY created_at, id`, s.with.Purpose)
+	list, err := dbscope.List[keyRow](ctx, s.with.DB, dbscope.System(), `SELECT `+keyColumns+` FROM `+s.table()+` ORDER BY created_at, id`)
 	if err != nil {
 		return nil, err
 	}

@@ -37,7 +37,7 @@ func (s *Ring) rotate(ctx context.Context, op principal.Operator, a token.Algori
 		}
 		now := s.with.Now()
 		var newest time.Time
-		if err := tx.QueryRow(ctx, `SELECT COALESCE(max(created_at), 'epoch') FROM auth.jwks WHERE algorithm = $1 AND purpose = $2 AND `+liveKey, string(a), s.with.Purpose).Scan(&newest); err != nil {
+		if err := tx.QueryRow(ctx, `SELECT COALESCE(max(created_at), 'epoch') FROM `+s.table()+` WHERE algorithm = $1 AND `+liveKey, string(a)).Scan(&newest); err != nil {
 			return err
 		}
 		if minAge > 0 && now.Sub(newest) < minAge {
@@ -66,9 +66,9 @@ func (s *Ring) rotate(ctx context.Context, op principal.Operator, a token.Algori
 func (s *Ring) succeedTx(ctx context.Context, tx pgx.Tx, a token.Algorithm, now, signsFrom time.Time) error {
 	lastExpiry := signsFrom.Add(s.with.LongestToken + time.Minute)
 	if _, err := tx.Exec(ctx,
-		`UPDATE auth.jwks
+		`UPDATE `+s.table()+`
 		 SET gone_at = CASE WHEN signs_from > $3 THEN $1::timestamptz ELSE LEAST(gone_at, $2) END
-		 WHERE algorithm = $4 AND purpose = $5 AND `+liveKey, now, lastExpiry, signsFrom.Add(token.Leeway), string(a), s.with.Purpose); err != nil {
+		 WHERE algorithm = $4 AND `+liveKey, now, lastExpiry, signsFrom.Add(token.Leeway), string(a)); err != nil {
 		return err
 	}
 	return s.insertKeyTx(ctx, tx, a, now, signsFrom)
@@ -105,7 +105,7 @@ func (s *Ring) Revoke(ctx context.Context, op principal.Operator, id string) ([]
 		}
 		var revoked bool
 		var algorithm string
-		err := tx.QueryRow(ctx, `SELECT revoked_at IS NOT NULL, algorithm FROM auth.jwks WHERE id = $1 AND purpose = $2`, id, s.with.Purpose).Scan(&revoked, &algorithm)
+		err := tx.QueryRow(ctx, `SELECT revoked_at IS NOT NULL, algorithm FROM `+s.table()+` WHERE id = $1`, id).Scan(&revoked, &algorithm)
 		if errors.Is(err, pgx.ErrNoRows) {
 			return ErrNotFound
 		}
@@ -119,7 +119,7 @@ func (s *Ring) Revoke(ctx context.Context, op principal.Operator, id string) ([]
 			return err
 		}
 		if _, err := tx.Exec(ctx,
-			`UPDATE auth.jwks SET revoked_at = now(), gone_at = now(), private_key = '""' WHERE id = $1`, id); err != nil {
+			`UPDATE `+s.table()+` SET revoked_at = now(), gone_at = now(), private_key = '""' WHERE id = $1`, id); err != nil {
 			return err
 		}
 		if signing == id || signing == "" {
@@ -127,8 +127,8 @@ func (s *Ring) Revoke(ctx context.Context, op principal.Operator, id string) ([]
 		} else {
 			// The signing key stays if this was to be its successor.
 			_, err = tx.Exec(ctx,
-				`UPDATE auth.jwks SET gone_at = NULL
-				 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM auth.jwks WHERE gone_at IS NULL AND algorithm = $2 AND purpose = $3)`, signing, algorithm, s.with.Purpose)
+				`UPDATE `+s.table()+` SET gone_at = NULL
+				 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM `+s.table()+` WHERE gone_at IS NULL AND algorithm = $2)`, signing, algorithm)
 		}
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func (s *Ring) Revoke(ctx context.Context, op principal.Operator, id string) ([]
 // signingKeyTx is the id of the key of an algorithm that signs now, empty where there
 // is none.
 func (s *Ring) signingKeyTx(ctx context.Context, tx pgx.Tx, a token.Algorithm, now time.Time) (string, error) {
-	rows, err := tx.Query(ctx, `SELECT `+keyColumns+` FROM auth.jwks WHERE algorithm = $1 AND purpose = $2 AND `+liveKey, string(a), s.with.Purpose)
+	rows, err := tx.Query(ctx, `SELECT `+keyColumns+` FROM `+s.table()+` WHERE algorithm = $1 AND `+liveKey, string(a))
 	if err != nil {
 		return "", err
 	}

@@ -38,7 +38,7 @@ const databaseSizeSQL = `SELECT pg_database_size(current_database())`
 const keyAgesSQL = `
 SELECT algorithm, extract(epoch FROM now() - max(created_at))::bigint AS seconds
 FROM auth.jwks
-WHERE purpose = 'token' AND revoked_at IS NULL AND (gone_at IS NULL OR gone_at > now())
+WHERE revoked_at IS NULL AND (gone_at IS NULL OR gone_at > now())
 GROUP BY algorithm`
 
 type keyAge struct {
