@@ -406,6 +406,7 @@ func (d *driver) lease() error {
 		case row.Type == creditcore.Usage:
 			m.spend(row.ID, -row.Amount)
 			got -= row.Amount
+		case row.Type == creditcore.Expiry: // with the first touch of the account, as the model has it
 		default: // it came to nothing before there was a lease
 			i := slices.IndexFunc(m.charges, func(c *modelCharge) bool { return c.id == *row.Reverses })
 			d.n++
