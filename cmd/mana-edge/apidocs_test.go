@@ -26,6 +26,20 @@ func TestAPIDocsAreTried(t *testing.T) {
 		if !evaluate[bool](p, `document.querySelector('details[data-path="/api/v1/auth/login"]').hidden && !document.querySelector('`+route+`').hidden`) {
 			t.Error("the search shows what it should not, or hides what was looked for")
 		}
+		// Who is faster than the description of the route stays on the page.
+		evaluate[bool](p, `(() => {
+			const other = document.querySelector('details[data-path="/api/v1/auth/jwks"]');
+			other.addEventListener("toggle", () => {
+				const sent = new Event("submit", { cancelable: true });
+				other.querySelector("form").dispatchEvent(sent);
+				window.stayed = sent.defaultPrevented;
+			}, { once: true });
+			return other.open = true;
+		})()`)
+		p.wait("send a form without its fields", func(string) bool { return evaluate[bool](p, `window.stayed !== undefined`) })
+		if !evaluate[bool](p, `window.stayed`) {
+			t.Error("a form that is sent before its fields are there leaves the page")
+		}
 		p.click(route + " summary")
 		for deadline := time.Now().Add(patience); ; {
 			p.click(route + " form button") // again, where the page moved under the pointer

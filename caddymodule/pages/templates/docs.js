@@ -18,7 +18,10 @@
 
   let description = null, bearer = null;
   const operation = async (route) => {
-    description ??= fetch("/api/v1/openapi.json").then((answer) => answer.json());
+    description ??= fetch("/api/v1/openapi.json").then((answer) => answer.json()).catch((problem) => {
+      description = null;
+      throw problem;
+    });
     return (await description).paths[route.dataset.path][route.dataset.method.toLowerCase()];
   };
   // The sign-on cookie, which no script can read, gives an access token that this page keeps in memory.
@@ -36,9 +39,23 @@
     label.append(text, input);
     return label;
   };
-  const prepare = async (route) => {
-    const form = blank.content.firstElementChild.cloneNode(true), fields = form.querySelector(".inputs");
+  const prepare = (route) => {
+    const form = blank.content.firstElementChild.cloneNode(true);
+    let ready = null;
+    const filled = () => (ready ??= fill(route, form.querySelector(".inputs")).catch((problem) => {
+      ready = null;
+      throw problem;
+    }));
+    const fail = (problem) => show(form, String(problem.message), "");
+    // Before the fields are there, too: else the browser would send the form by itself and leave the page.
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      filled().then(() => form.reportValidity() && send(route, form)).catch(fail);
+    });
     route.querySelector(".place").replaceChildren(form);
+    filled().catch(fail);
+  };
+  const fill = async (route, fields) => {
     const { parameters = [], requestBody } = await operation(route);
     for (const parameter of parameters) {
       const input = document.createElement("input");
@@ -54,10 +71,6 @@
       area.dataset.in = "body";
       fields.append(labelled(says.body, area));
     }
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      send(route, form).catch((problem) => show(form, String(problem.message), ""));
-    });
   };
 
   const show = (form, outcome, body) => {
@@ -96,7 +109,7 @@
   for (const { element } of routes) {
     if (!element.dataset.access) continue;
     element.addEventListener("toggle", () => {
-      if (element.open && !element.querySelector("form")) prepare(element).catch(() => {});
+      if (element.open && !element.querySelector("form")) prepare(element);
     });
   }
 })();
