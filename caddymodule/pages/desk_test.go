@@ -75,9 +75,16 @@ func deskGallery() map[string]pages.View {
 	}
 	keys.Tables = []pages.DeskTable{{Columns: []string{"name", "key", "address", "organization", "scopes", "budget", "state", "used", "created", ""}, Rows: [][]pages.DeskCell{key, key}}}
 
+	books := pages.Desk{Section: "ledger", Heading: "books", Up: "/admin/ledger", At: "/admin/books", Notes: []string{"books"}, Recent: true,
+		Search: []pages.DeskField{{Name: "from", Kind: "date", Value: "2026-10-01"}, {Name: "to", Kind: "date", Value: "2026-10-31"}},
+		Links:  []pages.DeskCell{{Word: "books-accounts", Link: "/admin/books/accounts"}, {Word: "books-days", Link: "/admin/books/days"}, {Word: "books-deferred", Link: "/admin/books/deferred"}},
+	}
+	day := []pages.DeskCell{{Text: "2026-10-01"}, {Text: "1234"}, {Credits: "100000"}, {Credits: "2000"}, {Credits: "0"}, {Credits: "12.5"}, {Credits: "-1499.125"}, {Credits: "0"}, {Credits: "-333"}, {Credits: "100180.375"}}
+	books.Tables = []pages.DeskTable{{Columns: []string{"day", "entries", "opening", "bookPurchases", "bookGifts", "bookRefunds", "bookUsage", "bookExpiry", "bookAdjustments", "closing"}, Rows: [][]pages.DeskCell{day, day, day}}}
+
 	support := list
 	support.ReadOnly, support.Recent = true, false
 	stale := user
 	stale.Recent = false
-	return map[string]pages.View{"desk": overview, "desk-users": list, "desk-user": user, "desk-keys": keys, "desk-support": support, "desk-stale": stale}
+	return map[string]pages.View{"desk": overview, "desk-users": list, "desk-user": user, "desk-keys": keys, "desk-books": books, "desk-support": support, "desk-stale": stale}
 }
