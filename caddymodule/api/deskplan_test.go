@@ -2,7 +2,9 @@ package api_test
 
 import (
 	"context"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -132,6 +134,7 @@ var deskPaths = []string{
 func TestDeskReadsNoWholeTable(t *testing.T) {
 	t.Parallel()
 	s, asked := crowded(t, crowd{20_000, 60_000, 60_000})
+	inflate(t, s)
 	id, _ := s.proven("boss@example.test", "Boss")
 	s.exec(`UPDATE auth.users SET role = 'admin' WHERE id = $1`, id)
 	boss := s.cookie("boss@example.test")
@@ -140,9 +143,19 @@ func TestDeskReadsNoWholeTable(t *testing.T) {
 	explained := 0
 	for _, path := range deskPaths {
 		asked.take()
-		s.send("GET", path, nil, boss).status(200)
+		a := s.send("GET", path, nil, boss)
+		if path == "/admin" && !strings.Contains(a.body, "Charts are left out") {
+			t.Error("a chart of a busy day is not left out")
+		}
+		if a.code != 200 {
+			t.Errorf("%s: status %d; a statement did not come back in time:\n%s", path, a.code, strings.Join(slices.Collect(maps.Keys(asked.take())), "\n"))
+			continue
+		}
 		for sql, args := range asked.take() {
 			if !strings.HasPrefix(strings.TrimSpace(sql), "SELECT") && !strings.HasPrefix(strings.TrimSpace(sql), "WITH") || strings.Contains(sql, "set_config") {
+				continue
+			}
+			if strings.Contains(sql, "date_trunc('hour'") { // a chart, which may be left out
 				continue
 			}
 			explained++

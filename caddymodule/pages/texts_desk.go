@@ -59,9 +59,10 @@ var deskTexts = map[string]translated{
 	"deskLink.books-days":     {German: "Je Tag (CSV)", English: "By day (CSV)"},
 	"deskLink.books-deferred": {German: "Bezahlt, noch nicht verbraucht: Stand jetzt (CSV)", English: "Paid and not used, as of now (CSV)"},
 
-	"deskNote.books":     {German: "Alle Konten zusammen, in Tagen nach UTC. Jeder Tag beginnt mit dem, womit der vorige endete.", English: "All accounts together, in days of UTC. Each day opens with what the last one closed with."},
-	"deskNote.badPeriod": {German: "Diesen Zeitraum gibt es nicht; gezeigt wird der letzte Monat.", English: "There is no such period; last month is shown."},
-	"deskNote.moreDays":  {German: "Gezeigt werden die ersten 92 Tage; die Dateien enthalten alle.", English: "The first 92 days are shown; the files have all of them."},
+	"deskNote.chartsLeftOut": {German: "Diagramme fehlen: An einem Tag mit so vielen Zeilen dauert das Zusammenzählen hier zu lange. Die Dashboards haben die Zahlen.", English: "Charts are left out: on a day with so many rows adding them up takes too long here. The dashboards have the figures."},
+	"deskNote.books":         {German: "Alle Konten zusammen, in Tagen nach UTC. Jeder Tag beginnt mit dem, womit der vorige endete.", English: "All accounts together, in days of UTC. Each day opens with what the last one closed with."},
+	"deskNote.badPeriod":     {German: "Diesen Zeitraum gibt es nicht; gezeigt wird der letzte Monat.", English: "There is no such period; last month is shown."},
+	"deskNote.moreDays":      {German: "Gezeigt werden die ersten 92 Tage; die Dateien enthalten alle.", English: "The first 92 days are shown; the files have all of them."},
 
 	"deskNote.clients":    {German: "Angelegt werden Clients in der Konfiguration oder mit mana client create; ihr Geheimnis zeigt nur, wer es macht.", English: "Clients are made in the configuration or by mana client create; only what makes a secret shows it."},
 	"deskNote.webhooks":   {German: "Jeder Endpunkt erfährt, was hier geschieht, signiert nach Standard Webhooks. Welche Ereignisse es gibt, steht in docs/webhooks.md.", English: "Each endpoint is told what happens here, signed as Standard Webhooks has it. docs/webhooks.md lists the events."},

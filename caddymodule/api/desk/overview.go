@@ -26,25 +26,33 @@ func (d Deps) overview(ctx context.Context, c *endpoint.Call, _ visit) (pages.De
 	v := pages.Desk{Section: "overview", Heading: "overview", Links: []pages.DeskCell{{Word: "search", Link: searchPath}}}
 	op := operator(c, "")
 	first := c.Now().UTC().Truncate(time.Hour).Add(-(hoursShown - 1) * time.Hour)
-	for _, chart := range []struct {
-		title string
-		types []string
-	}{{"signIns", signIns}, {"refusals", refusals}} {
-		hours, err := c.Auth.EventHours(ctx, op, first, chart.types...)
-		if err != nil {
-			return v, err
-		}
-		v.Charts = append(v.Charts, eventChart(chart.title, first, hours))
-	}
 	ledger, err := d.Ledger(ctx)
 	if err != nil {
 		return v, err
 	}
-	used, err := ledger.UsageHours(ctx, first)
-	if err != nil {
-		return v, err
+	events := func(title string, types []string) func(context.Context) (pages.DeskChart, error) {
+		return func(ctx context.Context) (pages.DeskChart, error) {
+			hours, err := c.Auth.EventHours(ctx, op, first, types...)
+			return eventChart(title, first, hours), err
+		}
 	}
-	v.Charts = append(v.Charts, usageChart(first, used))
+	for _, draw := range []func(context.Context) (pages.DeskChart, error){
+		events("signIns", signIns), events("refusals", refusals),
+		func(ctx context.Context) (pages.DeskChart, error) {
+			used, err := ledger.UsageHours(ctx, first)
+			return usageChart(first, used), err
+		},
+	} {
+		chart, ok, err := inTime(ctx, draw)
+		if err != nil {
+			return v, err
+		}
+		if !ok {
+			v.Notes = append(v.Notes, "chartsLeftOut")
+			break
+		}
+		v.Charts = append(v.Charts, chart)
+	}
 	if d.Pace != nil {
 		pace := d.Pace()
 		v.Charts = append(v.Charts, paceChart("answersP99", pace.Answers), paceChart("hashWaitP99", pace.HashWaits))
@@ -62,6 +70,21 @@ func (d Deps) overview(ctx context.Context, c *endpoint.Call, _ visit) (pages.De
 	}
 	v.Tables = []pages.DeskTable{actions}
 	return v, nil
+}
+
+// chartWait is how long a chart may take to add up. That of a day with millions of
+// rows is left out, and those after it, not the page.
+const chartWait = 2 * time.Second
+
+// inTime is what draw returns, or not ok where it takes longer than [chartWait].
+func inTime(ctx context.Context, draw func(context.Context) (pages.DeskChart, error)) (chart pages.DeskChart, ok bool, err error) {
+	short, cancel := context.WithTimeout(ctx, chartWait)
+	defer cancel()
+	chart, err = draw(short)
+	if err != nil && short.Err() != nil && ctx.Err() == nil {
+		return pages.DeskChart{}, false, nil
+	}
+	return chart, err == nil, err
 }
 
 // standing are the facts that should be as they are when nothing is wrong.
