@@ -198,6 +198,7 @@ func checkRoutes(servers map[string]*caddyhttp.Server) (map[*caddyhttp.Server]*S
 		for _, c := range checks {
 			if c.uses {
 				sites.list = append(sites.list, c.facts)
+				sites.hosts.add(c.facts)
 				sites.names = sites.names || len(c.facts.names) > 0
 				guardedHosts = append(guardedHosts, c.facts.hosts...)
 			}

@@ -2,6 +2,7 @@ package app
 
 import (
 	"encoding/json"
+	"maps"
 	"net"
 	"slices"
 	"strings"
@@ -23,6 +24,70 @@ type SiteFacts struct {
 type ServerSites struct {
 	list  []SiteFacts
 	names bool // one of them has names of headers
+	hosts siteHosts
+}
+
+// siteHosts are the hosts of the sites of a server.
+type siteHosts struct {
+	exact    map[string]bool
+	patterns []string // those with `*`
+	all      bool     // a site takes every host
+}
+
+func (h *siteHosts) add(site SiteFacts) {
+	if len(site.hosts) == 0 {
+		h.all = true
+	}
+	for _, host := range site.hosts {
+		if strings.ContainsAny(host, "*{") {
+			h.patterns = append(h.patterns, host)
+		} else {
+			if h.exact == nil {
+				h.exact = map[string]bool{}
+			}
+			h.exact[host] = true
+		}
+	}
+}
+
+// Name is the site that takes the host as the config writes it, such as
+// *.mana.how: one of few, whatever clients ask for. It is * where only a site for
+// every host takes it, and empty where none does.
+func (s *ServerSites) Name(host string) string {
+	if s == nil {
+		return ""
+	}
+	if host = hostName(host); s.hosts.exact[host] {
+		return host
+	}
+	for _, pattern := range s.hosts.patterns {
+		if hostMeets(pattern, host) {
+			return pattern
+		}
+	}
+	if s.hosts.all {
+		return "*"
+	}
+	return ""
+}
+
+// siteNames are what [ServerSites.Name] may say, the empty one aside.
+func (s *ServerSites) siteNames() []string {
+	names := slices.AppendSeq(slices.Clone(s.hosts.patterns), maps.Keys(s.hosts.exact))
+	if s.hosts.all {
+		names = append(names, "*")
+	}
+	return names
+}
+
+// hostName is a host without its port, in lower case.
+func hostName(host string) string {
+	if strings.Contains(host, ":") {
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+	}
+	return strings.ToLower(host)
 }
 
 // Has reports whether a site of the host is such a one.
@@ -30,10 +95,7 @@ func (s *ServerSites) Has(host string, is func(SiteFacts) bool) bool {
 	if s == nil {
 		return false
 	}
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	host = strings.ToLower(host)
+	host = hostName(host)
 	for _, site := range s.list {
 		if is(site) && hostsMeet(site.hosts, []string{host}) {
 			return true

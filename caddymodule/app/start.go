@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 
+	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/caddymodule/syntax"
 )
@@ -47,6 +48,11 @@ var ReloadTimeout = 10 * time.Second
 func (a *App) Start() error {
 	if a.decided == nil {
 		return errNotProvisioned
+	}
+	for _, sites := range a.servers {
+		for _, name := range sites.siteNames() {
+			metrics.Process.BeginSite(name)
+		}
 	}
 	before := a.borrow()
 	o, err := services.Acquire(a.settings)

@@ -61,7 +61,7 @@ func (q *gateRequest) countKey(ctx context.Context, key authcore.APIKey) error {
 }
 
 func (q *gateRequest) refuseRate(e *keyRateError) error {
-	metrics.Process.Limited("mana_auth")
+	metrics.Process.Limited(q.of, "mana_auth")
 	// The phrases are those of mana_rate_limit.
 	return q.refuse(answer.Error{
 		Status: http.StatusTooManyRequests, Code: "RATE_LIMITED", RetryAfter: e.RetryAfter,

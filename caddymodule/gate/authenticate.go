@@ -27,6 +27,7 @@ type gateRequest struct {
 	bearer  string                  // the access token to send upstream in place of what the client came with
 	byKey   bool                    // that was an API key
 	ticket  string                  // of the query, empty without one
+	of      string                  // the site, for metrics
 }
 
 // authenticate finds out who the request acts for: by its access token or API

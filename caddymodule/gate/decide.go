@@ -37,14 +37,6 @@ var (
 	}
 )
 
-// What passes is counted without looking the counter up.
-var (
-	passedByBearer = metrics.Process.Decisions.WithLabelValues("bearer")
-	passedByCookie = metrics.Process.Decisions.WithLabelValues("cookie")
-	passedByKey    = metrics.Process.Decisions.WithLabelValues("api_key")
-	passedByTicket = metrics.Process.Decisions.WithLabelValues("ticket")
-)
-
 // decide lets the request of an authenticated caller pass, or answers it.
 func (g *Gate) decide(q *gateRequest, who request.Principal, err error, next caddyhttp.Handler) error {
 	site.RenewCookie(q.w, q.auth.Service, q.session)
@@ -96,7 +88,7 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 		return q.passAsGuest(next)
 	}
 	if g.Login != "never" && q.ticket == "" && request.IsNavigation(q.r) {
-		metrics.Process.Decided("login")
+		q.count("login")
 		return redirectToLogin(q, g.Hosted())
 	}
 	return q.refuse(refusal)
@@ -108,7 +100,7 @@ func (q *gateRequest) passAsGuest(next caddyhttp.Handler) error {
 	if q.taken {
 		q.r = q.r.WithContext(&request.Auth{Context: q.r.Context(), Cookies: q.cookies})
 	}
-	return passGuest(q.w, q.r, next)
+	return passGuest(q.of, q.w, q.r, next)
 }
 
 // withoutSecondFactor leads a user who must set a second factor up to where that
@@ -120,7 +112,7 @@ func (g *Gate) withoutSecondFactor(q *gateRequest, next caddyhttp.Handler) error
 	if g.Login == "never" || q.bearer == "" || !request.IsNavigation(q.r) {
 		return q.refuse(refuseNoFactor)
 	}
-	metrics.Process.Decided("second_factor")
+	q.count("second_factor")
 	return redirectToEnrollment(q, g.Hosted())
 }
 
@@ -160,14 +152,14 @@ func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handle
 	}
 	switch {
 	case q.byKey:
-		passedByKey.Inc()
+		q.count("api_key")
 	case q.ticket != "":
-		passedByTicket.Inc()
+		q.count("ticket")
 	case q.bearer != "":
 		forgetLoop(q.w, q.r, q.cookies)
-		passedByCookie.Inc()
+		q.count("cookie")
 	default:
-		passedByBearer.Inc()
+		q.count("bearer")
 	}
 	a.writer = gateWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: q.w}, auth: a}
 	return next.ServeHTTP(&a.writer, q.r.WithContext(a))
@@ -187,8 +179,8 @@ func (g *Gate) passUnasked(entered *site.Entered, r *http.Request, next caddyhtt
 }
 
 // passGuest lets a request pass unnamed.
-func passGuest(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
-	metrics.Process.Decided("guest")
+func passGuest(site string, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	metrics.Process.Decided(site, "guest")
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(guestPlaceholder)
 	}
@@ -200,7 +192,7 @@ func (g *Gate) explain(q *gateRequest, e answer.Error) error {
 	if !request.IsNavigation(q.r) {
 		return q.refuse(e)
 	}
-	metrics.Process.Decided(strconv.Itoa(e.Status))
+	q.count(strconv.Itoa(e.Status))
 	notice := pages.Notice{Code: e.Code, Wait: e.RetryAfter}
 	if e.Code == refuseUnverified.Code {
 		notice.Resend = g.BaseURL.String() + "/resend-verification"
@@ -208,8 +200,11 @@ func (g *Gate) explain(q *gateRequest, e answer.Error) error {
 	return g.Hosted().Page(q.w, q.r, e.Status, e.RetryAfter, notice)
 }
 
+// count says what became of the request.
+func (q *gateRequest) count(outcome string) { metrics.Process.Decided(q.of, outcome) }
+
 func (q *gateRequest) refuse(e answer.Error) error {
-	metrics.Process.Decided(strconv.Itoa(e.Status))
+	q.count(strconv.Itoa(e.Status))
 	answer.AllowReading(q.w.Header(), q.r, q.auth.Origins())
 	return e.Write(q.w, q.r)
 }

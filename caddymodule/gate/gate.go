@@ -264,19 +264,19 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	r, cookies := behindAnotherGate(r)
 	if g.Optional && ticket == "" && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 && len(r.Header[request.APIKeyHeader]) == 0 {
-		return passGuest(w, r, next)
+		return passGuest(g.SiteName(r), w, r, next)
 	}
 	auth, err := g.service.Get(r.Context())
 	if err != nil {
 		g.Log.Warn("the mana app is not ready", zap.Error(err))
-		metrics.Process.Decided(strconv.Itoa(answer.Unavailable.Status))
+		metrics.Process.Decided(g.SiteName(r), strconv.Itoa(answer.Unavailable.Status))
 		return g.Hosted().Refuse(w, r, answer.Unavailable)
 	}
 	if request.IsPreflight(r) && !g.Optional {
-		metrics.Process.Decided("preflight")
+		metrics.Process.Decided(g.SiteName(r), "preflight")
 		return answer.Preflight(w, r, auth.Origins())
 	}
-	q := gateRequest{writer: entered.Writer, w: w, r: r, auth: auth, log: g.Log, cookies: cookies, ticket: ticket}
+	q := gateRequest{writer: entered.Writer, w: w, r: r, auth: auth, log: g.Log, cookies: cookies, ticket: ticket, of: g.SiteName(r)}
 	q.taken = auth.cookies.Take(r.Header)
 	ctx, span := tracing.Start(r.Context(), "mana_auth")
 	who, err := q.authenticate(ctx, g.Audiences)

@@ -213,3 +213,37 @@ func TestLiveFaultyConfigIsRefused(t *testing.T) {
 		t.Errorf("the config that was serving answers %d", resp.StatusCode)
 	}
 }
+
+// What the gate does is counted for the site, by the host that its config writes.
+func TestLiveDecisionsAreCountedBySite(t *testing.T) {
+	l := edgetest.StartLive(t, "", "mana_auth")
+	ada := edgetest.NewPerson(t, l.Auth, "ada@mana.localhost", "user")
+	host, _, _ := strings.Cut(l.Host, ":")
+	count := func(outcome string) (n float64) {
+		t.Helper()
+		var text strings.Builder
+		if err := edgetest.WriteMetrics(&text); err != nil {
+			t.Fatal(err)
+		}
+		series := fmt.Sprintf(`mana_gate_decisions_total{outcome=%q,site=%q} `, outcome, host)
+		_, rest, ok := strings.Cut(text.String(), series)
+		if !ok {
+			t.Fatalf("no series %s", series)
+		}
+		if _, err := fmt.Sscan(rest, &n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	bearer, refused := count("bearer"), count("401")
+	for range 3 {
+		_ = l.Do(t, l.Request(t, "GET", "/", "Authorization: Bearer "+ada.Tokens.AccessToken)).Body.Close()
+	}
+	_ = l.Do(t, l.Request(t, "GET", "/", "Accept: application/json")).Body.Close()
+	if got := count("bearer") - bearer; got != 3 {
+		t.Errorf("%g passed by a token, want 3", got)
+	}
+	if got := count("401") - refused; got != 1 {
+		t.Errorf("%g were refused, want 1", got)
+	}
+}

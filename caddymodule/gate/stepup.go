@@ -9,7 +9,6 @@ import (
 
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/answer"
-	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
 )
 
@@ -33,7 +32,7 @@ func (g *Gate) stepUp(q *gateRequest) error {
 	if g.Login == "never" || q.bearer == "" || q.byKey || !request.IsNavigation(q.r) {
 		return q.refuse(g.insufficient())
 	}
-	metrics.Process.Decided("step_up")
+	q.count("step_up")
 	query := url.Values{}
 	if len(g.AMR) > 0 {
 		query.Set("amr", strings.Join(g.AMR, ","))

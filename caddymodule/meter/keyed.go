@@ -121,7 +121,7 @@ func (c *keyed) finish(ctx context.Context) error {
 			c.Log.Warn("a request was not the one of its Idempotency-Key: it is charged, although its response said that it cost nothing",
 				zap.String("user", c.userID), zap.Stringer("credits", c.cost))
 			paid, err := c.afterwards(ctx, c.cost, c.note)
-			metrics.MeterCredits.WithLabelValues("charged").Add(credits(paid))
+			metrics.MeterCredits.WithLabelValues(c.label(), "charged").Add(credits(paid))
 			return err
 		}
 		if !fp.Extends(c.known) {

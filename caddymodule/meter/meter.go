@@ -18,6 +18,7 @@ import (
 	"mana.how/edge/caddymodule/meter/price"
 	"mana.how/edge/caddymodule/meter/tokens"
 	"mana.how/edge/caddymodule/meter/upstream"
+	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/caddymodule/site"
@@ -210,6 +211,9 @@ func (m *Meter) Provision(ctx caddy.Context) error {
 		return err
 	}
 	m.Bind(source)
+	if m.App != "" {
+		metrics.BeginApp(m.App)
+	}
 	return nil
 }
 

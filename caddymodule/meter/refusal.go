@@ -97,7 +97,7 @@ func (m *Meter) shortfall(short *creditcore.InsufficientError) pages.Shortfall {
 }
 
 func (v *meteredRequest) count(outcome string) {
-	metrics.MeterRequests.WithLabelValues(outcome).Inc()
+	metrics.MeterRequests.WithLabelValues(v.label(), outcome).Inc()
 	v.bill.placeholders(v.r, outcome)
 }
 

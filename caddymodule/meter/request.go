@@ -1,6 +1,7 @@
 package meter
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -203,8 +204,8 @@ func (v *meteredRequest) end(e upstream.Result, said statement) error {
 	if s.remaining != nil {
 		v.bill.see(*s.remaining)
 	}
-	metrics.MeterRequests.WithLabelValues(s.outcome).Inc()
-	metrics.MeterCredits.WithLabelValues("charged").Add(credits(s.cost))
+	metrics.MeterRequests.WithLabelValues(v.label(), s.outcome).Inc()
+	metrics.MeterCredits.WithLabelValues(v.label(), "charged").Add(credits(s.cost))
 	v.bill.write(v.w.Header())
 	v.sign(v.w.Header())
 	v.bill.placeholders(v.r, s.outcome)
@@ -271,6 +272,9 @@ func (v *meteredRequest) app() string {
 	}
 	return hostOf(v.r)
 }
+
+// label is the app in metrics: one of few, whatever host clients ask for.
+func (v *meteredRequest) label() string { return cmp.Or(v.App, v.SiteName(v.r)) }
 
 // hostOf is the host that was asked for, without its port.
 func hostOf(r *http.Request) string {

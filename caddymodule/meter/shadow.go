@@ -103,8 +103,8 @@ func (v *meteredRequest) report(free bool, seen <-chan sighting) (outcome string
 	case free:
 		outcome = metrics.OutcomeFree
 	}
-	metrics.MeterRequests.WithLabelValues(metrics.ShadowPrefix + outcome).Inc()
-	metrics.MeterCredits.WithLabelValues("shadow").Add(float64(v.bill.cost) / float64(creditcore.Credit))
+	metrics.MeterRequests.WithLabelValues(v.label(), metrics.ShadowPrefix+outcome).Inc()
+	metrics.MeterCredits.WithLabelValues(v.label(), "shadow").Add(float64(v.bill.cost) / float64(creditcore.Credit))
 	return metrics.ShadowPrefix + outcome
 }
 

@@ -20,9 +20,9 @@ const (
 // The metrics of mana_credits.
 var (
 	MeterRequests = Process.counter("mana_meter_requests_total",
-		"Requests at mana_credits by outcome; shadow_… is what would have been.", "outcome")
+		"Requests at mana_credits by app and outcome; shadow_… is what would have been.", "app", "outcome")
 	MeterCredits = Process.counter("mana_meter_credits_total",
-		"Credits that mana_credits charged, or in shadow would have charged.", "mode")
+		"Credits that mana_credits charged for an app, or in shadow would have charged.", "app", "mode")
 	MeterBadCosts = Add(Process, prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "mana_meter_bad_costs_total",
 		Help: "Responses charged in full because they did not say what they cost.",

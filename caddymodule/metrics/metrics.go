@@ -29,7 +29,7 @@ type Set struct {
 	revocationLag, hashWait       prometheus.Histogram
 	recentAnswers, recentWaits    recent
 	tokenCache, sessionCache      *prometheus.CounterVec
-	signIns, refreshes, Decisions *prometheus.CounterVec
+	signIns, refreshes, decisions *prometheus.CounterVec
 	refused, work, events         *prometheus.CounterVec
 
 	creditMetrics
@@ -65,8 +65,8 @@ func New() *Set {
 	m.sessionCache = m.counter("mana_session_cache_total", "Sign-on cookies looked up, by whether the cache knew them.", "result")
 	m.signIns = m.counter("mana_sign_ins_total", "Sign-ins by outcome.", "outcome")
 	m.refreshes = m.counter("mana_token_refreshes_total", "Token refreshes by outcome.", "outcome")
-	m.Decisions = m.counter("mana_gate_decisions_total", "Requests at mana_auth by outcome.", "outcome")
-	m.refused = m.counter("mana_rate_limit_refusals_total", "Requests refused with 429, by where.", "where")
+	m.decisions = m.counter("mana_gate_decisions_total", "Requests at mana_auth by site and outcome.", "site", "outcome")
+	m.refused = m.counter("mana_rate_limit_refusals_total", "Requests refused with 429, by site and where.", "site", "where")
 
 	m.work = m.counter("mana_proofs_of_work_total", "Proofs of work that were asked for, solved and refused.", "outcome")
 
@@ -93,8 +93,8 @@ func (m *Set) gauge(name, help string) prometheus.Gauge {
 	return Add(m, prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}))
 }
 
-func (m *Set) counter(name, help, label string) *prometheus.CounterVec {
-	return Add(m, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, []string{label}))
+func (m *Set) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	return Add(m, prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels))
 }
 
 func (m *Set) histogram(name, help string, buckets ...float64) prometheus.Histogram {
@@ -125,7 +125,7 @@ func (m *Set) API() endpoint.Metrics {
 			m.duration.WithLabelValues(labels...).Observe(took.Seconds())
 			m.recentAnswers.observe(took, time.Now())
 		},
-		Limited: func(route string) { m.Limited(route) },
+		Limited: func(route string) { m.Limited("", route) },
 		Work:    func(outcome string) { m.work.WithLabelValues(outcome).Inc() },
 	}
 }
@@ -148,10 +148,10 @@ func (m *Set) AuthObserver() authcore.Observer {
 }
 
 // Decided counts what mana_auth did with a request.
-func (m *Set) Decided(outcome string) { m.Decisions.WithLabelValues(outcome).Inc() }
+func (m *Set) Decided(site, outcome string) { m.decisions.WithLabelValues(site, outcome).Inc() }
 
 // Limited counts a refusal by mana_rate_limit or by a route of the API.
-func (m *Set) Limited(where string) { m.refused.WithLabelValues(where).Inc() }
+func (m *Set) Limited(site, where string) { m.refused.WithLabelValues(site, where).Inc() }
 
 func index(hit bool) int {
 	if hit {

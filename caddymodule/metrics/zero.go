@@ -17,8 +17,6 @@ func (m *Set) begin() {
 	for counters, outcomes := range map[*prometheus.CounterVec][]string{
 		m.signIns:       {"success", "invalid", "locked", "unverified"},
 		m.refreshes:     {"success", "invalid", "expired", "revoked", "reused", "no_user", "error"},
-		m.Decisions:     {"bearer", "cookie", "guest", "login", "second_factor", "preflight", "400", "401", "403", "405", "503"},
-		m.refused:       {"mana_rate_limit"},
 		m.work:          {"asked", "solved", "refused"},
 		m.events:        {"sent", "failed"},
 		m.tokenCache:    {"hit", "miss"},
@@ -48,15 +46,29 @@ func (m *Set) begin() {
 	}
 }
 
-func init() {
+// BeginSite makes the series of a site of a config exist.
+func (m *Set) BeginSite(site string) {
+	for _, outcome := range []string{
+		"bearer", "cookie", "api_key", "ticket", "guest", "login", "second_factor", "step_up", "preflight", "400", "401", "403", "405", "503",
+	} {
+		m.decisions.WithLabelValues(site, outcome)
+	}
+	m.refused.WithLabelValues(site, "mana_rate_limit")
+}
+
+// BeginApp makes the series of an app that mana_credits charges for exist.
+func BeginApp(app string) {
 	for _, outcome := range []string{
 		OutcomeCharged, OutcomeFree, OutcomeReplayed, OutcomeUnpaid, OutcomeInsufficient, OutcomeGuest, OutcomeRefused, OutcomeUnavailable, OutcomeReserved,
 	} {
-		MeterRequests.WithLabelValues(outcome)
+		MeterRequests.WithLabelValues(app, outcome)
 	}
 	for _, mode := range []string{"charged", "shadow"} {
-		MeterCredits.WithLabelValues(mode)
+		MeterCredits.WithLabelValues(app, mode)
 	}
+}
+
+func init() {
 	for _, outcome := range []string{"settled", "given_up"} {
 		lateSettled.WithLabelValues(outcome)
 	}

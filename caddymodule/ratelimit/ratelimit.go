@@ -197,7 +197,7 @@ func (l *RateLimit) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddy
 	if !count.Reached {
 		return entered.Pass(r, next)
 	}
-	metrics.Process.Limited("mana_rate_limit")
+	metrics.Process.Limited(l.SiteName(r), "mana_rate_limit")
 	answer.AllowReading(h, r, l.Origins)
 	// "request failed" and "rate limit" are what clients look for: with the
 	// former they keep their session, by the latter they name the reason.

@@ -111,6 +111,9 @@ func (s *Scope) StripIdentity(r *http.Request) {
 // which the directive tells the app who somebody is.
 func (s *Scope) IdentityNames() []string { return s.Names }
 
+// SiteName is the site of the request by the host that its config writes, for metrics.
+func (s *Scope) SiteName(r *http.Request) string { return s.site.Name(r.Host) }
+
 // Entered is a request that a directive has let in.
 type Entered struct {
 	W      http.ResponseWriter // for the directive and all behind it
