@@ -84,9 +84,9 @@ conformance: ## the modules of the OpenID certification plans, one by one
 	@.ci/packages initdb
 	go test $(FLAGS) -count=1 -v -run '^TestConformance$$' ./caddymodule/api | grep -E '^ *--- |modules pass|^(ok|FAIL|PASS)'
 
-cluster: ## two edges on a PostgreSQL that Patroni fails over
+cluster: ## two edges on a PostgreSQL that Patroni fails over, and two that are replaced by the next version under load
 	@.ci/packages initdb patroni etcd
-	go test -tags $(TAGS),cluster -count=1 -v -timeout 20m -run '^TestDatabaseFailsOver$$' ./cmd/mana-edge
+	go test -tags $(TAGS),cluster -count=1 -v -timeout 20m -run '^(TestDatabaseFailsOver|TestRollingUpgrade)$$' ./cmd/mana-edge
 
 postgres18: ## everything that has a database on PostgreSQL 18, and the move of an embedded database to it by one command
 	@.ci/packages initdb node npm

@@ -8,10 +8,11 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
-const open = `INSERT INTO credits.balances (user_id)
-	SELECT $1::text WHERE credits.lives($1)
+var open = `INSERT INTO credits.balances (user_id)
+	SELECT $1::text WHERE ` + functions.Schema + `.lives($1)
 	ON CONFLICT (user_id) DO NOTHING`
 
 // OpenTx gives a new account a balance of zero. It does nothing where there is
@@ -56,7 +57,7 @@ func (s *Service) BalanceOf(ctx context.Context, userID string) (Balance, error)
 	}
 	if err == nil && found.Due {
 		found.account, err = dbscope.One[account](ctx, s.db, dbscope.System(),
-			`SELECT `+accountColumns+` FROM credits.account($1)`, userID)
+			`SELECT `+accountColumns+` FROM `+functions.Schema+`.account($1)`, userID)
 	}
 	if err != nil {
 		return Balance{}, err
@@ -80,7 +81,7 @@ const (
 // lockTx locks an account, expires what is due and pays what is owed. It opens one that is
 // missing, or fails with [ErrAccountNotFound].
 func (s *Service) lockTx(ctx context.Context, tx pgx.Tx, userID string) (locked, error) {
-	const lock = `SELECT ` + lockedColumns + ` FROM credits.account($1)`
+	lock := `SELECT ` + lockedColumns + ` FROM ` + functions.Schema + `.account($1)`
 	a, err := dbscope.TxRow[locked](ctx, tx, lock, userID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		if err = s.OpenTx(ctx, tx, userID); err != nil {

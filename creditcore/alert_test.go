@@ -16,6 +16,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // alerts are the kinds of an account's alerts, with their numbers but for those of who
@@ -309,7 +310,7 @@ func TestExpiringLotsAreToldOnce(t *testing.T) {
 	l.spend(alice, creditcore.Credits(14)) // short, and 4 of sooner
 	sweep := func() {
 		t.Helper()
-		concurrently(8, func(int) { l.exec(`SELECT credits.warn_expiring(100, $1)`, 7*day) })
+		concurrently(8, func(int) { l.exec(`SELECT `+functions.Schema+`.warn_expiring(100, $1)`, 7*day) })
 	}
 	sweep()
 	sweep()

@@ -44,7 +44,7 @@ func (s *Service) Audit(ctx context.Context) (Report, error) {
 
 // auditSQL is one statement, so that all of it sees one snapshot. The argument
 // bounds the rows.
-const auditSQL = `
+var auditSQL = `
 WITH ledger AS (
 	SELECT user_id, count(*) AS n, min(sequence) AS first, max(sequence) AS last, sum(amount) AS total,
 	       sum(amount) FILTER (WHERE type IN ('purchase', 'adjustment', 'bonus', 'gift_receive') OR type = 'gift' AND amount > 0) AS earned,

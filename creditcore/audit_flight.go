@@ -1,8 +1,10 @@
 package creditcore
 
+import "mana.how/edge/migrations/functions"
+
 // auditFlightSQL is the part of the audit that looks after edges that are gone:
 // a minute later nothing that they had in flight is charged any more.
-const auditFlightSQL = `
+var auditFlightSQL = `
 UNION ALL
 	SELECT 'what an edge left in flight came back', t.user_id, t.id
 	FROM credits.edges AS e
@@ -15,7 +17,7 @@ UNION ALL
 	WHERE w.sequence > b.sequence` + auditKeysSQL
 
 // auditKeysSQL is the part that compares what keys have spent with the ledger.
-const auditKeysSQL = `
+var auditKeysSQL = `
 UNION ALL
 	SELECT 'a key has spent what it was charged', k.user_id, format('key %s spent %s, ledger %s', k.id, coalesce(s.amount, 0), coalesce(l.amount, 0))
 	FROM auth.api_keys AS k
@@ -33,7 +35,7 @@ UNION ALL
 
 // auditMembersSQL is the part that looks after the accounts of organisations: what
 // their members have spent, and that nobody else spends of them.
-const auditMembersSQL = `
+var auditMembersSQL = `
 UNION ALL
 	SELECT 'a member has spent what they were charged', coalesce(s.account_id, l.user_id),
 	       format('%s spent %s, ledger %s', coalesce(s.spender, l.spender), coalesce(s.amount, 0), coalesce(l.amount, 0))
@@ -55,5 +57,5 @@ UNION ALL
 UNION ALL
 	SELECT 'an organisation that is gone has closed its account', b.user_id, ''
 	FROM credits.balances AS b
-	WHERE b.user_id LIKE 'org:%' AND NOT credits.lives(b.user_id)
+	WHERE b.user_id LIKE 'org:%' AND NOT ` + functions.Schema + `.lives(b.user_id)
 	  AND NOT EXISTS (SELECT FROM credits.closed_accounts AS c WHERE c.account_id = b.user_id)`

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // Who spends may be bound: an API key by its budget (auth.api_keys), a member of
@@ -49,7 +50,7 @@ func (s *Service) withinLimitsTx(ctx context.Context, tx pgx.Tx, d Debit) error 
 			return err
 		}
 	}
-	l, err := dbscope.TxRow[limits](ctx, tx, `SELECT * FROM credits.limits($1, $2, $3, $4, clock_timestamp())`,
+	l, err := dbscope.TxRow[limits](ctx, tx, `SELECT * FROM `+functions.Schema+`.limits($1, $2, $3, $4, clock_timestamp())`,
 		d.account(), dbscope.NullText(d.spender()), dbscope.NullText(d.APIKey), int64(d.Amount))
 	switch {
 	case err != nil || l.Refusal == nil:
@@ -65,7 +66,7 @@ type creditsLeft struct{ CreditsLeft *Amount }
 // KeyLeft is what the budget of an API key leaves in its present period, nil
 // where it has none. It may be less than nothing.
 func (s *Service) KeyLeft(ctx context.Context, key string) (*Amount, error) {
-	r, err := dbscope.One[creditsLeft](ctx, s.db, dbscope.System(), `SELECT credits.key_left($1, clock_timestamp()) AS credits_left`, key)
+	r, err := dbscope.One[creditsLeft](ctx, s.db, dbscope.System(), `SELECT `+functions.Schema+`.key_left($1, clock_timestamp()) AS credits_left`, key)
 	return r.CreditsLeft, err
 }
 
@@ -78,7 +79,7 @@ func (s *Service) MemberLeft(ctx context.Context, organizationID, userID string)
 		return nil, ErrNotMember
 	}
 	r, err := dbscope.One[creditsLeft](ctx, s.db, dbscope.System(),
-		`SELECT credits_left FROM credits.member_left($1, $2, clock_timestamp())`, OrganizationAccount(organizationID), userID)
+		`SELECT credits_left FROM `+functions.Schema+`.member_left($1, $2, clock_timestamp())`, OrganizationAccount(organizationID), userID)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = ErrNotMember
 	}
@@ -94,7 +95,7 @@ func (s *Service) KeySpending(ctx context.Context, c Caller) (map[string]Amount,
 		Spent Amount
 	}
 	list, err := dbscope.List[spending](ctx, s.db, dbscope.System(),
-		`SELECT k.id, credits.spent('key:' || k.id, NULL, k.budget_period, now()) AS spent FROM auth.api_keys AS k WHERE k.user_id = $1`, c.UserID)
+		`SELECT k.id, `+functions.Schema+`.spent('key:' || k.id, NULL, k.budget_period, now()) AS spent FROM auth.api_keys AS k WHERE k.user_id = $1`, c.UserID)
 	spent := make(map[string]Amount, len(list))
 	for _, k := range list {
 		spent[k.ID] = k.Spent

@@ -8,6 +8,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // apiKey makes a key of the user; a budget of 0 is none.
@@ -158,7 +159,7 @@ func TestWhatComesBackIsOfTheBudgetAgain(t *testing.T) {
 
 	h = hold(4, time.Minute)
 	l.exec(`UPDATE credits.holds SET expires_at = now() WHERE id = $1`, h.ID)
-	l.exec(`SELECT credits.reap(10)`)
+	l.exec(`SELECT ` + functions.Schema + `.reap(10)`)
 	l.wantSpent(ada, key, 5500)
 	if _, err := l.Settle(ctx, h.ID, creditcore.Credit, nil); err != nil { // late
 		t.Fatal(err)

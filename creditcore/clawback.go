@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // Clawback takes back credits whose payment was taken back, or gives them
@@ -213,7 +214,7 @@ func (v *reversal) takeOthers(ctx context.Context) error {
 		return err
 	}
 	type taken struct{ Amount Amount }
-	n, err := dbscope.TxRow[taken](ctx, v.tx, `SELECT credits.take($1, $2, $3) AS amount`,
+	n, err := dbscope.TxRow[taken](ctx, v.tx, `SELECT `+functions.Schema+`.take($1, $2, $3) AS amount`,
 		v.UserID, int64(min(v.left, a.Balance-a.Held)), v.SpareBought)
 	if err != nil || n.Amount == 0 {
 		return err

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // CloseTx closes the account of an organisation that is being deleted, in the
@@ -59,7 +60,7 @@ func (s *Service) inheritTx(ctx context.Context, tx pgx.Tx, account, heirID stri
 		Type: Gift, Spent: left, Unburnt: left, AppID: "credits", Description: "Organization closed", Metadata: metadata,
 	})
 	if err == nil {
-		_, err = tx.Exec(ctx, `SELECT credits.draw($1, $2)`, account, e.ID)
+		_, err = tx.Exec(ctx, `SELECT `+functions.Schema+`.draw($1, $2)`, account, e.ID)
 	}
 	if err == nil {
 		_, err = s.GrantTx(ctx, tx, Grant{
@@ -79,7 +80,7 @@ func (s *Service) inherit(ctx context.Context) error {
 		`SELECT c.account_id, c.heir_id
 		 FROM credits.closed_accounts AS c
 		 JOIN credits.balances AS b ON b.user_id = c.account_id
-		 WHERE b.balance > b.held AND c.heir_id IS NOT NULL AND credits.lives(c.heir_id)
+		 WHERE b.balance > b.held AND c.heir_id IS NOT NULL AND `+functions.Schema+`.lives(c.heir_id)
 		 LIMIT $1`, jobLimit)
 	for _, i := range list {
 		again := s.db.InTx(ctx, dbscope.System(), func(ctx context.Context, tx pgx.Tx) error {

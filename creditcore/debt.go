@@ -6,12 +6,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // payDebtTx pays what a locked account owes with what just came in, a ledger
 // row for each debt, and returns the account as it is then.
 func (s *Service) payDebtTx(ctx context.Context, tx pgx.Tx, a locked, in Entry) (locked, error) {
-	if _, err := tx.Exec(ctx, `SELECT credits.pay_debt($1, $2)`, a.UserID, in.ID); err != nil {
+	if _, err := tx.Exec(ctx, `SELECT `+functions.Schema+`.pay_debt($1, $2)`, a.UserID, in.ID); err != nil {
 		return a, err
 	}
 	return s.readTx(ctx, tx, a.UserID)

@@ -14,6 +14,7 @@ import (
 	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
+	"mana.how/edge/migrations/functions"
 )
 
 func TestMain(m *testing.M) { os.Exit(pgtest.Main(m)) }
@@ -130,7 +131,7 @@ func (l *ledger) sound() {
 // lots are what remains of the user's lots by reference, as of now.
 func (l *ledger) lots(user string) map[string]creditcore.Amount {
 	l.t.Helper()
-	l.exec(`SELECT credits.burn($1) FROM (SELECT credits.account($1)) AS locked`, user)
+	l.exec(`SELECT `+functions.Schema+`.burn($1) FROM (SELECT `+functions.Schema+`.account($1)) AS locked`, user)
 	type lot struct {
 		Reference string
 		Remaining creditcore.Amount

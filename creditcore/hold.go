@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // Hold reserves credits for a charge whose amount is known later. UserID spends
@@ -200,7 +201,7 @@ func (s *Service) SettleBody(ctx context.Context, holdID string, amount Amount, 
 // that is not was any more. It returns what is known then. It fails with
 // [ErrHoldNotFound] or [ErrUnavailable].
 func (s *Service) MarkBody(ctx context.Context, holdID string, was, body []byte) ([]byte, error) {
-	r, err := dbscope.One[struct{ Body []byte }](ctx, s.db, dbscope.System(), `SELECT credits.mark_body($1, $2, $3) AS body`, holdID, was, body)
+	r, err := dbscope.One[struct{ Body []byte }](ctx, s.db, dbscope.System(), `SELECT `+functions.Schema+`.mark_body($1, $2, $3) AS body`, holdID, was, body)
 	if err == nil && r.Body == nil {
 		err = ErrHoldNotFound
 	}

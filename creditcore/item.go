@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // itemKind is what an item does to its account.
@@ -96,6 +97,8 @@ func (s *Service) takeTurn(ctx context.Context, it *item) error {
 	return s.changes.do(turn, it)
 }
 
+var batchSQL = `SELECT * FROM ` + functions.Schema + `.batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
+
 // carryOut runs a batch in one round trip and gives every item its outcome.
 func (s *Service) carryOut(items []*item, wait bool) (locked []*item) {
 	if s.observe.Batch != nil && !wait {
@@ -155,8 +158,7 @@ func (s *Service) batch(ctx context.Context, items []*item, wait bool) ([]outcom
 			keys[i] = dbscope.NullText(it.Key)
 		}
 	}
-	outcomes, err := dbscope.Rows[outcome](ctx, s.db.Pool, dbscope.System(),
-		`SELECT * FROM credits.batch($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`,
+	outcomes, err := dbscope.Rows[outcome](ctx, s.db.Pool, dbscope.System(), batchSQL,
 		wait, kinds, users, ids, targets, types, amounts, apps, operations, descriptions, metadata, keys, marks, ttls, edges, bodies, apiKeys, spenders)
 	return outcomes, dbError(err)
 }

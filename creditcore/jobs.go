@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // jobLimit bounds the accounts of one round of a job.
@@ -49,17 +50,17 @@ func (s *Service) Run(ctx context.Context) error {
 	}
 	every(s.cfg.ReapEvery, s.reap)
 	every(s.cfg.ExpireEvery, func(ctx context.Context) {
-		s.round(ctx, "expire lots", jobLimit, `SELECT credits.expire_due($1) AS n`, jobLimit)
+		s.round(ctx, "expire lots", jobLimit, `SELECT `+functions.Schema+`.expire_due($1) AS n`, jobLimit)
 	})
 	every(rollUpEvery, func(ctx context.Context) {
-		s.round(ctx, "add up usage", rollUpLimit, `SELECT credits.roll_up_usage($1, $2) AS n`, rollUpLimit, rollUpMargin)
+		s.round(ctx, "add up usage", rollUpLimit, `SELECT `+functions.Schema+`.roll_up_usage($1, $2) AS n`, rollUpLimit, rollUpMargin)
 	})
 	every(s.cfg.ExpireEvery, s.logged("pass on what closed accounts have", s.inherit))
 	every(pruneEvery, s.prune)
 	every(pruneEvery, s.pruneAlerts)
 	if s.cfg.ExpiryNotice > 0 {
 		every(s.cfg.ExpireEvery, func(ctx context.Context) {
-			s.round(ctx, "tell of credits that end soon", jobLimit, `SELECT credits.warn_expiring($1, $2) AS n`, jobLimit, s.cfg.ExpiryNotice)
+			s.round(ctx, "tell of credits that end soon", jobLimit, `SELECT `+functions.Schema+`.warn_expiring($1, $2) AS n`, jobLimit, s.cfg.ExpiryNotice)
 		})
 	}
 	every(s.cfg.BeatEvery, s.logged("say what is in flight", s.beat))
@@ -103,7 +104,7 @@ func (s *Service) logged(name string, job func(context.Context) error) func(cont
 
 // reap gives back what expired holds reserve.
 func (s *Service) reap(ctx context.Context) {
-	n := s.round(ctx, "give back expired holds", jobLimit, `SELECT credits.reap($1) AS n`, jobLimit)
+	n := s.round(ctx, "give back expired holds", jobLimit, `SELECT `+functions.Schema+`.reap($1) AS n`, jobLimit)
 	for range n {
 		s.observeHold("expired")
 	}

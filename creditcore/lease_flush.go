@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 const (
@@ -242,6 +243,8 @@ func (s *Service) told(f *flush, o leaseOutcome) {
 	}
 }
 
+var leaseSQL = `SELECT * FROM ` + functions.Schema + `.lease($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+
 // lease runs the statement.
 func (s *Service) lease(f *flush, wait bool) ([]leaseOutcome, error) {
 	n := len(f.leases)
@@ -258,8 +261,7 @@ func (s *Service) lease(f *flush, wait bool) ([]leaseOutcome, error) {
 		}
 	}
 	s.leases.mu.Unlock()
-	return dbscope.List[leaseOutcome](context.Background(), s.db, dbscope.System(),
-		`SELECT * FROM credits.lease($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+	return dbscope.List[leaseOutcome](context.Background(), s.db, dbscope.System(), leaseSQL,
 		wait, f.again, s.cfg.LeaseTTL, users, holds, keeps, wants, least, of, ids, amounts, apps, operations, descriptions, metadata)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // edge is a process at the database of l, with the helpers of l.
@@ -309,7 +310,7 @@ func (l *ledger) lease(user string, again bool, keep, want, least creditcore.Amo
 	}
 	return dbscope.Row[told](l.t.Context(), l.db.Pool, dbscope.System(),
 		`SELECT outcome, reserved, available, lost
-		 FROM credits.lease(true, $1, '1 hour', ARRAY[$2], ARRAY['lease-of-' || $2], ARRAY[$3::bigint], ARRAY[$4::bigint], ARRAY[$5::bigint], $6, $7, $8, $9, $9, $9, NULL)`,
+		 FROM `+functions.Schema+`.lease(true, $1, '1 hour', ARRAY[$2], ARRAY['lease-of-' || $2], ARRAY[$3::bigint], ARRAY[$4::bigint], ARRAY[$5::bigint], $6, $7, $8, $9, $9, $9, NULL)`,
 		again, user, int64(keep), int64(want), int64(least), of, charges, amounts, texts)
 }
 
@@ -406,7 +407,7 @@ func TestLeaseThatWasReapedIsChargedLate(t *testing.T) {
 		eventually(t, "what warmed it is written", func() bool { return len(l.rows(user)) == n })
 		stop()
 		l.exec(`UPDATE credits.holds SET expires_at = now() WHERE user_id = $1 AND state = 'open'`, user)
-		l.exec(`SELECT credits.reap(10)`)
+		l.exec(`SELECT ` + functions.Schema + `.reap(10)`)
 		before := l.balance(user).Available
 		if before > left {
 			l.spend(user, before-left)

@@ -10,6 +10,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 type amounts = map[string]creditcore.Amount
@@ -121,7 +122,7 @@ func TestExpiryPassesBusyAccountsBy(t *testing.T) {
 	}
 	l.due(busy)
 	l.due(idle)
-	done, err := dbscope.Row[struct{ N int64 }](t.Context(), l.db.Pool, dbscope.System(), `SELECT credits.expire_due(1) AS n`)
+	done, err := dbscope.Row[struct{ N int64 }](t.Context(), l.db.Pool, dbscope.System(), `SELECT `+functions.Schema+`.expire_due(1) AS n`)
 	if err != nil || done.N != 1 {
 		t.Errorf("expired the lots of %d accounts, want 1: %v", done.N, err)
 	}

@@ -20,6 +20,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // modelLot and model say what an account must be like, burning lots eagerly.
@@ -461,8 +462,8 @@ func (d *driver) passTime(by time.Duration) {
 	d.model.clock += by
 	err := dbscope.InTx(d.t.Context(), d.db.Pool, dbscope.System(), func(tx pgx.Tx) error {
 		for _, sql := range []string{
-			`SELECT credits.account($1) WHERE $2::timestamptz IS NOT NULL AND $3::interval IS NOT NULL`,
-			`SELECT credits.burn($1) WHERE $2::timestamptz IS NOT NULL AND $3::interval IS NOT NULL`,
+			`SELECT ` + functions.Schema + `.account($1) WHERE $2::timestamptz IS NOT NULL AND $3::interval IS NOT NULL`,
+			`SELECT ` + functions.Schema + `.burn($1) WHERE $2::timestamptz IS NOT NULL AND $3::interval IS NOT NULL`,
 			`UPDATE credits.lots SET expires_at = CASE
 			   WHEN expires_at < $2::timestamptz - interval '500 hours' THEN expires_at - $3::interval
 			   WHEN expires_at - $3::interval <= $2 THEN expires_at - $3::interval - interval '2000 hours'

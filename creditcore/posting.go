@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // posting is a ledger row to be. earned and spent are what it adds to the
@@ -48,7 +49,7 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (
 		a.UserID, int64(p.Earned), int64(p.Spent), int64(p.Unburnt), newID(), string(p.Type), p.AppID,
 		p.Operation, p.Description, dbscope.NullText(string(p.Metadata)), dbscope.NullText(p.Key), p.Fingerprint, dbscope.NullText(p.InternalKey), dbscope.NullText(p.Reverses), dbscope.NullText(p.APIKey), dbscope.NullText(p.SpentBy))
 	if err == nil && p.Spent > 0 && (p.APIKey != "" || p.SpentBy != "") {
-		_, err = tx.Exec(ctx, `SELECT credits.spend($1, $2, $3, $4, $5)`, a.UserID, dbscope.NullText(p.SpentBy), dbscope.NullText(p.APIKey), int64(p.Spent), e.CreatedAt)
+		_, err = tx.Exec(ctx, `SELECT `+functions.Schema+`.spend($1, $2, $3, $4, $5)`, a.UserID, dbscope.NullText(p.SpentBy), dbscope.NullText(p.APIKey), int64(p.Spent), e.CreatedAt)
 	}
 	if err != nil {
 		return Entry{}, err
@@ -107,6 +108,6 @@ func (s *Service) burnTx(ctx context.Context, tx pgx.Tx, a *locked) error {
 		return nil
 	}
 	a.Unburnt = 0
-	_, err := tx.Exec(ctx, `SELECT credits.burn($1)`, a.UserID)
+	_, err := tx.Exec(ctx, `SELECT `+functions.Schema+`.burn($1)`, a.UserID)
 	return err
 }

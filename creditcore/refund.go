@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // Refund gives a charge back, in part or whole. EntryID names the charge; an
@@ -82,7 +83,7 @@ func (s *Service) RefundTx(ctx context.Context, tx pgx.Tx, f Refund) (Receipt, e
 		InternalKey: f.InternalKey, Reverses: f.EntryID, SpentBy: spender,
 	})
 	if err == nil {
-		_, err = tx.Exec(ctx, `SELECT credits.restore($1, $2, $3, $4)`, f.UserID, e.ID, dbscope.NullText(f.EntryID), int64(f.Amount))
+		_, err = tx.Exec(ctx, `SELECT `+functions.Schema+`.restore($1, $2, $3, $4)`, f.UserID, e.ID, dbscope.NullText(f.EntryID), int64(f.Amount))
 	}
 	if err == nil {
 		a, err = s.readTx(ctx, tx, f.UserID)
@@ -111,14 +112,14 @@ func (s *Service) refundableTx(ctx context.Context, tx pgx.Tx, f Refund) (charge
 		c, err = dbscope.TxRow[charge](ctx, tx,
 			`SELECT t.type, t.app_id, t.operation, t.spent_by,
 			   least(-t.amount - coalesce((SELECT sum(r.amount) FROM credits.transactions AS r WHERE r.reverses = t.id), 0),
-			     CASE WHEN t.type = 'usage' THEN credits.usage_left(t.user_id, t.app_id) END)::bigint AS left
+			     CASE WHEN t.type = 'usage' THEN `+functions.Schema+`.usage_left(t.user_id, t.app_id) END)::bigint AS left
 			 FROM credits.transactions AS t
 			 WHERE t.id = $1 AND t.user_id = $2 AND t.type = $3 AND t.amount < 0 AND ($4 = '' OR t.app_id = $4) AND ($5 = '' OR t.spent_by = $5)`,
 			f.EntryID, f.UserID, string(f.Of), f.ChargedBy, f.SpentBy)
 	} else {
 		c, err = dbscope.TxRow[charge](ctx, tx,
 			`SELECT 'usage' AS type, $2::text AS app_id, '' AS operation, NULL::text AS spent_by,
-			   credits.usage_left($1, $2) AS left`, f.UserID, f.AppID)
+			   `+functions.Schema+`.usage_left($1, $2) AS left`, f.UserID, f.AppID)
 	}
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):

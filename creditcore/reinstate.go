@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // ReinstateTx undoes clawbacks of a grant, at most what they came to: first
@@ -199,7 +200,7 @@ func (v *reinstatement) giveBack(ctx context.Context, userID string, lotID *stri
 	if lotID == nil {
 		lotID = dbscope.NullText(v.root)
 	}
-	if _, err := v.tx.Exec(ctx, `SELECT credits.reinstate($1, $2, $3, $4)`, e.ID, lotID, dbscope.NullText(v.root), int64(n)); err != nil {
+	if _, err := v.tx.Exec(ctx, `SELECT `+functions.Schema+`.reinstate($1, $2, $3, $4)`, e.ID, lotID, dbscope.NullText(v.root), int64(n)); err != nil {
 		return err
 	}
 	if err := v.s.nextExpiryTx(ctx, v.tx, userID); err != nil {

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // ReserveTx takes credits for a gift. They stay those of the lots they were
@@ -25,7 +26,7 @@ func (s *Service) ReserveTx(ctx context.Context, tx pgx.Tx, d Debit) (Receipt, e
 	if err != nil || r.Replayed {
 		return r, err
 	}
-	_, err = tx.Exec(ctx, `SELECT credits.draw($1, $2)`, d.UserID, r.Entry.ID)
+	_, err = tx.Exec(ctx, `SELECT `+functions.Schema+`.draw($1, $2)`, d.UserID, r.Entry.ID)
 	return r, dbError(err)
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // unattended marks in the metadata of a hold that a back end may resolve it. Any
@@ -123,7 +124,7 @@ func (s *Service) Commit(ctx context.Context, holdID string, part *Amount, descr
 			}
 		}
 		charged, err = dbscope.TxRow[charge](ctx, tx,
-			`SELECT user_id, entry_id FROM credits.settle($1, $2, $3, NULL, NULL)`, holdID, newID(), int64(amount))
+			`SELECT user_id, entry_id FROM `+functions.Schema+`.settle($1, $2, $3, NULL, NULL)`, holdID, newID(), int64(amount))
 		if err != nil {
 			return err
 		}
@@ -152,7 +153,7 @@ func (s *Service) Cancel(ctx context.Context, holdID string) (balance Balance, e
 			_, err = tx.Exec(ctx, `UPDATE credits.holds SET attempts = least(attempts, 1) WHERE id = $1`, holdID)
 		}
 		if err == nil {
-			_, err = tx.Exec(ctx, `SELECT credits.release($1)`, holdID)
+			_, err = tx.Exec(ctx, `SELECT `+functions.Schema+`.release($1)`, holdID)
 		}
 		if err != nil {
 			return err

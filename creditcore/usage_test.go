@@ -10,12 +10,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/migrations/functions"
 )
 
 // rollUp adds up the usage there is, as if it were old enough.
 func (l *ledger) rollUp() {
 	l.t.Helper()
-	l.exec(`SELECT credits.roll_up_usage(5000, interval '0')`)
+	l.exec(`SELECT ` + functions.Schema + `.roll_up_usage(5000, interval '0')`)
 }
 
 func (l *ledger) usage(user string, by creditcore.UsageGroup) []creditcore.UsageLine {

@@ -20,7 +20,7 @@ SELECT pg_advisory_xact_lock(%d);
 SELECT set_config('role', 'mana_owner', true), set_config('lock_timeout', '30s', true)`, lockKey)
 
 // Apply prepares the roles, applies every pending migration and makes the
-// functions what this binary's files say. It may run on
+// functions of this binary. It may run on
 // several connections at once; each migration is applied by one of them. conn
 // must not be inside a transaction; it may lead through PgBouncer in
 // transaction mode.
@@ -82,7 +82,8 @@ func Check(ctx context.Context, conn *pgx.Conn) (Status, error) {
 	if err != nil {
 		return s, err
 	}
-	s.Functions, err = staleFunctions(ctx, conn)
+	there, err := hasFunctions(ctx, conn)
+	s.Functions = !there
 	return s, err
 }
 

@@ -1,84 +1,51 @@
 package migrations
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"embed"
 	"fmt"
-	"io/fs"
-	"maps"
-	"regexp"
-	"slices"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/migrations/functions"
 )
 
-//go:embed functions/*.sql
-var functionFiles embed.FS
+// SetUsedEvery is how often a running edge says that it uses its set of functions,
+// by [UseSet].
+const SetUsedEvery = time.Hour
 
-// function is one file of functions/: the definition of the function it is
-// named after.
-type function struct {
-	name     string // schema and name, such as "credits.debit"
-	checksum [sha256.Size]byte
-	sql      string
-}
+// UseSet is the statement by which an edge says, as mana_system, that its set of
+// functions is used still. It changes no row where it was used a moment ago.
+var UseSet = `UPDATE mana.function_sets SET used_at = now()
+	WHERE schema = '` + functions.Schema + `' AND used_at < now() - interval '30 minutes'`
 
-var functionName = regexp.MustCompile(`^([a-z]+\.[a-z0-9_]+)\.sql$`)
+// setUnused is how long nobody has used a set that is dropped.
+const setUnused = "7 days"
 
-// loadFunctions returns the embedded functions in the order of their names.
-func loadFunctions() ([]function, error) {
-	entries, err := fs.ReadDir(functionFiles, "functions")
-	if err != nil {
-		return nil, fmt.Errorf("read embedded functions: %w", err)
-	}
-	var all []function
-	for _, entry := range entries {
-		parts := functionName.FindStringSubmatch(entry.Name())
-		if parts == nil {
-			return nil, fmt.Errorf("function file %q: name is not schema.function.sql", entry.Name())
-		}
-		sql, err := fs.ReadFile(functionFiles, "functions/"+entry.Name())
-		if err != nil {
-			return nil, fmt.Errorf("read function %q: %w", entry.Name(), err)
-		}
-		all = append(all, function{parts[1], sha256.Sum256(sql), string(sql)})
-	}
-	return all, nil
-}
-
-// applyFunctions brings the functions to what the files say, all in one
-// transaction. The database must have every migration.
+// applyFunctions makes the set of functions of this binary where it is not there
+// yet, and drops those that nobody has used for a week. The database must have
+// every migration.
 func applyFunctions(ctx context.Context, conn *pgx.Conn) error {
-	if stale, err := staleFunctions(ctx, conn); err != nil || len(stale) == 0 {
-		return err
-	}
-	all, err := loadFunctions()
+	there, err := hasFunctions(ctx, conn)
 	if err != nil {
 		return err
+	}
+	if there {
+		return useFunctions(ctx, conn)
 	}
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{BeginQuery: beginMigration})
 	if err != nil {
 		return fmt.Errorf("begin functions: %w", err)
 	}
 	defer rollback(ctx, tx)
-	known, err := checksumsTx(ctx, tx)
-	if err != nil {
+	if there, err = setExistsTx(ctx, tx); err != nil || there { // another edge was faster
 		return err
 	}
-	for _, f := range all {
-		if !bytes.Equal(known[f.name], f.checksum[:]) {
-			if err := replaceFunctionTx(ctx, tx, f); err != nil {
-				return err
-			}
-		}
-		delete(known, f.name)
+	if err := makeSetTx(ctx, tx); err != nil {
+		return err
 	}
-	for name := range known { // its file is gone
-		if err := dropFunctionTx(ctx, tx, name); err != nil {
-			return err
-		}
+	if err := dropSetsTx(ctx, tx); err != nil {
+		return err
 	}
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit functions: %w", err)
@@ -86,108 +53,133 @@ func applyFunctions(ctx context.Context, conn *pgx.Conn) error {
 	return nil
 }
 
-// replaceFunctionTx makes the function anew, for its arguments may differ too.
-func replaceFunctionTx(ctx context.Context, tx pgx.Tx, f function) error {
-	if err := dropFunctionTx(ctx, tx, f.name); err != nil {
-		return err
+func makeSetTx(ctx context.Context, tx pgx.Tx) error {
+	schema := pgx.Identifier{functions.Schema}.Sanitize()
+	if _, err := tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+schema+" CASCADE"); err != nil {
+		return fmt.Errorf("drop a set of functions that is on no list: %w", err)
 	}
-	if _, err := tx.Exec(ctx, f.sql); err != nil {
-		return fmt.Errorf("make function %s: %w", f.name, err)
+	if _, err := tx.Exec(ctx, "CREATE SCHEMA "+schema); err != nil {
+		return fmt.Errorf("make a schema of functions: %w", err)
 	}
-	if _, err := tx.Exec(ctx, "GRANT EXECUTE ON FUNCTION "+f.name+" TO mana_system"); err != nil {
-		return fmt.Errorf("grant function %s: %w", f.name, err)
+	for _, f := range functions.All() {
+		if _, err := tx.Exec(ctx, f.SQL); err != nil {
+			return fmt.Errorf("make function %s: %w", f.Name, err)
+		}
+	}
+	for _, grant := range []string{
+		"REVOKE ALL ON ALL FUNCTIONS IN SCHEMA " + schema + " FROM PUBLIC",
+		"GRANT USAGE ON SCHEMA " + schema + " TO mana_system",
+		"GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA " + schema + " TO mana_system",
+	} {
+		if _, err := tx.Exec(ctx, grant); err != nil {
+			return fmt.Errorf("grant functions: %w", err)
+		}
 	}
 	_, err := tx.Exec(ctx, `
-		INSERT INTO mana.schema_functions (name, checksum)
-		VALUES ($1, $2)`, pgx.QueryExecModeExec, f.name, f.checksum[:])
+		INSERT INTO mana.function_sets (schema)
+		VALUES ($1)
+		ON CONFLICT (schema) DO UPDATE SET made_at = now(), used_at = now()`, pgx.QueryExecModeExec, functions.Schema)
 	if err != nil {
-		return fmt.Errorf("record function %s: %w", f.name, err)
+		return fmt.Errorf("record functions: %w", err)
 	}
 	return nil
 }
 
-// dropFunctionTx drops the function, whatever its arguments, and its record.
-func dropFunctionTx(ctx context.Context, tx pgx.Tx, name string) error {
+// dropSetsTx drops the sets that nobody has used for long. Those of binaries that
+// knew no sets stand in the schema credits.
+func dropSetsTx(ctx context.Context, tx pgx.Tx) error {
+	rows, err := tx.Query(ctx, `
+		DELETE FROM mana.function_sets
+		WHERE used_at < now() - $1::interval
+		RETURNING schema`, pgx.QueryExecModeExec, setUnused)
+	if err != nil {
+		return fmt.Errorf("look for old functions: %w", err)
+	}
+	schemas, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return fmt.Errorf("look for old functions: %w", err)
+	}
+	for _, schema := range schemas {
+		if schema == "credits" {
+			err = dropListedTx(ctx, tx)
+		} else {
+			_, err = tx.Exec(ctx, "DROP SCHEMA IF EXISTS "+pgx.Identifier{schema}.Sanitize()+" CASCADE")
+		}
+		if err != nil {
+			return fmt.Errorf("drop old functions of %s: %w", schema, err)
+		}
+	}
+	return nil
+}
+
+// dropListedTx drops the functions of binaries that knew no sets.
+func dropListedTx(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `
 		SELECT p.oid::regprocedure::text
-		FROM pg_catalog.pg_proc p
-		JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
-		WHERE n.nspname || '.' || p.proname = $1`, pgx.QueryExecModeExec, name)
+		FROM pg_catalog.pg_proc AS p
+		JOIN pg_catalog.pg_namespace AS n ON n.oid = p.pronamespace
+		JOIN mana.schema_functions AS f ON f.name = n.nspname || '.' || p.proname`, pgx.QueryExecModeExec)
 	if err != nil {
-		return fmt.Errorf("look for function %s: %w", name, err)
+		return err
 	}
-	overloads, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	signatures, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
-		return fmt.Errorf("look for function %s: %w", name, err)
+		return err
 	}
-	for _, signature := range overloads {
+	for _, signature := range signatures {
 		if _, err := tx.Exec(ctx, "DROP FUNCTION "+signature); err != nil {
-			return fmt.Errorf("drop function %s: %w", name, err)
+			return err
 		}
 	}
-	_, err = tx.Exec(ctx, `
-		DELETE FROM mana.schema_functions
-		WHERE name = $1`, pgx.QueryExecModeExec, name)
+	_, err = tx.Exec(ctx, `DELETE FROM mana.schema_functions`)
+	return err
+}
+
+// useFunctions says that the set of this binary is used still.
+func useFunctions(ctx context.Context, conn *pgx.Conn) error {
+	tx, err := conn.Begin(ctx)
 	if err != nil {
-		return fmt.Errorf("forget function %s: %w", name, err)
+		return fmt.Errorf("use functions: %w", err)
+	}
+	defer rollback(ctx, tx)
+	for _, sql := range []string{"SET LOCAL ROLE mana_system", UseSet} {
+		if _, err := tx.Exec(ctx, sql); err != nil {
+			return fmt.Errorf("use functions: %w", err)
+		}
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("use functions: %w", err)
 	}
 	return nil
 }
 
-// staleFunctions names the functions that differ from this binary's: all of
-// them where the database does not keep them yet.
-func staleFunctions(ctx context.Context, conn *pgx.Conn) ([]string, error) {
-	all, err := loadFunctions()
-	if err != nil {
-		return nil, err
-	}
+// hasFunctions reports whether the database has this binary's set of functions.
+func hasFunctions(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	tx, err := conn.BeginTx(ctx, pgx.TxOptions{AccessMode: pgx.ReadOnly})
 	if err != nil {
-		return nil, fmt.Errorf("read functions: %w", err)
+		return false, fmt.Errorf("read functions: %w", err)
 	}
 	defer rollback(ctx, tx)
-	known := map[string][]byte{}
-	exists, err := tableExistsTx(ctx, tx, "schema_functions")
-	if err != nil {
-		return nil, err
+	exists, err := tableExistsTx(ctx, tx, "function_sets")
+	if err != nil || !exists {
+		return false, err
 	}
-	if exists {
-		if _, err := tx.Exec(ctx, "SET LOCAL ROLE mana_system"); err != nil {
-			return nil, fmt.Errorf("read functions: %w", err)
-		}
-		if known, err = checksumsTx(ctx, tx); err != nil {
-			return nil, err
-		}
+	if _, err := tx.Exec(ctx, "SET LOCAL ROLE mana_system"); err != nil {
+		return false, fmt.Errorf("read functions: %w", err)
 	}
-	var stale []string
-	for _, f := range all {
-		if !bytes.Equal(known[f.name], f.checksum[:]) {
-			stale = append(stale, f.name)
-		}
-		delete(known, f.name)
-	}
-	return append(stale, slices.Sorted(maps.Keys(known))...), nil
+	return setExistsTx(ctx, tx)
 }
 
-// checksumsTx are those of the functions that the database has.
-func checksumsTx(ctx context.Context, tx pgx.Tx) (map[string][]byte, error) {
-	rows, err := tx.Query(ctx, `
-		SELECT name, checksum
-		FROM mana.schema_functions`, pgx.QueryExecModeExec)
+func setExistsTx(ctx context.Context, tx pgx.Tx) (exists bool, err error) {
+	err = tx.QueryRow(ctx, `
+		SELECT EXISTS (
+			SELECT FROM mana.function_sets AS s
+			JOIN pg_catalog.pg_namespace AS n ON n.nspname = s.schema
+			WHERE s.schema = $1)`, pgx.QueryExecModeExec, functions.Schema).Scan(&exists)
 	if err != nil {
-		return nil, fmt.Errorf("read functions: %w", err)
+		return false, fmt.Errorf("read functions: %w", err)
 	}
-	known := map[string][]byte{}
-	var name string
-	var checksum []byte
-	_, err = pgx.ForEachRow(rows, []any{&name, &checksum}, func() error {
-		known[name] = bytes.Clone(checksum)
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read functions: %w", err)
-	}
-	return known, nil
+	return exists, nil
 }
 
 // tableExistsTx reports whether schema mana has the table.

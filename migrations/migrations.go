@@ -21,13 +21,12 @@ type Status struct {
 	Pending []string // names still to apply, in order, such as "0002_users"
 	Applied []string // names that this call of Apply applied, in order
 
-	// Functions are those of the database that differ from this binary's,
-	// such as "credits.debit".
-	Functions []string
+	// Functions reports whether the functions of this binary are still to make.
+	Functions bool
 }
 
 // Complete reports whether there is nothing left to apply.
-func (s Status) Complete() bool { return len(s.Pending) == 0 && len(s.Functions) == 0 }
+func (s Status) Complete() bool { return len(s.Pending) == 0 && !s.Functions }
 
 //go:embed *.sql
 var files embed.FS

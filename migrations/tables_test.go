@@ -35,6 +35,7 @@ var identityTables = []table{
 	{name: "mana.schema_migrations", key: "version"},
 	{name: "mana.data_steps", key: "name",
 		insert: `INSERT INTO mana.data_steps (name) VALUES ('step-' || $1)`},
+	{name: "mana.function_sets", key: "schema"},
 	{name: "mana.schema_functions", key: "name"},
 	{name: "mana.imported", key: "id",
 		insert: `INSERT INTO mana.imported (kind, id, source, written) VALUES ('auth.users', $1, 'digest', 'mark')`},
@@ -115,7 +116,11 @@ var identityTables = []table{
 // keys holds the key of each by user and table.
 func peopled(t *testing.T) (db *pgtest.Database, keys map[string]map[string]string) {
 	t.Helper()
-	return peopledIn(t, tables)
+	db, keys = peopledIn(t, tables)
+	execAll(t, connect(t, db.AdminDSN()), `SET ROLE mana_owner`,
+		`INSERT INTO mana.function_sets (schema) VALUES ('mana_functions_of_another')`,
+		`INSERT INTO mana.schema_functions (name, checksum) VALUES ('credits.one', ''), ('credits.two', '')`)
+	return db, keys
 }
 
 // peopledIn is peopled with rows in these tables only.

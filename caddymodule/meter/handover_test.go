@@ -19,6 +19,7 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/migrations/functions"
 )
 
 // settles is an app that was told a hold and makes something of it, then answers so.
@@ -125,7 +126,7 @@ func TestAppForgetsToSettle(t *testing.T) {
 		t.Fatalf("the hold: %+v, %v", stands, err)
 	}
 	edgetest.Eventually(t, "the credits come back", func() bool {
-		if _, err := dbscope.Exec(t.Context(), p.db.Pool, dbscope.System(), `SELECT credits.reap(10)`); err != nil {
+		if _, err := dbscope.Exec(t.Context(), p.db.Pool, dbscope.System(), `SELECT `+functions.Schema+`.reap(10)`); err != nil {
 			t.Error(err)
 		}
 		b, err := p.BalanceOf(t.Context(), user)

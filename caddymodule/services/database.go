@@ -90,6 +90,21 @@ func (rt *Runtime) openDatabase(ctx context.Context, s config.Settings, log *slo
 	return at, key, nil
 }
 
+// useFunctions says, now and then, that the functions of this edge in the database
+// are used still: those that nobody uses are dropped.
+func (rt *Runtime) useFunctions(ctx context.Context, log *slog.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(migrations.SetUsedEvery):
+		}
+		if _, err := dbscope.Exec(ctx, rt.Pool, dbscope.System(), migrations.UseSet); err != nil && ctx.Err() == nil {
+			log.Warn("say which functions of the database are used", "error", err)
+		}
+	}
+}
+
 // WarnOfMight speaks up where row-level security does not bind the login role.
 // The process acts as other roles, so it works; whoever gets hold of the URL
 // reads everything.

@@ -99,6 +99,7 @@ func newRuntime(ctx context.Context, s config.Settings, log *slog.Logger) (_ *Ru
 	rt.do(func() { metrics.Process.CountHolds(run, rt.Pool, log) })
 	rt.do(func() { metrics.Process.LookAtDatabase(run, rt.Pool, log) })
 	rt.do(func() { rt.condition.watch(run, rt) })
+	rt.do(func() { rt.useFunctions(run, log) })
 	if feed := newEventFeed(s.Events, rt.Pool, log); feed != nil {
 		rt.do(func() { feed.run(run) })
 	}

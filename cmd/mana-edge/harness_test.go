@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -70,6 +71,7 @@ type Edge struct {
 	Env      []string
 	BaseURL  string // of the cluster; that of this edge where empty
 	Metrics  int    // port that Prometheus reads; none where 0
+	Binary   string // the program; that of this tree where empty
 
 	dir    string // all that the processes write
 	config string // the Caddyfile
@@ -300,7 +302,7 @@ func (e *Edge) leftRunning(t testing.TB) []string {
 
 // command prepares mana-edge with these arguments and the environment of the test.
 func (e *Edge) command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "mana-edge"), args...)
+	cmd := exec.CommandContext(ctx, cmp.Or(e.Binary, filepath.Join(bin, "mana-edge")), args...)
 	cmd.Dir = e.dir
 	cmd.Env = []string{
 		"PATH=" + os.Getenv("PATH"),

@@ -8,6 +8,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/stripetest"
+	"mana.how/edge/migrations/functions"
 )
 
 func TestInvoices(t *testing.T) {
@@ -107,7 +108,7 @@ func (p *newsstand) bought(n int64) {
 
 func (p *newsstand) boughtLeft() int64 {
 	p.t.Helper()
-	p.exec(`SELECT credits.burn(user_id) FROM credits.account('alice')`)
+	p.exec(`SELECT ` + functions.Schema + `.burn(user_id) FROM ` + functions.Schema + `.account('alice')`)
 	return read[struct{ N int64 }](p, `SELECT remaining AS n FROM credits.lots WHERE reference = 'purchase:1'`)[0].N / 1000
 }
 

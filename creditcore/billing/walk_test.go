@@ -13,6 +13,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/migrations/functions"
 )
 
 // walkSteps are what can happen to a buyer's credits, by name.
@@ -130,7 +131,7 @@ func (w *walker) check() {
 	var debt, available creditcore.Amount
 	both := []string{w.buyer.UserID, w.friend.UserID}
 	for _, id := range both {
-		w.exec(`SELECT credits.burn($1) FROM (SELECT credits.account($1)) AS locked`, id)
+		w.exec(`SELECT `+functions.Schema+`.burn($1) FROM (SELECT `+functions.Schema+`.account($1)) AS locked`, id)
 		b, err := w.ledger.BalanceOf(context.Background(), id)
 		if err != nil {
 			w.t.Errorf("%s: %v", w.name, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/webhook"
+	"mana.how/edge/migrations/functions"
 )
 
 var write = flag.Bool("write", false, "write the list of events into docs/webhooks.md")
@@ -42,14 +43,14 @@ var causes = []struct{ typ, sql string }{
 	{"", `UPDATE credits.balances SET balance = 12000, total_earned = 12000, low_below = 10000`},
 	{"credits.low", `UPDATE credits.balances SET balance = 9500, total_spent = 2500`},
 	{"", `UPDATE credits.balances SET balance = 9000, total_spent = 3000`},
-	{"credits.exhausted", `SELECT credits.note_exhausted('u1', 20000)`},
-	{"", `SELECT credits.note_exhausted('u1', 20000)`},
+	{"credits.exhausted", `SELECT ` + functions.Schema + `.note_exhausted('u1', 20000)`},
+	{"", `SELECT ` + functions.Schema + `.note_exhausted('u1', 20000)`},
 	{"", `UPDATE credits.lots SET created_at = '1900-01-01' WHERE id = 'l2'`},
-	{"credits.expiring", `SELECT credits.warn_expiring(10, '100 years')`},
-	{"", `SELECT credits.warn_expiring(10, '100 years')`},
+	{"credits.expiring", `SELECT ` + functions.Schema + `.warn_expiring(10, '100 years')`},
+	{"", `SELECT ` + functions.Schema + `.warn_expiring(10, '100 years')`},
 	{"", `INSERT INTO auth.api_keys (id, user_id, name, key_prefix, key_hash, budget_credits, budget_period) VALUES ('k1', 'u1', '', 'sk_live_', 'hash', 50000, 'day')`},
-	{"budget.reached", `SELECT credits.note_budget('u1', NULL, 'k1', 'key_insufficient', now())`},
-	{"", `SELECT credits.note_budget('u1', NULL, 'k1', 'key_insufficient', now())`},
+	{"budget.reached", `SELECT ` + functions.Schema + `.note_budget('u1', NULL, 'k1', 'key_insufficient', now())`},
+	{"", `SELECT ` + functions.Schema + `.note_budget('u1', NULL, 'k1', 'key_insufficient', now())`},
 	{"", `INSERT INTO credits.purchases (id, user_id, credits, price_euro_cents, status, completed_at) VALUES ('p1', 'u1', 100000, 100, 'completed', now())`},
 	{"purchase.reversed", `UPDATE credits.purchases SET reversed_credits = 100000, clawed_back = 100000 WHERE id = 'p1'`},
 	{"debt.created", `INSERT INTO credits.debts (user_id, reference, kind, amount) VALUES ('u1', 'purchase:p1', 'incurred', 40000)`},

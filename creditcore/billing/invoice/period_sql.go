@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/migrations/functions"
 )
 
 // creditPeriod is what one month of a paid line is due, and what came of it: a
@@ -106,7 +107,7 @@ func creditPeriods(ctx context.Context, tx pgx.Tx, userID string) ([]creditPerio
 				FROM subscriptions.subscriptions s
 				WHERE s.stripe_subscription_id = a.stripe_subscription_id
 			) AS subscription_ended,
-			NOT credits.lives(a.user_id) AS user_removed
+			NOT `+functions.Schema+`.lives(a.user_id) AS user_removed
 		FROM subscriptions.allotments a
 		JOIN cut_at_once o ON o.id = a.line_id
 		JOIN subscriptions.invoices i ON i.id = a.invoice_id
@@ -137,8 +138,8 @@ func unspent(ctx context.Context, tx pgx.Tx, userID, reference string) (creditco
 	var left int64
 	// Spending is charged to lots late: first bring them up to date.
 	_, err := tx.Exec(ctx, `
-		SELECT credits.burn(user_id)
-		FROM credits.account($1)`, userID)
+		SELECT `+functions.Schema+`.burn(user_id)
+		FROM `+functions.Schema+`.account($1)`, userID)
 	if err != nil {
 		return 0, err
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // dueUsers are those with a month that has begun and is not granted.
@@ -15,7 +16,7 @@ func (s *Service) dueUsers(ctx context.Context) ([]string, error) {
 		WHERE a.granted IS NULL
 			AND a.cut_credits + a.reversed_credits < a.credits
 			AND a.starts_at <= $1
-			AND credits.lives(a.user_id)
+			AND `+functions.Schema+`.lives(a.user_id)
 		GROUP BY a.user_id
 		ORDER BY min(a.starts_at)
 		LIMIT $2`, s.now(), runBatch)

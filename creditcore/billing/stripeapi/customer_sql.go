@@ -8,6 +8,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // CustomerOwner is who buys, and the customer at Stripe of the account they buy
@@ -29,7 +30,7 @@ func (s *Client) CustomerOwner(ctx context.Context, c creditcore.Caller) (Custom
 			AND coalesce(c.livemode, $2) = $2
 		WHERE u.id = $1
 			AND u.deleted_at IS NULL
-			AND credits.lives($3)`, c.UserID, s.live, c.Account())
+			AND `+functions.Schema+`.lives($3)`, c.UserID, s.live, c.Account())
 	if errors.Is(err, pgx.ErrNoRows) {
 		return owner, ErrUserNotFound
 	}
@@ -65,7 +66,7 @@ type Owner struct {
 func (s *Client) OwnerOf(ctx context.Context, customerID string) (Owner, error) {
 	o, err := dbscope.One[Owner](ctx, s.db, dbscope.System(), `
 		SELECT c.user_id,
-			NOT credits.lives(c.user_id) AS removed
+			NOT `+functions.Schema+`.lives(c.user_id) AS removed
 		FROM credits.stripe_customers c
 		WHERE c.stripe_customer_id = $1`, customerID)
 	if errors.Is(err, pgx.ErrNoRows) {

@@ -13,6 +13,7 @@ import (
 	"mana.how/edge/creditcore/billing/settle"
 	"mana.how/edge/creditcore/billing/stripeapi"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // setupMode is the mode of a checkout session that saves a card.
@@ -245,7 +246,7 @@ func (s *Service) ForgetClosed(ctx context.Context) error {
 	list, err := dbscope.List[row](ctx, s.db, dbscope.System(), `
 		SELECT s.account_id, coalesce(s.payment_method_id, '') AS payment_method_id
 		FROM credits.top_up_settings AS s
-		WHERE NOT credits.lives(s.account_id)
+		WHERE NOT `+functions.Schema+`.lives(s.account_id)
 		LIMIT $1`, batch)
 	if err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"mana.how/edge/creditcore/billing/catalog"
 	"mana.how/edge/creditcore/billing/purchase"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // claim is how long a top-up is an edge's that looks at it.
@@ -49,9 +50,9 @@ type due struct {
 	reason string // why it ends
 }
 
-const dueSQL = `
+var dueSQL = `
 	SELECT t.id, t.account_id, t.user_id, t.state, t.ordered_at IS NOT NULL AS ordered, t.tries, t.faults,
-		coalesce(s.enabled, false) AS enabled, credits.lives(t.account_id) AS lives,
+		coalesce(s.enabled, false) AS enabled, ` + functions.Schema + `.lives(t.account_id) AS lives,
 		coalesce(b.low_told IS NOT NULL, false) AS dips, coalesce(b.low_below, 0)::bigint AS threshold,
 		coalesce(s.package_id, '') AS package_id, coalesce(s.price_euro_cents, 0) AS agreed, coalesce(s.monthly_cap_cents, 0) AS monthly_cap,
 		` + spentSQL + ` AS spent,

@@ -11,6 +11,7 @@ import (
 	"mana.how/edge/creditcore/billing/catalog"
 	"mana.how/edge/creditcore/billing/stripeapi"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 // Settings are what the owner of an account agreed to, and how it stands. Money is
@@ -148,7 +149,7 @@ func (s *Service) agreeTx(ctx context.Context, tx pgx.Tx, c creditcore.Caller, t
 		WHERE s.account_id = @account
 			AND s.payment_method_id IS NOT NULL
 			AND s.card_livemode = @live
-			AND credits.lives(@account)`, pgx.StrictNamedArgs{
+			AND `+functions.Schema+`.lives(@account)`, pgx.StrictNamedArgs{
 		"account": account, "user_id": c.UserID, "package_id": pack.ID, "price": pack.PriceEuroCents, "cap": to.MonthlyCap, "live": s.live(),
 	})
 	if err != nil {
@@ -166,7 +167,7 @@ func (s *Service) agreeTx(ctx context.Context, tx pgx.Tx, c creditcore.Caller, t
 			AND reason IS DISTINCT FROM 'processing'`, account); err != nil {
 		return err
 	}
-	_, err = tx.Exec(ctx, `SELECT credits.note_low($1, $2)`, account, int64(to.Threshold))
+	_, err = tx.Exec(ctx, `SELECT `+functions.Schema+`.note_low($1, $2)`, account, int64(to.Threshold))
 	return err
 }
 
