@@ -23,7 +23,7 @@ func TestDevTestsTheFirstApp(t *testing.T) {
 		t.Fatal(err)
 	}
 	build, modules, _ := strings.Cut(strings.TrimSpace(string(caches)), "\n")
-	cmd.Env = append(cmd.Env, "GOCACHE="+build, "GOMODCACHE="+modules)
+	cmd.Env = append(cmd.Env, "GOCACHE="+build, "GOMODCACHE="+modules, "XDG_CONFIG_HOME="+t.TempDir())
 	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "ok  \tmana.how/edge/examples/first") {
 		t.Errorf("%v\n%s", err, out)
 	}
