@@ -95,7 +95,7 @@ postgres18: ## everything that has a database on PostgreSQL 18, and the move of 
 	go test -tags $(TAGS),postgres18 -count=1 -v -timeout 20m -run '^TestPostgresIsUpgraded$$' ./cmd/mana-edge -postgres18 $$bin
 
 examples: build ## the apps of examples/ behind the gate, those too that install packages, and what generates clients of the API
-	@.ci/packages initdb chromium node npm python3 uvicorn
+	@.ci/packages initdb chromium node npm php python3 uvicorn
 	go test -tags $(TAGS),examples -count=1 -v -timeout 60m ./clients -edge "$(abspath bin/mana-edge)"
 
 soak: ## hammer a running edge for SOAK (10m), kill it 200 times, the ledger against its model, money in every order, every fuzz target for FUZZ (30s)

@@ -10,25 +10,25 @@ import (
 	"testing"
 )
 
-var writeSnippets = flag.Bool("snippets", false, "write the snippets of docs/stacks anew, from the files of examples")
+var writeSnippets = flag.Bool("snippets", false, "write the snippets of docs/start.md and docs/stacks anew, from the files of examples")
 
 // snippet is a block of a page that shows a region of a file: its name, and what is shown.
 var snippet = regexp.MustCompile("(?ms)^<!-- (examples/[\\w./+-]+)#(\\w+) -->\n```(\\w+)\n(.*?)^```$")
 
-// Each page of docs/stacks shows regions of the files of examples, which the tests of
-// clients run, word for word. Every region is shown, and every page is found from
+// docs/start.md and each page of docs/stacks show regions of the files of examples, which the tests of
+// clients and cmd/mana-edge run, word for word. Every region is shown, and every page is found from
 // docs/apps.md.
 func TestStackPagesShowTheExamples(t *testing.T) {
 	t.Parallel()
-	pages := glob(t, "docs/stacks/*.md")
-	if len(pages) < 10 {
+	pages := append(glob(t, "docs/stacks/*.md"), "docs/start.md")
+	if len(pages) < 12 {
 		t.Errorf("%d pages", len(pages))
 	}
 	list := read(t, "docs/apps.md")
 	shown := make(map[string]bool)
 	for _, page := range pages {
 		text := read(t, page)
-		if !strings.Contains(list, "(stacks/"+filepath.Base(page)+")") {
+		if !strings.Contains(list, "("+strings.TrimPrefix(page, "docs/")+")") {
 			t.Errorf("docs/apps.md does not lead to %s", page)
 		}
 		blocks := snippet.FindAllStringSubmatch(text, -1)

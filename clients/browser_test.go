@@ -213,3 +213,41 @@ kept.write_text(json.dumps({**json.loads(kept.read_text()), "accessToken": "a.b.
 	ask("/paid", "done")
 	run(t, "../examples/cli", env, "bash", "-c", `! python3 answer.py /paid 2>said && grep "this costs 4 credits, you have 2" said; code=$?; rm -f said; exit $code`)
 }
+
+// The page of the first app, which comes from behind the gate, works by its cookie
+// alone, and its link signs out and comes back.
+func TestFirstAppWorksInABrowser(t *testing.T) {
+	e := startEdge(t)
+	e.start(t, stack{name: "first", dir: "../examples/first", command: []string{"go", "run", "."}})
+	u := e.newUser(t, "first")
+	p := openPage(t)
+	signIn := func() {
+		t.Helper()
+		p.await(`location.href.startsWith("` + e.base + `/login")`)
+		p.do("sign in", chromedp.SendKeys(chromedp.CSS("input[name=email]"), u.email), chromedp.SendKeys(chromedp.CSS("input[name=password]"), edgetest.SignUpPassword))
+		p.click("main form button[type=submit]")
+		p.shows("#who", "Hello, Zoë 100%!")
+	}
+	use := func(button, says string) {
+		t.Helper()
+		p.do("say nothing", chromedp.Evaluate[chromedp.Void](`document.querySelector("output").textContent = ""`))
+		p.click(button)
+		p.shows("output", says)
+	}
+	p.do("open the app", chromedp.Navigate(e.site+"/"))
+	signIn()
+	use("#picture", "(^_^)")
+	use("#talk", "Hello, "+u.email+"!")
+	for range 5 {
+		use("#answer", "42")
+	}
+	if complaints := p.complaints(); len(complaints) > 0 {
+		t.Errorf("the console has %q", complaints)
+	}
+	use("#answer", "Too few credits: "+e.base+"/account/credits")
+
+	p.click("#sign-out")
+	p.await(`location.pathname === "/sign-out"`)
+	p.click("main form button[type=submit]")
+	signIn()
+}

@@ -31,6 +31,24 @@ func TestAssertionIsNoAccessToken(t *testing.T) {
 	}
 }
 
+// A gate waits for each assertion, so that beside the signature it costs next to nothing.
+func TestAssertionCostsLittleBesideItsSignature(t *testing.T) {
+	now := time.Now()
+	key, err := token.NewKey(token.EdDSA, now, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	claims := token.Claims{Issuer: "https://auth.example.test", Subject: "u1", Role: principal.RoleUser, SessionID: "s1", Email: "ada@example.test"}
+	allocs := testing.AllocsPerRun(100, func() {
+		if _, err := token.SignAssertion(key, claims, token.AssertedRequest{Audience: "chat", Method: "GET", Host: "chat.example.test", Path: "/a/b"}, now); err != nil {
+			t.Error(err)
+		}
+	})
+	if allocs > 30 {
+		t.Errorf("%v allocations", allocs)
+	}
+}
+
 func BenchmarkSignAssertion(b *testing.B) {
 	now := time.Now()
 	key, err := token.NewKey(token.EdDSA, now, now)

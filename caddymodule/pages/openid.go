@@ -16,8 +16,9 @@ type DeviceCode struct {
 	Scopes                            []string
 }
 
-// SignOut asks whether to sign out. The other fields are handed back by its form.
-type SignOut struct{ Client, Target, State string }
+// SignOut asks whether to sign out. The fields are handed back by its form; who stays goes
+// back to ReturnURL.
+type SignOut struct{ Client, Target, State, ReturnURL string }
 
 // SignedOut is said to who has signed out.
 type SignedOut struct{}

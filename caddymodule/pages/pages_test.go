@@ -35,7 +35,7 @@ func views() []pages.View {
 		pages.Loop{Site: attack},
 		pages.Login{Client: attack}, pages.Consent{Name: attack, Email: attack, Code: attack, Scopes: []string{attack, "openid", "profile", "email", "offline_access"}},
 		pages.DeviceCode{Code: attack, Error: attack}, pages.DeviceCode{Code: attack, Name: attack, Email: attack, Scopes: []string{attack}}, pages.DeviceCode{Decided: "allowed"}, pages.DeviceCode{Decided: "refused"},
-		pages.SignOut{Client: attack, Target: attack, State: attack}, pages.SignOut{}, pages.SignedOut{}, pages.Apps{}, pages.Apps{Done: "revoked", Error: attack, List: []pages.App{
+		pages.SignOut{Client: attack, Target: attack, State: attack, ReturnURL: attack}, pages.SignOut{}, pages.SignedOut{}, pages.Apps{}, pages.Apps{Done: "revoked", Error: attack, List: []pages.App{
 			{ID: attack, Name: attack, Scopes: []string{attack}, ConnectedAt: time.Unix(0, 0), UsedAt: time.Unix(0, 0), Sessions: 1}, {Gone: true}, {Trusted: true},
 		}},
 		pages.Gift{Code: attack, Status: "active", Credits: attack, Portions: 2, Creator: attack, Message: attack, Riddle: attack, Personalized: true, Expires: time.Unix(0, 0)},

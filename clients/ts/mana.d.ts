@@ -111,6 +111,7 @@ export declare class Mana {
 	silentSignIn(): Promise<User | null>;
 	signOut(): Promise<void>;
 	signInUrl(returnUrl?: string): string;
+	signOutUrl(returnUrl?: string): string;
 	accessToken(): Promise<string | null>;
 	refresh(than?: string): Promise<string | null>;
 	fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;

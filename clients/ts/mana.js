@@ -150,6 +150,11 @@ export class Mana {
 		return `${this.#baseUrl}/login?returnUrl=${encodeURIComponent(returnUrl)}`;
 	}
 
+	/** Where a browser is sent to sign out of all apps, and comes back from. */
+	signOutUrl(returnUrl = globalThis.location?.href) {
+		return `${this.#baseUrl}/sign-out?returnUrl=${encodeURIComponent(returnUrl)}`;
+	}
+
 	/** An access token that is good for some seconds at least, or null where nobody is signed in. */
 	async accessToken() {
 		const tokens = await this.#storage.get();

@@ -30,5 +30,5 @@ export declare function identity(headers: RequestHeaders): Identity | null;
 export declare class Verifier {
 	constructor(options: { issuer: string; audience: string; jwksUrl?: string; fetch?: typeof fetch; now?: () => number });
 	token(token: string): Promise<Record<string, unknown>>;
-	assertion(request: { method: string; url: string; headers: RequestHeaders }): Promise<AssertedIdentity>;
+	assertion(request: { method?: string; url?: string; headers: RequestHeaders }): Promise<AssertedIdentity>;
 }

@@ -138,7 +138,7 @@ export class Verifier {
 	/** Who the assertion of a request says it acts for. The request is Node's, or {method, url, headers}. */
 	async assertion(request) {
 		const claims = await this.#verify(header(request.headers, "X-Mana-Assertion"), (typ) => typ === "mana-assertion+jwt");
-		const target = request.url.replace(/^https?:\/\/[^/?#]*/, "");
+		const target = (request.url ?? "").replace(/^https?:\/\/[^/?#]*/, "");
 		const at = target.indexOf("?");
 		const path = at < 0 ? target : target.slice(0, at);
 		const query = at < 0 ? "" : target.slice(at + 1);

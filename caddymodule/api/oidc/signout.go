@@ -45,7 +45,10 @@ func signedOut(c *endpoint.Call) endpoint.Answer {
 // signOutPage asks whether to sign out: another site may have led here.
 func signOutPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoint.Answer, error) {
 	query := c.Request.URL.Query()
-	view := pages.SignOut{Client: query.Get("client_id"), Target: query.Get("post_logout_redirect_uri"), State: query.Get("state")}
+	view := pages.SignOut{
+		Client: query.Get("client_id"), Target: query.Get("post_logout_redirect_uri"), State: query.Get("state"),
+		ReturnURL: sso.ReturnTarget(c, query.Get("returnUrl")),
+	}
 	to, err := leaving(ctx, c, view)
 	if err != nil {
 		return nil, err
@@ -53,11 +56,11 @@ func signOutPage(ctx context.Context, c *endpoint.Call, _ endpoint.None) (endpoi
 	return endpoint.HTML{Status: 200, View: view, FormTarget: sso.FormSource(to)}, nil
 }
 
-// leaving is the address of the client to go to afterwards, empty where it is none that
-// was registered.
+// leaving is where to go afterwards: an address that the client has registered or, where
+// none is asked for, the checked place of an app. It is empty where there is neither.
 func leaving(ctx context.Context, c *endpoint.Call, view pages.SignOut) (string, error) {
 	if view.Target == "" {
-		return "", nil
+		return view.ReturnURL, nil
 	}
 	known, err := c.Auth.OpenIDClient(ctx, view.Client)
 	if errors.Is(err, openid.ErrUnknownClient) || err == nil && !known.LeavesTo(view.Target) {
@@ -70,9 +73,10 @@ type signOutFormRequest struct {
 	Client string `json:"client_id" rule:"optional,max=128,string"`
 	Target string `json:"post_logout_redirect_uri" rule:"optional,max=2048,string"`
 	State  string `json:"state" rule:"optional,max=4096,string"`
+	Return string `json:"returnUrl" rule:"optional,string"`
 }
 
-// signOutForm signs out of everything, and leads to the client that asked.
+// signOutForm signs out of everything, and leads to the client or the app that asked.
 func signOutForm(ctx context.Context, c *endpoint.Call, req signOutFormRequest) (endpoint.Answer, error) {
 	if err := c.OwnForm(); err != nil {
 		return nil, err
@@ -80,7 +84,7 @@ func signOutForm(ctx context.Context, c *endpoint.Call, req signOutFormRequest) 
 	if err := sso.End(ctx, c); err != nil {
 		return nil, err
 	}
-	to, err := leaving(ctx, c, pages.SignOut{Client: req.Client, Target: req.Target, State: req.State})
+	to, err := leaving(ctx, c, pages.SignOut{Client: req.Client, Target: req.Target, State: req.State, ReturnURL: sso.ReturnTarget(c, req.Return)})
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
@@ -16,7 +17,7 @@ import (
 func init() {
 	caddycmd.RegisterCommand(caddycmd.Command{
 		Name:  "dev",
-		Usage: "[--upstream <host:port>]… [--data <dir>] [--port <port>] [--once -- <command>…]",
+		Usage: "[--upstream <host:port>]… [--site <file>] [--data <dir>] [--port <port>] [--once -- <command>…]",
 		Short: "Runs a family for development: auth, gate, users, mailbox",
 		Long: `
 Runs a database, the auth site and a gate before each upstream, on loopback
@@ -24,14 +25,20 @@ addresses, with users whose passwords are known. Mails go to a mailbox, a page
 beside the auth site. Codes of mails and authenticators are fixed. Payments go
 to a Stripe account in this process, and time passes when it is told to.
 
+Each gate is "mana_auth" with "headers name picture" and "assertion app". A file
+of --site has what stands in place of that: what the site of the app has in the
+Caddyfile of its production, mana_auth, mana_rate_limit and mana_credits among
+it. Whatever that lets through goes to the upstream.
+
 What it writes is in --data, and is used again by the next run; without it, in
 a temporary directory that goes with the process.
 
 With --once a command runs meanwhile, with addresses, users and tokens in its
 environment, on ports that are free; the edge stops with it, and ends with its
-exit code:
+exit code. With port 0 of an upstream the app, too, has a free one, which PORT
+names:
 
-  mana-edge dev --once -- npm test`,
+  mana-edge dev --upstream localhost:0 --once -- npm test`,
 		CobraFunc: build,
 	})
 }
@@ -39,6 +46,7 @@ exit code:
 // options are the flags.
 type options struct {
 	Upstreams []string
+	Site      string
 	Data      string
 	Port      int
 	Once      bool
@@ -48,7 +56,8 @@ type options struct {
 func build(cmd *cobra.Command) {
 	var o options
 	flags := cmd.Flags()
-	flags.StringArrayVar(&o.Upstreams, "upstream", []string{"localhost:3000"}, "Where an app listens; each gets a site (repeatable)")
+	flags.StringArrayVar(&o.Upstreams, "upstream", []string{"localhost:3000"}, "Where an app listens; each gets a site (repeatable). Port 0 is a free one, with --once")
+	flags.StringVar(&o.Site, "site", "", "File with the directives of the apps' sites, in place of the gate")
 	flags.StringVar(&o.Data, "data", "", "Directory of the database and the files; a temporary one where not given")
 	flags.IntVar(&o.Port, "port", 4400, "Port of the auth site; the mailbox and the apps have the next ones. 0 takes free ones")
 	flags.BoolVar(&o.Once, "once", false, "Run the command behind --, and end with it")
@@ -82,6 +91,9 @@ func (o options) check() error {
 	for _, upstream := range o.Upstreams {
 		if !upstreamForm.MatchString(upstream) {
 			return fmt.Errorf("--upstream: %q is not host:port", upstream)
+		}
+		if strings.HasSuffix(upstream, ":0") && !o.Once {
+			return fmt.Errorf("--upstream: %q needs --once, whose command reads the port", upstream)
 		}
 	}
 	return nil

@@ -22,9 +22,6 @@ import (
 	"mana.how/edge/internal/localpg"
 )
 
-// upstreamForm is host:port, the host a name or an address.
-var upstreamForm = regexp.MustCompile(`^([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]):[0-9]{1,5}$`)
-
 // serviceKey is that of the family.
 const serviceKey = "service-key-for-development-alone"
 
@@ -34,6 +31,7 @@ type family struct {
 	temporary bool
 	ports     ports
 	upstreams []string
+	site      string // the file of the directives of apps' sites; empty for [gate]
 	rt        *services.Runtime
 	mails     *mailbox
 	payments  *payments
@@ -57,8 +55,14 @@ func local(port int) string { return fmt.Sprintf("http://localhost:%d", port) }
 
 // start runs the family. What is not nil is to be stopped, after an error too.
 func start(ctx context.Context, o options, out io.Writer) (*family, error) {
-	f := &family{upstreams: o.Upstreams, mails: newMailbox()}
+	f := &family{mails: newMailbox()}
 	var err error
+	if f.site, err = siteFile(o.Site); err != nil {
+		return nil, err
+	}
+	if f.upstreams, err = chooseUpstreams(o.Upstreams); err != nil {
+		return nil, err
+	}
 	if f.dir, f.temporary, err = openDir(o.Data); err != nil {
 		return nil, err
 	}
@@ -236,16 +240,20 @@ func (f *family) config() ([]byte, error) {
 }
 `, bind, filepath.Join(f.dir, "data"), filepath.Join(f.dir, "postgres"), local(f.ports.auth), strings.Join(trusted, " "), serviceKey,
 		accessTokenLife, f.payments.config(), local(f.ports.auth))
+	directives := gate
+	if f.site != "" {
+		directives = fmt.Sprintf("import %q", f.site)
+	}
 	for i, upstream := range f.upstreams {
 		fmt.Fprintf(&text, `%s {
-	mana_auth {
-		headers name picture
-		assertion app
-	}
+	%s
 	reverse_proxy %s
 }
-`, local(f.ports.apps[i]), upstream)
+`, local(f.ports.apps[i]), directives, upstream)
 	}
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt([]byte(text.String()), nil)
+	if err != nil && f.site != "" {
+		err = fmt.Errorf("--site: %w", err)
+	}
 	return config, err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"strings"
 	"text/tabwriter"
 
 	"mana.how/edge/authcore"
@@ -41,7 +43,7 @@ func (f *family) welcome(out io.Writer) {
 		fmt.Fprintf(table, "  user\t%s\t%s\n", u.Email, u.About)
 	}
 	fmt.Fprintf(table, "  password\t%s\tof all users\n", password)
-	fmt.Fprintf(table, "  service key\t%s\n", serviceKey)
+	fmt.Fprintf(table, "  service key\t%s\tof back ends\n", serviceKey)
 	fmt.Fprintf(table, "  codes\t%s\tof mails; %s of authenticators\n", authcore.FixedMailCode, authcore.FixedCode)
 	data := f.dir
 	if f.temporary {
@@ -50,16 +52,19 @@ func (f *family) welcome(out io.Writer) {
 	fmt.Fprintf(table, "  data\t%s\n", data)
 	fmt.Fprint(table, "  stop\tCtrl-C\n")
 	_ = table.Flush()
-	fmt.Fprintln(out)
+	fmt.Fprintf(out, "\nThe app reads:\n\n  export %s\n\n", strings.Join(f.environment(), " "))
+}
+
+// environment is what an app reads.
+func (f *family) environment() []string {
+	_, port, _ := net.SplitHostPort(f.upstreams[0])
+	return []string{"MANA_URL=" + local(f.ports.auth), "MANA_SERVICE_KEY=" + serviceKey, "PORT=" + port}
 }
 
 // variables tell a command where everything is, and sign it in as each user who
 // needs no code.
 func (f *family) variables(ctx context.Context) ([]string, error) {
-	list := []string{
-		"MANA_URL=" + local(f.ports.auth), "MANA_SITE=" + f.sites()[0].Address, "MANA_MAILBOX=" + local(f.ports.panel),
-		"MANA_SERVICE_KEY=" + serviceKey, "MANA_PASSWORD=" + password,
-	}
+	list := append(f.environment(), "MANA_SITE="+f.sites()[0].Address, "MANA_MAILBOX="+local(f.ports.panel), "MANA_PASSWORD="+password)
 	for _, p := range people {
 		u, err := f.rt.Auth.UserByIDOrEmail(ctx, operator, p.email)
 		if err != nil {
