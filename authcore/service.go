@@ -212,6 +212,9 @@ type Deps struct {
 	Logouts grant.LogoutQueue
 	// ProviderTransport asks providers; nil is one of their own for each.
 	ProviderTransport http.RoundTripper
+	// Follow are what else is read again when PostgreSQL tells of a change on its channel,
+	// and whenever that may not have been heard.
+	Follow map[string]func(context.Context) error
 	// MatrixServers confirms whose a Matrix id is; a nil Client reaches the public
 	// Internet alone.
 	MatrixServers matrix.Servers
@@ -364,7 +367,7 @@ func (s *Service) compose(deps Deps, listen *pgx.ConnConfig) {
 	s.Verifier = verifier.New(verified)
 	s.feed = feed.New(feed.Deps{
 		DB: s.db, Listen: listen, Redis: deps.Redis, Log: s.log, Now: s.now, Unheard: unheard,
-		Apply: s.Apply, LoadKeys: s.loadKeys, Forget: s.Forget, Lag: s.observe.RevocationLag,
+		Apply: s.Apply, LoadKeys: s.loadKeys, Forget: s.Forget, Lag: s.observe.RevocationLag, Follow: deps.Follow,
 	})
 	s.Directory = membership.New(membership.Deps{
 		DB: s.db, Store: s.store, Mailer: s.mailer, Now: s.now, Recent: s.RequireRecent, Forget: s.Forget,

@@ -32,6 +32,9 @@ type Debit struct {
 	// [Service.Begun] or [Service.Compensate], a crash of this process gives it
 	// back.
 	InFlight bool
+	// Price names the price that Amount was made by, empty for none. The charge that its
+	// Key stands for is repeated as it was made, whatever the price is by now.
+	Price string
 }
 
 func (d *Debit) prepare() ([]byte, error) {
@@ -73,6 +76,16 @@ func (d *Debit) spender() string {
 // Where the connection breaks before the answer is read, the debit may have
 // been made: with a Key ask again; without, it is looked for and refunded.
 func (s *Service) Debit(ctx context.Context, d Debit) (Receipt, error) {
+	r, err := s.debit(ctx, d)
+	if errors.Is(err, ErrKeyReused) && d.Price != "" {
+		if as, ok := s.asPricedBefore(ctx, d); ok {
+			return s.debit(ctx, as)
+		}
+	}
+	return r, err
+}
+
+func (s *Service) debit(ctx context.Context, d Debit) (Receipt, error) {
 	began := time.Now()
 	mark, err := d.prepare()
 	if err != nil {

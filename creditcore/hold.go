@@ -32,6 +32,9 @@ type Hold struct {
 	TTL          time.Duration
 	Unattended   bool
 	Committable  bool
+	// Price names the price that Amount was made by, empty for none. The hold that Key
+	// stands for is joined as it is, whatever the price is by now.
+	Price string
 }
 
 // Held is a reservation. Replayed means that the key's hold exists already and
@@ -57,6 +60,16 @@ type Held struct {
 // [ErrKeyReused] (another Request or Amount), [ErrKeyRefunded], [ErrKeySpent],
 // [ErrInvalid] or [ErrUnavailable].
 func (s *Service) Hold(ctx context.Context, h Hold) (Held, error) {
+	held, err := s.hold(ctx, h)
+	if errors.Is(err, ErrKeyReused) && h.Price != "" {
+		if as, ok := s.asHeldBefore(ctx, h); ok {
+			return s.hold(ctx, as)
+		}
+	}
+	return held, err
+}
+
+func (s *Service) hold(ctx context.Context, h Hold) (Held, error) {
 	err := checkRequest(h.UserID, h.Amount, h.Key, h.Metadata,
 		text{"appId", h.AppID}, text{"operation", h.Operation}, text{"description", h.Description}, text{"organizationId", h.Organization})
 	if err != nil {

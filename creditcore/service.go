@@ -35,7 +35,8 @@ type Config struct {
 	// LeaseTTL is when the lease of a process that is gone is given back, 15 seconds,
 	// and LeaseIdle when that of a user who asks for nothing is, 3 seconds.
 	LeaseTTL, LeaseIdle time.Duration
-	// Prices are those that charges may name.
+	// Prices are those of the config, which stand where the price book in force has no
+	// price of the name.
 	Prices Prices
 	// LowBalance is the threshold of accounts that have none of their own, zero
 	// for none. It is told here only; connections bring it as mana.low_balance,
@@ -82,6 +83,7 @@ type Service struct {
 	flights       flights
 	reservations  reservations
 	leases        leases
+	book          priceBook
 	settling      atomic.Int64 // settlements that are tried again
 }
 
@@ -115,6 +117,7 @@ func New(cfg Config, deps Deps) *Service {
 	s.flights = flights{open: make(map[string]Entry), answered: make(map[string]Entry), lost: make(map[string]bool)}
 	s.compensations = newCompensations()
 	s.leases.accounts = make(map[string]*lease)
+	s.book.inForce.Store(&inForce{prices: cfg.Prices})
 	return s
 }
 

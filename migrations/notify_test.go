@@ -16,7 +16,7 @@ func TestNotifications(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
 	listener := connect(t, db.DSN)
-	execAll(t, listener, `LISTEN mana_revocations`, `LISTEN mana_keys`)
+	execAll(t, listener, `LISTEN mana_revocations`, `LISTEN mana_keys`, `LISTEN mana_prices`)
 	heard := func(channel string) string {
 		t.Helper()
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
@@ -75,6 +75,17 @@ func TestNotifications(t *testing.T) {
 			t.Fatalf("%s: %v", sql, err)
 		}
 		if payload := heard("mana_keys"); payload != "" {
+			t.Errorf("%s: payload %q", sql, payload)
+		}
+	}
+	for _, sql := range []string{
+		`INSERT INTO credits.price_versions (version, prices, effective_at, reason, published_by) VALUES (1, '[1]', now() + interval '1 hour', 'r', 'cli')`,
+		`UPDATE credits.price_versions SET withdrawn_at = now(), withdrawn_by = 'cli', withdrawal_reason = 'r' WHERE version = 1`,
+	} {
+		if _, err := dbscope.Exec(t.Context(), db.Pool, dbscope.System(), sql); err != nil {
+			t.Fatalf("%s: %v", sql, err)
+		}
+		if payload := heard("mana_prices"); payload != "" {
 			t.Errorf("%s: payload %q", sql, payload)
 		}
 	}

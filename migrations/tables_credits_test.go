@@ -42,6 +42,9 @@ var creditTables = []table{
 	{name: "credits.roots", key: "day",
 		insert: `INSERT INTO credits.roots (day, made_at, accounts, hash, buckets, statement)
 			VALUES (CASE $1 WHEN 'alice' THEN date '2026-11-28' ELSE date '2026-11-29' END, now(), 1, sha256(''), decode(repeat('00', 8192), 'hex'), '')`},
+	{name: "credits.price_versions", key: "version",
+		insert: `INSERT INTO credits.price_versions (version, prices, effective_at, reason, published_by)
+			VALUES (CASE $1 WHEN 'alice' THEN 1 ELSE 2 END, '[{"name": "chat"}]', now(), 'because', 'cli:' || $1)`},
 	{name: "credits.edges", key: "id",
 		insert: `INSERT INTO credits.edges (id, horizon) VALUES ('edge-' || $1, '')`},
 }

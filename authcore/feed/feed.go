@@ -32,6 +32,9 @@ type Deps struct {
 	Forget   func(userID string)
 	// Lag is told how old a revocation was when it was heard.
 	Lag func(time.Duration)
+	// Follow are what else is read again when its channel tells of a change, and whenever
+	// one may have been missed.
+	Follow map[string]func(context.Context) error
 }
 
 // Feed hears what other edges have done.

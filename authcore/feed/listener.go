@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -90,7 +92,21 @@ func (s *Feed) catchUp(ctx context.Context) {
 func (s *Feed) reload(ctx context.Context) error {
 	ctx, cancel := dbscope.Bounded(ctx)
 	defer cancel()
-	return errors.Join(s.Load(ctx), s.with.LoadKeys(ctx))
+	err := errors.Join(s.Load(ctx), s.with.LoadKeys(ctx))
+	for _, channel := range slices.Sorted(maps.Keys(s.with.Follow)) {
+		s.follow(ctx, channel)
+	}
+	return err
+}
+
+// follow reads what a channel tells of. Where it cannot be read, revocations are heard all
+// the same.
+func (s *Feed) follow(ctx context.Context, channel string) {
+	ctx, cancel := dbscope.Bounded(ctx)
+	defer cancel()
+	if err := s.with.Follow[channel](ctx); err != nil && ctx.Err() == nil && !dbscope.IsUnavailable(err) { // of that, listenLoop tells
+		s.with.Log.Warn("read what has changed; it is tried again", "channel", channel, "error", err)
+	}
 }
 
 // listenOnce listens on a connection of its own until that fails. What was
@@ -109,7 +125,8 @@ func (s *Feed) listenOnce(ctx context.Context) error {
 	}()
 	// A channel of this edge alone, so that edges do not hear each other's.
 	heartbeat := "mana_heartbeat_" + strings.ToLower(ids.New())
-	for _, channel := range []string{revocationChannel, keyChannel, account.Channel, heartbeat} {
+	channels := []string{revocationChannel, keyChannel, account.Channel, heartbeat}
+	for _, channel := range slices.AppendSeq(channels, maps.Keys(s.with.Follow)) {
 		if _, err := conn.Exec(ctx, "LISTEN "+channel); err != nil {
 			return err
 		}
@@ -187,6 +204,9 @@ func (s *Feed) notified(ctx context.Context, channel, payload string) {
 		return
 	case revocationChannel:
 	default:
+		if s.with.Follow[channel] != nil {
+			s.follow(ctx, channel)
+		}
 		return
 	}
 	var rev revocation.Revocation

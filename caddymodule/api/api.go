@@ -68,6 +68,9 @@ type Credits struct {
 	Grant desk.GrantFunc
 	// Forgive writes off debts as an operator does.
 	Forgive desk.ForgiveFunc
+	// Publish and Withdraw change the price book as an operator does.
+	Publish  desk.PublishFunc
+	Withdraw desk.WithdrawFunc
 }
 
 // Deps is what the API works with. Credits is required too.
@@ -77,6 +80,10 @@ type Deps struct {
 	Credits func(context.Context) (*Credits, error)
 	// Pace is how fast this process was lately, for the desk; nil where nobody measures.
 	Pace func() desk.Pace
+	// ReadPrices reads a table of prices as the block of a Caddyfile has it, and PricesNamed
+	// are the names of those that routes cost, for the desk.
+	ReadPrices  func(string) (creditcore.Prices, error)
+	PricesNamed func() []string
 	// Database and Redis are asked by the readiness probe. A nil Redis is
 	// reported as not configured.
 	Database, Redis func(context.Context) error
@@ -136,7 +143,9 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 			Webhooks: live(deps.Credits, func(c *Credits) *webhook.Service { return c.Webhooks }),
 			Grant:    live(deps.Credits, func(c *Credits) desk.GrantFunc { return c.Grant }),
 			Forgive:  live(deps.Credits, func(c *Credits) desk.ForgiveFunc { return c.Forgive }),
-			Pace:     deps.Pace,
+			Publish:  live(deps.Credits, func(c *Credits) desk.PublishFunc { return c.Publish }),
+			Withdraw: live(deps.Credits, func(c *Credits) desk.WithdrawFunc { return c.Withdraw }),
+			Pace:     deps.Pace, ReadPrices: deps.ReadPrices, PricesNamed: deps.PricesNamed,
 		}),
 		pictures.Routes(),
 		page.Routes(page.Config{RegistrationClosed: cfg.RegistrationClosed, InvitationRequired: cfg.InvitationRequired}),

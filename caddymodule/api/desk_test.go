@@ -86,12 +86,18 @@ func newOffice(t testing.TB, written string) *office {
 		 SELECT 'i', o.id, lower($1), 'member', now() + interval '1 day', m.user_id FROM auth.organizations AS o JOIN auth.members AS m ON m.organization_id = o.id`,
 		`INSERT INTO credits.purchases (user_id, credits, price_euro_cents, stripe_payment_intent_id) SELECT user_id, 1000, 100, $1 FROM credits.balances LIMIT 1`,
 		`INSERT INTO credits.edges (id, horizon) VALUES ($1, $1)`,
+		`INSERT INTO credits.price_versions (version, prices, effective_at, reason, published_by)
+		 VALUES (1, '[{"name":"chat.generate","credits":6,"per":1,"unit":""}]', now(), $1, $1),
+		        (2, '[{"name":"chat.generate","credits":7,"per":1,"unit":""}]', now() + interval '1 day', $1, $1)`,
 		`WITH event AS (
 		 INSERT INTO mana.webhook_events (id, type, subject, data, relayed_at) VALUES ('evt_1', 'user.created', $1, '{}', now()) RETURNING id, sequence)
 		 INSERT INTO mana.webhook_deliveries (endpoint_id, event_id, sequence, message_id, tries, last_answer, delivered_at)
 		 SELECT e.id, v.id, v.sequence, 'gone', 1, $1, now() FROM mana.webhook_endpoints AS e, event AS v`,
 	} {
 		o.exec(sql, written)
+	}
+	if err := o.Ledger.LoadPrices(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	return o
 }
@@ -125,6 +131,7 @@ func (o *office) pages() map[string]string {
 		"/admin/events?type=login_success&user=ada@example.test&from=2020-01-01&to=2999-01-01": "login_success", "/admin/events?ip=192.0.2.1": "Nothing found.",
 		"/admin/webhooks": "hooks.example.test", "/admin/webhooks/" + o.webhook: "Last answer", "/admin/outbox": "Messages given up", "/admin/signing-keys": "signing", "/admin/edges": "Latest revocations",
 		"/admin/books": "Each day opens", "/admin/books?from=2026-01-01&to=2026-01-03": "2026-01-02", "/admin/books?from=x&to=": "no such period",
+		"/admin/prices": "chat.generate", "/admin/prices/2": "to come", "/admin/price-draft": "chat.generate 6",
 		"/admin/search":             "Finds exactly",
 		"/admin/search?q=" + o.gift: o.gift, "/admin/search?q=6RE55SIM2YUGDJIZXNOALIIURM": "looks like the id of a request",
 	}
@@ -142,6 +149,8 @@ func (o *office) forms() map[string][]string {
 		"/admin/webhooks":                        {"action", "createWebhook", "url", "https://more.example.test/"},
 		"/admin/webhooks/" + o.webhook:           {"action", "disableWebhook"},
 		"/admin/signing-keys":                    {"action", "rotateNow"},
+		"/admin/prices/2":                        {"action", "withdrawPrices"},
+		"/admin/price-draft":                     {"action", "publishPrices", "table", "chat 1", "key", "2"},
 	}
 }
 
@@ -153,7 +162,7 @@ func (o *office) everything() string {
 		`SELECT u::text AS text FROM (SELECT id, role, disabled_at, deleted_at, auth_epoch FROM auth.users ORDER BY id) AS u
 		 UNION ALL SELECT x::text FROM auth.organizations AS x UNION ALL SELECT x.id || coalesce(x.revoked_at::text, '') FROM auth.api_keys AS x
 		 UNION ALL SELECT x.id || x.attempts || x.dead_at::text FROM mana.outbox AS x WHERE dead_at IS NOT NULL UNION ALL SELECT x.id || coalesce(x.gone_at::text, '') FROM auth.jwks AS x
-		 UNION ALL SELECT x.client_id FROM auth.oauth_applications AS x
+		 UNION ALL SELECT x.client_id FROM auth.oauth_applications AS x UNION ALL SELECT x::text FROM credits.price_versions AS x
 		 UNION ALL SELECT x.id || coalesce(x.disabled_at::text, '') FROM mana.webhook_endpoints AS x
 		 UNION ALL SELECT x.id FROM credits.transactions AS x UNION ALL SELECT x::text FROM credits.debts AS x UNION ALL SELECT x.id::text FROM auth.revocations AS x`)
 	if err != nil {

@@ -28,6 +28,8 @@ import (
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/caddymodule/api/endpoint"
+	"mana.how/edge/caddymodule/config"
+	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/gift"
@@ -89,6 +91,12 @@ func newSiteOf(t testing.TB, sales billing.Config, identity func(*authcore.Confi
 				return err
 			})
 			return forgiven, err
+		},
+		Publish: func(ctx context.Context, op principal.Operator, d creditcore.PriceDraft) (creditcore.PriceVersion, error) {
+			return services.Cores{Auth: auth, Credits: ledger}.PublishPrices(ctx, op, d)
+		},
+		Withdraw: func(ctx context.Context, op principal.Operator, version int64) error {
+			return services.Cores{Auth: auth, Credits: ledger}.WithdrawPrices(ctx, op, version)
 		},
 		Ledger:  ledger,
 		Gifts:   gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: db.Pool, Ledger: ledger}),
@@ -156,7 +164,8 @@ func settings(auth *authcore.Service, credits *api.Credits) (api.Config, api.Dep
 			}},
 			Version: "v1.2.3",
 		}, api.Deps{
-			Credits: func(context.Context) (*api.Credits, error) { return credits, nil },
+			Credits:    func(context.Context) (*api.Credits, error) { return credits, nil },
+			ReadPrices: config.ReadPrices, PricesNamed: func() []string { return nil },
 			Deps: endpoint.Deps{
 				Auth: func(context.Context) (*authcore.Service, error) {
 					if auth == nil {

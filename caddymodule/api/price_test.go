@@ -23,7 +23,7 @@ func priced(t *testing.T) *site {
 func TestPricesAreListed(t *testing.T) {
 	t.Parallel()
 	got := priced(t).send("GET", "/api/v1/credits/prices", nil).status(200).body
-	want := `{"prices":[{"name":"chat.generate","credits":5,"per":1,"unit":""},{"name":"chat.token","credits":0.002,"per":1000,"unit":"tokens"}]}`
+	want := `{"prices":[{"name":"chat.generate","credits":5,"per":1,"unit":"","version":0},{"name":"chat.token","credits":0.002,"per":1000,"unit":"tokens","version":0}]}`
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

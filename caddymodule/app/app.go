@@ -31,6 +31,9 @@ type App struct {
 
 	start // what Start began
 
+	// priced are the prices that routes name, known once the handlers are provisioned.
+	priced map[string]bool
+
 	// servers are the sites of each, known once a handler is provisioned.
 	servers map[*caddyhttp.Server]*ServerSites
 }

@@ -55,6 +55,9 @@ func ProvisionSite(ctx caddy.Context, handler caddy.Validator) (*App, error) {
 	if handler.Validate() != nil || app.knowSites(ctx) != nil {
 		return nil, sitesErrors(ctx, handler)
 	}
+	if naming, ok := handler.(interface{ PricesNamed() []string }); ok {
+		app.namePrices(naming.PricesNamed())
+	}
 	return app, nil
 }
 

@@ -74,6 +74,10 @@ func (a *App) Start() error {
 	}
 	switch {
 	case failure == nil:
+		rt, _ := o.State()
+		if err := a.checkPrices(rt.Credits); err != nil {
+			return a.fail(err)
+		}
 		a.settle(o)
 	case !services.MendsByWaiting(failure):
 		return a.fail(failure)

@@ -2,11 +2,14 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"regexp"
 	"strconv"
 
 	"github.com/caddyserver/caddy/v2"
+	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 
+	"mana.how/edge/caddymodule/syntax"
 	"mana.how/edge/creditcore"
 )
 
@@ -31,8 +34,40 @@ func (c Config) ResolvePrices(env Environment) (creditcore.Prices, error) {
 	return prices, errors.Join(r.faults...)
 }
 
-// prices reads what things cost. Each fault names its price.
+// ReadPrices reads lines as the block prices of a Caddyfile has them, for the price book.
+// Placeholders are not replaced: who may write prices need not know what is in the
+// environment. The error joins all faults, each with the name of its price.
+func ReadPrices(lines string) (creditcore.Prices, error) {
+	tokens, err := caddyfile.Tokenize([]byte(lines), "line")
+	if err != nil {
+		return creditcore.Prices{}, err
+	}
+	end := 1
+	for _, token := range tokens {
+		if token.Text == "{" || token.Text == "}" {
+			return creditcore.Prices{}, fmt.Errorf("prices: a brace has no place here, at line:%d", token.Line)
+		}
+		end = token.Line + 1
+	}
+	tokens = append(append([]caddyfile.Token{{Text: "prices"}, {Text: "{"}}, tokens...), caddyfile.Token{File: "line", Line: end, Text: "}"})
+	p := block{&syntax.BlockParser{Dispenser: caddyfile.NewDispenser(tokens), Block: "prices"}}
+	p.Next()
+	list := p.prices()
+	if len(p.Faults) > 0 {
+		return creditcore.Prices{}, errors.Join(p.Faults...)
+	}
+	r := new(resolver)
+	prices := r.readPrices(list, func(text string) string { return text })
+	return prices, errors.Join(r.faults...)
+}
+
+// prices reads what things cost.
 func (r *resolver) prices(list []PriceConfig) creditcore.Prices {
+	return r.readPrices(list, func(text string) string { return r.expand("prices", text) })
+}
+
+// readPrices reads prices whose texts are to be expanded first. Each fault names its price.
+func (r *resolver) readPrices(list []PriceConfig, expand func(string) string) creditcore.Prices {
 	if len(list) > mostPrices {
 		r.fault("prices", "at most %d prices, here are %d", mostPrices, len(list))
 		return creditcore.Prices{}
@@ -40,7 +75,7 @@ func (r *resolver) prices(list []PriceConfig) creditcore.Prices {
 	var found []creditcore.Price
 	seen := make(map[string]bool)
 	for _, c := range list {
-		p := creditcore.Price{Name: r.expand("prices", c.Name), Per: 1, Unit: r.expand("prices", c.Unit)}
+		p := creditcore.Price{Name: expand(c.Name), Per: 1, Unit: expand(c.Unit)}
 		fault := func(format string, args ...any) { r.fault("prices "+strconv.Quote(p.Name), format, args...) }
 		switch {
 		case !priceName.MatchString(p.Name):
@@ -50,11 +85,11 @@ func (r *resolver) prices(list []PriceConfig) creditcore.Prices {
 		}
 		seen[p.Name] = true
 		var err error
-		credits := r.expand("prices", c.Credits)
+		credits := expand(c.Credits)
 		if p.Credits, err = creditcore.ParseAmount(credits); err != nil || p.Credits <= 0 || !priceCredits.MatchString(credits) {
 			fault("%q is not a number of credits above 0 with up to three decimals, such as 5 or 0.02", credits)
 		}
-		if text := r.expand("prices", c.Per); text != "" {
+		if text := expand(c.Per); text != "" {
 			if p.Per, err = strconv.ParseInt(text, 10, 64); err != nil || p.Per < 1 || p.Per > mostPer {
 				fault("per: %q is not a whole number from 1 to %d", text, mostPer)
 			}

@@ -75,3 +75,53 @@ func TestPriceFaults(t *testing.T) {
 		}
 	}
 }
+
+// What is typed at the desk is read as the block of a Caddyfile is, and nothing else comes of it.
+func TestPricesAreReadAsTyped(t *testing.T) {
+	t.Parallel()
+	const lines = "chat.generate 5\nchat.token 0.002 per 1000 tokens\nfilm 1 per minute\nrow 0.1 per 10\n"
+	got, err := config.ReadPrices("# what things cost\r\n\n" + strings.ReplaceAll(lines, "\n", "\r\n"))
+	if err != nil || got.String() != lines {
+		t.Errorf("%v: %q", err, got.String())
+	}
+	if got, err := config.ReadPrices(" \n"); err != nil || len(got.All()) != 0 {
+		t.Errorf("of nothing: %v, %v", got.All(), err)
+	}
+	for text, part := range map[string]string{
+		"chat 0": `prices "chat": "0"`, "chat -1": `"-1"`, "chat NaN": `"NaN"`, "chat 1e400": `"1e400"`, "chat 1e3": `"1e3"`, "chat 0.0001": `"0.0001"`,
+		"chat 9007199254740992": `"9007199254740992"`, "chat 1000000000.001": `"1000000000.001"`, "chat Infinity": `"Infinity"`,
+		"chat 1 per 0": `per: "0"`, "chat 1 per 9007199254740992": `per: "9007199254740992"`, "chat 1 per -5": "not a unit", "chat 1 per 1e3": "not a unit",
+		"chat 1\nchat 2": "stands there twice", "chat 1 2": "takes credits", "chat": "takes credits", "Chat 1": "a name is up to",
+		"chat {env.HOME}": `"{env.HOME}" is not a number`, "chat 1\n}\nsite 1": "a brace has no place here, at line:2", "}": "a brace", "chat 1 {\nx\n}": "a brace", "chat 1 {": "a brace", `"{" 1`: "a brace",
+		"<<": "", "<<X\nchat 1": "",
+	} {
+		got, err := config.ReadPrices(text)
+		if err == nil || !strings.Contains(err.Error(), part) || len(got.All()) > 0 && part == "" {
+			t.Errorf("%q: %v, %v", text, got.All(), err)
+		}
+	}
+	if _, err := config.ReadPrices("a 1\nb x\n\nc y y"); err == nil || !strings.Contains(err.Error(), "line:4") {
+		t.Errorf("no line in %v", err)
+	}
+}
+
+func FuzzReadPrices(f *testing.F) {
+	for _, text := range []string{"chat 5", "chat.token 0.002 per 1000 tokens", "a 1 {\n}", "}", "a \"1\"", "a `1`", "<<X\na\nX 1", "a 1 # b", "a 1 per 1e3"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		prices, err := config.ReadPrices(text)
+		if err != nil {
+			return
+		}
+		again, err := config.ReadPrices(prices.String())
+		if err != nil || again.String() != prices.String() {
+			t.Errorf("%q is written as %q, which is read as %q: %v", text, prices, again, err)
+		}
+		for _, p := range prices.All() {
+			if p.Credits <= 0 || p.Per < 1 {
+				t.Errorf("%q: %+v", text, p)
+			}
+		}
+	})
+}

@@ -31,26 +31,20 @@ type TokenPrices struct {
 	Reserve price.Price `json:"reserve,omitempty"`
 }
 
-// rates looks the prices up, as far as they are known.
-func (p *TokenPrices) rates(prices *creditcore.Prices) (r tokens.Rates, err error) {
-	named := func(option, name string, or creditcore.Price) creditcore.Price {
-		if name == "" && option != "" || prices == nil {
+// rates looks the prices up.
+func (p *TokenPrices) rates(prices creditcore.Prices) (r tokens.Rates) {
+	named := func(name string, or creditcore.Price) creditcore.Price {
+		if name == "" {
 			return or
 		}
-		found, unknown := prices.Named(name)
-		if unknown != nil {
-			if option != "" {
-				option += ": "
-			}
-			err = errors.Join(err, fmt.Errorf("cost_tokens: %s%q is not among the prices of the mana block", option, name))
-		}
+		found, _ := prices.Named(name)
 		return found
 	}
-	r.Output = named("", p.Price, creditcore.Price{})
-	r.Input = named("input", p.Input, r.Output)
-	r.Cached = named("cached", p.Cached, r.Input)
-	r.CacheWrite = named("cache_write", p.CacheWrite, r.Input)
-	return r, err
+	r.Output = named(p.Price, creditcore.Price{})
+	r.Input = named(p.Input, r.Output)
+	r.Cached = named(p.Cached, r.Input)
+	r.CacheWrite = named(p.CacheWrite, r.Input)
+	return r
 }
 
 // reserve is what is reserved at a time of a request that may cost that much.
@@ -68,6 +62,12 @@ func (p *TokenPrices) reserve(most creditcore.Amount) (creditcore.Amount, error)
 	return amount, nil
 }
 
+// reserved is what is reserved at a time of a request that costs no more than that by now.
+func (p *TokenPrices) reserved(most creditcore.Amount) creditcore.Amount {
+	amount, _ := p.reserve(creditcore.MaxAmount)
+	return min(amount, most)
+}
+
 // statement is what an upstream says that a request cost: the values of the header of
 // cost_from, or the tokens it used.
 type statement struct {
@@ -78,12 +78,12 @@ type statement struct {
 
 // cost is what the statement comes to, at most the price. ok is false where it says
 // nothing sensible.
-func (s statement) cost(m *Meter) (cost creditcore.Amount, ok bool) {
+func (s statement) cost(m *Meter, by terms) (cost creditcore.Amount, ok bool) {
 	switch {
 	case s.tokens != nil:
-		return min(m.rates.Cost(*s.tokens), m.price), true
+		return min(by.rates.Cost(*s.tokens), by.price), true
 	case m.CostFrom != "":
-		return price.CostOf(s.values, m.price)
+		return price.CostOf(s.values, by.price)
 	}
 	return 0, false
 }

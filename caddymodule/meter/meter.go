@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -16,7 +17,6 @@ import (
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/caddymodule/guard"
 	"mana.how/edge/caddymodule/meter/price"
-	"mana.how/edge/caddymodule/meter/tokens"
 	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
@@ -85,8 +85,10 @@ type Meter struct {
 	// decimals. With cost_from it is the most a request may cost.
 	Credits price.Price `json:"credits,omitempty"`
 
-	// The name of a price of the app, in place of credits: a request is one of what it
-	// is for. Without operation, the name says what the user gets.
+	// The name of a price of the app or of the price book, in place of credits: a request is
+	// one of what it is for, at the price in force when it begins. Without operation, the
+	// name says what the user gets. A config that names a price which neither has is refused
+	// when it is loaded; where the price goes missing later, requests are answered with 503.
 	PriceName string `json:"price,omitempty"`
 
 	// The app that charges are booked under. Empty takes the host that the
@@ -185,12 +187,9 @@ type Meter struct {
 	ledger *app.Lookup[*creditcore.Service]
 	proof  *app.Lookup[*proof.Service]
 
-	price     creditcore.Amount // the most that a request costs
-	hold      creditcore.Amount // what is reserved of it at first
-	rates     tokens.Rates
-	free      upstream.Free
-	abortCost *creditcore.Amount
-	waits     bool // for an upstream whose client is gone
+	free   upstream.Free
+	waits  bool // for an upstream whose client is gone
+	priced atomic.Pointer[pricedTerms]
 }
 
 // CaddyModule returns the Caddy module information.
@@ -227,16 +226,10 @@ func (m *Meter) Bind(source app.Source) {
 
 // resolve reads what Validate has approved.
 func (m *Meter) resolve() {
-	m.price, _ = m.amount()
 	if m.Operation == "" {
 		m.Operation = m.PriceName
 	}
-	if m.hold = m.price; m.CostTokens != nil {
-		m.rates, _ = m.CostTokens.rates(m.Prices)
-		m.hold, _ = m.CostTokens.reserve(m.price)
-	}
 	m.free, _ = upstream.ParseFree(m.freeOn())
-	m.abortCost, _ = m.AbortCost.Amount(m.price)
 	m.waits = m.AbortCost == price.AbortWait
 }
 
@@ -313,10 +306,8 @@ func (m *Meter) validateTokens(most creditcore.Amount, fault func(format string,
 	if m.CostFrom != "" {
 		fault("cost_tokens: cost_from already says what a request costs")
 	}
-	if _, err := m.CostTokens.rates(m.Prices); err != nil {
-		for _, e := range syntax.Flatten(err) {
-			fault("%w", e)
-		}
+	if m.CostTokens.Price == "" {
+		fault("cost_tokens: takes the name of a price")
 	}
 	if _, err := m.CostTokens.reserve(most); err != nil {
 		fault("%w", err)
@@ -332,8 +323,9 @@ func (m *Meter) freeOn() []string {
 	return m.FreeOn
 }
 
-// amount is what a request costs; as long as the prices of the app are not known, all that
-// one can.
+// amount is what a request costs by the config. A price that the config does not have may
+// be in the price book, which is known when the config is loaded: until then it is all that
+// one can cost.
 func (m *Meter) amount() (creditcore.Amount, error) {
 	switch {
 	case m.PriceName == "":
@@ -349,7 +341,7 @@ func (m *Meter) amount() (creditcore.Amount, error) {
 	}
 	named, err := m.Prices.Named(m.PriceName)
 	if err != nil {
-		return 0, fmt.Errorf("price: %q is not among the prices of the mana block", m.PriceName)
+		return creditcore.MaxAmount, nil
 	}
 	return named.Cost(creditcore.Credit)
 }
@@ -374,7 +366,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	preflight := request.IsPreflight(r)
 	switch {
 	case m.Shadow && preflight:
-		return m.watch(w, r, next, watched{end: func(upstream.Result, statement) error { return nil }})
+		return m.watch(w, r, next, watched{terms: m.termsNow(nil), end: func(upstream.Result, statement) error { return nil }})
 	case m.Shadow:
 		return m.serveShadow(w, r, next)
 	}
@@ -382,6 +374,9 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	v := &meteredRequest{Meter: m, w: w, r: r, bill: bill}
 	if preflight {
 		return v.preflight()
+	}
+	if v.find(r.Context()); v.unknown != nil && v.notReady == nil {
+		return v.refuse(v.unknown)
 	}
 	if ok, err := v.consented(); !ok {
 		return err
@@ -396,7 +391,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	if c, ok := v.charge.(*handed); ok {
 		c.tell(r.Header)
 	}
-	return m.watch(w, r, next, watched{v.end, v.refuse, v.extension})
+	return m.watch(w, r, next, watched{v.terms, v.end, v.refuse, v.extension})
 }
 
 // preflight answers in place of an app that would work for nothing.

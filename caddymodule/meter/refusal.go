@@ -30,6 +30,10 @@ var (
 		Status: http.StatusConflict, Code: "IDEMPOTENCY_KEY_REFUNDED",
 		Message: "The charge of the idempotency key was refunded",
 	}
+	refusePriceUnknown = answer.Error{
+		Status: http.StatusServiceUnavailable, Code: "PRICE_UNAVAILABLE",
+		Message: "What this costs is not known at the moment",
+	}
 	refuseNoOrganization = answer.Error{
 		Status: http.StatusForbidden, Code: "ORG_REQUIRED",
 		Message: "Forbidden: an organization pays for this, and you act in none",
@@ -55,7 +59,7 @@ func (v *meteredRequest) refuse(err error) error {
 		return nil
 	}
 	refusal, outcome := v.refusal(err)
-	if outcome == metrics.OutcomeUnavailable {
+	if outcome == metrics.OutcomeUnavailable && !errors.Is(err, errPriceUnknown) { // of that, termsNow tells
 		v.Log.Warn("the ledger cannot be asked: a request is refused", zap.Error(err), zap.String("user", v.userID))
 	}
 	var short *creditcore.InsufficientError
@@ -107,6 +111,8 @@ func (v *meteredRequest) refusal(err error) (refusal answer.Error, outcome strin
 	var key keyError
 	var short *creditcore.InsufficientError
 	switch {
+	case errors.Is(err, errPriceUnknown):
+		return refusePriceUnknown, metrics.OutcomeUnavailable
 	case errors.Is(err, request.ErrNoToken):
 		return answer.NoToken, metrics.OutcomeGuest
 	case errors.Is(err, errNoOrganization), v.organization != "" && noMember(err):

@@ -22,12 +22,14 @@ import (
 // meteredRequest is one request at the meter.
 type meteredRequest struct {
 	*Meter
-	w       http.ResponseWriter
-	r       *http.Request
-	bill    *bill
-	userID  string
-	keyID   string              // of the API key that the user acts by, empty for none
-	credits *creditcore.Service // once it is known
+	w        http.ResponseWriter
+	r        *http.Request
+	bill     *bill
+	userID   string
+	keyID    string              // of the API key that the user acts by, empty for none
+	credits  *creditcore.Service // nil where it is not ready
+	notReady error
+	terms
 	// organization pays, empty where the user does.
 	organization string
 	charge       charge
@@ -40,7 +42,6 @@ type meteredRequest struct {
 // begin takes or reserves the price. An error is to be answered in place of
 // the upstream, by refuse; nothing is owed then.
 func (v *meteredRequest) begin() error {
-	ledger, notReady := v.ledger.Get(v.r.Context())
 	who := request.Caller(v.r.Context())
 	if v.userID, v.keyID = who.UserID, who.KeyID; v.userID == "" {
 		return request.ErrNoToken
@@ -55,9 +56,8 @@ func (v *meteredRequest) begin() error {
 	if key != "" {
 		key = keyOfMeter(key, v.bill.meters)
 	}
-	if err = notReady; err == nil {
-		v.credits = ledger
-		v.charge, err = v.takeOf(ledger, key)
+	if err = v.notReady; err == nil {
+		v.charge, err = v.takeOf(v.credits, key)
 	}
 	if err != nil {
 		if _, outcome := v.refusal(err); outcome != metrics.OutcomeUnavailable || v.OnOutage != "allow" || v.r.Context().Err() != nil {
@@ -149,7 +149,7 @@ func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, e
 	request := creditcore.Hold{
 		UserID: v.userID, Organization: v.organization, Amount: v.hold, AppID: v.app(), Operation: v.Operation,
 		Description: v.description(), Metadata: v.metadata(nil), Key: key, TTL: v.ttl(), APIKey: v.keyID,
-		Committable: v.SettledBy == settledByApp,
+		Committable: v.SettledBy == settledByApp, Price: v.PriceName,
 	}
 	if key != "" {
 		request.Request = requestLine(v.r)
@@ -158,6 +158,7 @@ func (v *meteredRequest) take(ledger *creditcore.Service, key string) (charge, e
 	if err == nil {
 		v.organization = creditcore.OrganizationOf(hold.Account)
 		v.bill.see(hold.Balance.Available)
+		v.joined(hold)
 	}
 	if v.SettledBy == settledByApp {
 		return &handed{meteredRequest: v, ledger: ledger, hold: hold, keyed: key != ""}, err
@@ -190,7 +191,7 @@ func (v *meteredRequest) end(e upstream.Result, said statement) error {
 	}
 	var owed creditcore.Amount
 	if !v.bill.refused && !v.free.Covers(e) {
-		owed = v.cost(e, said, most)
+		owed = v.cost(v.terms, e, said, most)
 	}
 	v.begun = e.Begun
 	var s settlement
@@ -250,13 +251,13 @@ func (m *Meter) ttl() time.Duration { return time.Duration(m.HoldTTL) }
 
 // cost is what a request that is not free cost: what the upstream says, or most. An
 // upstream that says nothing sensible is reported, unless it had no chance to speak.
-func (m *Meter) cost(e upstream.Result, said statement, most creditcore.Amount) creditcore.Amount {
-	if cost, ok := said.cost(m); ok {
+func (m *Meter) cost(by terms, e upstream.Result, said statement, most creditcore.Amount) creditcore.Amount {
+	if cost, ok := said.cost(m, by); ok {
 		return cost
 	}
 	switch {
-	case e.Abort && m.abortCost != nil:
-		return min(*m.abortCost, most)
+	case e.Abort && by.abortCost != nil:
+		return min(*by.abortCost, most)
 	case (m.CostFrom != "" || m.CostTokens != nil) && e.Answered && !said.cut && !(e.Abort && e.Begun):
 		metrics.MeterBadCosts.Inc()
 		m.Log.Warn("a response does not say what it cost: all that is reserved for it is charged",
@@ -304,7 +305,9 @@ func (v *meteredRequest) metadata(note json.RawMessage) json.RawMessage {
 		Price  string `json:"price,omitempty"`
 		// Quantity is told where the charge is the price and nothing else.
 		Quantity int `json:"quantity,omitempty"`
-	}{clipped(original.Method, longestName), hostOf(v.r), clipped(original.URL.EscapedPath(), 1024), v.PriceName, v.quantity()})
+		// PriceVersion is that of the price book, absent where the config has the prices.
+		PriceVersion int64 `json:"priceVersion,omitempty"`
+	}{clipped(original.Method, longestName), hostOf(v.r), clipped(original.URL.EscapedPath(), 1024), v.PriceName, v.quantity(), v.version})
 	if err != nil {
 		return nil
 	}

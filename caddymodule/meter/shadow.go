@@ -38,6 +38,9 @@ func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyht
 	real, r := openBill(r, false)
 	who := request.Caller(r.Context())
 	v := &meteredRequest{Meter: m, w: w, r: r, bill: new(bill), userID: who.UserID, keyID: who.KeyID}
+	ctx, stop := context.WithTimeout(r.Context(), shadowWait)
+	v.find(ctx)
+	stop()
 	seen := make(chan sighting, 1)
 	if err := v.choosePayer(&who); err != nil {
 		seen <- sighting{err: err}
@@ -47,7 +50,7 @@ func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyht
 	var free bool
 	end := func(e upstream.Result, said statement) error {
 		if free = m.free.Covers(e); !free {
-			v.bill.cost = m.cost(e, said, m.price)
+			v.bill.cost = m.cost(v.terms, e, said, v.price)
 		}
 		if real.written {
 			real.write(w.Header())
@@ -60,13 +63,13 @@ func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyht
 			v.bill.placeholders(r, outcome)
 		}
 	}()
-	return m.watch(w, r, next, watched{end: end})
+	return m.watch(w, r, next, watched{terms: v.terms, end: end})
 }
 
 func (v *meteredRequest) look() (s sighting) {
 	ctx, stop := context.WithTimeout(context.WithoutCancel(v.r.Context()), shadowWait)
 	defer stop()
-	ledger, err := v.ledger.Get(ctx)
+	ledger, err := v.credits, v.notReady
 	if err != nil {
 		return sighting{err: err}
 	}
@@ -119,7 +122,7 @@ func (v *meteredRequest) verdict(seen <-chan sighting) string {
 		return metrics.OutcomeRefused
 	case errors.Is(s.err, creditcore.ErrAccountNotFound):
 		return metrics.OutcomeGuest
-	case s.err != nil:
+	case s.err != nil, v.unknown != nil:
 		return metrics.OutcomeUnavailable
 	}
 	v.bill.see(s.balance.Available)

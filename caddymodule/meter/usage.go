@@ -18,11 +18,11 @@ var errCut = errors.New("the credits of the stream are used up")
 
 // askReadable has the upstream answer so that the meter can read it: compressed by gzip
 // at most, or not at all where a stream may have to be ended.
-func (m *Meter) askReadable(r *http.Request) {
+func (m *Meter) askReadable(r *http.Request, by terms) {
 	const field = "Accept-Encoding"
 	asked, ok := r.Header[field]
 	switch {
-	case m.hold < m.price:
+	case by.hold < by.price:
 		r.Header[field] = []string{"identity"}
 	case ok:
 		var kept []string
@@ -78,7 +78,7 @@ func (w *meterWriter) writeRead(p []byte) (int, error) {
 		if read += n; !ends {
 			continue
 		}
-		if refusal := w.extension.cover(w.m.rates.Cost(w.usage.SoFar())); refusal != nil {
+		if refusal := w.extension.cover(w.terms.rates.Cost(w.usage.SoFar())); refusal != nil {
 			return w.cutOff(p[:read], refusal)
 		}
 	}

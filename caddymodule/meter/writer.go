@@ -35,6 +35,7 @@ type settler func(e upstream.Result, said statement) error
 // watched is what is watched of a response. Where end refuses it refuse answers in its
 // place.
 type watched struct {
+	terms     terms
 	end       settler
 	refuse    func(error) error
 	extension *extension
@@ -47,7 +48,7 @@ func (m *Meter) watch(w http.ResponseWriter, r *http.Request, next caddyhttp.Han
 		m:                     m, r: r, watched: x, before: w.Header().Clone(), over: make(chan struct{}),
 	}
 	if m.CostTokens != nil {
-		m.askReadable(r)
+		m.askReadable(r, x.terms)
 	}
 	if m.waits {
 		var stop func()

@@ -24,10 +24,14 @@ type Desk struct {
 	Charts           []DeskChart
 	Tables           []DeskTable
 	Actions          []DeskAction
+	// Draft is a form that changes nothing, which stands open. Faults are what is wrong with
+	// what was sent, as it is told.
+	Draft  *DeskAction
+	Faults []string
 }
 
 // DeskField is a field of a form; Name is the key of its label too. Kind is a type of
-// input, or "select", or "textarea".
+// input, or "select", or "textarea", or "table", which is one of many lines.
 type DeskField struct {
 	Name, Kind, Value string
 	Options           []string // of a select, keys of words
@@ -83,6 +87,8 @@ type DeskAction struct {
 	Name, Item string
 	Fields     []DeskField
 	Danger     bool
+	// Plain is a form that wants no reason.
+	Plain bool
 	// Key tells one press of the button from two.
 	Key string
 }
@@ -100,7 +106,7 @@ func (d Desk) title() string {
 // deskSections are the entries of the desk's menu.
 var deskSections = []section{
 	{"overview", "/admin"}, {"users", "/admin/users"}, {"organizations", "/admin/organizations"}, {"ledger", "/admin/ledger"},
-	{"gifts", "/admin/gifts"}, {"sales", "/admin/sales"}, {"keys", "/admin/api-keys"}, {"clients", "/admin/clients"}, {"events", "/admin/events"},
+	{"gifts", "/admin/gifts"}, {"sales", "/admin/sales"}, {"prices", "/admin/prices"}, {"keys", "/admin/api-keys"}, {"clients", "/admin/clients"}, {"events", "/admin/events"},
 	{"outbox", "/admin/outbox"}, {"webhooks", "/admin/webhooks"}, {"signing", "/admin/signing-keys"}, {"edges", "/admin/edges"},
 }
 

@@ -22,6 +22,7 @@ func deskView(text string) pages.Desk {
 	return pages.Desk{
 		Section: "users", Heading: "user", About: text, At: "/admin/users/1", Up: "/admin/users", Recent: true, Error: text, Done: "desk-role",
 		Notes:  []string{"search"},
+		Faults: []string{text}, Draft: &pages.DeskAction{Name: "rehearsePrices", Plain: true, Fields: []pages.DeskField{{Name: "table", Kind: "table", Value: text}}},
 		Search: []pages.DeskField{{Name: "q", Kind: "search", Value: text}, {Name: "status", Kind: "select", Value: text, Options: []string{"", "pending", text}}, {Name: "from", Kind: "date"}},
 		Links:  []pages.DeskCell{{Word: "ledger", Link: "/admin/ledger/1"}},
 		Facts:  []pages.DeskFact{{Label: "id", Value: pages.DeskCell{Text: text, Code: true}}, {Label: "balance", Value: pages.DeskCell{Credits: "12.5"}}, {Label: "created"}},
@@ -34,6 +35,7 @@ func deskView(text string) pages.Desk {
 		Actions: []pages.DeskAction{
 			{Name: "grant", Key: text, Fields: []pages.DeskField{{Name: "amount", Kind: "text", Required: true, Max: 32}, {Name: "expires", Kind: "date"}}},
 			{Name: "role", Fields: []pages.DeskField{{Name: "role", Kind: "select", Value: "user", Options: []string{"user", "support", "admin", "service"}}}},
+			{Name: "publishPrices", Fields: []pages.DeskField{{Name: "table", Kind: "hidden", Value: text}}},
 			{Name: "erase", Danger: true, Fields: []pages.DeskField{{Name: "confirm", Kind: "text"}}},
 		},
 	}
@@ -82,9 +84,32 @@ func deskGallery() map[string]pages.View {
 	day := []pages.DeskCell{{Text: "2026-10-01"}, {Text: "1234"}, {Credits: "100000"}, {Credits: "2000"}, {Credits: "0"}, {Credits: "12.5"}, {Credits: "-1499.125"}, {Credits: "0"}, {Credits: "-333"}, {Credits: "100180.375"}}
 	books.Tables = []pages.DeskTable{{Columns: []string{"day", "entries", "opening", "bookPurchases", "bookGifts", "bookRefunds", "bookUsage", "bookExpiry", "bookAdjustments", "closing"}, Rows: [][]pages.DeskCell{day, day, day}}}
 
+	prices := pages.Desk{Section: "prices", Heading: "prices", At: "/admin/prices", Recent: true, Notes: []string{"prices"}, Links: []pages.DeskCell{{Word: "price-draft", Link: "/admin/price-draft"}},
+		Facts: []pages.DeskFact{{Label: "inForce", Value: pages.DeskCell{Text: "2", Link: "/admin/prices/2"}}}}
+	prices.Tables = []pages.DeskTable{
+		{Title: "pricesInForce", Columns: []string{"name", "credits", "per", "unit", "version"}, Rows: [][]pages.DeskCell{
+			{{Text: "chat.generate", Code: true}, {Credits: "6"}, {Text: "1"}, {}, {Text: "2", Link: "/admin/prices/2"}}, {{Text: "chat.token", Code: true}, {Credits: "0.002"}, {Text: "1000"}, {Text: "tokens"}, {Word: "configured"}}}},
+		{Title: "priceVersions", Columns: []string{"version", "state", "effective", "prices", "by", "reason", "published"}, Rows: [][]pages.DeskCell{
+			{{Text: "3", Link: "/admin/prices/3"}, {Word: "pricesToCome", Tone: "plain"}, {At: at}, {Text: "2"}, {Text: "admin:0m3yRrS5Lq"}, {Text: "A new year"}, {At: at}},
+			{{Text: "2", Link: "/admin/prices/2"}, {Word: "pricesInForce", Tone: "good"}, {At: at}, {Text: "2"}, {Text: "cli:root"}, {Text: "Tokens are dearer"}, {At: at}}}},
+	}
+	table := "chat.generate 6\nchat.token 0.003 per 1000 tokens\n"
+	draft := pages.Desk{Section: "prices", Heading: "priceDraft", Up: "/admin/prices", At: "/admin/price-draft", Recent: true, Notes: []string{"priceDraft"},
+		Draft: &pages.DeskAction{Name: "rehearsePrices", Plain: true, Fields: []pages.DeskField{{Name: "table", Kind: "table", Value: table, Required: true}, {Name: "days", Kind: "number", Value: "30"},
+			{Name: "by", Kind: "select", Value: "price", Options: []string{"price", "user", "app", "plan"}}}},
+		Tables: []pages.DeskTable{
+			{Title: "priceChanges", Columns: []string{"name", "state", "before", "after"}, Rows: [][]pages.DeskCell{{{Text: "chat.token", Code: true}, {Word: "priceChanged", Tone: "plain"}, {Text: "0.002 per 1000 tokens"}, {Text: "0.003 per 1000 tokens"}}}},
+			{Title: "rehearsal", Columns: []string{"rehearsed", "charges", "fixed", "paid", "would", "difference"}, Rows: [][]pages.DeskCell{
+				{{Word: "allTogether"}, {Text: "1234"}, {Text: "12"}, {Credits: "7404"}, {Credits: "7500.125"}, {Credits: "96.125"}}, {{Text: "chat.token"}, {Text: "234"}, {Text: "0"}, {Credits: "192.25"}, {Credits: "288.375"}, {Credits: "96.125"}}}},
+		},
+		Actions: []pages.DeskAction{{Name: "publishPrices", Key: "2", Fields: []pages.DeskField{{Name: "table", Kind: "hidden", Value: table}, {Name: "effective", Kind: "datetime-local"}}}},
+	}
+	wrong := draft
+	wrong.Tables, wrong.Actions, wrong.Faults = nil, nil, []string{`prices "chat": "1e400" is not a number of credits above 0 with up to three decimals, such as 5 or 0.02`, "prices chat.token: takes credits, at line:2"}
+
 	support := list
 	support.ReadOnly, support.Recent = true, false
 	stale := user
 	stale.Recent = false
-	return map[string]pages.View{"desk": overview, "desk-users": list, "desk-user": user, "desk-keys": keys, "desk-books": books, "desk-support": support, "desk-stale": stale}
+	return map[string]pages.View{"desk": overview, "desk-users": list, "desk-user": user, "desk-keys": keys, "desk-books": books, "desk-prices": prices, "desk-price-draft": draft, "desk-price-faults": wrong, "desk-support": support, "desk-stale": stale}
 }

@@ -115,6 +115,27 @@ func (c Cores) Forgive(ctx context.Context, op principal.Operator, f creditcore.
 	return forgiven, err
 }
 
+// PublishPrices publishes prices as an operator does: the version and the event of who
+// published it stand or fall together.
+func (c Cores) PublishPrices(ctx context.Context, op principal.Operator, d creditcore.PriceDraft) (v creditcore.PriceVersion, err error) {
+	d.By, d.Reason = op.Name, op.Reason
+	metadata := map[string]any{}
+	err = c.Auth.Audited(ctx, audit.Event{Type: "prices_published", By: op, Metadata: metadata}, func(ctx context.Context, tx pgx.Tx) (err error) {
+		v, err = c.Credits.PublishPricesTx(ctx, tx, d)
+		metadata["version"], metadata["effectiveAt"] = v.Version, v.EffectiveAt.UTC()
+		return err
+	})
+	return v, err
+}
+
+// WithdrawPrices takes back a version that is still to come, as an operator does, with the
+// event of who did it.
+func (c Cores) WithdrawPrices(ctx context.Context, op principal.Operator, version int64) error {
+	return c.Auth.Audited(ctx, audit.Event{Type: "prices_withdrawn", By: op, Metadata: map[string]any{"version": version}}, func(ctx context.Context, tx pgx.Tx) error {
+		return c.Credits.WithdrawPricesTx(ctx, tx, version, op.Name, op.Reason)
+	})
+}
+
 var errNothingOwed = errors.New("the account owes nothing")
 
 var errReplayed = errors.New("the grant was made before")

@@ -95,6 +95,7 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 	deps := authcore.Deps{
 		Pool: d.Pool, ListenDSN: d.ListenDSN, Redis: d.Redis,
 		Logger: d.Logger, Observer: metrics.Process.AuthObserver(), Hooks: accounts.hooks(),
+		Follow: map[string]func(context.Context) error{creditcore.PriceChannel: c.Credits.LoadPrices},
 	}
 	var err error
 	if !d.Keyless {
@@ -110,6 +111,9 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 		c.Apps.box = c.Mail.Outbox()
 		accounts.apps = c.Apps
 		deps.Hooks = accounts.hooks()
+	}
+	if err = c.Credits.LoadPrices(ctx); err != nil {
+		return Cores{}, fmt.Errorf("read the price book: %w", err)
 	}
 	c.Auth, err = authcore.New(ctx, config, deps)
 	if err != nil {

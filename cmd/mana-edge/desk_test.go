@@ -35,7 +35,7 @@ func TestBrowserAtTheDesk(t *testing.T) {
 	p.arrive(e.Auth() + "/admin")
 	for _, path := range []string{
 		"/admin", "/admin/users", "/admin/users/" + user.ID, "/admin/organizations", "/admin/ledger", "/admin/ledger/" + user.ID, "/admin/gifts", "/admin/sales",
-		"/admin/api-keys", "/admin/clients", "/admin/events", "/admin/outbox", "/admin/webhooks", "/admin/signing-keys", "/admin/edges", "/admin/search?q=" + user.ID,
+		"/admin/api-keys", "/admin/clients", "/admin/events", "/admin/outbox", "/admin/webhooks", "/admin/prices", "/admin/price-draft", "/admin/signing-keys", "/admin/edges", "/admin/search?q=" + user.ID,
 	} {
 		for _, width := range []int64{390, 1280} {
 			p.do("fit the window", chromedp.EmulateViewport(width, 900))

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strconv"
 
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
@@ -33,6 +34,7 @@ type order struct {
 type cost struct {
 	Amount, Quantity creditcore.Amount
 	Price            string
+	Version          int64 // of the price book, 0 for a price of the config
 }
 
 // costOf is what an order costs by the prices of today.
@@ -50,7 +52,7 @@ func costOf(ledger *creditcore.Service, o order) (cost, error) {
 	if err != nil {
 		return cost{}, errPriceUnknown
 	}
-	c := cost{Quantity: creditcore.Credit, Price: named.Name}
+	c := cost{Quantity: creditcore.Credit, Price: named.Name, Version: named.Version}
 	if o.Quantity != nil {
 		c.Quantity = *o.Quantity
 	}
@@ -81,7 +83,10 @@ func (c cost) noted(metadata json.RawMessage) json.RawMessage {
 	if err != nil {
 		return metadata
 	}
-	fields["price"], fields["quantity"] = price, json.RawMessage(c.Quantity.String())
+	fields[creditcore.MetadataPrice], fields[creditcore.MetadataQuantity] = price, json.RawMessage(c.Quantity.String())
+	if delete(fields, creditcore.MetadataPriceVersion); c.Version > 0 {
+		fields[creditcore.MetadataPriceVersion] = json.RawMessage(strconv.FormatInt(c.Version, 10))
+	}
 	raw, err := json.Marshal(fields)
 	if err != nil {
 		return metadata
@@ -89,18 +94,21 @@ func (c cost) noted(metadata json.RawMessage) json.RawMessage {
 	return raw
 }
 
+// priceView is a price. Version is that of the price book it is of, 0 where the
+// configuration has it.
 type priceView struct {
 	Name    string            `json:"name"`
 	Credits creditcore.Amount `json:"credits"`
 	Per     int64             `json:"per"`
 	Unit    string            `json:"unit"`
+	Version int64             `json:"version"`
 }
 
 type pricesResponse struct {
 	Prices []priceView `json:"prices"`
 }
 
-// prices lists what things cost.
+// prices lists what things cost now.
 func prices(_ context.Context, _ *endpoint.Call, ledger *creditcore.Service, _ endpoint.None) (pricesResponse, error) {
 	all := ledger.Prices().All()
 	resp := pricesResponse{Prices: make([]priceView, len(all))}

@@ -82,7 +82,7 @@ func charge(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, r
 	}
 	return ledger.Debit(ctx, creditcore.Debit{
 		UserID: req.UserID, Organization: endpoint.TextOf(req.OrganizationID), Amount: cost.Amount, AppID: req.AppID, Description: usertext.Clean(req.Description, 4*1000),
-		Operation: cost.operation(req.Metadata), Metadata: cost.noted(req.Metadata), Key: key,
+		Operation: cost.operation(req.Metadata), Metadata: cost.noted(req.Metadata), Key: key, Price: cost.Price,
 	})
 }
 

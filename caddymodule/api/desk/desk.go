@@ -28,6 +28,13 @@ type GrantFunc func(context.Context, principal.Operator, creditcore.Grant) (cred
 // who did it. It returns how much that was.
 type ForgiveFunc func(context.Context, principal.Operator, creditcore.Forgiveness) (creditcore.Amount, error)
 
+// PublishFunc publishes prices, and records in the same transaction who did it.
+type PublishFunc func(context.Context, principal.Operator, creditcore.PriceDraft) (creditcore.PriceVersion, error)
+
+// WithdrawFunc takes back a version of the prices, and records in the same transaction who did
+// it.
+type WithdrawFunc func(ctx context.Context, op principal.Operator, version int64) error
+
 // Deps finds the live cores.
 type Deps struct {
 	// UserIDs are admins beside those who have the role.
@@ -42,10 +49,17 @@ type Deps struct {
 	Grant  func(context.Context) (GrantFunc, error)
 	// Forgive is for debts what Grant is for credits.
 	Forgive func(context.Context) (ForgiveFunc, error)
+	// Publish and Withdraw are for prices what Grant is for credits.
+	Publish  func(context.Context) (PublishFunc, error)
+	Withdraw func(context.Context) (WithdrawFunc, error)
 	// Pace is how fast this process was lately; nil where nobody measures.
 	Pace func() Pace
 	// Webhooks is nil where there are none.
 	Webhooks func(context.Context) (*webhook.Service, error)
+	// ReadPrices reads a table of prices as the block of a Caddyfile has it. PricesNamed are
+	// the names of those that routes of this edge cost.
+	ReadPrices  func(string) (creditcore.Prices, error)
+	PricesNamed func() []string
 	// Export is all that is kept of a user, as a file.
 	Export func(context.Context, *endpoint.Call, authcore.AccountData) (endpoint.Download, error)
 }
@@ -81,6 +95,7 @@ var mappings = []endpoint.Mapping{
 	{Err: authcore.ErrKeyNotFound, Answer: errNoSigningKey}, {Err: outbox.ErrNotFound, Answer: errNoMail},
 	{Err: webhook.ErrNotFound, Answer: errNoEndpoint}, {Err: webhook.ErrNoDelivery, Answer: errNoDelivery}, {Err: webhook.ErrInvalid, Answer: errEndpoint},
 	{Err: webhook.ErrDisabled, Answer: errEndpointOff}, {Err: webhook.ErrTooMany, Answer: errEndpoints},
+	{Err: creditcore.ErrPriceBookChanged, Answer: errPriceBook}, {Err: creditcore.ErrPricesPast, Answer: errEffective}, {Err: creditcore.ErrPriceVersionBound, Answer: errPriceBound},
 	{Err: openid.ErrUnknownClient, Answer: errNoClient}, {Err: openid.ErrConfigured, Answer: errConfigured},
 }
 
@@ -120,7 +135,7 @@ func Routes(d Deps) []endpoint.Route {
 		append(endpoint.AnswersTo(twofactor.ErrNotEnabled, authcore.ErrInvalidInput, creditcore.ErrInvalid, creditcore.ErrAmount),
 			gone, errYourself, errConfirmation, errRole, errAmount, errExpires, errReplayed)...)
 	user.Media = "application/json"
-	return append([]endpoint.Route{
+	return slices.Concat([]endpoint.Route{
 		endpoint.Get(overviewPath, shownList(d, d.overview), show("The desk: how things stand")),
 		endpoint.Get(usersPath, shownList(d, d.users), show("Accounts, by the beginnings of words")),
 		endpoint.Get(usersPath+"/{id}", shownItem(d, d.user), show("An account")),
@@ -150,7 +165,7 @@ func Routes(d Deps) []endpoint.Route {
 		endpoint.Post(signingPath, d.listChanges(d.signingKeys, d.changeSigningKey), form("Rotate or revoke signing keys", errNoSigningKey)),
 		endpoint.Get(edgesPath, shownList(d, d.edges), show("Revocations and their lag, and the edges")),
 		endpoint.Get(searchPath, shownList(d, d.search), show("What has an id, an address or a code")),
-	}, d.bookRoutes(show)...)
+	}, d.bookRoutes(show), d.priceRoutes(show, form))
 }
 
 // mayChange and maySee say what a caller is to the desk.
