@@ -21,6 +21,7 @@ const (
 	SourceSubscription Source = "subscription"
 	SourceRefund       Source = "refund"
 	SourceAdmin        Source = "admin"
+	SourcePromotion    Source = "promotion" // coupons and trials
 )
 
 // Grant gives credits, which become a lot.

@@ -433,8 +433,11 @@ func (d *driver) addLot() error {
 	l := &modelLot{name: fmt.Sprintf("lot-%d", d.n), priority: d.rng.IntN(3) - 1, sequence: d.n, promo: true, granted: d.amount(20_000)}
 	l.remaining = l.granted
 	source := creditcore.SourceGift
-	if d.rng.IntN(2) == 0 {
+	switch d.rng.IntN(4) {
+	case 0, 1:
 		source, l.promo = creditcore.SourcePurchase, false
+	case 2:
+		source = creditcore.SourcePromotion
 	}
 	var expires *time.Time
 	if d.rng.IntN(2) == 0 {

@@ -45,6 +45,17 @@ var creditTables = []table{
 	{name: "credits.price_versions", key: "version",
 		insert: `INSERT INTO credits.price_versions (version, prices, effective_at, reason, published_by)
 			VALUES (CASE $1 WHEN 'alice' THEN 1 ELSE 2 END, '[{"name": "chat"}]', now(), 'because', 'cli:' || $1)`},
+	{name: "credits.secrets", key: "name",
+		insert: `INSERT INTO credits.secrets (name, sealed) VALUES ('secret-' || $1, 'sealed')`},
+	{name: "credits.coupons", key: "id",
+		insert: `INSERT INTO credits.coupons (id, name, code_hash, amount, starts_at) VALUES ('coupon-' || $1, $1, sha256($1::text::bytea), 1, now())`},
+	{name: "credits.coupon_redemptions", key: "id",
+		insert: `INSERT INTO credits.coupon_redemptions (id, coupon_id, user_id, person, amount, transaction_id)
+			VALUES ('redemption-' || $1, 'coupon-' || $1, $1, sha256($1::text::bytea), 1, 'transaction-' || $1)`},
+	{name: "credits.coupon_domains", key: "coupon_id",
+		insert: `INSERT INTO credits.coupon_domains (coupon_id, domain, redeemed) VALUES ('coupon-' || $1, sha256($1::text::bytea), 1)`},
+	{name: "credits.trials", key: "user_id",
+		insert: `INSERT INTO credits.trials (user_id, amount) VALUES ($1, 1)`},
 	{name: "credits.edges", key: "id",
 		insert: `INSERT INTO credits.edges (id, horizon) VALUES ('edge-' || $1, '')`},
 }

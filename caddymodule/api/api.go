@@ -29,6 +29,7 @@ import (
 	"mana.how/edge/caddymodule/api/storage"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
 	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/outbox"
@@ -55,6 +56,7 @@ type Credits struct {
 	Ledger  *creditcore.Service
 	Proof   *proof.Service
 	Gifts   *gift.Service
+	Coupons *coupon.Service
 	Billing *billing.Service
 	// Apps are the back ends that keep data of users; nil for none.
 	Apps kept.Apps
@@ -138,6 +140,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 			UserIDs: cfg.Admins, Data: data, Export: me.OwnData{Deps: data}.ExportOf,
 			Ledger:   live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
 			Gifts:    live(deps.Credits, func(c *Credits) *gift.Service { return c.Gifts }),
+			Coupons:  live(deps.Credits, func(c *Credits) *coupon.Service { return c.Coupons }),
 			Billing:  live(deps.Credits, func(c *Credits) *billing.Service { return c.Billing }),
 			Outbox:   live(deps.Credits, func(c *Credits) *outbox.Box { return c.Outbox }),
 			Webhooks: live(deps.Credits, func(c *Credits) *webhook.Service { return c.Webhooks }),
@@ -162,6 +165,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 		}),
 		giftapi.Routes(giftapi.Deps{
 			Gifts:              live(deps.Credits, func(c *Credits) *gift.Service { return c.Gifts }),
+			Coupons:            live(deps.Credits, func(c *Credits) *coupon.Service { return c.Coupons }),
 			RegistrationClosed: cfg.RegistrationClosed || cfg.InvitationRequired,
 			Ledger:             live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
 		}),

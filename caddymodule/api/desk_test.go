@@ -126,7 +126,7 @@ func (o *office) pages() map[string]string {
 		"/admin/organizations": "owner@example.test", "/admin/organizations?q=engines": "owner@example.test", "/admin/organizations/" + o.organization: "Open invitations",
 		"/admin/ledger": "Accounts that owe", "/admin/ledger?q=ada": "ada@example.test", "/admin/ledger/" + o.userID: "What the balance is made of",
 		"/admin/ledger/" + o.userID + "?audit=1": "Entries checked", "/admin/gifts": o.gift, "/admin/gifts?user=ada@example.test": o.gift,
-		"/admin/sales": "Stripe is set up", "/admin/sales?status=pending": "pending", "/admin/api-keys": "sk_live_", "/admin/api-keys?user=" + o.userID: "sk_live_",
+		"/admin/coupons": "redeems a coupon once", "/admin/sales": "Stripe is set up", "/admin/sales?status=pending": "pending", "/admin/api-keys": "sk_live_", "/admin/api-keys?user=" + o.userID: "sk_live_",
 		"/admin/clients": "newcomer", "/admin/api-keys?org=" + o.organization: "Nothing found.", "/admin/events": "login_success",
 		"/admin/events?type=login_success&user=ada@example.test&from=2020-01-01&to=2999-01-01": "login_success", "/admin/events?ip=192.0.2.1": "Nothing found.",
 		"/admin/webhooks": "hooks.example.test", "/admin/webhooks/" + o.webhook: "Last answer", "/admin/outbox": "Messages given up", "/admin/signing-keys": "signing", "/admin/edges": "Latest revocations",
@@ -148,6 +148,7 @@ func (o *office) forms() map[string][]string {
 		"/admin/outbox":                          {"action", "retry", "item", o.letter},
 		"/admin/webhooks":                        {"action", "createWebhook", "url", "https://more.example.test/"},
 		"/admin/webhooks/" + o.webhook:           {"action", "disableWebhook"},
+		"/admin/coupons":                         {"action", "createCoupon", "name", "Spring", "amount", "5"},
 		"/admin/signing-keys":                    {"action", "rotateNow"},
 		"/admin/prices/2":                        {"action", "withdrawPrices"},
 		"/admin/price-draft":                     {"action", "publishPrices", "table", "chat 1", "key", "2"},
@@ -164,6 +165,7 @@ func (o *office) everything() string {
 		 UNION ALL SELECT x.id || x.attempts || x.dead_at::text FROM mana.outbox AS x WHERE dead_at IS NOT NULL UNION ALL SELECT x.id || coalesce(x.gone_at::text, '') FROM auth.jwks AS x
 		 UNION ALL SELECT x.client_id FROM auth.oauth_applications AS x UNION ALL SELECT x::text FROM credits.price_versions AS x
 		 UNION ALL SELECT x.id || coalesce(x.disabled_at::text, '') FROM mana.webhook_endpoints AS x
+		 UNION ALL SELECT x.id || x.redeemed || coalesce(x.ended_at::text, '') FROM credits.coupons AS x
 		 UNION ALL SELECT x.id FROM credits.transactions AS x UNION ALL SELECT x::text FROM credits.debts AS x UNION ALL SELECT x.id::text FROM auth.revocations AS x`)
 	if err != nil {
 		o.Fatal(err)

@@ -18,6 +18,7 @@ import (
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
 	"mana.how/edge/internal/dbscope"
 )
@@ -78,6 +79,7 @@ func crowded(t *testing.T, n crowd) (s *site, asked *statements) {
 		ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: traced})
 		cores := &api.Credits{
 			Ledger: ledger, Gifts: gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: traced, Ledger: ledger}),
+			Coupons: coupon.New(coupon.Config{}, coupon.Deps{Pool: traced, Ledger: ledger}),
 			Billing: billing.New(billing.Config{BaseURL: base}, billing.Deps{Pool: traced, Ledger: ledger}),
 		}
 		d.Credits = func(context.Context) (*api.Credits, error) { return cores, nil }

@@ -32,6 +32,7 @@ import (
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
 	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/pgtest"
@@ -106,6 +107,8 @@ func newSiteOf(t testing.TB, sales billing.Config, identity func(*authcore.Confi
 	if err != nil {
 		t.Fatal(err)
 	}
+	credits.Coupons = coupon.New(coupon.Config{Mailbox: func(text string) coupon.Mailbox { return coupon.Mailbox(address.MailboxOf(text)) }},
+		coupon.Deps{Pool: db.Pool, Ledger: ledger, Sealer: secrets})
 	patterns := []string{"https://*.example.test"}
 	authConfig := authcore.Config{
 		BaseURL: base, CookieDomain: ".example.test", TrustedOrigins: patterns, Secrets: secrets,

@@ -39,7 +39,7 @@ func buildCommands(group *cobra.Command) {
 	flags.Bool("json", false, "Print JSON")
 	group.Args = cobra.NoArgs
 	group.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	group.AddCommand(migrateCommand(), userCommand(), orgCommand(), keysCommand(), keyCommand(), serviceKeyCommand(), auditCommand(), creditsCommand(), pricesCommand(), giftCommand(), clientCommand(), webhookCommand(), mailCommand(), seedCommand(), importCommand(), healthCommand(), doctor.Command())
+	group.AddCommand(migrateCommand(), userCommand(), orgCommand(), keysCommand(), keyCommand(), serviceKeyCommand(), auditCommand(), creditsCommand(), pricesCommand(), giftCommand(), couponCommand(), clientCommand(), webhookCommand(), mailCommand(), seedCommand(), importCommand(), healthCommand(), doctor.Command())
 	group.AddCommand(backup.Commands()...)
 	invoke.Tell(group)
 }

@@ -231,21 +231,28 @@ func grantOf(inv invoke.Invocation, now time.Time) (creditcore.Grant, error) {
 
 // expiryOf reads a day, whose end is meant, an instant or a duration from now.
 func expiryOf(text string, now time.Time) (*time.Time, error) {
+	at, err := momentOf("expires", text, now, 1)
+	if err == nil && at != nil && !at.After(now) {
+		return nil, fmt.Errorf("--expires: %q is over", text)
+	}
+	return at, err
+}
+
+// momentOf reads a day, an instant or a duration from now, of a flag; nil for none. Of
+// a day it is the beginning, so many days later.
+func momentOf(flag, text string, now time.Time, later int) (*time.Time, error) {
 	if text == "" {
 		return nil, nil //nolint:nilnil // never
 	}
 	var at time.Time
 	if day, err := time.Parse(time.DateOnly, text); err == nil {
-		at = day.AddDate(0, 0, 1)
+		at = day.AddDate(0, 0, later)
 	} else if instant, err := time.Parse(time.RFC3339, text); err == nil {
 		at = instant
 	} else if d, err := caddy.ParseDuration(text); err == nil {
 		at = now.Add(d)
 	} else {
-		return nil, fmt.Errorf("--expires: %q is neither a day such as 2027-01-31 nor a duration such as 30d", text)
-	}
-	if !at.After(now) {
-		return nil, fmt.Errorf("--expires: %q is over", text)
+		return nil, fmt.Errorf("--%s: %q is neither a day such as 2027-01-31 nor a duration such as 30d", flag, text)
 	}
 	return &at, nil
 }
@@ -265,7 +272,7 @@ type breachView struct {
 
 func auditCredits(inv invoke.Invocation, _ []string) error {
 	return inv.WithCores(func(c services.Cores) error {
-		progress := inv.Progress(2)
+		progress := inv.Progress(3)
 		progress.Step("ledger")
 		report, err := c.Credits.Audit(inv.Ctx)
 		progress.Step("gifts")
@@ -273,12 +280,17 @@ func auditCredits(inv invoke.Invocation, _ []string) error {
 		if err == nil {
 			gifts, err = c.Gifts.Audit(inv.Ctx)
 		}
+		progress.Step("coupons")
+		var coupons []creditcore.Breach
+		if err == nil {
+			coupons, err = c.Coupons.Audit(inv.Ctx)
+		}
 		progress.End()
 		if err != nil {
 			return err
 		}
 		view := auditView{Accounts: report.Accounts, Entries: report.Entries, Breaches: []breachView{}}
-		for _, b := range slices.Concat(report.Breaches, gifts) {
+		for _, b := range slices.Concat(report.Breaches, gifts, coupons) {
 			view.Breaches = append(view.Breaches, breachView(b))
 		}
 		err = inv.Print(view, func(w io.Writer) {

@@ -249,14 +249,41 @@ func (p block) gifts() *GiftsConfig {
 	return c
 }
 
-// credits reads when owners of accounts are told of them.
+// credits reads when owners of accounts are told of them, and what new ones are given.
 func (p block) credits() *CreditsConfig {
 	c := new(CreditsConfig)
 	p.NoArguments()
 	p.Nested("credits", map[string]func(){
 		"low_balance":   func() { p.One(&c.LowBalance) },
 		"expiry_notice": func() { p.One(&c.ExpiryNotice) },
+		"trial":         func() { c.Trial = p.trial() },
 	})
+	return c
+}
+
+// trial reads credits and pairs of words:
+//
+//	trial <credits> [expires <duration>] [domain_limit <n>|off]
+func (p block) trial() *TrialConfig {
+	c := new(TrialConfig)
+	args := p.RemainingArgs()
+	if len(args)%2 == 0 || slices.ContainsFunc(args, syntax.Blank) {
+		p.Faultf("credits trial: takes credits, and perhaps expires <duration> and domain_limit <n>, such as trial 100 expires 14d")
+		return c
+	}
+	p.NoBlock("credits trial")
+	c.Credits = args[0]
+	for i := 1; i < len(args); i += 2 {
+		target := map[string]*string{"expires": &c.Expires, "domain_limit": &c.DomainLimit}[args[i]]
+		switch {
+		case target == nil:
+			p.Faultf("credits trial: %q is neither expires nor domain_limit", args[i])
+		case *target != "":
+			p.Faultf("credits trial: %s stands there twice", args[i])
+		default:
+			*target = args[i+1]
+		}
+	}
 	return c
 }
 

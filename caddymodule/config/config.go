@@ -384,6 +384,23 @@ type CreditsConfig struct {
 
 	// How long before their end credits are told of, or off. Default: 7d.
 	ExpiryNotice string `json:"expiry_notice,omitempty"`
+
+	// What every new account is given once its address is verified. Default: nothing.
+	Trial *TrialConfig `json:"trial,omitempty"`
+}
+
+// TrialConfig is what every new account is given, once a person.
+type TrialConfig struct {
+	// How many credits, above 0 and up to three decimals.
+	Credits string `json:"credits"`
+
+	// How long they last. Default: for ever.
+	Expires string `json:"expires,omitempty"`
+
+	// How many accounts with addresses of one domain are given them, or off for any
+	// number. Domains of public mail providers, such as gmail.com, are not counted.
+	// Default: 5.
+	DomainLimit string `json:"domain_limit,omitempty"`
 }
 
 // WebhooksConfig is where webhooks may lead.

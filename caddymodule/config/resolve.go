@@ -67,6 +67,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.Providers = r.providers(c.Providers)
 	s.Prices = r.prices(c.Prices)
 	s.LowBalance, s.ExpiryNotice = r.credits(c.Credits)
+	s.Trial = r.trial(c.Credits)
 	s.Limits = r.limits(c.Limits)
 	return s, errors.Join(r.faults...)
 }

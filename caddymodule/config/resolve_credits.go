@@ -1,16 +1,25 @@
 package config
 
 import (
+	"strconv"
 	"time"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/coupon"
 )
 
 const (
 	defaultExpiryNotice = 7 * day
 	// mostExpiryNotice bounds it: who is told that early forgets it.
 	mostExpiryNotice = 90 * day
+	// defaultTrialDomain is how many of one domain are given a trial: who owns a
+	// domain has as many addresses as they like.
+	defaultTrialDomain = 5
+	mostTrialDomain    = 1_000_000
 )
+
+// mostTrial bounds what is given to everybody.
+const mostTrial = 100_000 * creditcore.Credit
 
 // credits reads when owners of accounts are told of them.
 func (r *resolver) credits(c *CreditsConfig) (low creditcore.Amount, notice time.Duration) {
@@ -33,4 +42,32 @@ func (r *resolver) credits(c *CreditsConfig) (low creditcore.Amount, notice time
 		}
 	}
 	return low, notice
+}
+
+// trial reads what new accounts are given.
+func (r *resolver) trial(c *CreditsConfig) *coupon.Trial {
+	if c == nil || c.Trial == nil {
+		return nil
+	}
+	t := &coupon.Trial{DomainLimit: defaultTrialDomain}
+	text := r.expand("credits trial", c.Trial.Credits)
+	var err error
+	if t.Credits, err = creditcore.ParseAmount(text); err != nil || t.Credits <= 0 || t.Credits > mostTrial || !priceCredits.MatchString(text) {
+		r.fault("credits trial", "%q is not a number of credits above 0 and up to %s, with up to three decimals, such as 100", text, mostTrial)
+	}
+	if text := r.expand("credits trial expires", c.Trial.Expires); text != "" {
+		if t.Life = r.duration("credits trial expires", text); t.Life > 0 && t.Life < time.Minute {
+			r.fault("credits trial expires", "%q is less than a minute", text)
+		}
+	}
+	switch text := r.expand("credits trial domain_limit", c.Trial.DomainLimit); text {
+	case "":
+	case "off":
+		t.DomainLimit = 0
+	default:
+		if t.DomainLimit, err = strconv.Atoi(text); err != nil || t.DomainLimit < 1 || t.DomainLimit > mostTrialDomain {
+			r.fault("credits trial domain_limit", "%q is neither off nor a number from 1 to %d", text, mostTrialDomain)
+		}
+	}
+	return t
 }

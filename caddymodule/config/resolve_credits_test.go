@@ -9,6 +9,7 @@ import (
 
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/coupon"
 )
 
 // When owners of accounts are told of them is read, is part of the key of the settings,
@@ -43,19 +44,44 @@ func TestCredits(t *testing.T) {
 	if err != nil || off.ExpiryNotice != 0 || config.SameRuntime(off, none) {
 		t.Errorf("%s, %v", off.ExpiryNotice, err)
 	}
+	if none.Trial != nil {
+		t.Errorf("a trial of %+v", none.Trial)
+	}
+	for block, want := range map[string]coupon.Trial{
+		"trial 100":                           {Credits: 100_000, DomainLimit: 5},
+		"trial 2.5 expires 14d":               {Credits: 2500, DomainLimit: 5, Life: 2 * week},
+		"trial 1 domain_limit 7 expires 1h":   {Credits: 1000, DomainLimit: 7, Life: time.Hour},
+		"trial 1 expires 1h domain_limit off": {Credits: 1000, Life: time.Hour},
+	} {
+		s, err := resolve("credits {\n " + block + "\n}")
+		if err != nil || *s.Trial != want || config.SameRuntime(s, none) {
+			t.Errorf("%s: %+v, %v", block, s.Trial, err)
+		}
+	}
 	for block, want := range map[string]string{
-		"credits {\n low_balance 0\n}":           "credits low_balance",
-		"credits {\n low_balance -1\n}":          "credits low_balance",
-		"credits {\n low_balance 1e3\n}":         "credits low_balance",
-		"credits {\n low_balance NaN\n}":         "credits low_balance",
-		"credits {\n low_balance 0.0001\n}":      "credits low_balance",
-		"credits {\n low_balance 10000000000\n}": "credits low_balance",
-		"credits {\n expiry_notice soon\n}":      "credits expiry_notice",
-		"credits {\n expiry_notice -1d\n}":       "credits expiry_notice",
-		"credits {\n expiry_notice 91d\n}":       "credits expiry_notice",
-		"credits {\n low_balance\n}":             "low_balance",
-		"credits {\n elsewhere 1\n}":             "elsewhere",
-		"credits 10":                             "credits",
+		"credits {\n low_balance 0\n}":                 "credits low_balance",
+		"credits {\n low_balance -1\n}":                "credits low_balance",
+		"credits {\n low_balance 1e3\n}":               "credits low_balance",
+		"credits {\n low_balance NaN\n}":               "credits low_balance",
+		"credits {\n low_balance 0.0001\n}":            "credits low_balance",
+		"credits {\n low_balance 10000000000\n}":       "credits low_balance",
+		"credits {\n expiry_notice soon\n}":            "credits expiry_notice",
+		"credits {\n expiry_notice -1d\n}":             "credits expiry_notice",
+		"credits {\n expiry_notice 91d\n}":             "credits expiry_notice",
+		"credits {\n low_balance\n}":                   "low_balance",
+		"credits {\n trial\n}":                         "credits trial",
+		"credits {\n trial 0\n}":                       "credits trial",
+		"credits {\n trial 100001\n}":                  "credits trial",
+		"credits {\n trial 1e3\n}":                     "credits trial",
+		"credits {\n trial 5 expires\n}":               "credits trial",
+		"credits {\n trial 5 expires soon\n}":          "credits trial expires",
+		"credits {\n trial 5 expires 5s\n}":            "credits trial expires",
+		"credits {\n trial 5 ends 5d\n}":               "ends",
+		"credits {\n trial 5 domain_limit 0\n}":        "credits trial domain_limit",
+		"credits {\n trial 5 domain_limit no\n}":       "credits trial domain_limit",
+		"credits {\n trial 5 expires 5d expires 6d\n}": "twice",
+		"credits {\n elsewhere 1\n}":                   "elsewhere",
+		"credits 10":                                   "credits",
 	} {
 		if _, err := resolve(block); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v", block, err)

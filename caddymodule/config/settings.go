@@ -23,6 +23,7 @@ import (
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/internal/appdata"
 )
 
@@ -101,6 +102,8 @@ type Settings struct {
 	// ExpiryNotice is how long before the end of credits their owner is told; zero
 	// for never.
 	ExpiryNotice time.Duration
+	// Trial is what new accounts are given, nil for nothing.
+	Trial *coupon.Trial
 	// VerificationRequired lets nobody sign in whose address is not proven.
 	VerificationRequired bool
 }
@@ -226,6 +229,9 @@ func (s Settings) Key() settingsKey {
 		hashFields(h, p.Name, p.Credits.String(), strconv.FormatInt(p.Per, 10), p.Unit)
 	}
 	hashFields(h, s.LowBalance.String(), s.ExpiryNotice.String())
+	if t := s.Trial; t != nil {
+		hashFields(h, "trial", t.Credits.String(), t.Life.String(), strconv.Itoa(t.DomainLimit))
+	}
 	return settingsKey(h.Sum(nil))
 }
 

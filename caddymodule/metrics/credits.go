@@ -10,6 +10,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
 	"mana.how/edge/internal/dbscope"
 )
@@ -19,6 +20,7 @@ type creditMetrics struct {
 	debits, holds, grants, granted *prometheus.CounterVec
 	compensations, purchases       *prometheus.CounterVec
 	gifts                          *prometheus.CounterVec
+	coupons, trials                *prometheus.CounterVec
 	webhooks                       *prometheus.CounterVec
 	debitTime, batchSize           prometheus.Histogram
 	openHolds, leakedHolds         prometheus.Gauge
@@ -40,6 +42,8 @@ func newCreditMetrics(m *Set) creditMetrics {
 		compensations: m.counter("mana_credit_compensations_total", "Charges of free outcomes that were taken back, by outcome.", "outcome"),
 		purchases:     m.counter("mana_credit_purchases_total", "Steps in the life of purchases.", "outcome"),
 		gifts:         m.counter("mana_gifts_total", "Steps in the life of gifts.", "event"),
+		coupons:       m.counter("mana_coupons_total", "Redemptions of coupons, and what they were refused.", "event"),
+		trials:        m.counter("mana_trials_total", "Trials of new accounts, and what they were refused.", "event"),
 		drift: Add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mana_credit_drift", Help: "Purchases that the last comparison found to differ from Stripe, by kind.",
 		}, []string{"kind"})),
@@ -70,6 +74,14 @@ func (m *Set) LedgerObserver() creditcore.Observer {
 // GiftObserver is what gifts report to.
 func (m *Set) GiftObserver() gift.Observer {
 	return gift.Observer{Gift: func(event string) { m.gifts.WithLabelValues(event).Inc() }}
+}
+
+// CouponObserver is what coupons and trials report to.
+func (m *Set) CouponObserver() coupon.Observer {
+	return coupon.Observer{
+		Coupon: func(event string) { m.coupons.WithLabelValues(event).Inc() },
+		Trial:  func(event string) { m.trials.WithLabelValues(event).Inc() },
+	}
 }
 
 // BillingObserver is what the sale of credits reports to.

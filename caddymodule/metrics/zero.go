@@ -25,6 +25,8 @@ func (m *Set) begin() {
 		m.holds:         {"opened", "settled", "released", "expired"},
 		m.compensations: {"refunded", "retried", "dropped"},
 		m.purchases:     {"begun", "completed", "expired", "failed", "mismatch", "reinstated", "reversed", "shortfall"},
+		m.coupons:       {"redeemed", "refused"},
+		m.trials:        {"given", "refused"},
 		m.gifts:         {"created", "redeemed", "refused", "cancelled", "expired"},
 	} {
 		for _, outcome := range outcomes {

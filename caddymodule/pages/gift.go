@@ -24,11 +24,13 @@ type Gifts struct {
 	Balance  string
 	Created  []CreatedGift
 	Received []ReceivedGift
+	Coupons  []RedeemedCoupon
 	Order    GiftOrder
 	Code     string // that was to be redeemed
 	// What the visitor has just done, nil for nothing.
 	Made, Cancelled *CreatedGift
 	Redeemed        *ReceivedGift
+	Coupon          *RedeemedCoupon
 	// Key is that of the form which makes a gift, and RedeemKey that of the other.
 	Key, RedeemKey string
 	// MakeError and Error are those of the form that makes one, and of the others.
@@ -56,6 +58,13 @@ func (g CreatedGift) Active() bool { return g.Status == "active" }
 type ReceivedGift struct {
 	Code, Credits, Creator, Message string
 	At                              time.Time
+}
+
+// RedeemedCoupon is a coupon that the visitor redeemed.
+type RedeemedCoupon struct {
+	ID, Name, Credits string
+	At                time.Time
+	Expires           time.Time // of the credits; zero for never
 }
 
 func (Gift) page() string  { return "gift" }

@@ -180,7 +180,8 @@ func topUpReasons(text string) (list []pages.View) {
 func giftsView(text string) pages.Gifts {
 	made := pages.CreatedGift{ID: text, Code: text, URL: text, Status: "active", Message: text, Total: "10", Portion: "5", Unclaimed: "5", Portions: 2, Claimed: 1, Expires: time.Unix(0, 0)}
 	got := pages.ReceivedGift{Code: text, Credits: "5", Creator: text, Message: text, At: time.Unix(0, 0)}
-	v := pages.Gifts{Balance: "5", Made: &made, Cancelled: &made, Redeemed: &got, Key: text, RedeemKey: text, Code: text, MakeError: "GIFT_RIDDLE", Error: text,
+	redeemed := pages.RedeemedCoupon{ID: text, Name: text, Credits: "5", At: time.Unix(0, 0), Expires: time.Unix(1, 0)}
+	v := pages.Gifts{Balance: "5", Made: &made, Cancelled: &made, Redeemed: &got, Coupon: &redeemed, Coupons: []pages.RedeemedCoupon{redeemed}, Key: text, RedeemKey: text, Code: text, MakeError: "GIFT_RIDDLE", Error: text,
 		Received: []pages.ReceivedGift{got}, Order: pages.GiftOrder{Credits: text, Portions: text, Target: text, Question: text, Answer: text, Message: text, Expires: text, Several: true}}
 	for _, status := range []string{"active", "depleted", "expired", "cancelled", "refunded"} {
 		made.Status = status
@@ -244,7 +245,7 @@ func TestEventsAreSentences(t *testing.T) {
 		{Type: "verification_requested"}, {Type: "email_verified"}, {Type: "email_verified", Operator: true}, {Type: "email_change_requested"}, {Type: "email_changed"},
 		{Type: "email_change_undone"}, {Type: "two_factor_enabled"}, {Type: "two_factor_disabled"}, {Type: "two_factor_disabled", Operator: true},
 		{Type: "backup_codes_renewed"}, {Type: "passkey_added"}, {Type: "passkey_removed"}, {Type: "passkey_cloned"}, {Type: "role_changed", Operator: true},
-		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "api_key_created"}, {Type: "api_key_revoked"}, {Type: "data_viewed", Operator: true}, {Type: "data_exported", Operator: true}, {Type: "credits_granted", Operator: true}, {Type: "debt_forgiven", Operator: true},
+		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "api_key_created"}, {Type: "api_key_revoked"}, {Type: "data_viewed", Operator: true}, {Type: "data_exported", Operator: true}, {Type: "credits_granted", Operator: true}, {Type: "coupon_redeemed"}, {Type: "trial_granted"}, {Type: "debt_forgiven", Operator: true},
 		{Type: "organization_created"}, {Type: "organization_created", Operator: true}, {Type: "organization_updated"}, {Type: "organization_deleted"}, {Type: "organization_deleted", Operator: true}, {Type: "organization_invited"}, {Type: "organization_invitation_canceled"}, {Type: "organization_invitation_rejected"}, {Type: "organization_joined"}, {Type: "organization_left"}, {Type: "organization_member_removed"}, {Type: "organization_role_changed"}, {Type: "organization_activated"},
 		{Type: "login_success", Cause: "provider"}, {Type: "account_linked"}, {Type: "account_unlinked"}, {Type: "provider_refused"}, {Type: "email_verified", Cause: "provider"},
 	} {

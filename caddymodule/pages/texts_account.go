@@ -273,6 +273,8 @@ var accountTexts = map[string]translated{
 	"event.top_up_changed":                   {German: "Das automatische Aufladen von Credits wurde geändert.", English: "The automatic top-up of credits was changed."},
 	"event.top_up_card_removed":              {German: "Die Karte für das automatische Aufladen wurde entfernt.", English: "The card of the automatic top-up was removed."},
 	"event.debt_forgiven":                    {German: "Der Betreiber hat dir eine Schuld erlassen.", English: "The operator wrote off what you owed."},
+	"event.coupon_redeemed":                  {German: "Ein Gutschein wurde eingelöst.", English: "A coupon was redeemed."},
+	"event.trial_granted":                    {German: "Du hast Credits zum Kennenlernen bekommen.", English: "You were given trial credits."},
 	"event.credits_granted":                  {German: "Der Betreiber hat dir Credits gegeben.", English: "The operator gave you credits."},
 	"event.data_exported":                    {German: "Ein Admin hat sich eine Datei mit allem geben lassen, was über dich gespeichert ist.", English: "An admin took a file with all that is kept of you."},
 	"event.api_key_created":                  {German: "Ein API-Schlüssel wurde angelegt.", English: "An API key was made."},

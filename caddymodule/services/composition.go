@@ -9,11 +9,13 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/authcore"
+	mail "mana.how/edge/authcore/address"
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
 )
 
@@ -26,11 +28,12 @@ const (
 
 // accountHooks composes what happens in both cores when an account begins or ends.
 type accountHooks struct {
-	ledger *creditcore.Service
-	gifts  *gift.Service
-	sales  *billing.Service
-	apps   AppData
-	log    *slog.Logger
+	ledger  *creditcore.Service
+	gifts   *gift.Service
+	coupons *coupon.Service
+	sales   *billing.Service
+	apps    AppData
+	log     *slog.Logger
 	// redeemUnverified: gifts for an address go to whoever registers it.
 	redeemUnverified bool
 	// later runs work in the background; ctx ends with the process.
@@ -38,20 +41,46 @@ type accountHooks struct {
 }
 
 func (a accountHooks) hooks() authcore.Hooks {
-	return authcore.Hooks{RegisterTx: a.open, Registered: a.welcome, Verified: a.redeem, EraseTx: a.erase, Deleted: a.close, DissolveTx: a.ledger.CloseTx, Dissolved: a.dissolved}
+	return authcore.Hooks{RegisterTx: a.open, Registered: a.welcome, Verified: a.verified, EraseTx: a.erase, Deleted: a.close, DissolveTx: a.ledger.CloseTx, Dissolved: a.dissolved}
 }
 
-// open gives a new user a balance, in the transaction that makes the account.
+// open gives a new user a balance and promises the trial, in the transaction that
+// makes the account.
 func (a accountHooks) open(ctx context.Context, tx pgx.Tx, u authcore.User) error {
-	return a.ledger.OpenTx(ctx, tx, u.ID)
+	if err := a.ledger.OpenTx(ctx, tx, u.ID); err != nil {
+		return err
+	}
+	return a.coupons.PromiseTx(ctx, tx, u.ID)
 }
 
 // welcome gives a new user what waits for their address, where that is proven
 // or need not be.
 func (a accountHooks) welcome(ctx context.Context, u authcore.User) {
-	if u.EmailVerified || a.redeemUnverified {
+	switch {
+	case u.EmailVerified:
+		a.verified(ctx, u)
+	case a.redeemUnverified:
 		a.redeem(ctx, u)
 	}
+}
+
+// verified gives a user whose address is proven the trial, and what waits for it. A
+// trial that fails here is given by the rounds of coupons.
+func (a accountHooks) verified(ctx context.Context, u authcore.User) {
+	bounded, cancel := context.WithTimeout(ctx, giftWait)
+	defer cancel()
+	if _, err := a.coupons.GiveTrial(bounded, u.ID); err != nil {
+		a.log.Warn("give a new account its trial; it is tried again", "user", u.ID, "error", err)
+	}
+	a.redeem(ctx, u)
+}
+
+// mailboxOf reads an address for coupons.
+func mailboxOf(address string) coupon.Mailbox { return coupon.Mailbox(mail.MailboxOf(address)) }
+
+// recordTrialTx notes among the events of an account that it was given a trial.
+func recordTrialTx(ctx context.Context, tx pgx.Tx, userID string, credits creditcore.Amount) error {
+	return audit.RecordTx(ctx, tx, audit.Event{Type: "trial_granted", UserID: userID, Metadata: map[string]any{"credits": credits}})
 }
 
 // redeem redeems the gifts that are meant for a user's address. Whatever
@@ -68,6 +97,9 @@ func (a accountHooks) redeem(ctx context.Context, u authcore.User) {
 // of apps do the same. The ledger stays.
 func (a accountHooks) erase(ctx context.Context, tx pgx.Tx, u authcore.User) error {
 	if err := a.gifts.EraseTx(ctx, tx, u.ID, u.Email); err != nil {
+		return err
+	}
+	if err := a.coupons.EraseTx(ctx, tx, u.ID); err != nil {
 		return err
 	}
 	if err := a.apps.putTx(ctx, tx, u.ID); err != nil {

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"mana.how/edge/authcore/principal"
+	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/edgetest"
 	"mana.how/edge/internal/pgtest"
 )
@@ -25,6 +27,46 @@ func TestSignUpOpensTheBalance(t *testing.T) {
 	report, err := edgetest.LiveRuntime(t).Credits.Audit(t.Context())
 	if err != nil || report.Accounts != 2 || len(report.Breaches) != 0 {
 		t.Errorf("%+v, %v", report, err)
+	}
+}
+
+// A new account is given its trial once its address is proven, once a person, also by a
+// command that has no key: an edge gives it then.
+func TestTrialOfANewAccount(t *testing.T) {
+	edgetest.StopAtEnd(t)
+	app := edgetest.With(edgetest.ExternalApp(pgtest.New(t)), "credits", map[string]any{"trial": map[string]any{"credits": "100", "expires": "14d"}})
+	if err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), app)); err != nil {
+		t.Fatal(err)
+	}
+	cores := edgetest.LiveRuntime(t).Cores
+	file := edgetest.ConfigFile(t, app)
+	has := func(address string, want int64) {
+		t.Helper()
+		u, err := cores.Auth.UserByIDOrEmail(t.Context(), principal.Operator{Name: "test"}, address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want > 0 { // what the command left waiting
+			if _, err := cores.Coupons.GiveTrial(t.Context(), u.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if b, err := cores.Credits.BalanceOf(t.Context(), u.ID); err != nil || b.Available != creditcore.Credits(want) {
+			t.Errorf("%s has %s, want %d, %v", address, b.Available, want, err)
+		}
+	}
+	edgetest.SignUp(t, "ada@gmail.com")
+	has("ada@gmail.com", 0)
+	for _, args := range [][]string{{"user", "verify", "ada@gmail.com"}, {"user", "create", "--email", "a.da+x@googlemail.com"}} {
+		if _, err := edgetest.Operate(t, "", append(args, "--config", file)...); err != nil {
+			t.Fatalf("%v: %v", args, err)
+		}
+	}
+	has("ada@gmail.com", 100)
+	has("a.da+x@googlemail.com", 0)
+	breaches, err := cores.Coupons.Audit(t.Context())
+	if err != nil || len(breaches) > 0 {
+		t.Errorf("%+v, %v", breaches, err)
 	}
 }
 

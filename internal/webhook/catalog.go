@@ -50,6 +50,8 @@ var catalog = []Description{
 	{"top_up.capped", "An automatic top-up waits for the next month: its cap has no room for it. Once a month.", `{"accountId":"u1","spentEuroCents":1998,"capEuroCents":2000}`},
 	{"top_up.disabled", "The automatic top-up of an account switched itself off. The reason is declined, unconfirmed, card or package.", `{"accountId":"u1","reason":"declined"}`},
 	{"gift.redeemed", "Somebody redeemed a gift.", `{"userId":"u1","giftId":"g1","redemptionId":"r1","credits":5}`},
+	{"coupon.redeemed", "Somebody redeemed a coupon.", `{"userId":"u1","couponId":"c1","redemptionId":"r2","transactionId":"t2","credits":12.5}`},
+	{"trial.granted", "A new account was given its trial.", `{"userId":"u1","transactionId":"t2","credits":12.5}`},
 	{"subscription.started", "A subscription has begun.", `{"accountId":"u1","subscriptionId":"s1","planId":"pro","status":"active","cancelAtPeriodEnd":false}`},
 	{"subscription.changed", "A subscription has another plan or status, or will end with its period, or will not any more.", `{"accountId":"u1","subscriptionId":"s1","planId":"pro","status":"active","cancelAtPeriodEnd":true}`},
 	{"subscription.renewed", "An invoice of a subscription was paid, the first one included.", `{"accountId":"u1","invoiceId":"i1","subscriptionId":"s1","amountPaidEuroCents":999}`},

@@ -16,6 +16,7 @@ import (
 	"mana.how/edge/caddymodule/api/kept"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
 	"mana.how/edge/internal/outbox"
 	"mana.how/edge/internal/webhook"
@@ -43,6 +44,7 @@ type Deps struct {
 	Data    kept.Deps
 	Ledger  func(context.Context) (*creditcore.Service, error)
 	Gifts   func(context.Context) (*gift.Service, error)
+	Coupons func(context.Context) (*coupon.Service, error)
 	Billing func(context.Context) (*billing.Service, error)
 	// Outbox is nil where there is none.
 	Outbox func(context.Context) (*outbox.Box, error)
@@ -86,6 +88,9 @@ var (
 	errEndpoint      = &endpoint.Error{Status: http.StatusBadRequest, Code: "WEBHOOK_INVALID", Message: "url must be one of https without a password, and types names of events"}
 	errEndpointOff   = &endpoint.Error{Status: http.StatusConflict, Code: "WEBHOOK_DISABLED", Message: "The webhook endpoint is disabled"}
 	errEndpoints     = &endpoint.Error{Status: http.StatusConflict, Code: "TOO_MANY_WEBHOOKS", Message: "There are 50 webhook endpoints already"}
+	errNoCoupon      = &endpoint.Error{Status: http.StatusNotFound, Code: "COUPON_NOT_FOUND", Message: "Coupon not found"}
+	errCouponEnded   = &endpoint.Error{Status: http.StatusConflict, Code: "COUPON_OVER", Message: "The coupon has ended already"}
+	errCouponCode    = &endpoint.Error{Status: http.StatusConflict, Code: "COUPON_CODE_TAKEN", Message: "Another coupon has this code"}
 	errReplayed      = &endpoint.Error{Status: http.StatusConflict, Code: "GRANTED_BEFORE", Message: "This form has given the credits before"}
 )
 
@@ -96,6 +101,7 @@ var mappings = []endpoint.Mapping{
 	{Err: webhook.ErrNotFound, Answer: errNoEndpoint}, {Err: webhook.ErrNoDelivery, Answer: errNoDelivery}, {Err: webhook.ErrInvalid, Answer: errEndpoint},
 	{Err: webhook.ErrDisabled, Answer: errEndpointOff}, {Err: webhook.ErrTooMany, Answer: errEndpoints},
 	{Err: creditcore.ErrPriceBookChanged, Answer: errPriceBook}, {Err: creditcore.ErrPricesPast, Answer: errEffective}, {Err: creditcore.ErrPriceVersionBound, Answer: errPriceBound},
+	{Err: coupon.ErrNotFound, Answer: errNoCoupon}, {Err: coupon.ErrEnded, Answer: errCouponEnded}, {Err: coupon.ErrCodeTaken, Answer: errCouponCode},
 	{Err: openid.ErrUnknownClient, Answer: errNoClient}, {Err: openid.ErrConfigured, Answer: errConfigured},
 }
 
@@ -106,6 +112,7 @@ const (
 	organizationsPath = "/admin/organizations"
 	ledgerPath        = "/admin/ledger"
 	giftsPath         = "/admin/gifts"
+	couponsPath       = "/admin/coupons"
 	salesPath         = "/admin/sales"
 	keysPath          = "/admin/api-keys"
 	clientsPath       = "/admin/clients"
@@ -148,6 +155,8 @@ func Routes(d Deps) []endpoint.Route {
 		endpoint.Post(ledgerPath+"/{id}", d.changes(d.account, d.changeLedger), form("Write off what an account owes",
 			append(endpoint.AnswersTo(authcore.ErrUserNotFound, creditcore.ErrInvalid), errAmount, errNothingOwed)...)),
 		endpoint.Get(giftsPath, shownList(d, d.gifts), show("Gifts")),
+		endpoint.Get(couponsPath, shownList(d, d.coupons), show("Coupons, and how often they were redeemed")),
+		endpoint.Post(couponsPath, d.listChanges(d.coupons, d.changeCoupon), form("Make a coupon, or end one", errNoCoupon, errCouponEnded, errCouponCode)),
 		endpoint.Get(salesPath, shownList(d, d.sales), show("Packages, plans, purchases and subscriptions")),
 		endpoint.Get(keysPath, shownList(d, d.keys), show("API keys")),
 		endpoint.Post(keysPath, d.listChanges(d.keys, d.changeKey), form("Revoke an API key", errNoKey)),

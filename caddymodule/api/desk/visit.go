@@ -74,7 +74,7 @@ func shown[Req asked](d Deps, p page) func(context.Context, *endpoint.Call, Req)
 var doneWords = []string{
 	"desk-role", "desk-disabled", "desk-enabled", "desk-sessions", "desk-factor", "desk-granted", "desk-forgiven",
 	"desk-erased", "desk-organization", "desk-key", "desk-client", "desk-mail", "desk-rotated", "desk-revoked",
-	"desk-webhook-enabled", "desk-webhook-disabled", "desk-webhook-deleted", "desk-webhook-replayed",
+	"desk-webhook-enabled", "desk-webhook-disabled", "desk-webhook-deleted", "desk-webhook-replayed", "desk-coupon-ended",
 	"desk-prices-published", "desk-prices-withdrawn",
 }
 
@@ -105,6 +105,7 @@ type order struct {
 	Key            string
 	URL, Types     string
 	Description    string
+	Coupon         couponOrder
 	By             principal.Operator
 }
 
@@ -117,6 +118,17 @@ type deskForm struct {
 	URL         string `json:"url" rule:"optional,upto=4000,string"`
 	Types       string `json:"types" rule:"optional,upto=4000,string"`
 	Description string `json:"description" rule:"optional,upto=4000,string"`
+
+	Name        string `json:"name" rule:"optional,upto=4000,string"`
+	Code        string `json:"code" rule:"optional,upto=4000,string"`
+	Amount      string `json:"amount" rule:"optional,max=32,string"`
+	Starts      string `json:"starts" rule:"optional,max=32,string"`
+	Until       string `json:"until" rule:"optional,max=32,string"`
+	CreditsDays string `json:"creditsDays" rule:"optional,max=32,string"`
+	Redemptions string `json:"redemptions" rule:"optional,max=32,string"`
+	DomainLimit string `json:"domainLimit" rule:"optional,max=32,string"`
+	Domains     string `json:"domains" rule:"optional,upto=16000,string"`
+	NewDays     string `json:"newDays" rule:"optional,max=32,string"`
 }
 
 // deskItemForm is what forms of the page of one thing send.
@@ -137,7 +149,10 @@ type deskItemForm struct {
 type ordered interface{ order() order }
 
 func (f deskForm) order() order {
-	return order{Action: f.Action, Reason: f.Reason, Item: f.Item, URL: f.URL, Types: f.Types, Description: f.Description}
+	return order{Action: f.Action, Reason: f.Reason, Item: f.Item, URL: f.URL, Types: f.Types, Description: f.Description, Coupon: couponOrder{
+		Name: f.Name, Code: f.Code, Amount: f.Amount, Starts: f.Starts, Until: f.Until, CreditsDays: f.CreditsDays,
+		Redemptions: f.Redemptions, DomainLimit: f.DomainLimit, Domains: f.Domains, NewDays: f.NewDays,
+	}}
 }
 func (f deskItemForm) order() order {
 	return order{ID: f.ID, Action: f.Action, Reason: f.Reason, Item: f.Item, Role: f.Role, Amount: f.Amount, AtMost: f.AtMost, Expires: f.Expires, Confirm: f.Confirm, Key: f.Key}

@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/caddymodule/api/sso"
 	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
 )
 
@@ -47,6 +48,11 @@ func (d Deps) accountPage(ctx context.Context, c *endpoint.Call, gifts *gift.Ser
 			break
 		}
 	}
+	for _, r := range view.Coupons {
+		if r.ID == query.Get("coupon") {
+			view.Coupon = &r
+		}
+	}
 	for _, g := range view.Created {
 		if g.ID == query.Get("cancelled") && (g.Status == string(gift.StatusCancelled) || g.Status == string(gift.StatusRefunded)) {
 			view.Cancelled = &g
@@ -73,6 +79,21 @@ func (d Deps) accountAnswer(ctx context.Context, c *endpoint.Call, gifts *gift.S
 	received, err := gifts.Received(ctx, c.Payer())
 	if err != nil {
 		return endpoint.HTML{}, err
+	}
+	coupons, err := d.Coupons(ctx)
+	if err != nil {
+		return endpoint.HTML{}, err
+	}
+	redeemed, err := coupons.RedemptionsOf(ctx, c.UserID)
+	if err != nil {
+		return endpoint.HTML{}, err
+	}
+	for _, r := range redeemed {
+		shown := pages.RedeemedCoupon{ID: r.ID, Name: r.Name, Credits: r.Credits.String(), At: r.CreatedAt}
+		if r.ExpiresAt != nil {
+			shown.Expires = *r.ExpiresAt
+		}
+		view.Coupons = append(view.Coupons, shown)
 	}
 	view.Balance, view.RedeemKey = b.Available.String(), rand.Text()
 	for _, g := range created {
@@ -124,7 +145,7 @@ func (d Deps) accountForm(ctx context.Context, c *endpoint.Call, gifts *gift.Ser
 	case "make":
 		to, err = makeGift(ctx, c, gifts, req)
 	case "redeem":
-		to, err = redeemHere(ctx, c, gifts, req)
+		to, err = d.redeemHere(ctx, c, gifts, req)
 	case "cancel":
 		_, err = gifts.Cancel(ctx, c.Payer(), req.ID)
 		to = accountPath + "?cancelled=" + url.QueryEscape(req.ID)
@@ -163,10 +184,18 @@ func (q accountFormRequest) order() pages.GiftOrder {
 	return o
 }
 
-// redeemHere redeems a code that was typed. One that asks a riddle leads to its
-// page.
-func redeemHere(ctx context.Context, c *endpoint.Call, gifts *gift.Service, req accountFormRequest) (to string, err error) {
+// redeemHere redeems a code that was typed, of a gift or of a coupon, which never
+// look alike. A gift that asks a riddle leads to its page.
+func (d Deps) redeemHere(ctx context.Context, c *endpoint.Call, gifts *gift.Service, req accountFormRequest) (to string, err error) {
 	code := strings.TrimSpace(req.Code)
+	if _, isCoupon := coupon.ParseCode(code); isCoupon {
+		coupons, err := d.Coupons(ctx)
+		if err != nil {
+			return "", err
+		}
+		r, err := couponFor(ctx, c, coupons, code, formKey(req.Key))
+		return accountPath + "?coupon=" + url.QueryEscape(r.ID), err
+	}
 	_, err = redeem(ctx, c, gifts, gift.Claim{Code: code, SourceApp: pageApp, Key: formKey(req.Key)}, false)
 	if errors.Is(err, gift.NoAnswer) {
 		return "/g/" + url.PathEscape(code), nil

@@ -1,15 +1,18 @@
-// Package gift has the routes of gift codes: what their creators, their
-// redeemers and those who ask about them may do, the page that a gift's link
-// leads to, and that of the gifts of an account.
+// Package gift has the routes of codes that carry credits. Of gifts: what their
+// creators, their redeemers and those who ask about them may do, the page that a
+// gift's link leads to, and that of the gifts of an account. Of coupons: how they
+// are redeemed, by a route and on that page.
 package gift
 
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
 )
 
@@ -17,6 +20,8 @@ import (
 type Deps struct {
 	// Gifts finds the live core.
 	Gifts func(context.Context) (*gift.Service, error)
+	// Coupons finds the live core of coupons.
+	Coupons func(context.Context) (*coupon.Service, error)
 	// RegistrationClosed says that nobody can make an account, which the page
 	// of a gift says.
 	RegistrationClosed bool
@@ -29,6 +34,7 @@ type Deps struct {
 func Routes(deps Deps) []endpoint.Route {
 	const v1 = "/api/v1/gifts"
 	return []endpoint.Route{
+		deps.couponRoute(),
 		endpoint.Post(v1, endpoint.HandleWith(deps.Gifts, createGift), endpoint.Rule{Summary: "Make a gift code out of the caller's credits",
 			Status: http.StatusCreated, Access: endpoint.User, Charges: true, Limit: endpoint.PerMinute(600), Mappings: mappings}),
 		endpoint.Get(v1+"/me/created", endpoint.HandleWith(deps.Gifts, createdGifts), endpoint.Rule{Summary: "The caller's gifts, newest first", Access: endpoint.User}),
@@ -49,8 +55,8 @@ func Routes(deps Deps) []endpoint.Route {
 			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(60), Mappings: mappings, Errors: append(refusalErrors(), endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrKeyReused)...)}),
 		endpoint.Get(accountPath, endpoint.HandleWith(deps.Gifts, deps.accountPage), endpoint.Rule{Summary: "The signed-in user's gifts",
 			Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: endpoint.AnswersTo(creditcore.ErrAccountNotFound)}),
-		endpoint.Post(accountPath, endpoint.HandleWith(deps.Gifts, deps.accountForm), endpoint.Rule{Summary: "Make, redeem or cancel a gift",
-			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Charges: true, Limit: endpoint.PerMinute(60), Mappings: mappings, Errors: append(append(refusalErrors(), errUnknownAction), endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrKeyReused)...)}),
+		endpoint.Post(accountPath, endpoint.HandleWith(deps.Gifts, deps.accountForm), endpoint.Rule{Summary: "Make, redeem or cancel a gift, or redeem a coupon",
+			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Charges: true, Limit: endpoint.PerMinute(60), Mappings: slices.Concat(mappings, couponMappings), Errors: slices.Concat(refusalErrors(), couponErrors(), []*endpoint.Error{errUnknownAction})}),
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 // missesOfUser and missesOfNetwork are how often a user, and a client network,
-// may ask for gift codes that do not exist. A code is all that a gift asks
+// may ask for codes of gifts and coupons that do not exist. A code is all that a gift asks
 // for: at this pace a network finds one of ten thousand gifts in thirty hours.
 // Who holds a code is not slowed down.
 var (
@@ -62,7 +62,7 @@ func (g guesses) allowed(ctx context.Context) error {
 		}
 		g.known(ctx)
 	}
-	return g.call.TooMany("Too many unknown gift codes, rate limit exceeded. Please try again later.", wait)
+	return g.call.TooMany("Too many unknown codes, rate limit exceeded. Please try again later.", wait)
 }
 
 // known takes back a miss that was none.

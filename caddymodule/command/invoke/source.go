@@ -171,6 +171,9 @@ func (inv Invocation) WithWebhooks(f func(*authcore.Service, *webhook.Service) e
 	return inv.open(false, func(c services.Cores) error { return f(c.Auth, c.Webhooks) })
 }
 
+// WithSealedCores runs f with the cores on that database, and the encryption key.
+func (inv Invocation) WithSealedCores(f func(services.Cores) error) error { return inv.open(false, f) }
+
 // WithCores runs f with the cores on that database. They need no encryption
 // key, so that an operator can work from any machine that reaches it.
 func (inv Invocation) WithCores(f func(services.Cores) error) error { return inv.open(true, f) }

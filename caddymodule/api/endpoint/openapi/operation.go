@@ -200,6 +200,7 @@ var operationIDs = map[string]string{
 	"POST /api/v1/internal/credits/reserve":                          "reserveCredits",
 	"POST /api/v1/internal/credits/commit":                           "commitReservation",
 	"POST /api/v1/internal/credits/refund-reservation":               "releaseReservation",
+	"POST /api/v1/credits/coupons/redeem":                            "redeemCoupon",
 	"POST /api/v1/gifts":                                             "createGift",
 	"GET /api/v1/gifts/me/created":                                   "listCreatedGifts",
 	"GET /api/v1/gifts/me/received":                                  "listReceivedGifts",
