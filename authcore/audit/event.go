@@ -65,6 +65,17 @@ func RecordTx(ctx context.Context, tx pgx.Tx, e Event) error {
 	return RecordAdminTx(ctx, tx, e)
 }
 
+// Recorder writes the event, with what else is known by then, in the transaction of
+// its cause, as [RecordTx] does. It is for who hands the transaction to somebody else.
+func (e Event) Recorder() func(ctx context.Context, tx pgx.Tx, about map[string]any) error {
+	return func(ctx context.Context, tx pgx.Tx, about map[string]any) error {
+		told := maps.Clone(about)
+		maps.Copy(told, e.Metadata)
+		e.Metadata = told
+		return RecordTx(ctx, tx, e)
+	}
+}
+
 // RecordAdminTx writes that an admin did what the event says, to the admin's own
 // account. It writes nothing where nobody else did it.
 func RecordAdminTx(ctx context.Context, tx pgx.Tx, e Event) error {

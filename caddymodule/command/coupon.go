@@ -1,7 +1,6 @@
 package command
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/caddyserver/caddy/v2"
-	"github.com/jackc/pgx/v5"
 	"github.com/spf13/cobra"
 
 	"mana.how/edge/authcore/audit"
@@ -103,7 +101,7 @@ func createCoupon(inv invoke.Invocation, _ []string) error {
 		return err
 	}
 	return inv.WithSealedCores(func(c services.Cores) error {
-		made, code, err := c.Coupons.Create(inv.Ctx, inv.Flag("code"), terms, recordsCoupon("coupon_created"))
+		made, code, err := c.Coupons.Create(inv.Ctx, inv.Flag("code"), terms, audit.Event{Type: "coupon_created", By: invoke.Operator()}.Recorder())
 		if err != nil {
 			return couponFault(err)
 		}
@@ -204,18 +202,11 @@ func listCoupons(inv invoke.Invocation, _ []string) error {
 
 func endCoupon(inv invoke.Invocation, args []string) error {
 	return inv.WithCores(func(c services.Cores) error {
-		ended, err := c.Coupons.End(inv.Ctx, args[0], recordsCoupon("coupon_ended"))
+		ended, err := c.Coupons.End(inv.Ctx, args[0], audit.Event{Type: "coupon_ended", By: invoke.Operator()}.Recorder())
 		if err != nil {
 			return fmt.Errorf("%s: %w", args[0], err)
 		}
 		view := viewCoupon(ended)
 		return inv.Print(view, func(w io.Writer) { invoke.Line(w, "ended\t%s, redeemed %d times", view.Name, view.Redeemed) })
 	})
-}
-
-// recordsCoupon records what the operator did, in the transaction that does it.
-func recordsCoupon(event string) func(context.Context, pgx.Tx, coupon.Coupon) error {
-	return func(ctx context.Context, tx pgx.Tx, c coupon.Coupon) error {
-		return audit.RecordTx(ctx, tx, audit.Event{Type: event, By: invoke.Operator(), Metadata: map[string]any{"coupon": c.ID, "name": c.Name, "credits": c.Credits}})
-	}
 }

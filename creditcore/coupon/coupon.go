@@ -158,10 +158,9 @@ func mailboxDomain(text string) string {
 }
 
 // Create makes a coupon with a code, or with one that is made for it where that is
-// empty, and returns the code: it cannot be read again. recordTx, which may be nil,
-// is told of it in its transaction. It fails with a [*TermError], [ErrCodeTaken],
-// [ErrNoSecret] or what recordTx returns.
-func (s *Service) Create(ctx context.Context, text string, t Terms, recordTx func(context.Context, pgx.Tx, Coupon) error) (made Coupon, code string, err error) {
+// empty, and returns the code: it cannot be read again. It fails with a
+// [*TermError], [ErrCodeTaken], [ErrNoSecret] or what record returns.
+func (s *Service) Create(ctx context.Context, text string, t Terms, record Recorder) (made Coupon, code string, err error) {
 	now := s.now()
 	if t, err = t.checked(now); err != nil {
 		return Coupon{}, "", err
@@ -186,8 +185,8 @@ func (s *Service) Create(ctx context.Context, text string, t Terms, recordTx fun
 			newID(), t.Name, keys.codeHash(compared), int64(t.Credits), t.StartsAt, t.EndsAt, nullSeconds(t.CreditsLife), t.CreditsExpireAt,
 			nullZero(t.MaxRedemptions), nullZero(t.DomainLimit), t.Domains, nullSeconds(t.NewWithin), now)
 		made = r.coupon()
-		if err == nil && recordTx != nil {
-			err = recordTx(ctx, tx, made)
+		if err == nil {
+			err = record.tell(ctx, tx, made.ID, made.Name, made.Credits)
 		}
 		return err
 	})
@@ -197,14 +196,13 @@ func (s *Service) Create(ctx context.Context, text string, t Terms, recordTx fun
 	return made, strings.ToUpper(text), nil
 }
 
-// End ends a coupon: nobody redeems it from now on. What it gave stays. recordTx,
-// which may be nil, is told of it in its transaction. It fails with [ErrNotFound],
-// [ErrEnded] or what recordTx returns.
-func (s *Service) End(ctx context.Context, id string, recordTx func(context.Context, pgx.Tx, Coupon) error) (ended Coupon, err error) {
+// End ends a coupon: nobody redeems it from now on. What it gave stays. It
+// fails with [ErrNotFound], [ErrEnded] or what record returns.
+func (s *Service) End(ctx context.Context, id string, record Recorder) (ended Coupon, err error) {
 	err = s.db.InTx(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
 		ended, err = s.endTx(ctx, tx, id)
-		if err == nil && recordTx != nil {
-			err = recordTx(ctx, tx, ended)
+		if err == nil {
+			err = record.tell(ctx, tx, ended.ID, ended.Name, ended.Credits)
 		}
 		return err
 	})

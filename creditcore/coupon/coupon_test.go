@@ -81,7 +81,7 @@ func TestUnrecordedCoupon(t *testing.T) {
 	t.Parallel()
 	s := newCounter(t)
 	broken := errors.New("broken")
-	record := func(context.Context, pgx.Tx, coupon.Coupon) error { return broken }
+	record := func(context.Context, pgx.Tx, map[string]any) error { return broken }
 	terms := coupon.Terms{Name: "Spring", Credits: creditcore.Credits(10)}
 	if _, code, err := s.Create(t.Context(), "SPRING2027", terms, record); !errors.Is(err, broken) || code != "" {
 		t.Errorf("%q, %v", code, err)

@@ -21,8 +21,7 @@ type Claim struct {
 	UserID string
 	Code   string // as it was typed, see [ParseCode]
 	Key    string // the client's idempotency key
-	// RecordTx is told of the redemption in its transaction; nil for nobody.
-	RecordTx func(ctx context.Context, tx pgx.Tx, r Redemption) error
+	Record Recorder
 }
 
 // Redemption is what a coupon gave. Replayed marks the answer to a repeated claim;
@@ -172,10 +171,8 @@ func (s *Service) giveTx(ctx context.Context, tx pgx.Tx, c Coupon, claim Claim, 
 		r.ID, c.ID, claim.UserID, who, int64(c.Credits), r.TransactionID, dbscope.NullText(claim.Key), now); err != nil {
 		return Redemption{}, err
 	}
-	if claim.RecordTx != nil {
-		if err := claim.RecordTx(ctx, tx, r); err != nil {
-			return Redemption{}, err
-		}
+	if err := claim.Record.tell(ctx, tx, c.ID, c.Name, c.Credits); err != nil {
+		return Redemption{}, err
 	}
 	tag, err := tx.Exec(ctx,
 		`UPDATE credits.coupons SET redeemed = redeemed + 1

@@ -63,6 +63,17 @@ type Deps struct {
 	Observer Observer
 }
 
+// Recorder is told, in its transaction, what happened to a coupon: its id (coupon), its
+// name, and the credits. Its error undoes it. A nil one is nobody.
+type Recorder func(ctx context.Context, tx pgx.Tx, about map[string]any) error
+
+func (r Recorder) tell(ctx context.Context, tx pgx.Tx, couponID, name string, credits creditcore.Amount) error {
+	if r == nil {
+		return nil
+	}
+	return r(ctx, tx, map[string]any{"coupon": couponID, "name": name, "credits": credits})
+}
+
 // Observer receives measurements. Its funcs may be nil and must not block.
 type Observer struct {
 	Coupon func(event string) // redeemed, refused

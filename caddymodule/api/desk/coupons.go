@@ -8,10 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"mana.how/edge/authcore/audit"
-	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/creditcore"
@@ -166,7 +163,7 @@ func (d Deps) changeCoupon(ctx context.Context, c *endpoint.Call, o order) (outc
 	}
 	switch o.Action {
 	case "endCoupon":
-		_, err := coupons.End(ctx, o.Item, couponRecorder("coupon_ended", o.By))
+		_, err := coupons.End(ctx, o.Item, audit.Event{Type: "coupon_ended", By: o.By}.Recorder())
 		return outcome{done: "desk-coupon-ended"}, err
 	case "createCoupon":
 	default:
@@ -175,7 +172,7 @@ func (d Deps) changeCoupon(ctx context.Context, c *endpoint.Call, o order) (outc
 	terms, err := o.Coupon.terms()
 	var made string
 	if err == nil {
-		_, made, err = coupons.Create(ctx, o.Coupon.Code, terms, couponRecorder("coupon_created", o.By))
+		_, made, err = coupons.Create(ctx, o.Coupon.Code, terms, audit.Event{Type: "coupon_created", By: o.By}.Recorder())
 	}
 	var fault *coupon.TermError
 	switch {
@@ -195,12 +192,4 @@ func (d Deps) changeCoupon(ctx context.Context, c *endpoint.Call, o order) (outc
 		return view, err
 	}, visit{}, "", "")
 	return outcome{answer: answer}, err
-}
-
-// couponRecorder records what an operator did to a coupon, in the transaction that
-// does it.
-func couponRecorder(event string, by principal.Operator) func(context.Context, pgx.Tx, coupon.Coupon) error {
-	return func(ctx context.Context, tx pgx.Tx, c coupon.Coupon) error {
-		return audit.RecordTx(ctx, tx, audit.Event{Type: event, By: by, Metadata: map[string]any{"coupon": c.ID, "name": c.Name, "credits": c.Credits}})
-	}
 }

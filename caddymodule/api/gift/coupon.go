@@ -5,8 +5,6 @@ import (
 	"errors"
 	"net/http"
 
-	"github.com/jackc/pgx/v5"
-
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
@@ -86,10 +84,8 @@ func couponFor(ctx context.Context, c *endpoint.Call, coupons *coupon.Service, c
 	if err := guesses.allowed(ctx); err != nil {
 		return coupon.Redemption{}, err
 	}
-	r, err := coupons.Redeem(ctx, coupon.Claim{UserID: c.UserID, Code: code, Key: key, RecordTx: func(ctx context.Context, tx pgx.Tx, r coupon.Redemption) error {
-		return audit.RecordTx(ctx, tx, audit.Event{Type: "coupon_redeemed", UserID: c.UserID, Client: c.Client,
-			Metadata: map[string]any{"coupon": r.CouponID, "name": r.Name, "credits": r.Credits}})
-	}})
+	r, err := coupons.Redeem(ctx, coupon.Claim{UserID: c.UserID, Code: code, Key: key,
+		Record: audit.Event{Type: "coupon_redeemed", UserID: c.UserID, Client: c.Client}.Recorder()})
 	if !errors.Is(err, coupon.Unknown) {
 		guesses.known(ctx)
 	}
