@@ -84,15 +84,15 @@ func TestMeterReceipt(t *testing.T) {
 	user := p.user("ada", creditcore.Credits(100))
 	forge := edgetest.Answers(200, "Mana-Receipt", "forged", "X-Cost", "2.5")
 	for name, c := range map[string]struct {
-		meter meter.Meter
+		meter *meter.Meter
 		cost  string
 	}{
-		"a fixed price":             {meter.Meter{Credits: "5"}, "5"},
-		"what the app says it cost": {meter.Meter{Credits: "5", CostFrom: "X-Cost"}, "2.5"},
+		"a fixed price":             {&meter.Meter{Credits: "5"}, "5"},
+		"what the app says it cost": {&meter.Meter{Credits: "5", CostFrom: "X-Cost"}, "2.5"},
 	} {
 		c.meter.Receipt, c.meter.App = true, "chat"
 		before := time.Now().Unix()
-		x := edgetest.Send(t, p.meter(&c.meter), by(user, edgetest.Ask("GET", "/ask")), forge)
+		x := edgetest.Send(t, p.meter(c.meter), by(user, edgetest.Ask("GET", "/ask")), forge)
 		got := p.read(x.Header())
 		row := edgetest.Entries(t, p.Service, user)[0]
 		if got.IssuedAt < before || got.IssuedAt > time.Now().Unix() || got.RequestID == "" {
