@@ -58,6 +58,8 @@ func registeredMetrics(t *testing.T) map[string]measured {
 	m.ObserveDelivery("mail", "verify", "sent", time.Millisecond)
 	m.BillingObserver().Drift("missing", 0)
 	m.LedgerObserver().Grant("admin", creditcore.Credits(1))
+	m.BeginSite("chat.mana.how")
+	metrics.BeginApp("chat")
 	registry := prometheus.NewRegistry()
 	if err := m.RegisterAt(registry); err != nil {
 		t.Fatal(err)

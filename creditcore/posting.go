@@ -49,7 +49,7 @@ func (s *Service) postTx(ctx context.Context, tx pgx.Tx, a *locked, p posting) (
 		a.UserID, int64(p.Earned), int64(p.Spent), int64(p.Unburnt), newID(), string(p.Type), p.AppID,
 		p.Operation, p.Description, dbscope.NullText(string(p.Metadata)), dbscope.NullText(p.Key), p.Fingerprint, dbscope.NullText(p.InternalKey), dbscope.NullText(p.Reverses), dbscope.NullText(p.APIKey), dbscope.NullText(p.SpentBy))
 	if err == nil && p.Spent > 0 && (p.APIKey != "" || p.SpentBy != "") {
-		_, err = tx.Exec(ctx, `SELECT `+functions.Schema+`.spend($1, $2, $3, $4, $5)`, a.UserID, dbscope.NullText(p.SpentBy), dbscope.NullText(p.APIKey), int64(p.Spent), e.CreatedAt)
+		_, err = tx.Exec(ctx, `SELECT credits.spend($1, $2, $3, $4, $5)`, a.UserID, dbscope.NullText(p.SpentBy), dbscope.NullText(p.APIKey), int64(p.Spent), e.CreatedAt)
 	}
 	if err != nil {
 		return Entry{}, err

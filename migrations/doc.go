@@ -49,5 +49,5 @@
 // Every function wants the account's row of credits.balances
 // locked, or locks it. That row is the lock of all that belongs to the
 // account: lots, holds and ledger rows. Functions that a trigger, a policy or a
-// default refers to stay in the migrations.
+// default refers to, and what those call, stay in the migrations.
 package migrations

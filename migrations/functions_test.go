@@ -1,6 +1,8 @@
 package migrations_test
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -113,5 +115,25 @@ func TestWhoMayCallFunctions(t *testing.T) {
 		FROM pg_proc WHERE pronamespace = '`+functions.Schema+`'::regnamespace`).Scan(&all, &system, &others)
 	if err != nil || all != len(functions.All()) || system != all || others != 0 {
 		t.Errorf("%d functions of %d, %d for mana_system, %d for others, %v", all, len(functions.All()), system, others, err)
+	}
+}
+
+// What a migration has made, such as a trigger, calls no function of a set: sets come and go.
+func TestMigrationsCallNoFunctionOfASet(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("[0-9]*.sql")
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		sql, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range functions.All() {
+			if strings.Contains(string(sql), "credits."+f.Name+"(") {
+				t.Errorf("%s calls credits.%s", file, f.Name)
+			}
+		}
 	}
 }

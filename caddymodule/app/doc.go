@@ -11,4 +11,7 @@
 //
 // It also looks at the routes of all sites, for ways to an app that no directive
 // guards.
+//
+// It is larger than other packages, for the life of the app and what it knows of
+// all sites meet in one type that Caddy makes.
 package app

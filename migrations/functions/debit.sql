@@ -87,7 +87,7 @@ BEGIN
 		ELSE
 			outcome := 'charged';
 			IF p_api_keys[i] IS NOT NULL OR p_spenders[i] IS NOT NULL THEN
-				PERFORM fn.spend(p_users[i], p_spenders[i], p_api_keys[i], p_amounts[i], at);
+				PERFORM credits.spend(p_users[i], p_spenders[i], p_api_keys[i], p_amounts[i], at);
 			END IF;
 		END IF;
 		IF outcome = 'charged' THEN

@@ -35,7 +35,7 @@ BEGIN
 	ELSE
 		outcome := 'extended';
 		IF h.api_key_id IS NOT NULL OR h.spent_by IS NOT NULL THEN
-			PERFORM fn.spend(h.user_id, h.spent_by, h.api_key_id, p_amount, h.created_at); -- on the day that the hold counts for
+			PERFORM credits.spend(h.user_id, h.spent_by, h.api_key_id, p_amount, h.created_at); -- on the day that the hold counts for
 		END IF;
 		UPDATE credits.holds AS o SET amount = o.amount + p_amount WHERE o.id = p_hold;
 		UPDATE credits.balances AS b SET held = b.held + p_amount, version = b.version + 1, updated_at = moment

@@ -64,7 +64,7 @@ BEGIN
 	ELSE
 		outcome := 'held'; hold_id := p_id;
 		IF p_api_key IS NOT NULL OR p_spender IS NOT NULL THEN
-			PERFORM fn.spend(p_user, p_spender, p_api_key, p_amount, moment);
+			PERFORM credits.spend(p_user, p_spender, p_api_key, p_amount, moment);
 		END IF;
 		INSERT INTO credits.holds (id, user_id, amount, app_id, operation, description, metadata, idempotency_key, fingerprint, api_key_id, spent_by, created_at, expires_at)
 		VALUES (p_id, p_user, p_amount, p_app, p_operation, p_description, p_metadata::jsonb, p_key, p_fingerprint, p_api_key, p_spender, moment, moment + p_ttl);

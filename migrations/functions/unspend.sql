@@ -8,6 +8,6 @@ BEGIN
 	FROM credits.transactions AS t LEFT JOIN credits.holds AS h ON h.id = t.hold_id
 	WHERE t.id = p_charge;
 	IF charge.api_key_id IS NOT NULL OR charge.spent_by IS NOT NULL THEN
-		PERFORM fn.spend(charge.user_id, charge.spent_by, charge.api_key_id, -p_amount, charge.at);
+		PERFORM credits.spend(charge.user_id, charge.spent_by, charge.api_key_id, -p_amount, charge.at);
 	END IF;
 END $$;
