@@ -25,6 +25,7 @@ import (
 
 // modelLot and model say what an account must be like, burning lots eagerly.
 type modelLot struct {
+	source    creditcore.Source
 	name      string
 	priority  int
 	expires   time.Duration // on the model's clock; 0: never
@@ -139,10 +140,7 @@ func (m *model) putBack(l *modelLot, n creditcore.Amount, sequence int) {
 		return
 	}
 	l.expired += n
-	late := &modelLot{name: "gift", prolonged: true, priority: l.priority, promo: l.promo, sequence: sequence, granted: n, remaining: n}
-	if !l.promo {
-		late.name = "purchase"
-	}
+	late := &modelLot{name: string(l.source), source: l.source, prolonged: true, priority: l.priority, promo: l.promo, sequence: sequence, granted: n, remaining: n}
 	m.lots = append(m.lots, late)
 }
 
@@ -439,6 +437,7 @@ func (d *driver) addLot() error {
 	case 2:
 		source = creditcore.SourcePromotion
 	}
+	l.source = source
 	var expires *time.Time
 	if d.rng.IntN(2) == 0 {
 		// Distinct, and far enough for the test never to meet it by the real clock.
