@@ -40,7 +40,9 @@ func TestMeterBatched(t *testing.T) {
 		}
 		x := edgetest.Send(t, m, by(user, edgetest.Ask("GET", "/tile")), edgetest.Answers(status))
 		if x.Code == http.StatusPaymentRequired {
-			if served != paid || x.Reached != 0 || x.Header().Get("Mana-Credits-Remaining") != "0.249" {
+			// Half of what is left may be in a lease, as small as it is.
+			left := amount(t, x.Header().Get("Mana-Credits-Remaining"))
+			if served != paid || x.Reached != 0 || left > price-1 || left < (price-1)/2 {
 				t.Errorf("402 after %d requests, want %d: %v", served, paid, x.Header())
 			}
 			break
