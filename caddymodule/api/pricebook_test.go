@@ -85,7 +85,7 @@ func TestPricesFromTheDeskToTheBooks(t *testing.T) {
 				code = 400
 			}
 			got := s.post(draftURL, f.boss, "action", action, "table", wrong, "key", "0", "reason", "a new year").status(code).body
-			if !strings.Contains(got, `<ul class="error"`) || !strings.Contains(got, html.EscapeString(wrong)+"</textarea>") || strings.Contains(got, `value="publishPrices"`) {
+			if !strings.Contains(got, `<div class="error" role="alert"><ul>`) || !strings.Contains(got, html.EscapeString(wrong)+"</textarea>") || strings.Contains(got, `value="publishPrices"`) {
 				t.Errorf("%s of %q: %s", action, wrong, got)
 			}
 		}
