@@ -165,25 +165,26 @@ func TestABatchOfAllKinds(t *testing.T) {
 	}
 	concurrently(60, func(i int) {
 		n := i % 10
-		var err error
-		switch i / 10 {
-		case 0:
-			_, err = l.Compensate(t.Context(), charges[n])
-		case 1:
-			if n < 5 {
-				_, err = l.Release(t.Context(), holds[n].ID)
-			} else {
-				_, err = l.Settle(t.Context(), holds[n].ID, 4, nil)
+		err := patiently(func() error {
+			switch i / 10 {
+			case 0:
+				return second(l.Compensate(t.Context(), charges[n]))
+			case 1:
+				if n < 5 {
+					return second(l.Release(t.Context(), holds[n].ID))
+				}
+				return second(l.Settle(t.Context(), holds[n].ID, 4, nil))
+			case 2, 3:
+				return second(l.debit(creditcore.Debit{UserID: alice, Amount: 1}))
+			case 4:
+				return second(l.Hold(t.Context(), creditcore.Hold{UserID: alice, Amount: 2, AppID: "app"}))
 			}
-		case 2, 3:
-			_, err = l.debit(creditcore.Debit{UserID: alice, Amount: 1})
-		case 4:
-			_, err = l.Hold(t.Context(), creditcore.Hold{UserID: alice, Amount: 2, AppID: "app"})
-		default:
-			if _, err := l.Settle(t.Context(), unique(), 1, nil); err != creditcore.ErrHoldNotFound {
-				t.Errorf("settle what is not there: %v", err)
+			err := second(l.Settle(t.Context(), unique(), 1, nil))
+			if err == creditcore.ErrHoldNotFound {
+				return nil
 			}
-		}
+			return fmt.Errorf("settle what is not there: %w", err)
+		})
 		if err != nil {
 			t.Errorf("%d: %v", i, err)
 		}
@@ -243,12 +244,15 @@ func TestSerializableDatabase(t *testing.T) {
 	l.db.Pool.Reset()
 	alice := l.user("alice", 1000)
 	concurrently(60, func(int) {
-		h, err := l.Hold(t.Context(), creditcore.Hold{UserID: alice, Amount: 5, AppID: "app"})
+		h, err := retried(func() (creditcore.Held, error) {
+			return l.Hold(t.Context(), creditcore.Hold{UserID: alice, Amount: 5, AppID: "app"})
+		})
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if r, err := l.Settle(t.Context(), h.ID, 5, nil); err != nil || r.Entry.Amount != -5 {
+		r, err := retried(func() (creditcore.Receipt, error) { return l.Settle(t.Context(), h.ID, 5, nil) })
+		if err != nil || r.Entry.Amount != -5 {
 			t.Errorf("%+v, %v", r, err)
 		}
 	})

@@ -49,12 +49,12 @@ func TestHoldResolvesOnce(t *testing.T) {
 		alice := l.user(unique(), 10)
 		h := l.hold(creditcore.Hold{UserID: alice, Amount: 7})
 		concurrently(16, func(i int) {
-			var err error
-			if i%2 == 0 {
-				_, err = l.Settle(t.Context(), h.ID, 5, nil)
-			} else {
-				_, err = l.Release(t.Context(), h.ID)
-			}
+			err := patiently(func() error {
+				if i%2 == 0 {
+					return second(l.Settle(t.Context(), h.ID, 5, nil))
+				}
+				return second(l.Release(t.Context(), h.ID))
+			})
 			if err != nil {
 				t.Error(err)
 			}
@@ -167,7 +167,7 @@ func TestAttemptsUnderAKeyShareOneCharge(t *testing.T) {
 	var joined, spent atomic.Int32
 	held := make(chan creditcore.Held, 32)
 	concurrently(32, func(int) {
-		h, err := l.Hold(t.Context(), request)
+		h, err := retried(func() (creditcore.Held, error) { return l.Hold(t.Context(), request) })
 		switch {
 		case errors.Is(err, creditcore.ErrKeySpent):
 			spent.Add(1)

@@ -219,17 +219,6 @@ func (d *driver) amount(limit creditcore.Amount) creditcore.Amount {
 	return 1 + creditcore.Amount(d.rng.Int64N(int64(max(limit, 1))))
 }
 
-// patiently tries again while the ledger has no time, as clients do: the
-// machine may be busy with other tests.
-func patiently(change func() error) (err error) {
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
-		if err = change(); !errors.Is(err, creditcore.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
-			break
-		}
-	}
-	return err
-}
-
 func (d *driver) debit(x creditcore.Debit) (r creditcore.Receipt, err error) {
 	if x.Key == "" {
 		d.n++

@@ -114,12 +114,12 @@ func TestReservationResolvesOnce(t *testing.T) {
 		held := l.reserve(alice, 7, time.Minute)
 		var done atomic.Int32
 		concurrently(16, func(i int) {
-			var err error
-			if i%2 == 0 {
-				err = second(l.Commit(t.Context(), held.ID, nil, ""))
-			} else {
-				err = second(l.Cancel(t.Context(), held.ID))
-			}
+			err := patiently(func() error {
+				if i%2 == 0 {
+					return second(l.Commit(t.Context(), held.ID, nil, ""))
+				}
+				return second(l.Cancel(t.Context(), held.ID))
+			})
 			switch {
 			case err == nil:
 				done.Add(1)

@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -226,7 +227,14 @@ func (e *Edge) wantSound(t *testing.T) {
 	var report struct {
 		Breaches []creditcore.Breach
 	}
-	decode(t, e.run(t, "mana", "credits", "audit", "--config", e.config, "--json"), &report)
+	audit := e.command(t.Context(), "mana", "credits", "audit", "--config", e.config, "--json")
+	var said bytes.Buffer
+	audit.Stderr = &said
+	out, err := audit.Output()
+	if err != nil {
+		t.Fatalf("audit: %v: %q: %q", err, out, said.String())
+	}
+	decode(t, string(out), &report)
 	for _, b := range report.Breaches {
 		t.Errorf("audit: %+v", b)
 	}
