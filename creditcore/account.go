@@ -49,6 +49,9 @@ func (s *Service) BalanceOf(ctx context.Context, userID string) (Balance, error)
 	if !plain(userID) { // what others ask for at the same time must not fail by it
 		return Balance{}, ErrAccountNotFound
 	}
+	if err := s.giveDaily(ctx, userID); err != nil {
+		return Balance{}, err
+	}
 	found, err := s.reads.do(ctx, userID)
 	if errors.Is(err, ErrAccountNotFound) {
 		if err = s.openAccount(ctx, userID); err == nil {

@@ -72,9 +72,14 @@ type outcome struct {
 	account
 }
 
-// do carries out an item, opens an account that nothing was granted to yet, and has
-// leases recalled where the account has too little beside them.
+// do carries out an item, gives an account its credits of the day before it is charged,
+// opens one that nothing was granted to yet, and has leases recalled where the account has too little beside them.
 func (s *Service) do(ctx context.Context, it *item) (outcome, error) {
+	if it.Kind == debiting || it.Kind == holding {
+		if err := s.giveDaily(ctx, it.UserID); err != nil {
+			return outcome{}, err
+		}
+	}
 	err := s.takeTurn(ctx, it)
 	if err == nil && it.outcome.Outcome == "no_account" {
 		if err = s.openAccount(ctx, it.UserID); err == nil {

@@ -68,16 +68,18 @@ type PriceDraft struct {
 // priceJSON is a price as the database has it. A field that this program does not know
 // is an error: the price is not what it takes it for.
 type priceJSON struct {
-	Name    string `json:"name"`
-	Credits Amount `json:"credits"`
-	Per     int64  `json:"per"`
-	Unit    string `json:"unit"`
+	Name    string      `json:"name"`
+	Credits Amount      `json:"credits"`
+	Per     int64       `json:"per"`
+	Unit    string      `json:"unit"`
+	Tiers   []Tier      `json:"tiers,omitempty"`
+	Plans   []PlanPrice `json:"plans,omitempty"`
 }
 
 func (p Prices) json() ([]byte, error) {
 	list := make([]priceJSON, 0, len(p.list()))
 	for _, price := range p.list() {
-		list = append(list, priceJSON{price.Name, price.Credits, price.Per, price.Unit})
+		list = append(list, priceJSON{price.Name, price.Credits, price.Per, price.Unit, price.Tiers, price.Plans})
 	}
 	return json.Marshal(list)
 }
@@ -91,12 +93,28 @@ func parsePriceList(version int64, raw json.RawMessage) (Prices, error) {
 	}
 	prices := make([]Price, len(list))
 	for i, p := range list {
-		if p.Name == "" || p.Credits <= 0 || p.Per < 1 {
+		sound := p.Name != "" && p.Per >= 1 && soundTerms(p.Credits, p.Tiers)
+		for _, plan := range p.Plans {
+			sound = sound && plan.Plan != "" && soundTerms(plan.Credits, plan.Tiers)
+		}
+		if !sound {
 			return Prices{}, fmt.Errorf("%w: price %q", ErrInvalid, p.Name)
 		}
-		prices[i] = Price{Name: p.Name, Credits: p.Credits, Per: p.Per, Unit: p.Unit, Version: version}
+		prices[i] = Price{Name: p.Name, Credits: p.Credits, Per: p.Per, Unit: p.Unit, Tiers: p.Tiers, Plans: p.Plans, Version: version}
 	}
 	return NewPrices(prices...), nil
+}
+
+// soundTerms reports whether a quantity costs something, whatever its tier.
+func soundTerms(credits Amount, tiers []Tier) bool {
+	above := int64(0)
+	for _, t := range tiers {
+		if t.Credits <= 0 || t.Above <= above || t.Above > mostUnits {
+			return false
+		}
+		above = t.Above
+	}
+	return credits > 0
 }
 
 // Missing are the names that neither the prices nor base have, as an error; nil for none.

@@ -16,7 +16,7 @@ import (
 // RehearsalGroup is what a rehearsal is added up by.
 type RehearsalGroup string
 
-// The groups. A plan is the one that the user has now.
+// The groups. A plan is the one that the user has now, by which they would pay too.
 const (
 	RehearseByPrice RehearsalGroup = "price"
 	RehearseByUser  RehearsalGroup = "user"
@@ -35,9 +35,11 @@ type Rehearsed struct {
 	Would   Amount
 }
 
-// charged are charges of one price and quantity of a group.
+// charged are charges of one price and quantity of a group, by subscribers of a plan, empty
+// for others.
 type charged struct {
 	Key      string
+	Plan     string
 	Price    string
 	Quantity string
 	Charges  int64
@@ -52,7 +54,7 @@ const rehearsalSQL = `
 		FROM credits.transactions AS t
 		WHERE t.created_at >= $1 AND t.type = 'usage'
 	)
-	SELECT %s AS key, c.price, c.quantity, count(*) AS charges, sum(c.amount)::bigint AS paid,
+	SELECT %s AS key, coalesce(plan.name, '') AS plan, c.price, c.quantity, count(*) AS charges, sum(c.amount)::bigint AS paid,
 	       coalesce(sum((SELECT sum(r.amount) FROM credits.transactions AS r WHERE r.reverses = c.id)), 0)::bigint AS returned
 	FROM charges AS c
 	LEFT JOIN auth.users AS u ON u.id = c.user_id
@@ -60,7 +62,7 @@ const rehearsalSQL = `
 		SELECT p.name FROM subscriptions.subscriptions AS s JOIN subscriptions.plans AS p ON p.id = s.plan_id
 		WHERE s.user_id = c.user_id AND s.live ORDER BY s.created_at DESC LIMIT 1
 	) AS plan ON true
-	GROUP BY 1, 2, 3`
+	GROUP BY 1, 2, 3, 4`
 
 var rehearsalKeys = map[RehearsalGroup]string{
 	RehearseByPrice: `c.price`, RehearseByUser: `coalesce(u.email, c.user_id)`, RehearseByApp: `coalesce(c.app_id, '')`, RehearseByPlan: `coalesce(plan.name, '')`,
@@ -139,6 +141,6 @@ func (p Prices) rehearsed(g charged) (Amount, bool) {
 	if err != nil {
 		return 0, false
 	}
-	cost, err := price.Cost(quantity)
+	cost, err := price.For(g.Plan).Cost(quantity)
 	return cost, err == nil
 }

@@ -45,23 +45,26 @@ func TestRehearse(t *testing.T) {
 	if _, err := l.Refund(t.Context(), creditcore.Refund{UserID: ada, EntryID: half.Entry.ID, Amount: 5000, AppID: "chat"}); err != nil {
 		t.Fatal(err)
 	}
-	table := creditcore.NewPrices(creditcore.Price{Name: "chat", Credits: 4000, Per: 1}, creditcore.Price{Name: "token", Credits: 3, Per: 1000, Unit: "tokens"})
+	table := creditcore.NewPrices(
+		creditcore.Price{Name: "chat", Credits: 4000, Per: 1, Plans: []creditcore.PlanPrice{{Plan: "basic", Credits: 1}}},
+		creditcore.Price{Name: "token", Credits: 1000, Per: 1, Unit: "tokens", Plans: []creditcore.PlanPrice{{Plan: "pro", Credits: 1, Tiers: []creditcore.Tier{{Above: 1499, Credits: 2000}}}}}, // 1.499 and 3
+	)
 	for by, want := range map[creditcore.RehearsalGroup][]creditcore.Rehearsed{
 		creditcore.RehearseByUser: {
 			{Key: "ada@example.com", Charges: 5, Fixed: 1, Paid: 22_000, Would: 18_000}, // 3×4 + 2×4÷2 + 2
-			{Key: "bob@example.com", Charges: 4, Fixed: 3, Paid: 8335, Would: 5339},     // 5 for the tokens
+			{Key: "bob@example.com", Charges: 4, Fixed: 3, Paid: 8335, Would: 9833},     // 4.499 for the tokens
 		},
 		creditcore.RehearseByApp: {
-			{Key: "chat", Charges: 5, Paid: 23_001, Would: 16_005},
+			{Key: "chat", Charges: 5, Paid: 23_001, Would: 20_499},
 			{Key: "image", Charges: 4, Fixed: 4, Paid: 7334, Would: 7334},
 		},
 		creditcore.RehearseByPlan: {
 			{Key: "", Charges: 5, Fixed: 1, Paid: 22_000, Would: 18_000},
-			{Key: "Pro", Charges: 4, Fixed: 3, Paid: 8335, Would: 5339},
+			{Key: "Pro", Charges: 4, Fixed: 3, Paid: 8335, Would: 9833},
 		},
 		creditcore.RehearseByPrice: {
 			{Key: "chat", Charges: 6, Fixed: 2, Paid: 21_334, Would: 17_334},
-			{Key: "token", Charges: 1, Paid: 3001, Would: 5},
+			{Key: "token", Charges: 1, Paid: 3001, Would: 4499},
 			{Key: "", Charges: 1, Fixed: 1, Paid: 2000, Would: 2000},
 			{Key: "gone", Charges: 1, Fixed: 1, Paid: 4000, Would: 4000},
 		},

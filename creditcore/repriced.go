@@ -16,6 +16,8 @@ const (
 	// MetadataPriceVersion is the version of the price book that it is of; absent for a
 	// price of the config.
 	MetadataPriceVersion = "priceVersion"
+	// MetadataPricePlan is the plan whose price it is; absent for that of everybody.
+	MetadataPricePlan = "pricePlan"
 )
 
 // asPricedBefore is a charge by a price with what it cost when it was made first under its
@@ -36,8 +38,10 @@ func (s *Service) asPricedBefore(ctx context.Context, d Debit) (Debit, bool) {
 	if json.Unmarshal(made.Metadata, &before) != nil || json.Unmarshal(d.Metadata, &asked) != nil || !sameText(before[MetadataPrice], d.Price) {
 		return d, false
 	}
-	if delete(asked, MetadataPriceVersion); before[MetadataPriceVersion] != nil {
-		asked[MetadataPriceVersion] = before[MetadataPriceVersion]
+	for _, field := range []string{MetadataPriceVersion, MetadataPricePlan} {
+		if delete(asked, field); before[field] != nil {
+			asked[field] = before[field]
+		}
 	}
 	d.Metadata, err = json.Marshal(asked)
 	d.Amount = made.Amount

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/maypok86/otter/v2"
 
 	"mana.how/edge/internal/dbscope"
 )
@@ -42,6 +43,9 @@ type Config struct {
 	// for none. It is told here only; connections bring it as mana.low_balance,
 	// see [LowBalanceSetting].
 	LowBalance Amount
+	// Daily are free credits that every user with a verified address has each day (UTC),
+	// zero for none.
+	Daily Amount
 	// ExpiryNotice is how long before the end of credits their owner is told,
 	// zero for never.
 	ExpiryNotice time.Duration
@@ -84,7 +88,9 @@ type Service struct {
 	reservations  reservations
 	leases        leases
 	book          priceBook
-	settling      atomic.Int64 // settlements that are tried again
+	plans         *otter.Cache[string, string]        // names by user
+	dailies       *otter.Cache[string, time.Duration] // see [newDailyCache]
+	settling      atomic.Int64                        // settlements that are tried again
 }
 
 // New connects nothing. [Service.Run] must be running for holds and lots to
@@ -117,6 +123,7 @@ func New(cfg Config, deps Deps) *Service {
 	s.flights = flights{open: make(map[string]Entry), answered: make(map[string]Entry), lost: make(map[string]bool)}
 	s.compensations = newCompensations()
 	s.leases.accounts = make(map[string]*lease)
+	s.plans, s.dailies = newPlanCache(), newDailyCache()
 	s.book.inForce.Store(&inForce{prices: cfg.Prices})
 	return s
 }

@@ -133,3 +133,48 @@ func TestBalanceWithWhatItIsMadeOf(t *testing.T) {
 	}
 	s.send("GET", at+"?include=everything", nil, token).status(400)
 }
+
+// A charge by a price costs a subscriber what the plan says, and the list says so to all.
+func TestPricesForSubscribers(t *testing.T) {
+	t.Parallel()
+	s := priced(t)
+	s.Ledger = creditcore.New(creditcore.Config{Prices: creditcore.NewPrices(creditcore.Price{
+		Name: "chat", Credits: 5000, Per: 1, Unit: "answers", Tiers: []creditcore.Tier{{Above: 10, Credits: 4000}},
+		Plans: []creditcore.PlanPrice{{Plan: "pro", Credits: 3000, Tiers: []creditcore.Tier{{Above: 2, Credits: 1000}}}, {Plan: "team", Credits: 1}},
+	})}, creditcore.Deps{Pool: s.db.Pool})
+	want := `{"prices":[{"name":"chat","credits":5,"per":1,"unit":"answers","tiers":[{"above":10,"credits":4}],` +
+		`"plans":[{"plan":"pro","credits":3,"tiers":[{"above":2,"credits":1}]},{"plan":"team","credits":0.001}],"version":0}]}`
+	if got := s.send("GET", "/api/v1/credits/prices", nil).status(200).body; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	ada, adaToken := s.member("ada@example.test")
+	bob, bobToken := s.member("bob@example.test")
+	s.exec(`INSERT INTO subscriptions.plans (id, name) VALUES ('p', 'Pro')`)
+	s.exec(`INSERT INTO subscriptions.subscriptions (user_id, plan_id) VALUES ($1, 'p')`, ada)
+	for _, who := range []struct {
+		id, token string
+		one, many float64
+	}{{ada, adaToken, 3, 16}, {bob, bobToken, 5, 58}} {
+		s.grant(who.id, 100)
+		if got := s.send("POST", "/api/v1/credits/quote", map[string]any{"price": "chat", "quantity": 12}, who.token).status(200).object()["cost"]; got != who.many {
+			t.Errorf("quoted %v, want %v", got, who.many)
+		}
+		if got := s.send("POST", "/api/v1/credits/quote", map[string]any{"price": "chat", "userId": who.id}, asService).status(200).object()["cost"]; got != who.one {
+			t.Errorf("quoted to a back end %v, want %v", got, who.one)
+		}
+		used := s.send("POST", "/api/v1/internal/credits/use", drop(charge(nil, "price", "chat", "userId", who.id, "idempotencyKey", "k"+who.id)), asService).status(201).object()["transaction"].(map[string]any)
+		plan := used["metadata"].(map[string]any)["pricePlan"]
+		if used["amount"] != -who.one || (plan == "pro") != (who.id == ada) {
+			t.Errorf("charged %v, of the plan %v", used["amount"], plan)
+		}
+	}
+	s.exec(`UPDATE subscriptions.subscriptions SET status = 'canceled'`)
+	s.Ledger = creditcore.New(creditcore.Config{Prices: s.Ledger.ConfigPrices()}, creditcore.Deps{Pool: s.db.Pool})
+	again := s.send("POST", "/api/v1/internal/credits/use", drop(charge(nil, "price", "chat", "userId", ada, "idempotencyKey", "k"+ada)), asService).status(201)
+	if again.text("message") == "" {
+		t.Errorf("a charge that is repeated when the plan is over: %s", again.body)
+	}
+	if got := s.send("POST", "/api/v1/credits/quote", map[string]any{"price": "chat"}, adaToken).status(200).object()["cost"]; got != 5.0 {
+		t.Errorf("quoted without the plan %v", got)
+	}
+}

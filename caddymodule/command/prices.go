@@ -73,28 +73,30 @@ have stand as the config has them.`,
 
 // listedPrice is a price in JSON. Version is 0 for a price of the config.
 type listedPrice struct {
-	Name    string            `json:"name"`
-	Credits creditcore.Amount `json:"credits"`
-	Per     int64             `json:"per"`
-	Unit    string            `json:"unit"`
-	Version int64             `json:"version"`
+	Name    string                 `json:"name"`
+	Credits creditcore.Amount      `json:"credits"`
+	Per     int64                  `json:"per"`
+	Unit    string                 `json:"unit"`
+	Tiers   []creditcore.Tier      `json:"tiers,omitempty"`
+	Plans   []creditcore.PlanPrice `json:"plans,omitempty"`
+	Version int64                  `json:"version"`
 }
 
 func listedPrices(prices creditcore.Prices) []listedPrice {
 	views := []listedPrice{}
 	for _, p := range prices.All() {
-		views = append(views, listedPrice(p))
+		views = append(views, listedPrice{p.Name, p.Credits, p.Per, p.Unit, p.Tiers, p.Plans, p.Version})
 	}
 	return views
 }
 
 func listPrices(inv invoke.Invocation, _ []string) error {
 	return inv.WithCores(func(c services.Cores) error {
-		views := listedPrices(c.Credits.Prices())
-		return inv.Print(views, func(w io.Writer) {
-			invoke.Line(w, "NAME\tCREDITS\tPER\tUNIT\tVERSION")
-			for _, p := range views {
-				invoke.Line(w, "%s\t%s\t%d\t%s\t%d", p.Name, p.Credits, p.Per, p.Unit, p.Version)
+		prices := c.Credits.Prices()
+		return inv.Print(listedPrices(prices), func(w io.Writer) {
+			invoke.Line(w, "NAME\tPRICE\tVERSION")
+			for _, p := range prices.All() {
+				invoke.Line(w, "%s\t%s\t%d", p.Name, p.Terms(), p.Version)
 			}
 		})
 	})

@@ -249,7 +249,7 @@ func (p block) gifts() *GiftsConfig {
 	return c
 }
 
-// credits reads when owners of accounts are told of them, and what new ones are given.
+// credits reads when owners of accounts are told of them, and what these are given.
 func (p block) credits() *CreditsConfig {
 	c := new(CreditsConfig)
 	p.NoArguments()
@@ -257,6 +257,7 @@ func (p block) credits() *CreditsConfig {
 		"low_balance":   func() { p.One(&c.LowBalance) },
 		"expiry_notice": func() { p.One(&c.ExpiryNotice) },
 		"trial":         func() { c.Trial = p.trial() },
+		"daily":         func() { p.One(&c.Daily) },
 	})
 	return c
 }
@@ -296,32 +297,66 @@ func (p block) webhooks() *WebhooksConfig {
 	return c
 }
 
-// prices reads a line a price: its name, its credits and perhaps what they are for:
-// per <n> <unit>, per <n> or per <unit>.
+// prices reads a line a price: its name, its credits, perhaps what they are for (per <n>
+// <unit>, per <n> or per <unit>), and then what it is above a quantity and for plans.
 func (p block) prices() (list []PriceConfig) {
 	p.NoArguments()
 	for nesting := p.Nesting(); p.NextBlock(nesting); {
-		c := PriceConfig{Name: p.Val()}
+		name := p.Val()
 		args := p.RemainingArgs()
-		if (len(args) != 1 && len(args) != 3 && len(args) != 4) || len(args) > 1 && args[1] != "per" || slices.ContainsFunc(args, syntax.Blank) {
-			p.Faultf("prices %s: takes credits, and perhaps per <n> <unit>, such as 0.002 per 1000 tokens", c.Name)
-			p.NoBlock("prices " + c.Name)
-			continue
+		c, ok := readPrice(name, args)
+		if !ok || slices.ContainsFunc(args, syntax.Blank) {
+			p.Faultf("prices %s: takes credits, and perhaps per <n> <unit>, above <quantity> <credits> and plan <name> <credits>, such as 0.002 per 1000 tokens plan pro 0.001", name)
+		} else {
+			list = append(list, c)
 		}
-		c.Credits = args[0]
-		switch {
-		case len(args) == 4:
-			c.Per, c.Unit = args[2], args[3]
-		case len(args) == 3 && strings.Trim(args[2], "0123456789") == "":
-			c.Per = args[2]
-		case len(args) == 3:
-			c.Unit = args[2]
-		}
-		p.NoBlock("prices " + c.Name)
-		list = append(list, c)
+		p.NoBlock("prices " + name)
 	}
 	return list
 }
+
+// readPrice reads what stands behind the name of a price. It reports false where a word has
+// no place there.
+func readPrice(name string, args []string) (c PriceConfig, ok bool) {
+	c.Name = name
+	next := func() (word string) {
+		if len(args) > 0 {
+			word, args = args[0], args[1:]
+		}
+		return word
+	}
+	if c.Credits = next(); len(args) > 0 && args[0] == "per" {
+		next()
+		if len(args) > 0 && strings.Trim(args[0], "0123456789") == "" || len(args) > 1 && !isPriceWord(args[1]) {
+			c.Per = next()
+		}
+		if len(args) > 0 && !isPriceWord(args[0]) {
+			c.Unit = next()
+		}
+		if c.Per == "" && c.Unit == "" {
+			return c, false
+		}
+	}
+	tiers := &c.Tiers
+	for len(args) > 2 && isPriceWord(args[0]) {
+		switch word, what, credits := next(), next(), next(); word {
+		case priceAbove:
+			*tiers = append(*tiers, PriceTierConfig{what, credits})
+		case pricePlan:
+			c.Plans = append(c.Plans, PlanPriceConfig{Plan: what, Credits: credits})
+			tiers = &c.Plans[len(c.Plans)-1].Tiers
+		}
+	}
+	return c, c.Credits != "" && len(args) == 0
+}
+
+// The words that a price goes on with.
+const (
+	priceAbove = "above"
+	pricePlan  = "plan"
+)
+
+func isPriceWord(word string) bool { return word == priceAbove || word == pricePlan }
 
 func (p block) limits() map[string]string {
 	list := make(map[string]string)

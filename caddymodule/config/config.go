@@ -367,6 +367,29 @@ type PriceConfig struct {
 	Per string `json:"per,omitempty"`
 	// What is counted, such as tokens. It is only shown.
 	Unit string `json:"unit,omitempty"`
+	// Other credits for what of one charge is above a quantity, each quantity higher than
+	// the one before.
+	Tiers []PriceTierConfig `json:"tiers,omitempty"`
+	// Other credits for those who are subscribed to a plan.
+	Plans []PlanPriceConfig `json:"plans,omitempty"`
+}
+
+// PriceTierConfig is what the part of a quantity costs that is above so much.
+type PriceTierConfig struct {
+	// The quantity: a whole number above 0.
+	Above string `json:"above"`
+	// How many credits, for as many of the unit as the price is for.
+	Credits string `json:"credits"`
+}
+
+// PlanPriceConfig is what something costs for the subscribers of a plan.
+type PlanPriceConfig struct {
+	// The name of the plan, in any case.
+	Plan string `json:"plan"`
+	// How many credits, for as many of the unit as the price is for.
+	Credits string `json:"credits"`
+	// Other credits for what of one charge is above a quantity. Without them, the plan has none.
+	Tiers []PriceTierConfig `json:"tiers,omitempty"`
 }
 
 // GiftsConfig is what becomes of gifts.
@@ -376,7 +399,7 @@ type GiftsConfig struct {
 	RedeemUnverified bool `json:"redeem_unverified,omitempty"`
 }
 
-// CreditsConfig is when the owner of an account is told of it.
+// CreditsConfig is when the owner of an account is told of it, and what accounts are given.
 type CreditsConfig struct {
 	// A balance below this many credits is low, where the owner has set no threshold of
 	// their own. Default: none.
@@ -387,6 +410,10 @@ type CreditsConfig struct {
 
 	// What every new account is given once its address is verified. Default: nothing.
 	Trial *TrialConfig `json:"trial,omitempty"`
+
+	// Free credits that every user with a verified address has each day (UTC): they come
+	// when the account is first asked for and end with the day. Default: none.
+	Daily string `json:"daily,omitempty"`
 }
 
 // TrialConfig is what every new account is given, once a person.

@@ -67,7 +67,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.Providers = r.providers(c.Providers)
 	s.Prices = r.prices(c.Prices)
 	s.LowBalance, s.ExpiryNotice = r.credits(c.Credits)
-	s.Trial = r.trial(c.Credits)
+	s.Trial, s.Daily = r.trial(c.Credits), r.daily(c.Credits)
 	s.Limits = r.limits(c.Limits)
 	return s, errors.Join(r.faults...)
 }
@@ -106,7 +106,7 @@ type resolver struct {
 
 // fault records a fault of a directive. Its text must not hold a secret.
 func (r *resolver) fault(directive, format string, args ...any) {
-	r.faults = append(r.faults, fmt.Errorf(directive+": "+format, args...))
+	r.faults = append(r.faults, fmt.Errorf("%s: "+format, append([]any{directive}, args...)...))
 }
 
 // value is a resolved directive and the place it came from, for the texts of

@@ -18,8 +18,8 @@ const (
 	mostTrialDomain    = 1_000_000
 )
 
-// mostTrial bounds what is given to everybody.
-const mostTrial = 100_000 * creditcore.Credit
+// mostTrial and mostDaily bound what is given to everybody.
+const mostTrial, mostDaily = 100_000 * creditcore.Credit, 10_000 * creditcore.Credit
 
 // credits reads when owners of accounts are told of them.
 func (r *resolver) credits(c *CreditsConfig) (low creditcore.Amount, notice time.Duration) {
@@ -42,6 +42,22 @@ func (r *resolver) credits(c *CreditsConfig) (low creditcore.Amount, notice time
 		}
 	}
 	return low, notice
+}
+
+// daily reads what accounts are given each day.
+func (r *resolver) daily(c *CreditsConfig) (credits creditcore.Amount) {
+	if c == nil {
+		return 0
+	}
+	text := r.expand("credits daily", c.Daily)
+	if text == "" {
+		return 0
+	}
+	credits, err := creditcore.ParseAmount(text)
+	if err != nil || credits <= 0 || credits > mostDaily || !priceCredits.MatchString(text) {
+		r.fault("credits daily", "%q is not a number of credits above 0 and up to %s, with up to three decimals, such as 20", text, mostDaily)
+	}
+	return credits
 }
 
 // trial reads what new accounts are given.

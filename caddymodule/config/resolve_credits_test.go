@@ -58,7 +58,18 @@ func TestCredits(t *testing.T) {
 			t.Errorf("%s: %+v, %v", block, s.Trial, err)
 		}
 	}
+	daily, err := resolve("credits {\n daily 20.5\n}")
+	if err != nil || daily.Ledger().Daily != 20_500 || none.Ledger().Daily != 0 || config.SameRuntime(daily, none) {
+		t.Errorf("daily %s, %v", daily.Daily, err)
+	}
 	for block, want := range map[string]string{
+		"credits {\n daily 0\n}":                       "credits daily",
+		"credits {\n daily -1\n}":                      "credits daily",
+		"credits {\n daily NaN\n}":                     "credits daily",
+		"credits {\n daily 1e400\n}":                   "credits daily",
+		"credits {\n daily 0.0001\n}":                  "credits daily",
+		"credits {\n daily 10001\n}":                   "credits daily",
+		"credits {\n daily 20/day\n}":                  "credits daily",
 		"credits {\n low_balance 0\n}":                 "credits low_balance",
 		"credits {\n low_balance -1\n}":                "credits low_balance",
 		"credits {\n low_balance 1e3\n}":               "credits low_balance",

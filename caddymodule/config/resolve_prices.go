@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -18,12 +20,17 @@ const (
 	mostPrices = 1000
 	// mostPer bounds what a price is for.
 	mostPer = 1_000_000_000
+	// mostAbove bounds where a tier begins.
+	mostAbove = 1_000_000_000_000
+	// mostTiers and mostPlans bound the tiers of a price or plan, and the plans of a price.
+	mostTiers, mostPlans = 10, 20
 )
 
 var (
 	priceName    = regexp.MustCompile(`^[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?$`)
 	priceCredits = regexp.MustCompile(`^(?:0|[1-9][0-9]*)(?:\.[0-9]{1,3})?$`)
 	priceUnit    = regexp.MustCompile(`^[\p{L}][\p{L}\p{N} _-]{0,31}$`)
+	planName     = regexp.MustCompile(`^[\p{L}\p{N}](?:[\p{L}\p{N} ._+-]{0,62}[\p{L}\p{N}+])?$`)
 )
 
 // ResolvePrices resolves the prices alone, as [Config.ResolveDatabase] does the
@@ -76,28 +83,91 @@ func (r *resolver) readPrices(list []PriceConfig, expand func(string) string) cr
 	seen := make(map[string]bool)
 	for _, c := range list {
 		p := creditcore.Price{Name: expand(c.Name), Per: 1, Unit: expand(c.Unit)}
-		fault := func(format string, args ...any) { r.fault("prices "+strconv.Quote(p.Name), format, args...) }
+		in := priceReader{r, expand, "prices " + strconv.Quote(p.Name)}
 		switch {
 		case !priceName.MatchString(p.Name):
-			fault("a name is up to 64 lower-case letters, digits, dots, hyphens and underscores, such as chat.generate")
+			in.fault("a name is up to 64 lower-case letters, digits, dots, hyphens and underscores, such as chat.generate")
 		case seen[p.Name]:
-			fault("stands there twice")
+			in.fault("stands there twice")
 		}
 		seen[p.Name] = true
-		var err error
-		credits := expand(c.Credits)
-		if p.Credits, err = creditcore.ParseAmount(credits); err != nil || p.Credits <= 0 || !priceCredits.MatchString(credits) {
-			fault("%q is not a number of credits above 0 with up to three decimals, such as 5 or 0.02", credits)
-		}
 		if text := expand(c.Per); text != "" {
+			var err error
 			if p.Per, err = strconv.ParseInt(text, 10, 64); err != nil || p.Per < 1 || p.Per > mostPer {
-				fault("per: %q is not a whole number from 1 to %d", text, mostPer)
+				in.fault("per: %q is not a whole number from 1 to %d", text, mostPer)
 			}
 		}
-		if p.Unit != "" && !priceUnit.MatchString(p.Unit) {
-			fault("%q is not a unit such as tokens", p.Unit)
+		if p.Unit != "" && (!priceUnit.MatchString(p.Unit) || isPriceWord(p.Unit)) {
+			in.fault("%q is not a unit such as tokens", p.Unit)
 		}
+		p.Credits, p.Tiers, p.Plans = in.credits(c.Credits), in.tiers(c.Tiers), in.plans(c.Plans)
 		found = append(found, p)
 	}
 	return creditcore.NewPrices(found...)
+}
+
+// priceReader reads what stands at a place of the prices.
+type priceReader struct {
+	r      *resolver
+	expand func(string) string
+	at     string
+}
+
+func (p priceReader) fault(format string, args ...any) { p.r.fault(p.at, format, args...) }
+
+// below reads what stands at a place within.
+func (p priceReader) below(word, name string) priceReader {
+	p.at += " " + word + " " + strconv.Quote(name)
+	return p
+}
+
+func (p priceReader) credits(text string) creditcore.Amount {
+	text = p.expand(text)
+	credits, err := creditcore.ParseAmount(text)
+	if err != nil || credits <= 0 || !priceCredits.MatchString(text) {
+		p.fault("%q is not a number of credits above 0 with up to three decimals, such as 5 or 0.02", text)
+	}
+	return credits
+}
+
+func (p priceReader) tiers(list []PriceTierConfig) (found []creditcore.Tier) {
+	if len(list) > mostTiers {
+		p.fault("at most %d tiers, here are %d", mostTiers, len(list))
+		return nil
+	}
+	last := int64(0)
+	for _, c := range list {
+		text := p.expand(c.Above)
+		in := p.below(priceAbove, text)
+		above, err := strconv.ParseInt(text, 10, 64)
+		switch {
+		case err != nil || above < 1 || above > mostAbove:
+			in.fault("is not a whole number from 1 to %d", int64(mostAbove))
+		case above <= last:
+			in.fault("a tier begins above the one before it, which is %d", last)
+		}
+		last = above
+		found = append(found, creditcore.Tier{Above: above, Credits: in.credits(c.Credits)})
+	}
+	return found
+}
+
+func (p priceReader) plans(list []PlanPriceConfig) (found []creditcore.PlanPrice) {
+	if len(list) > mostPlans {
+		p.fault("at most %d plans, here are %d", mostPlans, len(list))
+		return nil
+	}
+	for _, c := range list {
+		plan := creditcore.PlanPrice{Plan: p.expand(c.Plan)}
+		in := p.below(pricePlan, plan.Plan)
+		switch {
+		case !planName.MatchString(plan.Plan):
+			in.fault("is not the name of a plan")
+		case slices.ContainsFunc(found, func(o creditcore.PlanPrice) bool { return strings.EqualFold(o.Plan, plan.Plan) }):
+			in.fault("stands there twice")
+		}
+		plan.Credits, plan.Tiers = in.credits(c.Credits), in.tiers(c.Tiers)
+		found = append(found, plan)
+	}
+	return found
 }

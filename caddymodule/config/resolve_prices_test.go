@@ -68,7 +68,25 @@ func TestPriceFaults(t *testing.T) {
 			t.Errorf("no %s in %v", part, err)
 		}
 	}
-	for _, line := range []string{"chat", "chat 1 for 2 x", "chat 1 per", "chat 1 per 2 x y", `chat ""`, "chat 1 {\n a\n}"} {
+	c = external()
+	c.Prices = []config.PriceConfig{
+		{Name: "tiers", Credits: "1", Tiers: []config.PriceTierConfig{{Above: "10", Credits: "2"}, {Above: "10", Credits: "3"}, {Above: "1e400", Credits: "4"}, {Above: "%s", Credits: "-0"}}},
+		{Name: "plans", Credits: "1", Plans: []config.PlanPriceConfig{
+			{Plan: "Pro", Credits: "2"}, {Plan: "pro", Credits: "3"}, {Plan: "<b>", Credits: "1"}, {Plan: "team", Credits: "NaN", Tiers: []config.PriceTierConfig{{Above: "0", Credits: "1"}}}}},
+		{Name: "many", Credits: "1", Tiers: make([]config.PriceTierConfig, 11), Plans: make([]config.PlanPriceConfig, 21)},
+		{Name: "%d", Credits: "1"}, {Name: "word", Credits: "1", Unit: "plan"},
+	}
+	_, err = c.ResolveWith(nil)
+	for _, part := range []string{
+		`prices "tiers" above "10": a tier begins above the one before it, which is 10`, `prices "tiers" above "1e400": is not a whole number`, `prices "tiers" above "%s": "-0" is not a number of credits`,
+		`prices "plans" plan "pro": stands there twice`, `prices "plans" plan "<b>": is not the name of a plan`, `prices "plans" plan "team": "NaN"`, `prices "plans" plan "team" above "0": is not a whole number`,
+		`prices "many": at most 10 tiers, here are 11`, `prices "many": at most 20 plans, here are 21`, `prices "%d": a name is`, `prices "word": "plan" is not a unit`,
+	} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("no %s in %v", part, err)
+		}
+	}
+	for _, line := range []string{"chat", "chat 1 above", "chat 1 above 5", "chat 1 plan pro", "chat 1 plan pro 1 2", "chat 1 above 5 1 per 2 x", "chat 1 per above 5 1", "chat 1 for 2 x", "chat 1 per", "chat 1 per 2 x y", `chat ""`, "chat 1 {\n a\n}"} {
 		var read config.Config
 		if err := read.UnmarshalCaddyfile(caddyfile.NewTestDispenser("mana {\n prices {\n" + line + "\n}\n}")); err == nil || !strings.Contains(err.Error(), "prices") {
 			t.Errorf("%q: %v", line, err)
@@ -79,7 +97,7 @@ func TestPriceFaults(t *testing.T) {
 // What is typed at the desk is read as the block of a Caddyfile is, and nothing else comes of it.
 func TestPricesAreReadAsTyped(t *testing.T) {
 	t.Parallel()
-	const lines = "chat.generate 5\nchat.token 0.002 per 1000 tokens\nfilm 1 per minute\nrow 0.1 per 10\n"
+	const lines = "big 1 per \"large pages\" above 2 1\nchat.generate 5 plan \"big team\" 2 plan pro 3\nchat.token 0.002 per 1000 tokens above 5000 0.001 above 100000 0.003 plan pro 0.001 above 7 0.002\nfilm 1 per minute\nrow 0.1 per 10 above 100 0.2\n"
 	got, err := config.ReadPrices("# what things cost\r\n\n" + strings.ReplaceAll(lines, "\n", "\r\n"))
 	if err != nil || got.String() != lines {
 		t.Errorf("%v: %q", err, got.String())
@@ -106,7 +124,7 @@ func TestPricesAreReadAsTyped(t *testing.T) {
 }
 
 func FuzzReadPrices(f *testing.F) {
-	for _, text := range []string{"chat 5", "chat.token 0.002 per 1000 tokens", "a 1 {\n}", "}", "a \"1\"", "a `1`", "<<X\na\nX 1", "a 1 # b", "a 1 per 1e3"} {
+	for _, text := range []string{"chat 5", "a 1 per x above 5 2 plan pro 3 above 1 2", "a 1 plan \"b c\" 2", "chat.token 0.002 per 1000 tokens", "a 1 {\n}", "}", "a \"1\"", "a `1`", "<<X\na\nX 1", "a 1 # b", "a 1 per 1e3"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

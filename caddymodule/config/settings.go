@@ -102,6 +102,8 @@ type Settings struct {
 	// ExpiryNotice is how long before the end of credits their owner is told; zero
 	// for never.
 	ExpiryNotice time.Duration
+	// Daily is what accounts are given each day, zero for nothing.
+	Daily creditcore.Amount
 	// Trial is what new accounts are given, nil for nothing.
 	Trial *coupon.Trial
 	// VerificationRequired lets nobody sign in whose address is not proven.
@@ -185,7 +187,7 @@ func (s Settings) Secrets(key Secret) (secret.Keys, error) {
 
 // Ledger is the configuration of the ledger.
 func (s Settings) Ledger() creditcore.Config {
-	return creditcore.Config{KeepHolds: s.Retention.Holds, Prices: s.Prices, LowBalance: s.LowBalance, ExpiryNotice: s.ExpiryNotice}
+	return creditcore.Config{KeepHolds: s.Retention.Holds, Prices: s.Prices, LowBalance: s.LowBalance, ExpiryNotice: s.ExpiryNotice, Daily: s.Daily}
 }
 
 // settingsKey names a runtime in the pool without holding what it was made of.
@@ -226,9 +228,9 @@ func (s Settings) Key() settingsKey {
 	}
 	hashFields(h, strconv.Itoa(len(s.Prices.All())))
 	for _, p := range s.Prices.All() {
-		hashFields(h, p.Name, p.Credits.String(), strconv.FormatInt(p.Per, 10), p.Unit)
+		hashFields(h, p.String())
 	}
-	hashFields(h, s.LowBalance.String(), s.ExpiryNotice.String())
+	hashFields(h, s.LowBalance.String(), s.ExpiryNotice.String(), s.Daily.String())
 	if t := s.Trial; t != nil {
 		hashFields(h, "trial", t.Credits.String(), t.Life.String(), strconv.Itoa(t.DomainLimit))
 	}

@@ -366,7 +366,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	preflight := request.IsPreflight(r)
 	switch {
 	case m.Shadow && preflight:
-		return m.watch(w, r, next, watched{terms: m.termsNow(nil), end: func(upstream.Result, statement) error { return nil }})
+		return m.watch(w, r, next, watched{terms: m.pricesNow(nil).terms, end: func(upstream.Result, statement) error { return nil }})
 	case m.Shadow:
 		return m.serveShadow(w, r, next)
 	}

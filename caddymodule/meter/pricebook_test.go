@@ -123,6 +123,69 @@ func TestMeterFollowsThePriceBook(t *testing.T) {
 	}
 }
 
+// subscribe has a user be subscribed to a plan.
+func (p *purse) subscribe(user, plan string) {
+	p.t.Helper()
+	p.exec(`INSERT INTO subscriptions.plans (id, name) VALUES ($1, $1) ON CONFLICT DO NOTHING`, plan)
+	p.exec(`INSERT INTO subscriptions.subscriptions (user_id, plan_id) VALUES ($1, $2)`, user, plan)
+}
+
+// Whatever a route charges by a price, subscribers pay what it costs with their plan.
+func TestMeterChargesByThePlan(t *testing.T) {
+	t.Parallel()
+	const usage = `{"usage":{"prompt_tokens":0,"completion_tokens":10}}`
+	prices := creditcore.NewPrices(
+		creditcore.Price{Name: "chat", Credits: 5000, Per: 1, Plans: []creditcore.PlanPrice{{Plan: "Pro", Credits: 3000}}},
+		creditcore.Price{Name: "out", Credits: 200, Per: 1, Tiers: []creditcore.Tier{{Above: 5, Credits: 100}}, Plans: []creditcore.PlanPrice{{Plan: "pro", Credits: 100, Tiers: []creditcore.Tier{{Above: 9, Credits: 1000}}}}},
+	)
+	for name, c := range map[string]struct {
+		change   func(*meter.Meter)
+		upstream caddyhttp.HandlerFunc
+		all, pro string
+	}{
+		"a fixed price": {func(*meter.Meter) {}, edgetest.Answers(200), "5", "3"},
+		"the most":      {func(m *meter.Meter) { m.CostFrom = "X-Cost" }, edgetest.Answers(200, "X-Cost", "4"), "4", "3"},
+		"in memory":     {func(m *meter.Meter) { m.Durability = "batched" }, edgetest.Answers(200), "5", "3"},
+		"tokens": {func(m *meter.Meter) {
+			m.PriceName, m.Credits, m.CostTokens = "", "20", &meter.TokenPrices{Price: "out"}
+		}, says(200, "application/json", "", usage, 0), "1.5", "1.9"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPurse(t)
+			run(t, p.Service)
+			ada, bob, eve := p.user("ada", 100_000), p.user("bob", 100_000), p.user("eve", 100_000)
+			p.subscribe(ada, "PRO")
+			p.subscribe(eve, "basic")
+			m := &meter.Meter{PriceName: "chat"}
+			c.change(m)
+			m.KnowPrices(prices)
+			m = p.meter(m)
+			for range 6 {
+				for user, want := range map[string]string{ada: c.pro, bob: c.all, eve: c.all} {
+					x := edgetest.Send(t, m, by(user, edgetest.Ask("POST", "/")), c.upstream)
+					if got := x.Header().Get("Mana-Credits-Cost"); x.Code != 200 || got != want {
+						t.Errorf("%s: %d, cost %q, want %q", user, x.Code, got, want)
+					}
+				}
+			}
+			edgetest.Eventually(t, "all is written down", func() bool { return len(p.noted(ada)) == 6 || m.Durability == "batched" && len(p.noted(ada)) > 0 })
+			row := edgetest.Entries(t, p.Service, ada)[0]
+			if !strings.Contains(strings.ToLower(string(row.Metadata)), `"priceplan": "pro"`) {
+				t.Errorf("the row says %s", row.Metadata)
+			}
+			if row := edgetest.Entries(t, p.Service, eve)[0]; strings.Contains(string(row.Metadata), "pricePlan") {
+				t.Errorf("the row of who pays as everybody does says %s", row.Metadata)
+			}
+			p.publish(costing("chat", 7000), costing("out", 300))
+			x := edgetest.Send(t, m, by(ada, edgetest.Ask("POST", "/")), c.upstream)
+			if got := x.Header().Get("Mana-Credits-Cost"); got == c.pro && name != "the most" {
+				t.Errorf("a version without plans: %d, cost %q", x.Code, got)
+			}
+		})
+	}
+}
+
 // What is charged in memory follows the book as well.
 func TestMeterLeasesFollowThePriceBook(t *testing.T) {
 	t.Parallel()

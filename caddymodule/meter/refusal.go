@@ -59,7 +59,7 @@ func (v *meteredRequest) refuse(err error) error {
 		return nil
 	}
 	refusal, outcome := v.refusal(err)
-	if outcome == metrics.OutcomeUnavailable && !errors.Is(err, errPriceUnknown) { // of that, termsNow tells
+	if outcome == metrics.OutcomeUnavailable && !errors.Is(err, errPriceUnknown) { // of that, pricesNow tells
 		v.Log.Warn("the ledger cannot be asked: a request is refused", zap.Error(err), zap.String("user", v.userID))
 	}
 	var short *creditcore.InsufficientError

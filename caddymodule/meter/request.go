@@ -307,7 +307,9 @@ func (v *meteredRequest) metadata(note json.RawMessage) json.RawMessage {
 		Quantity int `json:"quantity,omitempty"`
 		// PriceVersion is that of the price book, absent where the config has the prices.
 		PriceVersion int64 `json:"priceVersion,omitempty"`
-	}{clipped(original.Method, longestName), hostOf(v.r), clipped(original.URL.EscapedPath(), 1024), v.PriceName, v.quantity(), v.version})
+		// PricePlan is the plan whose price it is, absent for that of everybody.
+		PricePlan string `json:"pricePlan,omitempty"`
+	}{clipped(original.Method, longestName), hostOf(v.r), clipped(original.URL.EscapedPath(), 1024), v.PriceName, v.quantity(), v.version, v.plan})
 	if err != nil {
 		return nil
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -34,11 +35,12 @@ type order struct {
 type cost struct {
 	Amount, Quantity creditcore.Amount
 	Price            string
-	Version          int64 // of the price book, 0 for a price of the config
+	Plan             string // whose price it is, empty for that of everybody
+	Version          int64  // of the price book, 0 for a price of the config
 }
 
-// costOf is what an order costs by the prices of today.
-func costOf(ledger *creditcore.Service, o order) (cost, error) {
+// costOf is what an order of a user costs by the prices of today.
+func costOf(ctx context.Context, ledger *creditcore.Service, userID string, o order) (cost, error) {
 	if o.Price == nil {
 		if o.Quantity != nil || o.Amount == 0 {
 			return cost{}, errPriceAndMore
@@ -48,11 +50,14 @@ func costOf(ledger *creditcore.Service, o order) (cost, error) {
 	if o.Amount != 0 {
 		return cost{}, errPriceAndMore
 	}
-	named, err := ledger.Prices().Named(*o.Price)
-	if err != nil {
-		return cost{}, errPriceUnknown
+	named, err := ledger.PriceFor(ctx, userID, *o.Price)
+	if errors.Is(err, creditcore.ErrPriceUnknown) {
+		err = errPriceUnknown
 	}
-	c := cost{Quantity: creditcore.Credit, Price: named.Name, Version: named.Version}
+	if err != nil {
+		return cost{}, err
+	}
+	c := cost{Quantity: creditcore.Credit, Price: named.Name, Plan: named.Plan, Version: named.Version}
 	if o.Quantity != nil {
 		c.Quantity = *o.Quantity
 	}
@@ -87,6 +92,13 @@ func (c cost) noted(metadata json.RawMessage) json.RawMessage {
 	if delete(fields, creditcore.MetadataPriceVersion); c.Version > 0 {
 		fields[creditcore.MetadataPriceVersion] = json.RawMessage(strconv.FormatInt(c.Version, 10))
 	}
+	if delete(fields, creditcore.MetadataPricePlan); c.Plan != "" {
+		plan, err := json.Marshal(c.Plan)
+		if err != nil {
+			return metadata
+		}
+		fields[creditcore.MetadataPricePlan] = plan
+	}
 	raw, err := json.Marshal(fields)
 	if err != nil {
 		return metadata
@@ -94,14 +106,47 @@ func (c cost) noted(metadata json.RawMessage) json.RawMessage {
 	return raw
 }
 
-// priceView is a price. Version is that of the price book it is of, 0 where the
-// configuration has it.
+// priceView is a price: credits for each per of its unit. Tiers are what the part of a
+// quantity costs that is above so much, and plans what it costs those who are subscribed to
+// one. Version is that of the price book it is of, 0 where the configuration has it.
 type priceView struct {
 	Name    string            `json:"name"`
 	Credits creditcore.Amount `json:"credits"`
 	Per     int64             `json:"per"`
 	Unit    string            `json:"unit"`
+	Tiers   []priceTier       `json:"tiers,omitempty"`
+	Plans   []planPrice       `json:"plans,omitempty"`
 	Version int64             `json:"version"`
+}
+
+// priceTier is what the part of a quantity costs that is above so much, for each per of
+// the price.
+type priceTier struct {
+	Above   int64             `json:"above"`
+	Credits creditcore.Amount `json:"credits"`
+}
+
+// planPrice is what a price is for those who are subscribed to a plan.
+type planPrice struct {
+	Plan    string            `json:"plan"`
+	Credits creditcore.Amount `json:"credits"`
+	Tiers   []priceTier       `json:"tiers,omitempty"`
+}
+
+func viewPrice(p creditcore.Price) priceView {
+	v := priceView{p.Name, p.Credits, p.Per, p.Unit, viewTiers(p.Tiers), make([]planPrice, len(p.Plans)), p.Version}
+	for i, plan := range p.Plans {
+		v.Plans[i] = planPrice{plan.Plan, plan.Credits, viewTiers(plan.Tiers)}
+	}
+	return v
+}
+
+func viewTiers(tiers []creditcore.Tier) []priceTier {
+	views := make([]priceTier, len(tiers))
+	for i, t := range tiers {
+		views[i] = priceTier(t)
+	}
+	return views
 }
 
 type pricesResponse struct {
@@ -113,7 +158,7 @@ func prices(_ context.Context, _ *endpoint.Call, ledger *creditcore.Service, _ e
 	all := ledger.Prices().All()
 	resp := pricesResponse{Prices: make([]priceView, len(all))}
 	for i, p := range all {
-		resp.Prices[i] = priceView(p)
+		resp.Prices[i] = viewPrice(p)
 	}
 	return resp, nil
 }
@@ -152,7 +197,7 @@ func (d Deps) quote(ctx context.Context, c *endpoint.Call, ledger *creditcore.Se
 	if !c.Service {
 		req.UserID = c.UserID
 	}
-	asked, err := costOf(ledger, order{req.Amount, req.Price, req.Quantity})
+	asked, err := costOf(ctx, ledger, req.UserID, order{req.Amount, req.Price, req.Quantity})
 	if err != nil {
 		return quoteResponse{}, err
 	}

@@ -76,7 +76,7 @@ func charge(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, r
 	if !c.Service {
 		req.UserID = c.UserID
 	}
-	cost, err := costOf(ledger, order{req.Amount, req.Price, req.Quantity})
+	cost, err := costOf(ctx, ledger, req.UserID, order{req.Amount, req.Price, req.Quantity})
 	if err != nil {
 		return creditcore.Receipt{}, err
 	}

@@ -133,7 +133,7 @@ func (d Deps) readPrices(ledger *creditcore.Service, table string) (prices credi
 // changedPrices are the prices that are not the same then.
 func changedPrices(now, then creditcore.Prices) pages.DeskTable {
 	t := pages.DeskTable{Title: "priceChanges", Columns: []string{"name", "state", "before", "after"}}
-	terms := func(p creditcore.Price) string { return strings.TrimPrefix(p.String(), p.Name+" ") }
+	terms := creditcore.Price.Terms
 	for _, p := range then.All() {
 		before, err := now.Named(p.Name)
 		switch {

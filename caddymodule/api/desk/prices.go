@@ -80,14 +80,14 @@ func (d Deps) prices(ctx context.Context, _ *endpoint.Call, v visit) (pages.Desk
 
 // priceTable is a table of prices, as much of it as a page shows.
 func priceTable(title string, prices creditcore.Prices, out *pages.Desk) pages.DeskTable {
-	t := pages.DeskTable{Title: title, Columns: []string{"name", "credits", "per", "unit", "version"}}
+	t := pages.DeskTable{Title: title, Columns: []string{"name", "price", "version"}}
 	all := prices.All()
 	if len(all) > mostPrices {
 		all = all[:mostPrices]
 		out.Notes = append(out.Notes, "morePrices")
 	}
 	for _, p := range all {
-		t.Rows = append(t.Rows, []pages.DeskCell{code(p.Name), credits(p.Credits), text(strconv.FormatInt(p.Per, 10)), text(p.Unit), versionLink(p.Version)})
+		t.Rows = append(t.Rows, []pages.DeskCell{code(p.Name), text(p.Terms()), versionLink(p.Version)})
 	}
 	return t
 }
