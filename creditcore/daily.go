@@ -66,7 +66,7 @@ func (s *Service) daily(ctx context.Context, userID string) (time.Duration, erro
 	}
 	_, err = s.Grant(ctx, Grant{
 		UserID: userID, Amount: s.cfg.Daily, Type: Gift, Source: SourcePromotion, AppID: dailyApp, Description: "Free credits of the day",
-		InternalKey: "daily:" + today.Day, ExpiresAt: &today.Ends,
+		InternalKey: "daily:" + userID + ":" + today.Day, ExpiresAt: &today.Ends,
 	})
 	return time.Duration(today.Left * float64(time.Second)), err
 }

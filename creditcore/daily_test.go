@@ -1,6 +1,7 @@
 package creditcore_test
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -127,7 +128,7 @@ func TestCreditsOfTheNextDay(t *testing.T) {
 		t.Fatal(err)
 	}
 	l.altered = true
-	l.db.Tamper(t, `UPDATE credits.transactions SET internal_key = 'daily:2000-01-01' WHERE internal_key IS NOT NULL`)
+	l.db.Tamper(t, `UPDATE credits.transactions SET internal_key = 'daily:ada:2000-01-01' WHERE internal_key IS NOT NULL`)
 	l.db.Tamper(t, `UPDATE credits.lots SET expires_at = now() - interval '1 second'`)
 	l.db.Tamper(t, `UPDATE credits.balances SET next_expiry = now() - interval '1 second'`)
 	if b, err := yesterday.BalanceOf(t.Context(), user); err != nil || b.Available != 0 {
@@ -137,8 +138,46 @@ func TestCreditsOfTheNextDay(t *testing.T) {
 	if b, err := today.BalanceOf(t.Context(), user); err != nil || b.Available != creditcore.Credits(20) {
 		t.Errorf("%+v, %v", b, err)
 	}
-	l.db.Pool.Close()
-	if _, err := l.withDaily(creditcore.Credits(20)).BalanceOf(t.Context(), user); err == nil {
-		t.Error("a balance without the database")
+	far, relay, stop := l.afar(creditcore.Config{Daily: creditcore.Credits(20)})
+	defer stop()
+	relay.Cut(true)
+	if _, err := far.BalanceOf(t.Context(), user); !errors.Is(err, creditcore.ErrUnavailable) {
+		t.Errorf("a balance without the database: %v", err)
+	}
+}
+
+// A lease takes the credits of the day as it takes others.
+func TestCreditsOfTheDayUnderALease(t *testing.T) {
+	t.Parallel()
+	awayFromMidnight()
+	l := newLedger(t)
+	user := l.verified("ada")
+	e, stop := l.edge(creditcore.Config{Daily: creditcore.Credits(20), LeaseIdle: time.Hour})
+	leased := 0
+	for passed := 0; passed < 20 && leased == 0; passed++ {
+		of, err := retried(func() (bool, error) { return e.charge(user, creditcore.Credit/2, true) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if of {
+			leased++
+		}
+		time.Sleep(30 * time.Millisecond)
+	}
+	for {
+		_, err := retried(func() (bool, error) { return e.charge(user, creditcore.Credit/2, true) })
+		if short(err) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop()
+	if l.wantAvailable(user, 0); leased == 0 {
+		t.Error("nothing was leased")
+	}
+	if b, err := l.BalanceOf(t.Context(), user); err != nil || b.TotalSpent != creditcore.Credits(20) {
+		t.Errorf("%+v, %v", b, err)
 	}
 }

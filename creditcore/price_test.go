@@ -113,10 +113,11 @@ func TestPricesForPlans(t *testing.T) {
 func TestPlanOfAUser(t *testing.T) {
 	t.Parallel()
 	l := newLedger(t)
-	s := creditcore.New(creditcore.Config{Prices: creditcore.NewPrices(
+	s, relay, stop := l.afar(creditcore.Config{Prices: creditcore.NewPrices(
 		creditcore.Price{Name: "chat", Credits: 5000, Per: 1, Plans: []creditcore.PlanPrice{{Plan: "pro", Credits: 3000}}},
 		creditcore.Price{Name: "image", Credits: 20_000, Per: 1},
-	)}, creditcore.Deps{Pool: l.db.Pool})
+	)})
+	defer stop()
 	l.exec(`INSERT INTO subscriptions.plans (id, name) VALUES ('p', 'Pro'), ('b', 'Basic')`)
 	for state, row := range map[string]struct {
 		plan, status string
@@ -138,7 +139,7 @@ func TestPlanOfAUser(t *testing.T) {
 	if _, err := s.PriceFor(t.Context(), "active", "nothing"); !errors.Is(err, creditcore.ErrPriceUnknown) {
 		t.Error(err)
 	}
-	l.db.Pool.Close()
+	relay.Cut(true)
 	if p, err := s.PriceFor(t.Context(), "active", "image"); err != nil || p.Credits != 20_000 {
 		t.Errorf("a price without plans asks for one: %s, %v", p, err)
 	}
