@@ -152,7 +152,8 @@ func TestPricesForSubscribers(t *testing.T) {
 	s.exec(`INSERT INTO subscriptions.plans (id, name) VALUES ('p', 'Pro')`)
 	s.exec(`INSERT INTO subscriptions.subscriptions (user_id, plan_id) VALUES ($1, 'p')`, ada)
 	for _, who := range []struct {
-		id, token string
+		id        string
+		token     header
 		one, many float64
 	}{{ada, adaToken, 3, 16}, {bob, bobToken, 5, 58}} {
 		s.grant(who.id, 100)

@@ -3,12 +3,13 @@ package app
 import (
 	"encoding/json"
 	"maps"
-	"net"
 	"slices"
 	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
+
+	"mana.how/edge/caddymodule/request"
 )
 
 // SiteFacts are what is known of a site that uses a directive of ours.
@@ -57,7 +58,7 @@ func (s *ServerSites) Name(host string) string {
 	if s == nil {
 		return ""
 	}
-	if host = hostName(host); s.hosts.exact[host] {
+	if host = request.HostName(host); s.hosts.exact[host] {
 		return host
 	}
 	for _, pattern := range s.hosts.patterns {
@@ -80,22 +81,12 @@ func (s *ServerSites) siteNames() []string {
 	return names
 }
 
-// hostName is a host without its port, in lower case.
-func hostName(host string) string {
-	if strings.Contains(host, ":") {
-		if name, _, err := net.SplitHostPort(host); err == nil {
-			host = name
-		}
-	}
-	return strings.ToLower(host)
-}
-
 // Has reports whether a site of the host is such a one.
 func (s *ServerSites) Has(host string, is func(SiteFacts) bool) bool {
 	if s == nil {
 		return false
 	}
-	host = hostName(host)
+	host = request.HostName(host)
 	for _, site := range s.list {
 		if is(site) && hostsMeet(site.hosts, []string{host}) {
 			return true

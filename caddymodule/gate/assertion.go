@@ -2,12 +2,12 @@ package gate
 
 import (
 	"net/http"
-	"strings"
 
 	"go.uber.org/zap"
 
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/caddymodule/answer"
+	"mana.how/edge/caddymodule/request"
 )
 
 // headerAssertion has the assertion of a request, in canonical form.
@@ -31,7 +31,7 @@ func (g *Gate) assert(q *gateRequest) (refusal *answer.Error) {
 		asked.Method = http.MethodGet // a WebSocket of HTTP/2 is one of HTTP/1 to the app
 	}
 	if asked.Audience == "" {
-		asked.Audience = hostOf(q.r.Host)
+		asked.Audience = request.HostName(q.r.Host)
 	}
 	assertion, err := q.auth.Assert(q.claims, asked)
 	if err != nil {
@@ -40,12 +40,4 @@ func (g *Gate) assert(q *gateRequest) (refusal *answer.Error) {
 	}
 	q.r.Header[headerAssertion] = []string{assertion}
 	return nil
-}
-
-// hostOf is the host of a Host header in small letters, without its port.
-func hostOf(authority string) string {
-	if i := strings.LastIndexByte(authority, ':'); i >= 0 && !strings.HasSuffix(authority, "]") {
-		authority = authority[:i]
-	}
-	return strings.ToLower(authority)
 }

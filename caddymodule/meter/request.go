@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"net"
 	"net/http"
-	"strings"
 	"time"
 
 	"go.uber.org/zap"
@@ -278,13 +276,7 @@ func (v *meteredRequest) app() string {
 func (v *meteredRequest) label() string { return cmp.Or(v.App, v.SiteName(v.r)) }
 
 // hostOf is the host that was asked for, without its port.
-func hostOf(r *http.Request) string {
-	host := r.Host
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	return strings.ToLower(clipped(host, longestName))
-}
+func hostOf(r *http.Request) string { return clipped(request.HostName(r.Host), longestName) }
 
 func (v *meteredRequest) description() string {
 	if v.Operation != "" {

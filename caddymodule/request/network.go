@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 )
@@ -20,6 +21,16 @@ func ClientIP(r *http.Request) netip.Addr {
 	}
 	addr, _ := netip.ParseAddr(text)
 	return addr
+}
+
+// HostName is the host of an authority (RFC 3986, section 3.2) in small letters: without
+// its port, and an IPv6 address without its brackets.
+func HostName(authority string) string {
+	host := authority
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && !strings.HasSuffix(host, "]") {
+		host = host[:i]
+	}
+	return strings.ToLower(strings.Trim(host, "[]"))
 }
 
 // Network is the client's address as limits count it, see [NetworkOf].

@@ -17,3 +17,14 @@ func TestNetworkOf(t *testing.T) {
 		}
 	}
 }
+
+func TestHostName(t *testing.T) {
+	t.Parallel()
+	for authority, want := range map[string]string{
+		"App.Mana.How": "app.mana.how", "app.mana.how:8443": "app.mana.how", "[2001:DB8::1]:443": "2001:db8::1", "[::1]": "::1", "127.0.0.1:80": "127.0.0.1", "": "", ":80": "",
+	} {
+		if got := request.HostName(authority); got != want {
+			t.Errorf("%q is %q, want %q", authority, got, want)
+		}
+	}
+}
