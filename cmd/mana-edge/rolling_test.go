@@ -78,7 +78,11 @@ func buildNext(t *testing.T) string {
 	}
 	put("overlay.json", string(overlay))
 	next := filepath.Join(dir, "mana-edge-next")
-	out, err := exec.Command("go", "build", "-tags", tags, "-overlay", filepath.Join(dir, "overlay.json"), "-o", next, ".").CombinedOutput()
+	args := []string{"build", "-tags", tags, "-overlay", filepath.Join(dir, "overlay.json"), "-o", next}
+	if raceEnabled { // as this version is built
+		args = append(args, "-race")
+	}
+	out, err := exec.Command("go", append(args, ".")...).CombinedOutput()
 	if err != nil {
 		t.Fatalf("build the next version: %v\n%s", err, out)
 	}
