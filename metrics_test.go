@@ -79,7 +79,7 @@ func registeredMetrics(t *testing.T) map[string]measured {
 	if err != nil {
 		t.Fatal(err)
 	}
-	needDatabase := []string{"mana_signing_key_age_seconds", "mana_database_up", "mana_listen_up", "mana_redis_up", "mana_schema_version"}
+	needDatabase := []string{"mana_signing_key_age_seconds", "mana_credit_root_age_seconds", "mana_database_up", "mana_listen_up", "mana_redis_up", "mana_schema_version"}
 	for _, family := range families {
 		metric := found[family.GetName()]
 		metric.kind = strings.ToLower(family.GetType().String())

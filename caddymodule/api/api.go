@@ -111,8 +111,10 @@ func New(cfg Config, deps Deps) (http.Handler, error) {
 // table is everything this service answers to.
 func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 	data := kept.Deps{
-		Ledger: live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
-		Proof:  live(deps.Credits, func(c *Credits) *proof.Service { return c.Proof }),
+		Ledger:  live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
+		Proof:   live(deps.Credits, func(c *Credits) *proof.Service { return c.Proof }),
+		Coupons: live(deps.Credits, func(c *Credits) *coupon.Service { return c.Coupons }),
+		TopUps:  live(deps.Credits, func(c *Credits) kept.TopUps { return c.Billing }),
 		Apps: live(deps.Credits, func(c *Credits) kept.Apps {
 			if c.Apps == nil {
 				return kept.None()

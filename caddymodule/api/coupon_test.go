@@ -58,6 +58,9 @@ func TestRedeemCoupon(t *testing.T) {
 		t.Errorf("repeated: %s", repeated.body)
 	}
 	redeem(s.coupon("Other"), ada, with("Idempotency-Key", "k")).status(422)
+	if list := s.send("GET", "/api/v1/me/data/export", nil, ada).status(200).object()["coupons"].([]any); len(list) != 1 || list[0].(map[string]any)["credits"] != got["credits"] {
+		t.Errorf("exported %v, redeemed %v", list, got)
+	}
 	redeem(code, ada).status(409).coded("COUPON_USED")
 	redeem(code, again).status(409).coded("COUPON_USED")
 	redeem("NOT-THERE", ada).status(404).coded("COUPON_UNKNOWN")

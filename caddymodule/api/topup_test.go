@@ -107,6 +107,13 @@ func TestTopUpRoutes(t *testing.T) {
 	s.exec(`UPDATE auth.sessions SET authenticated_at = now()`)
 	got := s.send("PUT", topUpURL, on, token).status(200)
 	want := `{"enabled":true,"threshold":300,"packageId":"` + packageID + `","priceEuroCents":999,"monthlyCapEuroCents":5000,"spentEuroCents":0,"card":{"brand":"visa","last4":"4242","expMonth":12,"expYear":`
+	exported := s.send("GET", "/api/v1/me/data/export", nil, token).status(200).object()["automaticTopUp"].(map[string]any)
+	if exported["enabled"] != true || exported["threshold"] != 300.0 || exported["monthlyCapEuroCents"] != 5000.0 || exported["card"].(map[string]any)["last4"] != "4242" {
+		t.Errorf("exported %v", exported)
+	}
+	if exported := s.send("GET", "/api/v1/me/data/export", nil, other).status(200).object()["automaticTopUp"]; exported != nil {
+		t.Errorf("of who never agreed to any is exported %v", exported)
+	}
 	if !strings.HasPrefix(got.body, want) {
 		t.Errorf("got %s\nwant %s", got.body, want)
 	}

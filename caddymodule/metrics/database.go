@@ -13,8 +13,9 @@ import (
 
 // databaseMetrics are what the database is asked about itself now and then.
 type databaseMetrics struct {
-	size   prometheus.Gauge
-	keyAge *prometheus.GaugeVec
+	size    prometheus.Gauge
+	keyAge  *prometheus.GaugeVec
+	rootAge *prometheus.GaugeVec // without labels, and absent until there is a root
 }
 
 func newDatabaseMetrics(m *Set) databaseMetrics {
@@ -23,6 +24,9 @@ func newDatabaseMetrics(m *Set) databaseMetrics {
 		keyAge: Add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mana_signing_key_age_seconds", Help: "How long ago the newest signing key was made, by algorithm.",
 		}, []string{"algorithm"})),
+		rootAge: Add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "mana_credit_root_age_seconds", Help: "How long ago the last day ended that the ledger has a signed root of.",
+		}, nil)),
 	}
 }
 
@@ -40,6 +44,13 @@ SELECT algorithm, extract(epoch FROM now() - max(created_at))::bigint AS seconds
 FROM auth.jwks
 WHERE revoked_at IS NULL AND (gone_at IS NULL OR gone_at > now())
 GROUP BY algorithm`
+
+// rootAgeSQL has no row until there is a root.
+const rootAgeSQL = `
+SELECT extract(epoch FROM now() - (r.day + 1)::timestamp AT TIME ZONE 'UTC')::bigint AS seconds
+FROM credits.roots AS r
+ORDER BY r.day DESC
+LIMIT 1`
 
 type keyAge struct {
 	Algorithm string
@@ -73,6 +84,13 @@ func (m *Set) LookAtDatabaseOnce(ctx context.Context, pool *pgxpool.Pool) error 
 	ages, err := dbscope.Rows[keyAge](ctx, pool, dbscope.System(), keyAgesSQL)
 	if err != nil {
 		return err
+	}
+	roots, err := dbscope.Rows[struct{ Seconds int64 }](ctx, pool, dbscope.System(), rootAgeSQL)
+	if err != nil {
+		return err
+	}
+	for _, root := range roots {
+		m.rootAge.WithLabelValues().Set(float64(root.Seconds))
 	}
 	m.size.Set(float64(bytes))
 	for _, key := range ages {

@@ -78,6 +78,16 @@ func TestUserGauges(t *testing.T) {
 // gauge reads a gauge of the set by its name.
 func gauge(t testing.TB, m *metrics.Set, name string) float64 {
 	t.Helper()
+	value, ok := sample(t, m, name)
+	if !ok {
+		t.Fatalf("no %s", name)
+	}
+	return value
+}
+
+// sample is the value of a gauge, if it has one.
+func sample(t testing.TB, m *metrics.Set, name string) (value float64, ok bool) {
+	t.Helper()
 	registry := prometheus.NewRegistry()
 	if err := m.RegisterAt(registry); err != nil {
 		t.Fatal(err)
@@ -88,9 +98,8 @@ func gauge(t testing.TB, m *metrics.Set, name string) float64 {
 	}
 	for _, family := range families {
 		if family.GetName() == name {
-			return family.GetMetric()[0].GetGauge().GetValue()
+			return family.GetMetric()[0].GetGauge().GetValue(), true
 		}
 	}
-	t.Fatalf("no %s", name)
-	return 0
+	return 0, false
 }

@@ -9,6 +9,8 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing/topup"
+	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/appdata"
 )
@@ -17,6 +19,11 @@ import (
 type Apps interface {
 	Kept(ctx context.Context, userID string) []appdata.Kept
 	Delete(ctx context.Context, userID string) ([]appdata.Deleted, error)
+}
+
+// TopUps are automatic top-ups of accounts.
+type TopUps interface {
+	TopUpOf(ctx context.Context, account string) (topup.Settings, error)
 }
 
 // None are the back ends where there are none.
@@ -31,7 +38,10 @@ func (none) Delete(context.Context, string) ([]appdata.Deleted, error) { return 
 type Deps struct {
 	Ledger func(context.Context) (*creditcore.Service, error)
 	Proof  func(context.Context) (*proof.Service, error)
-	Apps   func(context.Context) (Apps, error)
+	// Coupons and TopUps have what a user redeemed, and agreed to.
+	Coupons func(context.Context) (*coupon.Service, error)
+	TopUps  func(context.Context) (TopUps, error)
+	Apps    func(context.Context) (Apps, error)
 }
 
 // Summary is what is kept of a user, counted.

@@ -35,6 +35,36 @@ type exportHead struct {
 	// LowBalance is the threshold of credits that the user has set.
 	LowBalance *creditcore.Amount `json:"lowBalance"`
 	Alerts     []exportAlert      `json:"creditAlerts"`
+	// TopUp is the automatic top-up that the user agreed to, null where they never did.
+	TopUp   *exportTopUp   `json:"automaticTopUp"`
+	Coupons []exportCoupon `json:"coupons"`
+}
+
+// exportTopUp is an automatic top-up. Money is in euro cents.
+type exportTopUp struct {
+	Enabled    bool               `json:"enabled"`
+	Threshold  *creditcore.Amount `json:"threshold"`
+	PackageID  string             `json:"packageId"`
+	MonthlyCap int64              `json:"monthlyCapEuroCents"`
+	Spent      int64              `json:"spentThisMonthEuroCents"`
+	// Card is the one that is saved at Stripe, as far as it is known here.
+	Card *exportCard `json:"card"`
+}
+
+type exportCard struct {
+	Brand    string `json:"brand"`
+	Last4    string `json:"last4"`
+	ExpMonth int    `json:"expMonth"`
+	ExpYear  int    `json:"expYear"`
+}
+
+// exportCoupon is a coupon that the user redeemed.
+type exportCoupon struct {
+	Name          string            `json:"name"`
+	Credits       creditcore.Amount `json:"credits"`
+	ExpiresAt     *endpoint.Time    `json:"expiresAt"`
+	TransactionID string            `json:"transactionId"`
+	RedeemedAt    endpoint.Time     `json:"redeemedAt"`
 }
 
 // exportAlert is something that the user was told of credits.
@@ -190,6 +220,12 @@ func (d own) exportOf(ctx context.Context, c *endpoint.Call, who principal.Calle
 		Summary: summary, ExportedAt: endpoint.Time(now), ExportVersion: exportVersion, Memberships: []exportMember{}, Settings: settings,
 		LowBalance: thresholds.LowBalance, Alerts: make([]exportAlert, len(alerts)),
 	}
+	if head.TopUp, err = d.topUpOf(ctx, who.UserID); err != nil {
+		return endpoint.Download{}, err
+	}
+	if head.Coupons, err = d.couponsOf(ctx, who.UserID); err != nil {
+		return endpoint.Download{}, err
+	}
 	for i, a := range alerts {
 		head.Alerts[i] = exportAlert{a.Kind, a.Data, endpoint.Time(a.CreatedAt)}
 	}
@@ -236,6 +272,37 @@ func (d own) exportOf(ctx context.Context, c *endpoint.Call, who principal.Calle
 			return writeExport(ctx, w, head, c, who, ledger, func(w io.Writer) error { return proofs.Write(ctx, w, proven) })
 		},
 	}, nil
+}
+
+func (d own) topUpOf(ctx context.Context, userID string) (*exportTopUp, error) {
+	service, err := d.TopUps(ctx)
+	if err != nil {
+		return nil, err
+	}
+	set, err := service.TopUpOf(ctx, userID)
+	if err != nil || set.PackageID == "" && set.Card == nil {
+		return nil, err
+	}
+	shown := &exportTopUp{
+		Enabled: set.Enabled, Threshold: set.Threshold, PackageID: set.PackageID, MonthlyCap: set.MonthlyCap, Spent: set.Spent,
+	}
+	if card := set.Card; card != nil {
+		shown.Card = &exportCard{card.Brand, card.Last4, card.ExpMonth, card.ExpYear}
+	}
+	return shown, nil
+}
+
+func (d own) couponsOf(ctx context.Context, userID string) ([]exportCoupon, error) {
+	service, err := d.Coupons(ctx)
+	if err != nil {
+		return nil, err
+	}
+	redeemed, err := service.RedemptionsOf(ctx, userID)
+	list := make([]exportCoupon, len(redeemed))
+	for i, r := range redeemed {
+		list[i] = exportCoupon{r.Name, r.Credits, endpoint.TimeOf(r.ExpiresAt), r.TransactionID, endpoint.Time(r.CreatedAt)}
+	}
+	return list, err
 }
 
 // writeExport writes the document. What is long is read piece by piece. writeProof
