@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"encoding/pem"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -37,6 +38,7 @@ func TestSignUpBringsTheWallet(t *testing.T) {
 	company, apple := providertest.New(t), providertest.New(t)
 	company.User = providertest.User{Subject: "1", Email: "company@example.test", Verified: true}
 	apple.User = providertest.User{Subject: "2", Email: "apple@example.test", Verified: "true"}
+	apple.Secret = func(*http.Request) bool { return true } // it is signed anew each time
 	var brought []string
 	s := federated(t, func(_ *authcore.Config, d *authcore.Deps) {
 		open := d.Hooks.RegisterTx
