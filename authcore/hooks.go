@@ -4,14 +4,20 @@ import (
 	"context"
 
 	"github.com/jackc/pgx/v5"
+
+	"mana.how/edge/authcore/principal"
 )
 
 // Hooks let the rooms around the core take part in the life of an account.
 // Each may be nil.
 type Hooks struct {
 	// RegisterTx runs in the transaction that makes an account, in the scope of
-	// the system. Its error undoes the account and comes back as it is.
-	RegisterTx func(ctx context.Context, tx pgx.Tx, u User) error
+	// the system, with the client that asks for it, the zero one of an operator.
+	// Its error undoes the account and comes back as it is.
+	RegisterTx func(ctx context.Context, tx pgx.Tx, u User, client principal.Client) error
+	// RegisterAgainTx runs in the transaction of a registration whose address has an
+	// account where nobody may learn that. What it does must not tell it either.
+	RegisterAgainTx func(ctx context.Context, tx pgx.Tx, client principal.Client) error
 	// Registered runs once an account is made, before its maker gets it. ctx
 	// outlives the request; bound what is done with it.
 	Registered func(ctx context.Context, u User)
@@ -34,7 +40,10 @@ type Hooks struct {
 
 func (h Hooks) withDefaults() Hooks {
 	if h.RegisterTx == nil {
-		h.RegisterTx = func(context.Context, pgx.Tx, User) error { return nil }
+		h.RegisterTx = func(context.Context, pgx.Tx, User, principal.Client) error { return nil }
+	}
+	if h.RegisterAgainTx == nil {
+		h.RegisterAgainTx = func(context.Context, pgx.Tx, principal.Client) error { return nil }
 	}
 	if h.Registered == nil {
 		h.Registered = func(context.Context, User) {}

@@ -10,6 +10,7 @@ import (
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/password"
+	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/secret"
 	"mana.how/edge/internal/pgtest"
 )
@@ -35,7 +36,7 @@ func TestHooksFollowTheAccount(t *testing.T) {
 	t.Parallel()
 	var calls []string
 	s := hooked(t, pgtest.New(t), authcore.Hooks{
-		RegisterTx: func(ctx context.Context, tx pgx.Tx, u authcore.User) error {
+		RegisterTx: func(ctx context.Context, tx pgx.Tx, u authcore.User, _ principal.Client) error {
 			var role, email string
 			err := tx.QueryRow(ctx, `SELECT current_user, email FROM auth.users WHERE id = $1`, u.ID).Scan(&role, &email)
 			calls = append(calls, "tx "+role+" "+email)
@@ -67,7 +68,7 @@ func TestRegisterTxUndoesTheAccount(t *testing.T) {
 	db := pgtest.New(t)
 	full := errors.New("no room for another account")
 	s := hooked(t, db, authcore.Hooks{
-		RegisterTx: func(context.Context, pgx.Tx, authcore.User) error { return full },
+		RegisterTx: func(context.Context, pgx.Tx, authcore.User, principal.Client) error { return full },
 		Registered: func(context.Context, authcore.User) { t.Error("registered, yet there is no account") },
 	})
 	_, err := s.Register(t.Context(), laptop, authcore.Registration{Email: "ada@example.test", Password: testPassword})

@@ -273,7 +273,7 @@ func (s *Service) registerByIdentityTx(ctx context.Context, tx pgx.Tx, client pr
 	if err != nil {
 		return nil, account.DBError(err)
 	}
-	if err := s.hooks.RegisterTx(ctx, tx, made); err != nil {
+	if err := s.hooks.RegisterTx(ctx, tx, made, client); err != nil {
 		return nil, err
 	}
 	if err := audit.RecordTx(ctx, tx, audit.Event{Type: "registered", UserID: made.ID, Client: client, Metadata: metadata}); err != nil {
@@ -306,6 +306,9 @@ func (s *Service) addressTakenTx(ctx context.Context, tx pgx.Tx, client principa
 		return err
 	}
 	got.mailed, got.user = true, User{Email: owner.Email}
+	if err := s.hooks.RegisterAgainTx(ctx, tx, client); err != nil {
+		return err
+	}
 	switch {
 	case owner.DisabledAt != nil:
 		return nil

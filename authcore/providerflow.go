@@ -1,6 +1,7 @@
 package authcore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,6 +67,7 @@ type flowData struct {
 	Target     string `json:"target,omitempty"`
 	Invitation string `json:"invitation,omitempty"` // sealed
 	SessionID  string `json:"sessionId,omitempty"`  // that wants a link, or a proof
+	Guest      string `json:"guest,omitempty"`      // the wallet: no cookie goes with a form of the provider's
 	// Identity waits for an address.
 	Identity *federation.New `json:"identity,omitempty"`
 	Name     string          `json:"name,omitempty"`
@@ -74,7 +76,7 @@ type flowData struct {
 // BeginProviderSignIn begins a sign-in with a provider. It fails with
 // [ErrUnknownProvider] or [*ProviderError].
 func (s *Service) BeginProviderSignIn(ctx context.Context, client principal.Client, r ProviderRequest) (ProviderRedirect, error) {
-	data := flowData{Target: r.Target}
+	data := flowData{Target: r.Target, Guest: client.Guest}
 	if r.Invitation != "" {
 		sealed, err := s.cfg.Secrets.Bound().Seal([]byte(r.Invitation), []byte(invitationPlace))
 		if err != nil {
@@ -206,6 +208,7 @@ func (s *Service) CompleteProvider(ctx context.Context, client principal.Client,
 	if id.Name == "" {
 		id.Name = a.Name
 	}
+	client.Guest = cmp.Or(client.Guest, data.Guest)
 	how := admission{binding: binding, target: data.Target}
 	if data.Invitation != "" {
 		token, err := s.cfg.Secrets.Bound().Open([]byte(data.Invitation), []byte(invitationPlace))

@@ -130,6 +130,9 @@ func (s *Service) makeOnce(ctx context.Context, u User, hash string, how signUp)
 				return err
 			}
 			if owner != nil {
+				if err := s.hooks.RegisterAgainTx(ctx, tx, how.event.Client); err != nil {
+					return err
+				}
 				if owner.DisabledAt != nil {
 					return nil
 				}
@@ -145,7 +148,7 @@ func (s *Service) makeOnce(ctx context.Context, u User, hash string, how signUp)
 		if err != nil {
 			return err
 		}
-		if err := s.hooks.RegisterTx(ctx, tx, written); err != nil {
+		if err := s.hooks.RegisterTx(ctx, tx, written, how.event.Client); err != nil {
 			return err
 		}
 		event := how.event

@@ -56,6 +56,10 @@ var creditTables = []table{
 		insert: `INSERT INTO credits.coupon_domains (coupon_id, domain, redeemed) VALUES ('coupon-' || $1, sha256($1::text::bytea), 1)`},
 	{name: "credits.trials", key: "user_id",
 		insert: `INSERT INTO credits.trials (user_id, amount) VALUES ($1, 1)`},
+	{name: "credits.guest_days", key: "subject",
+		insert: `INSERT INTO credits.guest_days (day, kind, subject, spent) VALUES (current_date, 'address', sha256($1::text::bytea), 1)`},
+	{name: "credits.guest_promises", key: "user_id",
+		insert: `INSERT INTO credits.guest_promises (wallet, user_id, amount) VALUES (sha256($1::text::bytea), $1, 1)`},
 	{name: "credits.edges", key: "id",
 		insert: `INSERT INTO credits.edges (id, horizon) VALUES ('edge-' || $1, '')`},
 }

@@ -41,6 +41,8 @@ type Client struct {
 	// TrustedDevices are the tokens by which the device may be known as one that
 	// needs no second factor.
 	TrustedDevices []string `json:"-"`
+	// Guest is the id of the wallet that the browser has as a guest, empty for none.
+	Guest string `json:"-"`
 }
 
 // Caller is who acts: a user whose access token or cookie has been verified.

@@ -116,7 +116,7 @@ func newSiteOf(t testing.TB, sales billing.Config, identity func(*authcore.Confi
 	}
 	authDeps := authcore.Deps{
 		Pool: db.Pool, ListenDSN: db.DSN,
-		Hooks: authcore.Hooks{RegisterTx: func(ctx context.Context, tx pgx.Tx, u authcore.User) error {
+		Hooks: authcore.Hooks{RegisterTx: func(ctx context.Context, tx pgx.Tx, u authcore.User, _ principal.Client) error {
 			return ledger.OpenTx(ctx, tx, u.ID)
 		}, DissolveTx: ledger.CloseTx},
 	}

@@ -25,11 +25,14 @@ type step struct {
 	Name           string                      `json:"name"`
 	Match          caddyhttp.RawMatcherSets    `json:"match"`
 	Off            bool                        `json:"off"`
+	Optional       json.RawMessage             `json:"optional"` // of other handlers it may be anything
+	Guest          json.RawMessage             `json:"guest"`
 	Paths          string                      `json:"paths"`
 	Header         json.RawMessage             `json:"header"` // of mana_auth a list
 	Upstreams      []struct{ Dial string }     `json:"upstreams"`
 
 	conditional bool     // a matcher of its own decides
+	guests      bool     // it is for guests too
 	names       []string // of headers that say who somebody is
 }
 
@@ -42,6 +45,7 @@ func stepsOf(route caddyhttp.Route) (steps []step) {
 			_ = json.Unmarshal(raw, &struct{ Handler *string }{&s.Handler}) // its own fields are shaped otherwise
 		}
 		s.conditional = len(s.Match) > 0
+		s.guests = string(s.Optional) == "true" || len(s.Guest) > 0 && string(s.Guest) != "null"
 		var headers []struct{ Name string }
 		if s.Handler == "mana_auth" && json.Unmarshal(s.Header, &headers) == nil {
 			for _, h := range headers {
@@ -57,6 +61,9 @@ func stepsOf(route caddyhttp.Route) (steps []step) {
 		s := step{Handler: caddy.GetModuleName(handler)}
 		if ours, ok := handler.(interface{ Conditional() bool }); ok {
 			s.conditional = ours.Conditional()
+		}
+		if ours, ok := handler.(interface{ TakesGuests() bool }); ok {
+			s.guests = ours.TakesGuests()
 		}
 		if ours, ok := handler.(interface{ IdentityNames() []string }); ok {
 			s.names = ours.IdentityNames()
@@ -88,6 +95,24 @@ type met struct {
 	guard bool // a directive of ours, for all requests
 	gate  bool // mana_auth
 	end   bool // mana_api for all requests, behind which nothing is met
+	// strict are the matchers, as JSON, by which mana_auth lets no guests pass; an empty one is
+	// for all requests.
+	strict []string
+}
+
+// keepsGuestsOut reports whether no guest gets to a handler.
+func (m *met) keepsGuestsOut(s *step) bool {
+	return slices.Contains(m.strict, "") || s.conditional && slices.Contains(m.strict, matcherOf(s))
+}
+
+// matcherOf is the matcher of a handler as JSON, empty where it has none or that is not
+// known.
+func matcherOf(s *step) string {
+	raw, err := json.Marshal(s.Match)
+	if err != nil || len(s.Match) == 0 {
+		return ""
+	}
+	return string(raw)
 }
 
 // routeCheck walks the routes of one server as a request would.
@@ -141,6 +166,12 @@ func (c *routeCheck) steps(steps []step, where string, now met, conditional bool
 			c.facts.names = append(c.facts.names, s.names...)
 			if s.Handler == "mana_credits" && !now.gate {
 				c.fault("mana_credits (%s) stands behind no mana_auth, which would tell it whom to charge", at)
+			}
+			if s.Handler == "mana_credits" && s.guests && now.gate && now.keepsGuestsOut(&s) {
+				c.fault("mana_credits (%s) has guest, but the mana_auth in front of it lets no guests pass; write mana_auth optional", at)
+			}
+			if matcher := matcherOf(&s); s.Handler == "mana_auth" && !s.Off && !s.guests && (matcher != "" || !s.conditional) {
+				now.strict = append(slices.Clip(now.strict), matcher)
 			}
 			now.guard = true
 			now.end = now.end || s.Handler == "mana_api" && !s.conditional

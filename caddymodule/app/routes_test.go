@@ -21,6 +21,11 @@ func TestWaysAroundTheGuardAreFaults(t *testing.T) {
 		{":8080 {\n mana_auth\n respond ok\n handle_errors {\n  reverse_proxy 127.0.0.1:1\n }\n}", "127.0.0.1:1 (handle_errors"},
 		{"http://a.test:8080 {\n mana_credits 5\n reverse_proxy 127.0.0.1:2\n}", "stands behind no mana_auth"},
 		{"http://a.test:8080 {\n mana_auth off\n mana_credits 5\n reverse_proxy 127.0.0.1:2\n}", "stands behind no mana_auth"},
+		// Where mana_auth lets no guests pass, they have no use for credits.
+		{"http://a.test:8080 {\n mana_auth\n mana_credits 5 {\n  guest 20/day\n }\n reverse_proxy 127.0.0.1:2\n}", "has guest, but the mana_auth in front of it lets no guests pass"},
+		{"http://a.test:8080 {\n @paid path /paid\n mana_auth @paid\n mana_credits @paid 5 {\n  guest 20/day\n }\n reverse_proxy 127.0.0.1:2\n}", "lets no guests pass; write mana_auth optional"},
+		{"http://a.test:8080 {\n handle /paid {\n  mana_auth\n  mana_credits 5 {\n   guest 20/day\n  }\n  reverse_proxy 127.0.0.1:2\n }\n handle {\n  mana_auth optional\n  reverse_proxy 127.0.0.1:2\n }\n}", "lets no guests pass"},
+		{"http://a.test:8080 {\n mana_auth off\n mana_credits 5 {\n  guest 20/day\n }\n reverse_proxy 127.0.0.1:2\n}", "stands behind no mana_auth"},
 		// Behind a mana_api for all requests nothing is met.
 		{"http://a.test:8080 {\n @register path /register\n respond @register 403\n mana_api\n}", "site a.test: respond has no effect"},
 		{"http://a.test:8080 {\n mana_api\n file_server\n}", "site a.test: file_server has no effect"},
@@ -35,6 +40,9 @@ func TestWaysAroundTheGuardAreFaults(t *testing.T) {
 		}
 	}
 	for _, sites := range []string{
+		"http://a.test:8080 {\n mana_auth optional\n mana_credits 5 {\n  guest 20/day\n }\n reverse_proxy 127.0.0.1:2\n}",
+		"http://a.test:8080 {\n @admin path /admin\n @paid path /paid\n mana_auth @admin\n mana_auth @paid optional\n mana_credits @paid 5 {\n  guest 20/day\n }\n reverse_proxy 127.0.0.1:2\n}",
+		"http://a.test:8080 {\n handle /admin {\n  mana_auth\n  reverse_proxy 127.0.0.1:2\n }\n handle {\n  mana_auth optional\n  mana_credits 5 {\n   guest 20/day\n  }\n  reverse_proxy 127.0.0.1:2\n }\n}",
 		"http://a.test:8080 {\n @register path /register\n handle @register {\n  respond 403\n }\n redir /old /new\n abort /x\n error /y 404\n mana_api\n}",
 		"http://a.test:8080 {\n mana_api /api/*\n respond ok\n}\nhttp://b.test:8080 {\n mana_api\n}\nhttp://c.test:8080 {\n respond ok\n}",
 		"http://a.test:8080 {\n handle /api/* {\n  mana_api\n }\n handle {\n  respond ok\n }\n}",

@@ -89,7 +89,7 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 	}
 	if g.Login != "never" && q.ticket == "" && request.IsNavigation(q.r) {
 		q.count("login")
-		return redirectToLogin(q, g.Hosted())
+		return g.navigation(q).ToLogin()
 	}
 	return q.refuse(refusal)
 }
@@ -113,7 +113,7 @@ func (g *Gate) withoutSecondFactor(q *gateRequest, next caddyhttp.Handler) error
 		return q.refuse(refuseNoFactor)
 	}
 	q.count("second_factor")
-	return redirectToEnrollment(q, g.Hosted())
+	return g.navigation(q).ToEnrollment()
 }
 
 // pass sends the request on, under the caller's name.
@@ -156,7 +156,7 @@ func (g *Gate) pass(q *gateRequest, who request.Principal, next caddyhttp.Handle
 	case q.ticket != "":
 		q.count("ticket")
 	case q.bearer != "":
-		forgetLoop(q.w, q.r, q.cookies)
+		site.ForgetLoop(q.w, q.r, q.cookies)
 		q.count("cookie")
 	default:
 		q.count("bearer")
@@ -185,6 +185,11 @@ func passGuest(site string, w http.ResponseWriter, r *http.Request, next caddyht
 		repl.Map(guestPlaceholder)
 	}
 	return next.ServeHTTP(w, r)
+}
+
+// navigation is a page load that goes to a hosted page.
+func (g *Gate) navigation(q *gateRequest) *site.Navigation {
+	return &site.Navigation{W: q.w, R: q.r, Cookies: q.cookies, Origins: q.auth.Origins(), Hosted: g.Hosted()}
 }
 
 // explain refuses what a sign-in does not mend: a navigation gets a page.

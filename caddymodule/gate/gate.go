@@ -160,6 +160,9 @@ func (g *Gate) Provision(ctx caddy.Context) error {
 	return nil
 }
 
+// TakesGuests reports whether guests pass.
+func (g *Gate) TakesGuests() bool { return g.Optional || g.Off }
+
 // Bind lets the gate work with what the app has, once it has started. Provision
 // does it.
 func (g *Gate) Bind(source app.Source) {

@@ -37,7 +37,7 @@ func (g *Gate) stepUp(q *gateRequest) error {
 	if len(g.AMR) > 0 {
 		query.Set("amr", strings.Join(g.AMR, ","))
 	}
-	return redirectToPage(q, g.Hosted(), "/reauthenticate", query)
+	return g.navigation(q).ToPage("/reauthenticate", query)
 }
 
 // insufficient is the answer to who is no navigation.

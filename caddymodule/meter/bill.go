@@ -56,8 +56,11 @@ func (b *bill) note(s settlement) {
 }
 
 // paidBy notes who pays: an organisation, or with an empty one the user.
-func (b *bill) paidBy(organization string) {
-	if name := payerName(organization); !slices.Contains(b.payers, name) {
+func (b *bill) paidBy(organization string) { b.pays(payerName(organization)) }
+
+// pays notes who pays, as clients are told.
+func (b *bill) pays(name string) {
+	if !slices.Contains(b.payers, name) {
 		b.payers = append(b.payers, name)
 	}
 }

@@ -3,6 +3,7 @@ package meter
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
@@ -19,6 +20,10 @@ import (
 //		app       <name>
 //		operation <name>
 //		payer     user|org|org_then_user
+//		guest     <credits>/day {
+//			per_address <credits>
+//			total       <credits>
+//		}
 //		cost_from <response header>
 //		cost_tokens <price> {
 //			input       <price>
@@ -53,6 +58,7 @@ func (m *Meter) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
 		"app":         func() { p.One(&m.App) },
 		"operation":   func() { p.One(&m.Operation) },
 		"payer":       func() { p.One(&m.Payer) },
+		"guest":       func() { m.parseGuest(p) },
 		"cost_from":   func() { p.One(&m.CostFrom) },
 		"cost_tokens": func() { m.parseCostTokens(p) },
 		"settled_by":  func() { p.One(&m.SettledBy) },
@@ -98,6 +104,21 @@ func (m *Meter) parseCostTokens(p *syntax.BlockParser) {
 		"cached":      func() { p.One(&m.CostTokens.Cached) },
 		"cache_write": func() { p.One(&m.CostTokens.CacheWrite) },
 		"reserve":     func() { p.One((*string)(&m.CostTokens.Reserve)) },
+	})
+}
+
+func (m *Meter) parseGuest(p *syntax.BlockParser) {
+	m.Guest = new(Guest)
+	var text string
+	p.Arguments(&text)
+	credits, ok := strings.CutSuffix(text, "/day")
+	if !ok && text != "" {
+		p.Faultf("mana_credits guest: %q is not a number of credits a day, such as 20/day", text)
+	}
+	m.Guest.Credits = price.Price(credits)
+	p.Nested("guest", map[string]func(){
+		"per_address": func() { p.One((*string)(&m.Guest.PerAddress)) },
+		"total":       func() { p.One((*string)(&m.Guest.Total)) },
 	})
 }
 

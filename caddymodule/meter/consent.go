@@ -18,12 +18,12 @@ var refuseSpeculative = answer.Error{
 
 // consented reports whether the request may be charged: nobody pays for what a
 // browser fetches on the mere chance, or for what another site made it send
-// with the user's cookie. Where it is not, the request is answered.
+// with the user's cookie, or as a guest's. Where it is not, the request is answered.
 func (v *meteredRequest) consented() (ok bool, err error) {
 	if request.IsSpeculative(v.r.Header) {
 		return false, v.refuseUncharged(refuseSpeculative)
 	}
-	if a := request.AuthOf(v.r.Context()); a == nil || !a.ByCookie || request.Deliberate(v.r, v.Origins) == nil {
+	if !v.ledBySite() || request.Deliberate(v.r, v.Origins) == nil {
 		return true, nil
 	}
 	if v.r.Method != http.MethodGet || !request.IsNavigation(v.r) {
@@ -39,6 +39,16 @@ func (v *meteredRequest) consented() (ok bool, err error) {
 	return false, v.Hosted().Page(v.w, v.r, http.StatusForbidden, 0, pages.Price{
 		Credits: v.price.String(), AtMost: v.CostFrom != "" || v.CostTokens != nil, URL: again,
 	})
+}
+
+// ledBySite reports whether another site may have led a browser to send the request with
+// what pays for it.
+func (v *meteredRequest) ledBySite() bool {
+	if v.byGuest() {
+		return v.browses()
+	}
+	a := request.AuthOf(v.r.Context())
+	return a != nil && a.ByCookie
 }
 
 func (v *meteredRequest) refuseUncharged(e answer.Error) error {

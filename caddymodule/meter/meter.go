@@ -24,6 +24,7 @@ import (
 	"mana.how/edge/caddymodule/site"
 	"mana.how/edge/caddymodule/syntax"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/guest"
 	"mana.how/edge/creditcore/proof"
 	"mana.how/edge/internal/tracing"
 )
@@ -41,7 +42,8 @@ const (
 )
 
 // Meter charges the signed-in user for a request, before the upstream works
-// on it. It stands behind mana_auth; a guest gets 401.
+// on it. It stands behind mana_auth; a guest gets 401, but with guest, which lets
+// them spend free credits.
 //
 // A fixed price is debited first and given back if the request came to
 // nothing. With cost_from, and for a client that sends an Idempotency-Key, the
@@ -50,7 +52,7 @@ const (
 // stream that breaks for instance, changes nothing any more.
 //
 // What passes, and a 402, says what it cost, what is left and who pays, in
-// `Mana-Credits-Cost`, `Mana-Credits-Remaining` and `Mana-Credits-Payer`: `user`, or
+// `Mana-Credits-Cost`, `Mana-Credits-Remaining` and `Mana-Credits-Payer`: `user`, `guest`, or
 // `org:` and the id of the organisation. The upstream cannot set headers that begin
 // with `Mana-Credits-`. Too few credits are answered with 402,
 // and so is an API key whose budget does not cover the price. CORS preflights
@@ -103,6 +105,15 @@ type Meter struct {
 	// user where the organisation's credits or the allotment do not suffice, or there
 	// is none. With `org` a user without an active organisation gets 403.
 	Payer string `json:"payer,omitempty"`
+
+	// Free credits a day for guests, whom the mana_auth in front must let pass. They are no
+	// credits of the ledger, and count by browser, by address and, with total, for all. An answer that was
+	// paid by them is private to the browser. Who has too few gets 402 with
+	// `GUEST_CREDITS_SPENT`, a page load the sign-in page. An Idempotency-Key of a guest is
+	// passed on, and each attempt charged; a receipt there is none of what they pay. What a
+	// request costs beyond what is left for it is not charged. Who signs up has what is left of
+	// the day, for 30 days, once the address is proven.
+	Guest *Guest `json:"guest,omitempty"`
 
 	// The header of the upstream's response that says what the request cost,
 	// in credits from 0 up to the price. It does not reach the client. It may be
@@ -184,12 +195,14 @@ type Meter struct {
 	// What is wrong with the directive in a Caddyfile. With any, the config is refused.
 	Faults syntax.Faults `json:"faults,omitempty"`
 
-	ledger *app.Lookup[*creditcore.Service]
-	proof  *app.Lookup[*proof.Service]
+	ledger  *app.Lookup[*creditcore.Service]
+	proof   *app.Lookup[*proof.Service]
+	wallets *app.Lookup[wallets]
 
-	free   upstream.Free
-	waits  bool // for an upstream whose client is gone
-	priced atomic.Pointer[pricedTerms]
+	free      upstream.Free
+	waits     bool // for an upstream whose client is gone
+	allowance guest.Allowance
+	priced    atomic.Pointer[pricedTerms]
 }
 
 // CaddyModule returns the Caddy module information.
@@ -221,6 +234,7 @@ func (m *Meter) Provision(ctx caddy.Context) error {
 func (m *Meter) Bind(source app.Source) {
 	m.ledger = app.NewLookup(source, 0, func(rt *services.Runtime) *creditcore.Service { return rt.Credits })
 	m.proof = app.NewLookup(source, 0, func(rt *services.Runtime) *proof.Service { return rt.Proof })
+	m.wallets = app.NewLookup(source, 0, newWallets)
 	m.resolve()
 }
 
@@ -231,6 +245,9 @@ func (m *Meter) resolve() {
 	}
 	m.free, _ = upstream.ParseFree(m.freeOn())
 	m.waits = m.AbortCost == price.AbortWait
+	if m.Guest != nil {
+		m.allowance = m.Guest.allowance(func(string, ...any) {})
+	}
 }
 
 // Validate reports every fault of the configuration.
@@ -243,7 +260,8 @@ func (m *Meter) Validate() error {
 		faults = append(faults, fmt.Errorf("mana_credits: "+format, args...))
 	}
 	price, err := m.amount()
-	if err != nil {
+	unreadable := err != nil
+	if unreadable {
 		fault("%w", err)
 		price = creditcore.MaxAmount
 	}
@@ -258,8 +276,15 @@ func (m *Meter) Validate() error {
 	if m.CostFrom != "" && (!httpguts.ValidHeaderFieldName(m.CostFrom) || site.IsMeterHeader(m.CostFrom)) {
 		fault("cost_from: %q is not the name of a header of the upstream", m.CostFrom)
 	}
+	first := price // that is taken of a request
 	if m.CostTokens != nil {
-		m.validateTokens(price, fault)
+		first = m.validateTokens(price, fault)
+	}
+	if unreadable {
+		first = 0 // so that no other fault comes of it
+	}
+	if m.Guest != nil {
+		m.validateGuest(first, fault)
 	}
 	free, unknown := upstream.ParseFree(m.freeOn())
 	for _, outcome := range unknown {
@@ -301,17 +326,19 @@ func (m *Meter) Validate() error {
 	return errors.Join(faults...)
 }
 
-// validateTokens reports every fault of cost_tokens.
-func (m *Meter) validateTokens(most creditcore.Amount, fault func(format string, args ...any)) {
+// validateTokens reports every fault of cost_tokens, and returns what is reserved at first.
+func (m *Meter) validateTokens(most creditcore.Amount, fault func(format string, args ...any)) creditcore.Amount {
 	if m.CostFrom != "" {
 		fault("cost_tokens: cost_from already says what a request costs")
 	}
 	if m.CostTokens.Price == "" {
 		fault("cost_tokens: takes the name of a price")
 	}
-	if _, err := m.CostTokens.reserve(most); err != nil {
+	first, err := m.CostTokens.reserve(most)
+	if err != nil {
 		fault("%w", err)
 	}
+	return first
 }
 
 // freeOn are the outcomes that cost nothing. A language model that refuses a request has
@@ -371,7 +398,7 @@ func (m *Meter) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		return m.serveShadow(w, r, next)
 	}
 	bill, r := openBill(r, m.Receipt)
-	v := &meteredRequest{Meter: m, w: w, r: r, bill: bill}
+	v := &meteredRequest{Meter: m, w: w, r: r, writer: entered.Writer, bill: bill}
 	if preflight {
 		return v.preflight()
 	}

@@ -16,6 +16,7 @@ import (
 	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/guest"
 )
 
 // errClientGone means that nobody waits for the answer any more.
@@ -64,7 +65,9 @@ func (v *meteredRequest) refuse(err error) error {
 	}
 	var short *creditcore.InsufficientError
 	if errors.As(err, &short) {
-		v.bill.paidBy(short.Organization)
+		if !v.byGuest() {
+			v.bill.paidBy(short.Organization)
+		}
 		if !short.OfKey && !short.OfAllotment {
 			v.bill.see(short.Available)
 		}
@@ -75,7 +78,11 @@ func (v *meteredRequest) refuse(err error) error {
 		return v.Hosted().Refuse(v.w, v.r, refusal)
 	}
 	v.bill.write(v.w.Header())
-	if request.IsNavigation(v.r) {
+	switch {
+	case !request.IsNavigation(v.r):
+	case v.byGuest():
+		return v.toLogin()
+	default:
 		return v.Hosted().Page(v.w, v.r, refusal.Status, 0, v.shortfall(short))
 	}
 	return refusal.Write(v.w, v.r)
@@ -128,7 +135,7 @@ func (v *meteredRequest) refusal(err error) (refusal answer.Error, outcome strin
 	case errors.Is(err, creditcore.ErrKeySpent):
 		return refuseKeySpent, metrics.OutcomeRefused
 	case errors.As(err, &short):
-		return v.insufficient(short), metrics.OutcomeInsufficient
+		return v.insufficient(err, short), metrics.OutcomeInsufficient
 	case errors.Is(err, creditcore.ErrUnavailable), errors.Is(err, context.DeadlineExceeded), errors.Is(err, app.ErrNotReady):
 		return answer.Unavailable, metrics.OutcomeUnavailable
 	}
@@ -148,8 +155,13 @@ type shortfall struct {
 }
 
 // insufficient is the contract's refusal with the members of RFC 9457 beside
-// it. Its media type stays the contract's, which old clients read.
-func (m *Meter) insufficient(short *creditcore.InsufficientError) answer.Error {
+// it. Its media type stays the contract's, which old clients read. short is what err
+// says is lacking.
+func (m *Meter) insufficient(err error, short *creditcore.InsufficientError) answer.Error {
+	var spent *guest.SpentError
+	if errors.As(err, &spent) {
+		return m.spent(spent)
+	}
 	return answer.Error{
 		Status: http.StatusPaymentRequired, Code: "INSUFFICIENT_CREDITS", Message: "Insufficient credits",
 		Details: shortfall{short.Required, short.Available, short.CreditType(), short.Debt, short.Limit(), m.Operation},

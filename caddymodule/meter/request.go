@@ -14,6 +14,7 @@ import (
 	"mana.how/edge/caddymodule/meter/upstream"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/caddymodule/request"
+	"mana.how/edge/caddymodule/site"
 	"mana.how/edge/creditcore"
 )
 
@@ -22,6 +23,7 @@ type meteredRequest struct {
 	*Meter
 	w        http.ResponseWriter
 	r        *http.Request
+	writer   *site.Writer
 	bill     *bill
 	userID   string
 	keyID    string              // of the API key that the user acts by, empty for none
@@ -41,20 +43,27 @@ type meteredRequest struct {
 // the upstream, by refuse; nothing is owed then.
 func (v *meteredRequest) begin() error {
 	who := request.Caller(v.r.Context())
-	if v.userID, v.keyID = who.UserID, who.KeyID; v.userID == "" {
+	if v.userID, v.keyID = who.UserID, who.KeyID; v.userID == "" && v.Guest == nil {
 		return request.ErrNoToken
 	}
-	if err := v.choosePayer(&who); err != nil {
-		return err
-	}
-	key, err := idempotencyKey(v.r)
-	if err != nil {
-		return err
+	var key string
+	var err error
+	if v.userID != "" {
+		if err := v.choosePayer(&who); err != nil {
+			return err
+		}
+		if key, err = idempotencyKey(v.r); err != nil {
+			return err
+		}
 	}
 	if key != "" {
 		key = keyOfMeter(key, v.bill.meters)
 	}
-	if err = v.notReady; err == nil {
+	switch err = v.notReady; {
+	case err != nil:
+	case v.userID == "":
+		v.charge, err = v.takeOfGuest()
+	default:
 		v.charge, err = v.takeOf(v.credits, key)
 	}
 	if err != nil {
@@ -204,15 +213,23 @@ func (v *meteredRequest) end(e upstream.Result, said statement) error {
 		v.bill.see(*s.remaining)
 	}
 	metrics.MeterRequests.WithLabelValues(v.label(), s.outcome).Inc()
-	metrics.MeterCredits.WithLabelValues(v.label(), "charged").Add(credits(s.cost))
+	metrics.MeterCredits.WithLabelValues(v.label(), v.mode()).Add(credits(s.cost))
 	v.bill.write(v.w.Header())
 	v.sign(v.w.Header())
 	v.bill.placeholders(v.r, s.outcome)
 	return nil
 }
 
+// mode is whose credits a metric counts.
+func (v *meteredRequest) mode() string {
+	if v.userID == "" {
+		return payerGuest
+	}
+	return "charged"
+}
+
 // settle charges the request. What it cost beyond what can be reserved for it is charged
-// by a row of its own.
+// by a row of its own; a guest does not owe it.
 func (v *meteredRequest) settle(cost creditcore.Amount, note json.RawMessage) (settlement, error) {
 	var rest creditcore.Amount
 	if v.extension != nil {
@@ -221,7 +238,7 @@ func (v *meteredRequest) settle(cost creditcore.Amount, note json.RawMessage) (s
 	ctx, stop := v.detached()
 	defer stop()
 	s, err := v.charge.settle(ctx, cost-rest, note)
-	if rest > 0 && s.outcome == metrics.OutcomeCharged {
+	if rest > 0 && s.outcome == metrics.OutcomeCharged && v.userID != "" {
 		paid, again := v.afterwards(ctx, rest, note)
 		s.cost, err = s.cost+paid, errors.Join(err, again)
 		if s.remaining != nil {

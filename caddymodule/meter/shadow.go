@@ -44,7 +44,7 @@ func (m *Meter) serveShadow(w http.ResponseWriter, r *http.Request, next caddyht
 	seen := make(chan sighting, 1)
 	if err := v.choosePayer(&who); err != nil {
 		seen <- sighting{err: err}
-	} else if v.userID != "" {
+	} else if v.userID != "" || v.byGuest() {
 		go func() { seen <- v.look() }()
 	}
 	var free bool
@@ -72,6 +72,9 @@ func (v *meteredRequest) look() (s sighting) {
 	ledger, err := v.credits, v.notReady
 	if err != nil {
 		return sighting{err: err}
+	}
+	if v.byGuest() {
+		return v.lookAtWallet(ctx)
 	}
 	s = v.lookAt(ctx, ledger, v.organization)
 	if v.Payer == payerOrgThenUser && s.organization != "" && (noMember(s.err) || s.err == nil && !s.covers(v.hold)) {
@@ -113,7 +116,7 @@ func (v *meteredRequest) report(free bool, seen <-chan sighting) (outcome string
 
 // verdict is what the ledger would have said before the upstream was asked.
 func (v *meteredRequest) verdict(seen <-chan sighting) string {
-	if v.userID == "" {
+	if v.userID == "" && !v.byGuest() {
 		return metrics.OutcomeGuest
 	}
 	s := <-seen
@@ -126,7 +129,11 @@ func (v *meteredRequest) verdict(seen <-chan sighting) string {
 		return metrics.OutcomeUnavailable
 	}
 	v.bill.see(s.balance.Available)
-	v.bill.paidBy(s.organization)
+	if v.byGuest() {
+		v.bill.pays(payerGuest)
+	} else {
+		v.bill.paidBy(s.organization)
+	}
 	if !s.covers(v.hold) || s.keyLeft != nil && *s.keyLeft < v.hold {
 		return metrics.OutcomeInsufficient
 	}

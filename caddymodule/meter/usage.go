@@ -105,7 +105,7 @@ func (m *Meter) lastEvent(r *http.Request, refusal error) []byte {
 	e := refuseNoOrganization
 	var short *creditcore.InsufficientError
 	if errors.As(refusal, &short) {
-		e = m.insufficient(short)
+		e = m.insufficient(refusal, short)
 	}
 	body := e.Body(request.Original(r).URL.EscapedPath(), time.Now())
 	type problem struct {

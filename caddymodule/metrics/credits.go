@@ -12,6 +12,7 @@ import (
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/creditcore/guest"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -20,7 +21,7 @@ type creditMetrics struct {
 	debits, holds, grants, granted *prometheus.CounterVec
 	compensations, purchases       *prometheus.CounterVec
 	gifts                          *prometheus.CounterVec
-	coupons, trials                *prometheus.CounterVec
+	coupons, trials, guests        *prometheus.CounterVec
 	webhooks                       *prometheus.CounterVec
 	debitTime, batchSize           prometheus.Histogram
 	openHolds, leakedHolds         prometheus.Gauge
@@ -44,6 +45,7 @@ func newCreditMetrics(m *Set) creditMetrics {
 		gifts:         m.counter("mana_gifts_total", "Steps in the life of gifts.", "event"),
 		coupons:       m.counter("mana_coupons_total", "Redemptions of coupons, and what they were refused.", "event"),
 		trials:        m.counter("mana_trials_total", "Trials of new accounts, and what they were refused.", "event"),
+		guests:        m.counter("mana_guest_promises_total", "What guests had left when they signed up, by what became of it.", "event"),
 		drift: Add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mana_credit_drift", Help: "Purchases that the last comparison found to differ from Stripe, by kind.",
 		}, []string{"kind"})),
@@ -74,6 +76,11 @@ func (m *Set) LedgerObserver() creditcore.Observer {
 // GiftObserver is what gifts report to.
 func (m *Set) GiftObserver() gift.Observer {
 	return gift.Observer{Gift: func(event string) { m.gifts.WithLabelValues(event).Inc() }}
+}
+
+// GuestObserver is what the wallets of guests report to.
+func (m *Set) GuestObserver() guest.Observer {
+	return guest.Observer{Promise: func(event string) { m.guests.WithLabelValues(event).Inc() }}
 }
 
 // CouponObserver is what coupons and trials report to.

@@ -27,6 +27,7 @@ func (m *Set) begin() {
 		m.purchases:     {"begun", "completed", "expired", "failed", "mismatch", "reinstated", "reversed", "shortfall"},
 		m.coupons:       {"redeemed", "refused"},
 		m.trials:        {"given", "refused"},
+		m.guests:        {"made", "given", "refused"},
 		m.gifts:         {"created", "redeemed", "refused", "cancelled", "expired"},
 	} {
 		for _, outcome := range outcomes {
@@ -65,7 +66,7 @@ func BeginApp(app string) {
 	} {
 		MeterRequests.WithLabelValues(app, outcome)
 	}
-	for _, mode := range []string{"charged", "shadow"} {
+	for _, mode := range []string{"charged", "guest", "shadow"} {
 		MeterCredits.WithLabelValues(app, mode)
 	}
 }

@@ -13,10 +13,12 @@ import (
 	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
+	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/creditcore/guest"
 )
 
 const (
@@ -31,6 +33,7 @@ type accountHooks struct {
 	ledger  *creditcore.Service
 	gifts   *gift.Service
 	coupons *coupon.Service
+	guests  *guest.Service
 	sales   *billing.Service
 	apps    AppData
 	log     *slog.Logger
@@ -41,16 +44,28 @@ type accountHooks struct {
 }
 
 func (a accountHooks) hooks() authcore.Hooks {
-	return authcore.Hooks{RegisterTx: a.open, Registered: a.welcome, Verified: a.verified, EraseTx: a.erase, Deleted: a.close, DissolveTx: a.ledger.CloseTx, Dissolved: a.dissolved}
+	return authcore.Hooks{RegisterTx: a.open, RegisterAgainTx: a.spendWallet, Registered: a.welcome, Verified: a.verified, EraseTx: a.erase, Deleted: a.close, DissolveTx: a.ledger.CloseTx, Dissolved: a.dissolved}
 }
 
-// open gives a new user a balance and promises the trial, in the transaction that
-// makes the account.
-func (a accountHooks) open(ctx context.Context, tx pgx.Tx, u authcore.User) error {
+// open gives a new user a balance and promises the trial, and what they have left as a
+// guest, in the transaction that makes the account.
+func (a accountHooks) open(ctx context.Context, tx pgx.Tx, u authcore.User, client principal.Client) error {
 	if err := a.ledger.OpenTx(ctx, tx, u.ID); err != nil {
 		return err
 	}
-	return a.coupons.PromiseTx(ctx, tx, u.ID)
+	if err := a.coupons.PromiseTx(ctx, tx, u.ID); err != nil {
+		return err
+	}
+	return a.guests.PromiseTx(ctx, tx, u.ID, walletOf(client))
+}
+
+// spendWallet does to the wallet of a guest what open does, where no account is made.
+func (a accountHooks) spendWallet(ctx context.Context, tx pgx.Tx, client principal.Client) error {
+	return a.guests.VoidTx(ctx, tx, walletOf(client))
+}
+
+func walletOf(client principal.Client) guest.Wallet {
+	return guest.Wallet{Device: client.Guest, Network: request.NetworkOf(client.IP)}
 }
 
 // welcome gives a new user what waits for their address, where that is proven
@@ -64,13 +79,17 @@ func (a accountHooks) welcome(ctx context.Context, u authcore.User) {
 	}
 }
 
-// verified gives a user whose address is proven the trial, and what waits for it. A
-// trial that fails here is given by the rounds of coupons.
+// verified gives a user whose address is proven the trial, what they had left as a guest,
+// and what waits for the address. What fails here is given by the rounds of coupons and
+// guests.
 func (a accountHooks) verified(ctx context.Context, u authcore.User) {
 	bounded, cancel := context.WithTimeout(ctx, giftWait)
 	defer cancel()
 	if _, err := a.coupons.GiveTrial(bounded, u.ID); err != nil {
 		a.log.Warn("give a new account its trial; it is tried again", "user", u.ID, "error", err)
+	}
+	if _, err := a.guests.Give(bounded, u.ID); err != nil {
+		a.log.Warn("give a new account what its guest had left; it is tried again", "user", u.ID, "error", err)
 	}
 	a.redeem(ctx, u)
 }
@@ -100,6 +119,9 @@ func (a accountHooks) erase(ctx context.Context, tx pgx.Tx, u authcore.User) err
 		return err
 	}
 	if err := a.coupons.EraseTx(ctx, tx, u.ID); err != nil {
+		return err
+	}
+	if err := a.guests.EraseTx(ctx, tx, u.ID); err != nil {
 		return err
 	}
 	if err := a.apps.putTx(ctx, tx, u.ID); err != nil {

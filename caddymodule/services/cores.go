@@ -17,7 +17,9 @@ import (
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
+	"mana.how/edge/creditcore/guest"
 	"mana.how/edge/creditcore/proof"
+	"mana.how/edge/creditcore/sealed"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/webhook"
 )
@@ -32,6 +34,8 @@ type Cores struct {
 	Gifts *gift.Service
 	// Coupons are the coupons, and the trials of new accounts.
 	Coupons *coupon.Service
+	// Guests are the free credits of guests.
+	Guests *guest.Service
 	// Proof shows that the ledger was not changed.
 	Proof *proof.Service
 	// Mail is nil where the cores are keyless: its messages are sealed.
@@ -87,19 +91,22 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 	}, gift.Deps{
 		Pool: d.Pool, Ledger: c.Credits, Logger: d.Logger, Observer: metrics.Process.GiftObserver(),
 	})
-	var sealer coupon.Sealer // nil where the cores are keyless
+	var sealer sealed.Sealer // nil where the cores are keyless
 	if !d.Keyless {
 		sealer = config.Secrets
 	}
 	c.Coupons = coupon.New(coupon.Config{Trial: s.Trial, Mailbox: mailboxOf}, coupon.Deps{
 		Pool: d.Pool, Ledger: c.Credits, Sealer: sealer, TrialTx: recordTrialTx, Logger: d.Logger, Observer: metrics.Process.CouponObserver(),
 	})
+	c.Guests = guest.New(guest.Config{}, guest.Deps{
+		Pool: d.Pool, Ledger: c.Credits, Coupons: c.Coupons, Sealer: sealer, Logger: d.Logger, Observer: metrics.Process.GuestObserver(),
+	})
 	c.Billing = billing.New(s.Stripe.Config(s.BaseURL), billing.Deps{
 		Pool: d.Pool, Ledger: c.Credits, Logger: d.Logger, Observer: metrics.Process.BillingObserver(),
 	})
 	c.Apps.client.Backends, c.Apps.pictures, c.Pictures = s.Backends, d.Pictures.Objects, d.Pictures
 	accounts := accountHooks{
-		ledger: c.Credits, gifts: c.Gifts, coupons: c.Coupons, sales: c.Billing, log: d.Logger,
+		ledger: c.Credits, gifts: c.Gifts, coupons: c.Coupons, guests: c.Guests, sales: c.Billing, log: d.Logger,
 		redeemUnverified: s.RedeemUnverified, later: d.Later,
 	}
 	deps := authcore.Deps{

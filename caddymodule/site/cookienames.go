@@ -18,7 +18,7 @@ type CookieNames []string
 
 // NewCookieNames are the cookies of one edge.
 func NewCookieNames(c cookie.Codec) CookieNames {
-	names := CookieNames{PlainCookieName(c.Name()), PlainCookieName(c.DeviceName()), LoopCookie, pages.LanguageCookie}
+	names := CookieNames{PlainCookieName(c.Name()), PlainCookieName(c.DeviceName()), LoopCookie, pages.LanguageCookie, PlainCookieName(c.GuestName())}
 	for _, companion := range c.Companions() {
 		names = append(names, PlainCookieName(companion.Name()))
 	}

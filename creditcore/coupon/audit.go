@@ -12,7 +12,8 @@ import (
 const maxBreaches = 1000
 
 // Audit checks in one snapshot that every coupon and every trial gave what it says,
-// as promotional credits, and no more often than it may.
+// as promotional credits, and no more often than it may, and that all others of these
+// come from the wallet of a guest.
 // [creditcore.Service.Audit] checks the ledger itself.
 func (s *Service) Audit(ctx context.Context) (breaches []creditcore.Breach, err error) {
 	err = s.db.Survey(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
@@ -31,18 +32,20 @@ WITH given AS (
 	SELECT r.id, r.user_id, r.amount, r.transaction_id, 'coupon:' || r.coupon_id AS reference FROM credits.coupon_redemptions AS r
 UNION ALL
 	SELECT 'trial of ' || t.user_id, t.user_id, t.amount, t.transaction_id, 'trial' FROM credits.trials AS t WHERE t.state = 'given'
+UNION ALL
+	SELECT 'guest wallet of ' || o.user_id, o.user_id, o.amount, o.transaction_id, 'guest' FROM credits.guest_promises AS o WHERE o.state = 'given'
 )
 SELECT * FROM (
-	SELECT 'what a coupon or a trial gave has its ledger row' AS invariant, g.user_id, g.id AS detail
+	SELECT 'what a coupon, a trial or a guest gave has its ledger row' AS invariant, g.user_id, g.id AS detail
 	FROM given AS g JOIN credits.transactions AS t ON t.id = g.transaction_id
 	WHERE t.amount <> g.amount OR t.user_id <> g.user_id OR t.type <> 'gift'
 UNION ALL
-	SELECT 'what a coupon or a trial gave is promotional', g.user_id, g.id
+	SELECT 'what a coupon, a trial or a guest gave is promotional', g.user_id, g.id
 	FROM given AS g
 	LEFT JOIN credits.lots AS l ON l.transaction_id = g.transaction_id AND l.user_id = g.user_id
 	WHERE l.id IS NULL OR l.source <> 'promotion' OR l.granted <> g.amount OR l.reference IS DISTINCT FROM g.reference
 UNION ALL
-	SELECT 'promotional credits come from a coupon or a trial', l.user_id, l.id
+	SELECT 'promotional credits come from a coupon, a trial or a guest', l.user_id, l.id
 	FROM credits.lots AS l LEFT JOIN given AS g ON g.transaction_id = l.transaction_id
 	WHERE l.source = 'promotion' AND l.parent IS NULL AND g.id IS NULL
 UNION ALL

@@ -13,6 +13,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/coupon"
+	"mana.how/edge/creditcore/sealed"
 	"mana.how/edge/internal/keyset"
 	"mana.how/edge/internal/pgtest"
 )
@@ -162,7 +163,7 @@ func TestEncryptionKeyRotates(t *testing.T) {
 	if sealed := s.text(`SELECT left(sealed, 7) FROM credits.secrets`); sealed != "second." {
 		t.Errorf("sealed by %s", sealed)
 	}
-	for name, seal := range map[string]coupon.Sealer{"stranger": sealer("stranger"), "nobody": nil} {
+	for name, seal := range map[string]sealed.Sealer{"stranger": sealer("stranger"), "nobody": nil} {
 		other := openCounter(t, s.db, seal)
 		if _, err := other.Redeem(t.Context(), coupon.Claim{UserID: bob, Code: code}); !errors.Is(err, coupon.ErrNoSecret) {
 			t.Errorf("%s: %v", name, err)
@@ -191,11 +192,11 @@ func TestSecretIsMadeOnce(t *testing.T) {
 func TestAuditFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for name, tamper := range map[string]string{
-		"a coupon counts its redemptions":                   `UPDATE credits.coupons SET redeemed = 2`,
-		"what a coupon or a trial gave is promotional":      `UPDATE credits.lots SET source = 'purchase'`,
-		"domains have no more than was redeemed":            `UPDATE credits.coupon_domains SET redeemed = 2`,
-		"promotional credits come from a coupon or a trial": `UPDATE credits.lots SET source = 'promotion' WHERE user_id = 'bob'`,
-		"what a coupon or a trial gave has its ledger row": `INSERT INTO credits.coupon_redemptions (id, coupon_id, user_id, person, amount, transaction_id)
+		"a coupon counts its redemptions":                            `UPDATE credits.coupons SET redeemed = 2`,
+		"what a coupon, a trial or a guest gave is promotional":      `UPDATE credits.lots SET source = 'purchase'`,
+		"domains have no more than was redeemed":                     `UPDATE credits.coupon_domains SET redeemed = 2`,
+		"promotional credits come from a coupon, a trial or a guest": `UPDATE credits.lots SET source = 'promotion' WHERE user_id = 'bob'`,
+		"what a coupon, a trial or a guest gave has its ledger row": `INSERT INTO credits.coupon_redemptions (id, coupon_id, user_id, person, amount, transaction_id)
 			SELECT 'x', r.coupon_id, 'bob', sha256('bob'), 1, t.id FROM credits.coupon_redemptions AS r, credits.transactions AS t WHERE t.user_id = 'bob'`,
 	} {
 		t.Run(name, func(t *testing.T) {

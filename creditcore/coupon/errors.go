@@ -6,6 +6,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/sealed"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -19,7 +20,7 @@ var (
 	ErrCodeTaken = errors.New("Another coupon has this code")
 	// ErrNoSecret means that the encryption key is missing, or is not the one
 	// that the secret of coupons was sealed with.
-	ErrNoSecret = errors.New("the secret of coupons cannot be opened")
+	ErrNoSecret = sealed.ErrNone
 )
 
 // TermError refuses the terms of a coupon. Field is one of [Terms], or code.

@@ -16,6 +16,7 @@ import (
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
 	"mana.how/edge/creditcore/proof"
+	"mana.how/edge/creditcore/sealed"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/pgtest"
 )
@@ -43,7 +44,7 @@ func newCounter(t *testing.T, change ...func(*coupon.Config)) *counter {
 	return s
 }
 
-func openCounter(t *testing.T, db *pgtest.Database, seal coupon.Sealer, change ...func(*coupon.Config)) *counter {
+func openCounter(t *testing.T, db *pgtest.Database, seal sealed.Sealer, change ...func(*coupon.Config)) *counter {
 	t.Helper()
 	s := &counter{t: t, db: db, seen: map[string]int{}}
 	s.ledger = creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: db.Pool})

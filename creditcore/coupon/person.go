@@ -59,3 +59,20 @@ func countDomainTx(ctx context.Context, tx pgx.Tx, k *keys, couponID string, p p
 		couponID, k.domainHash(p.Registrable), nullZero(limit))
 	return tag.RowsAffected() > 0, err
 }
+
+// PersonReader reads in a transaction who an account belongs to: what stands for the
+// person, the same for every spelling of their address, and whether they have proven it.
+// It fails with [creditcore.ErrAccountNotFound].
+type PersonReader func(ctx context.Context, tx pgx.Tx, userID string) (person []byte, verified bool, err error)
+
+// People is for others who give something once a person. It fails with [ErrNoSecret].
+func (s *Service) People(ctx context.Context) (PersonReader, error) {
+	keys, err := s.openKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, tx pgx.Tx, userID string) ([]byte, bool, error) {
+		p, err := s.personTx(ctx, tx, userID)
+		return keys.personHash(p.Mailbox), p.Verified, err
+	}, nil
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/sealed"
 	"mana.how/edge/internal/dbscope"
 )
 
@@ -41,21 +43,13 @@ type Config struct {
 	SweepEvery time.Duration
 }
 
-// Sealer keeps a secret in the database.
-type Sealer interface {
-	Seal(plain []byte) (string, error)
-	Open(sealed string) ([]byte, error)
-	// SealedByFirst reports whether today's key has sealed it.
-	SealedByFirst(sealed string) bool
-}
-
 // Deps is what the service works with. Logger and Now have defaults.
 type Deps struct {
 	Pool   *pgxpool.Pool
 	Ledger *creditcore.Service
 	// Sealer is nil where there is no encryption key: coupons can be listed and
 	// ended then, and trials promised, nothing more.
-	Sealer Sealer
+	Sealer sealed.Sealer
 	// TrialTx is told of each trial in the transaction that gives it; nil for nobody.
 	TrialTx  func(ctx context.Context, tx pgx.Tx, userID string, credits creditcore.Amount) error
 	Logger   *slog.Logger
@@ -89,7 +83,8 @@ type Service struct {
 	log     *slog.Logger
 	now     func() time.Time
 	observe Observer
-	secret  secret
+	secret  sealed.Secret
+	keys    atomic.Pointer[keys]
 }
 
 // New connects nothing. [Service.Run] must be running for trials to be given whose
@@ -104,9 +99,10 @@ func New(cfg Config, deps Deps) *Service {
 			return Mailbox{Name: address, Domain: domain, Registrable: domain}
 		}
 	}
+	db := dbscope.DB{Pool: deps.Pool, Error: dbError}
 	s := &Service{
-		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, ledger: deps.Ledger, trialTx: deps.TrialTx,
-		log: deps.Logger, now: deps.Now, observe: deps.Observer, secret: secret{sealer: deps.Sealer},
+		cfg: cfg, db: db, ledger: deps.Ledger, trialTx: deps.TrialTx,
+		log: deps.Logger, now: deps.Now, observe: deps.Observer, secret: sealed.Secret{Name: secretName, DB: db, Sealer: deps.Sealer},
 	}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)

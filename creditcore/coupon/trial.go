@@ -51,7 +51,7 @@ type promise struct {
 // the domain has had what it may have. It fails with [ErrNoSecret] or an error of
 // the ledger; the trial waits on then.
 func (s *Service) GiveTrial(ctx context.Context, userID string) (given creditcore.Amount, err error) {
-	if s.secret.sealer == nil {
+	if s.secret.Sealer == nil {
 		return 0, nil // [Service.Run] of an edge gives it
 	}
 	keys, err := s.openKeys(ctx)

@@ -39,6 +39,7 @@ func register(ctx context.Context, c *endpoint.Call, req registerRequest) (regis
 	if err != nil {
 		return registerResponse{}, err
 	}
+	c.ForgetGuest()
 	return registerResponse{registeredUser{ID: u.ID, Email: u.Email, Name: u.Name, EmailVerified: u.EmailVerified}}, nil
 }
 

@@ -63,6 +63,7 @@ func (c *Call) prepare(w http.ResponseWriter) error {
 			return errors.Join(authcore.ErrUnavailable, err)
 		}
 		c.Auth = auth
+		c.Client.Guest, _ = auth.Cookies().Guest(c.Request.Header["Cookie"], c.server.Now())
 	}
 	if err := c.admit(); err != nil {
 		return err
@@ -174,6 +175,17 @@ func (c *Call) Origins() origin.List { return c.server.Origins }
 
 // SetCookie adds a Set-Cookie header to the answer.
 func (c *Call) SetCookie(value string) { c.Header.Add("Set-Cookie", value) }
+
+// ForgetGuest has the browser of somebody who has signed up forget the wallet that it
+// had as a guest's. Whoever the address turned out to belong to, the answer is the same.
+func (c *Call) ForgetGuest() {
+	if c.Client.Guest == "" {
+		return
+	}
+	for _, value := range c.Auth.Cookies().ClearGuest() {
+		c.SetCookie(value)
+	}
+}
 
 // Known is the answer to an error that the route or the common table knows,
 // nil where neither does.

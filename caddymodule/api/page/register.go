@@ -81,6 +81,7 @@ func registerForm(ctx context.Context, c *endpoint.Call, req registerFormRequest
 		out.RetryAfter = p.RetryAfter
 		return out, nil
 	}
+	c.ForgetGuest()
 	if c.Auth.VerificationRequired() && req.Invitation == "" {
 		return endpoint.HTML{Status: 200, View: pages.Mailed{Email: req.Email, About: "verify"}}, nil
 	}

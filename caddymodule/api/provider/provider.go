@@ -248,6 +248,7 @@ func outcome(c *endpoint.Call, providerID string, out authcore.ProviderOutcome, 
 	case errors.As(err, &address):
 		return endpoint.HTML{Status: 200, View: pages.Address{Provider: sso.ProviderName(c, providerID), Token: address.Token}}, nil
 	case errors.Is(err, authcore.ErrEmailNotVerified):
+		c.ForgetGuest()
 		return endpoint.HTML{Status: 200, View: pages.Mailed{Email: out.MailedTo, About: "verify"}}, nil
 	case err != nil:
 		return failed(c, providerID, out, err)
@@ -256,6 +257,7 @@ func outcome(c *endpoint.Call, providerID string, out authcore.ProviderOutcome, 
 	case out.Purpose != federation.SignIn:
 		return sso.Onward(out.Target), nil
 	}
+	c.ForgetGuest()
 	return sso.GoOn(c, out.Browser, out.Target), nil
 }
 
@@ -346,6 +348,7 @@ func byIDToken(providerID string) func(context.Context, *endpoint.Call, idTokenR
 		if err != nil {
 			return idTokenResponse{}, sso.Asked(c, err)
 		}
+		c.ForgetGuest()
 		answer := sso.TokensOf(tokens)
 		return idTokenResponse{answer, answer.AccessToken, tokens.User.Email}, nil
 	}

@@ -1,4 +1,4 @@
-package gate
+package site
 
 import (
 	"fmt"
@@ -12,7 +12,6 @@ import (
 	"mana.how/edge/caddymodule/answer"
 	"mana.how/edge/caddymodule/pages"
 	"mana.how/edge/caddymodule/request"
-	"mana.how/edge/caddymodule/site"
 )
 
 const (
@@ -23,52 +22,58 @@ const (
 	maxReturnURL = 2048
 )
 
-// redirectToLogin answers a navigation without a session with 302 to the
+// Navigation is a page load that is answered in place of the app.
+type Navigation struct {
+	W       http.ResponseWriter
+	R       *http.Request
+	Cookies []string // the Cookie headers as the client sent them
+	Origins origin.List
+	Hosted  answer.Hosted
+}
+
+// ToLogin answers a navigation without a session with 302 to the
 // sign-in page, which leads back to the URL asked for. A browser that comes
 // back again and again without a usable cookie gets an explanation instead,
 // as does one that asks for the sign-in page itself.
-func redirectToLogin(q *gateRequest, hosted answer.Hosted) error {
-	return redirectToPage(q, hosted, "/login", url.Values{})
-}
+func (n *Navigation) ToLogin() error { return n.ToPage("/login", url.Values{}) }
 
-// redirectToPage is redirectToLogin for any of the hosted pages that lead back.
-func redirectToPage(q *gateRequest, hosted answer.Hosted, path string, query url.Values) error {
-	base := hosted.BaseURL
-	target := returnTarget(q.r, q.auth.Origins())
-	turn := nextTurn(q.cookies, target)
-	if turn.count > loopLimit || isLoginPage(q.r, base) {
-		return writeLoop(q, hosted)
+// ToPage is ToLogin for any of the hosted pages that lead back.
+func (n *Navigation) ToPage(path string, query url.Values) error {
+	target := returnTarget(n.R, n.Origins)
+	turn := nextTurn(n.Cookies, target)
+	if turn.count > loopLimit || isLoginPage(n.R, n.Hosted.BaseURL) {
+		return n.writeLoop()
 	}
-	q.w.Header().Add("Set-Cookie", turn.cookie(q.r, loopSpan))
-	leadTo(q, base, path, query, target)
+	n.W.Header().Add("Set-Cookie", turn.cookie(n.R, loopSpan))
+	n.leadTo(path, query, target)
 	return nil
 }
 
 // leadTo answers with 302 to a hosted page that leads back to the target.
-func leadTo(q *gateRequest, base *url.URL, path string, query url.Values, target string) {
+func (n *Navigation) leadTo(path string, query url.Values, target string) {
 	if target != "" {
 		query.Set("returnUrl", target)
 	}
+	base := n.Hosted.BaseURL
 	page := url.URL{Scheme: base.Scheme, Host: base.Host, Path: path, RawQuery: query.Encode()}
-	h := q.w.Header()
+	h := n.W.Header()
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Location", page.String())
-	q.w.WriteHeader(http.StatusFound)
+	n.W.WriteHeader(http.StatusFound)
 }
 
 // enrollmentPage is where a second factor is set up.
 const enrollmentPage = "/account/two-factor"
 
-// redirectToEnrollment answers a navigation with 302 to the page where a second
+// ToEnrollment answers a navigation with 302 to the page where a second
 // factor is set up. That page leads back by itself only when it is, so nothing is
 // counted; a gate in front of the very page is explained as a loop.
-func redirectToEnrollment(q *gateRequest, hosted answer.Hosted) error {
-	base := hosted.BaseURL
-	if strings.EqualFold(q.r.Host, base.Host) && strings.TrimSuffix(request.Original(q.r).URL.Path, "/") == enrollmentPage {
-		return writeLoop(q, hosted)
+func (n *Navigation) ToEnrollment() error {
+	if strings.EqualFold(n.R.Host, n.Hosted.BaseURL.Host) && strings.TrimSuffix(request.Original(n.R).URL.Path, "/") == enrollmentPage {
+		return n.writeLoop()
 	}
-	leadTo(q, base, enrollmentPage, url.Values{"required": {"1"}}, returnTarget(q.r, q.auth.Origins()))
+	n.leadTo(enrollmentPage, url.Values{"required": {"1"}}, returnTarget(n.R, n.Origins))
 	return nil
 }
 
@@ -117,7 +122,7 @@ func nextTurn(cookies []string, target string) loopTurn {
 	for _, value := range cookies {
 		for pair := range strings.SplitSeq(value, ";") {
 			name, value, _ := strings.Cut(strings.Trim(pair, " \t"), "=")
-			if site.PlainCookieName(name) != site.LoopCookie {
+			if PlainCookieName(name) != LoopCookie {
 				continue
 			}
 			count, about, _ := strings.Cut(value, ".")
@@ -138,14 +143,14 @@ func (t loopTurn) cookie(r *http.Request, maxAge int) string {
 		prefix, secure = "__Host-", "; Secure"
 	}
 	return fmt.Sprintf("%s%s=%d.%s; Max-Age=%d; Path=/; HttpOnly%s; SameSite=Lax",
-		prefix, site.LoopCookie, t.count, strconv.FormatUint(uint64(t.url), 36), maxAge, secure)
+		prefix, LoopCookie, t.count, strconv.FormatUint(uint64(t.url), 36), maxAge, secure)
 }
 
-// forgetLoop clears the loop cookie once the browser is signed in.
-func forgetLoop(w http.ResponseWriter, r *http.Request, cookies []string) {
+// ForgetLoop clears the loop cookie once the browser is signed in.
+func ForgetLoop(w http.ResponseWriter, r *http.Request, cookies []string) {
 	for _, value := range cookies {
-		if strings.Contains(value, site.LoopCookie+"=") {
-			site.AddCookie(w, loopTurn{}.cookie(r, 0))
+		if strings.Contains(value, LoopCookie+"=") {
+			AddCookie(w, loopTurn{}.cookie(r, 0))
 			return
 		}
 	}
@@ -153,10 +158,10 @@ func forgetLoop(w http.ResponseWriter, r *http.Request, cookies []string) {
 
 // writeLoop explains why the browser is not sent to the sign-in page once more.
 // Nothing of the request stands in it.
-func writeLoop(q *gateRequest, hosted answer.Hosted) error {
-	h := q.w.Header()
-	h.Add("Set-Cookie", loopTurn{}.cookie(q.r, 0))
+func (n *Navigation) writeLoop() error {
+	h := n.W.Header()
+	h.Add("Set-Cookie", loopTurn{}.cookie(n.R, 0))
 	h.Set("WWW-Authenticate", "Bearer")
-	login := url.URL{Scheme: hosted.BaseURL.Scheme, Host: hosted.BaseURL.Host, Path: "/login"}
-	return hosted.Page(q.w, q.r, http.StatusUnauthorized, 0, pages.Notice{Code: "SIGN_IN_LOOP", SignIn: login.String()})
+	login := url.URL{Scheme: n.Hosted.BaseURL.Scheme, Host: n.Hosted.BaseURL.Host, Path: "/login"}
+	return n.Hosted.Page(n.W, n.R, http.StatusUnauthorized, 0, pages.Notice{Code: "SIGN_IN_LOOP", SignIn: login.String()})
 }
