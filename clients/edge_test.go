@@ -76,7 +76,7 @@ func startEdge(t *testing.T) edge {
 	header @pages {
 		Access-Control-Allow-Origin %[4]s
 		Access-Control-Allow-Credentials true
-		Access-Control-Expose-Headers Retry-After
+		Access-Control-Expose-Headers "Retry-After, Mana-Receipt, X-Request-Id"
 	}
 	@busy path /busy
 	mana_rate_limit @busy 1/2s {
@@ -87,7 +87,11 @@ func startEdge(t *testing.T) edge {
 		assertion app
 	}
 	@paid path /paid
-	mana_credits @paid 4
+	mana_credits @paid 4 {
+		app app
+		receipt
+	}
+	header X-Request-Id {http.request.uuid}
 	@bare path /paid /busy
 	respond @bare "done"
 	reverse_proxy 127.0.0.1:%[7]s
