@@ -35,7 +35,8 @@ const serviceKey = "a service key of a test, long enough"
 // and one of files, which pages of a browser are.
 type edge struct{ base, site, pages, appPort string }
 
-func startEdge(t *testing.T) edge {
+// startEdge runs one, with more lines in its mana block.
+func startEdge(t *testing.T, more ...string) edge {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
@@ -66,6 +67,7 @@ func startEdge(t *testing.T) edge {
 		trusted_origins %s %s
 		encryption_key %s
 		service_key %q
+		%[10]s
 	}
 }
 %[2]s {
@@ -103,7 +105,7 @@ func startEdge(t *testing.T) edge {
 	templates
 	file_server
 }
-`, pgtest.New(t).DSN, e.base, e.site, e.pages, edgetest.SomeKey, serviceKey, port, files, filepath.Join(files, "examples", "static"))
+`, pgtest.New(t).DSN, e.base, e.site, e.pages, edgetest.SomeKey, serviceKey, port, files, filepath.Join(files, "examples", "static"), strings.Join(more, "\n\t\t"))
 	t.Setenv("MANA_URL", e.base) // which the page reads by a template
 	t.Setenv("MANA_SITE", e.site)
 	if *binary != "" {

@@ -3,9 +3,13 @@
 package clients_test
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -96,18 +100,66 @@ func TestOapiCodegenTakesTheDocument(t *testing.T) {
 	run(t, dir, e.env(t, "oapicodegen"), "go", "run", ".")
 }
 
-// What reads OpenAPI documents finds nothing wrong with that of the running edge, and
-// what generates types of it makes such as a strict program is written with.
-func TestOpenAPIToolsTakeTheDocument(t *testing.T) {
-	e := startEdge(t)
-	dir := filepath.Join(copied(t), "tools", "openapi")
-	e.describe(t, dir)
-	run(t, dir, nil, npmInstall[0], npmInstall[1:]...)
-	if said := run(t, dir, []string{"REDOCLY_TELEMETRY=off"}, "npx", "redocly", "lint", "--format=summary", "openapi.json"); !strings.Contains(said, "is valid") || strings.Contains(said, "You have ") { // a warning, or more
-		t.Errorf("redocly: %s", said)
+// The client of oapi-codegen calls every operation of the document, and reads each
+// answer into the type of its status.
+func TestOapiCodegenDrivesEveryOperation(t *testing.T) {
+	f, provider := startFamily(t), startEdge(t, openIDClients)
+	dir := filepath.Join(copied(t), "tools", "oapicodegen")
+	operations, raw := readDocument(t, f["MANA_URL"])
+	if err := os.WriteFile(filepath.Join(dir, "openapi.json"), []byte(raw), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	t.Logf("ajv: %s", run(t, dir, nil, "node", "check.mjs", "openapi.json"))
+	run(t, dir, nil, "go", "tool", "oapi-codegen", "-config", "config.yaml", "openapi.json")
+	run(t, dir, nil, "go", "build", "-o", "drive", ".")
+	startWalker(t, operations, dir, "./drive", "walk").walk(f, provider)
+}
+
+// openapi-fetch calls every operation of the document, and the types of
+// openapi-typescript are those of all that was sent and answered.
+func TestOpenAPIFetchDrivesEveryOperation(t *testing.T) {
+	f, provider := startFamily(t), startEdge(t, openIDClients)
+	dir := filepath.Join(copied(t), "tools", "openapi")
+	operations, raw := readDocument(t, f["MANA_URL"])
+	if err := os.WriteFile(filepath.Join(dir, "openapi.json"), []byte(raw), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, nil, npmInstall[0], npmInstall[1:]...)
 	run(t, dir, nil, "npx", "openapi-typescript", "openapi.json", "-o", "api.d.ts")
-	run(t, dir, nil, "npx", "tsc", "-p", ".")
-	run(t, dir, append(e.environment(), "MANA_EMAIL="+e.newUser(t, "generated").email, "MANA_PASSWORD="+edgetest.SignUpPassword), "node", "built/drive.js")
+	w := startWalker(t, operations, dir, "node", "walk.mjs")
+	var seen transcript
+	seen.WriteString("import type { operations } from \"./api.js\";\n")
+	w.kept = seen.add
+	w.walk(f, provider)
+	if err := os.WriteFile(filepath.Join(dir, "seen.ts"), seen.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	run(t, dir, nil, "npx", "tsc", "--noEmit", "--strict", "--exactOptionalPropertyTypes", "--target", "es2022", "--module", "nodenext", "--types", "", "seen.ts")
+}
+
+// transcript is a program in TypeScript that says of what was sent and answered which
+// type it is of.
+type transcript struct {
+	bytes.Buffer
+	count int
+}
+
+func (s *transcript) add(o *operation, c sent, r reply) {
+	of := fmt.Sprintf("operations[%q]", o.ID)
+	is := func(kind string, value any) {
+		raw, err := json.Marshal(value)
+		if err != nil {
+			r.Fatal(err)
+		}
+		s.count++
+		fmt.Fprintf(s, "export const seen%d: %s = %s;\n", s.count, kind, raw)
+	}
+	if len(c.Query) > 0 {
+		is("NonNullable<"+of+`["parameters"]["query"]>`, c.Query)
+	}
+	if r.Status < 400 && c.Media == "application/json" {
+		is("NonNullable<"+of+`["requestBody"]>["content"]["application/json"]`, c.Body)
+	}
+	if _, typed := o.Responses[strconv.Itoa(r.Status)].Content["application/json"]; typed && r.Body != "" && strings.HasPrefix(r.Headers.Get("Content-Type"), "application/json") {
+		is(fmt.Sprintf(`%s["responses"][%d]["content"]["application/json"]`, of, r.Status), json.RawMessage(r.Body))
+	}
 }
