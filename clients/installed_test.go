@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -45,7 +46,7 @@ var installed = []stack{
 func copied(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	for _, part := range []string{"examples", "clients/ts", "clients/python", "tools/openapi", "tools/oapicodegen"} {
+	for _, part := range []string{"examples", "clients/go", "clients/ts", "clients/python", "tools/openapi", "tools/oapicodegen"} {
 		if err := os.CopyFS(filepath.Join(dir, part), os.DirFS(filepath.Join("..", part))); err != nil {
 			t.Fatal(err)
 		}
@@ -76,6 +77,33 @@ func TestFirstAppInTypeScript(t *testing.T) {
 	if said := run(t, dir, nil, *binary, "dev", "--upstream", "localhost:0", "--site", "site.caddyfile", "--once", "--", "npm", "test"); !strings.Contains(said, "# fail 0") {
 		t.Errorf("%s", said)
 	}
+}
+
+// What docs/start.md shows is the whole of a first app and of its test, in both
+// languages: somebody who types it, and nothing else, has them.
+func TestFirstAppIsWholeOnThePage(t *testing.T) {
+	if *binary == "" {
+		t.Fatal("it needs -edge")
+	}
+	page, err := os.ReadFile("../docs/start.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(copied(t), "examples", "first")
+	typed := make(map[string]string)
+	for _, block := range regexp.MustCompile("(?ms)^<!-- examples/first/([\\w.]+)#\\w+ -->\n```\\w+\n(.*?)^```$").FindAllStringSubmatch(string(page), -1) {
+		typed[block[1]] += block[2] + "\n"
+	}
+	for _, name := range []string{"app.ts", "app.test.ts", "main.go", "main_test.go", "page.html", "site.caddyfile", "tsconfig.json"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(typed[name]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(t, dir, nil, npmInstall[0], npmInstall[1:]...)
+	if said := run(t, dir, nil, *binary, "dev", "--upstream", "localhost:0", "--site", "site.caddyfile", "--once", "--", "npm", "test"); !strings.Contains(said, "# fail 0") || !strings.Contains(said, "# pass 3") {
+		t.Errorf("%s", said)
+	}
+	run(t, dir, nil, *binary, "dev", "--upstream", "localhost:0", "--site", "site.caddyfile", "--once", "--", "go", "test", "-count=1", "./...")
 }
 
 // describe writes the OpenAPI document of the edge into a folder, as openapi.json.
