@@ -191,3 +191,19 @@ func (s *transcript) add(o *operation, c sent, r reply) {
 		is(fmt.Sprintf(`%s["responses"][%d]["content"]["application/json"]`, of, r.Status), json.RawMessage(r.Body))
 	}
 }
+
+// What reads OpenAPI documents finds nothing wrong with that of the running edge, and
+// what generates types of it makes such as a strict program is written with.
+func TestOpenAPIToolsTakeTheDocument(t *testing.T) {
+	e := startEdge(t)
+	dir := filepath.Join(copied(t), "tools", "openapi")
+	e.describe(t, dir)
+	run(t, dir, nil, npmInstall[0], npmInstall[1:]...)
+	if said := run(t, dir, []string{"REDOCLY_TELEMETRY=off"}, "npx", "redocly", "lint", "--format=summary", "openapi.json"); !strings.Contains(said, "is valid") || strings.Contains(said, "You have ") { // a warning, or more
+		t.Errorf("redocly: %s", said)
+	}
+	t.Logf("ajv: %s", run(t, dir, nil, "node", "check.mjs", "openapi.json"))
+	run(t, dir, nil, "npx", "openapi-typescript", "openapi.json", "-o", "api.d.ts")
+	run(t, dir, nil, "npx", "tsc", "-p", ".")
+	run(t, dir, append(e.environment(), "MANA_EMAIL="+e.newUser(t, "generated").email, "MANA_PASSWORD="+edgetest.SignUpPassword), "node", "built/drive.js")
+}
