@@ -220,9 +220,15 @@ func bearer(token string) with {
 
 func asBackend(key string) with { return func(s *sent) { s.Headers["X-Service-Key"] = key } }
 
-// inBrowser sends the cookies of a session, as a page of the auth site does.
+// inBrowser sends what a page of the auth site does, and the cookies of a session where
+// there is one.
 func inBrowser(cookie string) with {
-	return func(s *sent) { s.Headers["Cookie"], s.Headers["Origin"] = cookie, s.Base }
+	return func(s *sent) {
+		s.Headers["Origin"] = s.Base
+		if cookie != "" {
+			s.Headers["Cookie"] = cookie
+		}
+	}
 }
 
 // at is a part of the path.
