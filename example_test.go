@@ -53,6 +53,7 @@ func setSecrets(t *testing.T) {
 	t.Setenv("MANA_CORE_SERVICE_KEY", "a service key")
 	t.Setenv("DATABASE_URL", "postgres://mana:secret@db.mana.localhost:5432/mana")
 	t.Setenv("CHAT_KEY", "the key of the chat's back end alone, long enough")
+	t.Setenv("APP_KEY", "the key of a first app alone, which is long enough")
 	t.Setenv("GRAFANA_OIDC_SECRET", "the secret of Grafana, which is long enough")
 	t.Setenv("BOT_KEY", "the key of the bot alone, which is long enough too")
 	t.Setenv("DATABASE_DIRECT_URL", "postgres://mana:secret@db.mana.localhost:5432/mana")

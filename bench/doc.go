@@ -4,7 +4,7 @@
 // rounds' ratios are printed beside their targets:
 //
 //	gate        the same binary, the same upstream: without the gate, with a
-//	            bearer token, with the sign-on cookie
+//	            bearer token, with an assertion for the app, with the sign-on cookie
 //	peers       caddy-security's authorize with a token of its own; caddy-ratelimit
 //	            against mana_rate_limit
 //	sign-in     logins a second against the argon2id hashes the CPU can do

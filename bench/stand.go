@@ -136,8 +136,8 @@ func (p *proxy) stop() {
 }
 
 // startEdge runs mana-edge. site is the body of its one site; the API is
-// there too, under the host of baseURL.
-func (s *stand) startEdge(ctx context.Context, site string) (*proxy, error) {
+// there too, under the host of baseURL, and more sites as they are.
+func (s *stand) startEdge(ctx context.Context, site string, more ...string) (*proxy, error) {
 	app := fmt.Sprintf(`
 	mana {
 		database embedded %s
@@ -145,7 +145,7 @@ func (s *stand) startEdge(ctx context.Context, site string) (*proxy, error) {
 		cookie_domain .mana.localhost
 		trusted_origins https://*.mana.localhost
 	}`, s.databaseDir(), baseURL)
-	edge, err := s.startProxy(ctx, s.edgeBinary(), app, "http://auth.mana.localhost:PORT {\n\tbind 127.0.0.1\n\tmana_api\n}\n"+s.plainSite(), site)
+	edge, err := s.startProxy(ctx, s.edgeBinary(), app, "http://auth.mana.localhost:PORT {\n\tbind 127.0.0.1\n\tmana_api\n}\n"+s.plainSite()+strings.Join(more, ""), site)
 	s.edge = edge
 	return edge, err
 }

@@ -50,6 +50,20 @@ func ratio(a, b []float64) float64 {
 	return median(ratios)
 }
 
+// more is how much CPU time the process spends on a request of one side beyond that of
+// another: the median of the rounds' differences.
+func more(sides []side, name, base string) time.Duration {
+	spent := make(map[string][]float64)
+	for _, s := range sides {
+		spent[s.name] = each(s.samples, Sample.PerRequest)
+	}
+	differences := make([]float64, min(len(spent[name]), len(spent[base])))
+	for i := range differences {
+		differences[i] = spent[name][i] - spent[base][i]
+	}
+	return time.Duration(median(differences))
+}
+
 func each[T, U any](in []T, f func(T) U) []U {
 	out := make([]U, len(in))
 	for i, v := range in {

@@ -27,6 +27,21 @@ func TestMedianAndRatio(t *testing.T) {
 	}
 }
 
+func TestMore(t *testing.T) {
+	t.Parallel()
+	spent := func(name string, each ...time.Duration) side {
+		s := side{name: name}
+		for _, cpu := range each {
+			s.samples = append(s.samples, Sample{Requests: 10, CPU: cpu})
+		}
+		return s
+	}
+	sides := []side{spent("gate", 100, 200, 300), spent("other", 0, 0, 0), spent("signed", 400, 600, 500)}
+	if got := more(sides, "signed", "gate"); got != 30 {
+		t.Errorf("more = %v, want 30ns", got)
+	}
+}
+
 func TestReadAnswer(t *testing.T) {
 	t.Parallel()
 	const two = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" +

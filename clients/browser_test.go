@@ -144,12 +144,22 @@ func TestStaticSiteWorksInABrowser(t *testing.T) {
 		{"upload", "100000 bytes"},
 		{"socket", "Hello, " + u.email + "!"},
 		{"paid", "done"},
-		{"paid", "done"},
 	} {
 		p.do("say nothing", chromedp.Evaluate[chromedp.Void](`document.querySelector("output").textContent = ""`))
 		p.click("#" + use[0])
 		p.shows("output", use[1])
 	}
+	p.do("pay, and verify the receipt", chromedp.Evaluate[chromedp.Void](`void (async () => {
+		const { Mana } = await import("@mana/edge");
+		const { ReceiptVerifier } = await import("/clients/ts/receipt.js");
+		const { auth, api } = document.body.dataset;
+		const mana = new Mana({ baseUrl: auth });
+		const { headers } = await mana.fetch(api + "/paid");
+		const { cost } = await new ReceiptVerifier({ issuer: auth }).receiptOf(headers.get("X-Request-Id"), headers.get("Mana-Receipt"));
+		mana.close();
+		document.body.dataset.cost = cost;
+	})()`))
+	p.await(`document.body.dataset.cost === "4"`)
 	// Without its tokens the page gets new ones of the session that the browser has.
 	p.do("forget the tokens", chromedp.Evaluate[chromedp.Void](`localStorage.clear()`), chromedp.Navigate(e.pages+"/"))
 	p.shows("#who", "Hello, "+u.email+"!")

@@ -11,16 +11,17 @@ import (
 // Each client works with the API as it is, and its app with what the gate sends.
 func TestClientsWorkWithTheEdge(t *testing.T) {
 	e := startEdge(t)
+	receipts := "MANA_RECEIPTS=" + writeReceipts(t)
 	for _, c := range []struct {
 		name, dir string
 		command   []string
 	}{
-		{"go", "go", []string{"go", "test", "-count=1", "-tags", "live", "-run", "^TestLive$", "."}},
+		{"go", "go", []string{"go", "test", "-count=1", "-tags", "live", "-run", "^TestLive", "."}},
 		{"ts", "ts", []string{"node", "--test", "drive.mjs"}},
 		{"python", "python", []string{"python3", "drive.py"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			run(t, filepath.FromSlash(c.dir), e.env(t, c.name), c.command[0], c.command[1:]...)
+			run(t, filepath.FromSlash(c.dir), append(e.env(t, c.name), receipts), c.command[0], c.command[1:]...)
 		})
 	}
 }

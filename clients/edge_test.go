@@ -35,7 +35,8 @@ const serviceKey = "a service key of a test, long enough"
 // and one of files, which pages of a browser are.
 type edge struct{ base, site, pages, appPort string }
 
-func startEdge(t *testing.T) edge {
+// startEdge runs one, with more lines in its mana block.
+func startEdge(t *testing.T, more ...string) edge {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
@@ -66,6 +67,7 @@ func startEdge(t *testing.T) edge {
 		trusted_origins %s %s
 		encryption_key %s
 		service_key %q
+		%[10]s
 	}
 }
 %[2]s {
@@ -76,7 +78,7 @@ func startEdge(t *testing.T) edge {
 	header @pages {
 		Access-Control-Allow-Origin %[4]s
 		Access-Control-Allow-Credentials true
-		Access-Control-Expose-Headers Retry-After
+		Access-Control-Expose-Headers "Retry-After, Mana-Receipt, X-Request-Id"
 	}
 	@busy path /busy
 	mana_rate_limit @busy 1/2s {
@@ -87,7 +89,11 @@ func startEdge(t *testing.T) edge {
 		assertion app
 	}
 	@paid path /paid
-	mana_credits @paid 4
+	mana_credits @paid 4 {
+		app app
+		receipt
+	}
+	header X-Request-Id {http.request.uuid}
 	@bare path /paid /busy
 	respond @bare "done"
 	reverse_proxy 127.0.0.1:%[7]s
@@ -99,7 +105,7 @@ func startEdge(t *testing.T) edge {
 	templates
 	file_server
 }
-`, pgtest.New(t).DSN, e.base, e.site, e.pages, edgetest.SomeKey, serviceKey, port, files, filepath.Join(files, "examples", "static"))
+`, pgtest.New(t).DSN, e.base, e.site, e.pages, edgetest.SomeKey, serviceKey, port, files, filepath.Join(files, "examples", "static"), strings.Join(more, "\n\t\t"))
 	t.Setenv("MANA_URL", e.base) // which the page reads by a template
 	t.Setenv("MANA_SITE", e.site)
 	if *binary != "" {

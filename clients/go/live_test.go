@@ -14,6 +14,7 @@ import (
 	"net/url"
 	"os"
 	"testing"
+	"time"
 
 	manaid "mana.how/edge/clients/go"
 )
@@ -118,6 +119,21 @@ func TestLive(t *testing.T) {
 	if _, err := user.Charge(ctx, manaid.Charge{Amount: 1e6, AppID: "app", Description: "too much"}); !errors.As(err, &short) || short.Required != 1e6 || short.Available != before.Balance {
 		t.Errorf("too much: %v", err)
 	}
+	receipts := manaid.NewReceiptVerifier(manaid.ReceiptConfig{Issuer: base})
+	paid, _ := http.NewRequestWithContext(ctx, "GET", site+"/paid", nil)
+	paid.Header.Set("Authorization", "Bearer "+tokens.AccessToken)
+	answer, err := http.DefaultClient.Do(paid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	requestID, signed := answer.Header.Get("X-Request-Id"), answer.Header.Get(manaid.ReceiptHeader)
+	if r, err := receipts.ReceiptOf(ctx, requestID, signed); err != nil || r.Cost != 4 || r.UserID != id || r.Payer != "user" || r.App != "app" || len(r.Transactions) != 1 || time.Since(r.At) > time.Hour {
+		t.Errorf("a receipt: %+v, %v, of %d", r, err, answer.StatusCode)
+	}
+	if _, err := receipts.ReceiptOf(ctx, "another", signed); !errors.Is(err, manaid.ErrInvalid) {
+		t.Errorf("the receipt of another request: %v", err)
+	}
 	if found, err := backend.User(ctx, id); err != nil || found.Email != email {
 		t.Errorf("%+v, %v", found, err)
 	}
@@ -143,5 +159,33 @@ func TestLive(t *testing.T) {
 	var unauthorized *manaid.UnauthorizedError
 	if _, err := user.Profile(ctx); !errors.As(err, &unauthorized) {
 		t.Errorf("after the sign-out: %v", err)
+	}
+}
+
+// Every client is given the same receipts, of which one is good.
+func TestLiveReceipts(t *testing.T) {
+	var cases struct {
+		Issuer, RequestID, Good string
+		Bad                     map[string]string
+	}
+	raw, err := os.ReadFile(os.Getenv("MANA_RECEIPTS"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(raw, &cases); err != nil {
+		t.Fatal(err)
+	}
+	v := manaid.NewReceiptVerifier(manaid.ReceiptConfig{Issuer: cases.Issuer})
+	r, err := v.ReceiptOf(t.Context(), cases.RequestID, cases.Good)
+	if err != nil || r.Cost != 2.5 || r.Payer != "org:acme" || r.Replayed {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if len(cases.Bad) < 20 {
+		t.Errorf("only %d bad receipts", len(cases.Bad))
+	}
+	for name, token := range cases.Bad {
+		if r, err := v.Receipt(t.Context(), token); !errors.Is(err, manaid.ErrInvalid) || r.UserID != "" {
+			t.Errorf("%s: %+v, %v", name, r, err)
+		}
 	}
 }

@@ -102,6 +102,32 @@ class Drive(unittest.TestCase):
             self.user.charge(10**6, "app", "too much")
         self.assertEqual((short.exception.required, short.exception.available), (10**6, before))
 
+    def test_receipt(self):
+        request = urllib.request.Request(SITE + "/paid", headers={"Authorization": "Bearer " + self.user.access_token})
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            request_id, signed = answer.headers["X-Request-Id"], answer.headers["Mana-Receipt"]
+        receipts = manaid.ReceiptVerifier(BASE)
+        found = receipts.receipt_of(request_id, signed)
+        self.assertEqual((found.cost, found.user_id, found.payer, found.app, len(found.transactions)), (4, self.tokens["user"]["id"], "user", "app", 1))
+        for other in ("another", None):
+            with self.assertRaises(manaid.InvalidToken):
+                receipts.receipt_of(other, signed)
+
+    def test_receipts_that_are_none(self):
+        with open(os.environ["MANA_RECEIPTS"], encoding="utf-8") as file:
+            cases = json.load(file)
+        receipts = manaid.ReceiptVerifier(cases["issuer"])
+        found = receipts.receipt_of(cases["requestId"], cases["good"])
+        self.assertEqual((found.cost, found.payer, found.replayed), (2.5, "org:acme", False))
+        self.assertGreater(len(cases["bad"]), 20)
+        good = cases["good"]
+        bad = cases["bad"] | {f"letter {i}": good[:i] + ("B" if good[i] == "A" else "A") + good[i + 1:] for i in range(len(good))}
+        for name, token in bad.items() | {("none", None)}:
+            with self.subTest(name), self.assertRaises(manaid.InvalidToken):
+                receipts.receipt(token)
+        with self.assertRaises(OSError):
+            manaid.ReceiptVerifier(cases["issuer"], jwks_url=cases["issuer"] + "/nothing").receipt(good)
+
     def test_people(self):
         user = self.tokens["user"]["id"]
         self.assertEqual(self.backend.user(user)["email"], EMAIL)

@@ -11,7 +11,11 @@ An app that does not trust its network asks the gate for assertions
     verifier = manaid.Verifier("https://auth.mana.how", audience="chat.mana.how")
     who = verifier.assertion(method, host, path, query, headers)
 
-What is verified is the signature and what the token says. A session that was revoked
+What a metered route says that a request cost is verified too:
+
+    cost = manaid.ReceiptVerifier("https://auth.mana.how").receipt(answer.headers["Mana-Receipt"]).cost
+
+What is verified of a token is its signature and what it says. A session that was revoked
 since then passes until its token expires; the gate, and `Client.validate`, know at once.
 """
 
@@ -26,7 +30,8 @@ import urllib.request
 from dataclasses import dataclass, field
 
 __all__ = [
-    "APIError", "Client", "Identity", "InsufficientCredits", "InvalidToken", "RateLimited", "Unauthorized", "Verifier", "identity",
+    "APIError", "Client", "Identity", "InsufficientCredits", "InvalidToken", "RateLimited", "ReceiptVerifier",
+    "SignedReceipt", "Unauthorized", "Verifier", "identity",
 ]
 
 
@@ -74,7 +79,7 @@ def identity(headers):
 
 
 class InvalidToken(Exception):
-    """A token or assertion that does not verify."""
+    """A token, assertion or receipt that does not verify."""
 
 
 # Verification of Ed25519 (RFC 8032, section 5.1.7). Nothing in it is secret, so it need not take constant time.
@@ -138,20 +143,15 @@ def _decode(part):
     return raw
 
 
-class Verifier:
-    """Verifies assertions and access tokens. It may be shared by threads.
-
-    issuer is the base_url of the edge. audience is the app: for assertions that of the directive, by
-    default the app's host name; for access tokens that of the edge, manacore by default.
-    """
+class _Keys:
+    """The public keys of an edge (RFC 7517), fetched when they are needed."""
 
     REFETCH_AFTER = 5.0  # seconds: who makes key ids up costs one fetch in that time
     KEYS_LIFE = 300.0  # seconds that a key set is believed
-    LEEWAY = 30  # seconds that the edge's clock may be ahead
+    LONGEST = 8 << 10  # characters of a token
 
-    def __init__(self, issuer, audience, jwks_url=None, now=time.time):
-        self._issuer, self._audience, self._now = issuer, audience, now
-        self._url = jwks_url or issuer.rstrip("/") + "/.well-known/jwks.json"
+    def __init__(self, url, now):
+        self._url, self._now = url, now
         self._lock, self._keys, self._tried, self._good = threading.Lock(), {}, float("-inf"), float("-inf")
 
     def _key(self, kid):
@@ -169,18 +169,40 @@ class Verifier:
                 raise InvalidToken("unknown key")
             return self._keys[kid]
 
-    def _verify(self, token, types):
+    def open(self, token, types):
+        """The payload of a JWS in compact form (RFC 7515, section 7.1) that a key of the set has signed."""
         try:
+            if len(token) > self.LONGEST:
+                raise ValueError("too long")
             signed, _, signature = token.rpartition(".")
             head, payload = signed.split(".")
             header, claims, signature = json.loads(_decode(head)), json.loads(_decode(payload)), _decode(signature)
             alg, kid, typ = header.get("alg"), header.get("kid"), header.get("typ", "")
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, TypeError) as error:
             raise InvalidToken("malformed") from error
         if alg != "EdDSA" or "crit" in header or typ not in types or not isinstance(kid, str) or not isinstance(claims, dict):
             raise InvalidToken("another algorithm or type")
         if not _verifies(self._key(kid), signed.encode(), signature):
             raise InvalidToken("signature")
+        return claims
+
+
+_LEEWAY = 30  # seconds that the edge's clock may be ahead
+
+
+class Verifier:
+    """Verifies assertions and access tokens. It may be shared by threads.
+
+    issuer is the base_url of the edge. audience is the app: for assertions that of the directive, by
+    default the app's host name; for access tokens that of the edge, manacore by default.
+    """
+
+    def __init__(self, issuer, audience, jwks_url=None, now=time.time):
+        self._issuer, self._audience, self._now = issuer, audience, now
+        self._keys = _Keys(jwks_url or issuer.rstrip("/") + "/.well-known/jwks.json", now)
+
+    def _verify(self, token, types):
+        claims = self._keys.open(token, types)
         audience = claims.get("aud")
         now = self._now()
         if claims.get("iss") != self._issuer:
@@ -189,7 +211,7 @@ class Verifier:
             raise InvalidToken("for another audience")
         if not claims.get("sub") or not isinstance(claims.get("exp"), (int, float)) or now >= claims["exp"]:
             raise InvalidToken("expired, or without subject")
-        if max(claims.get("iat", 0), claims.get("nbf", 0)) > now + self.LEEWAY:
+        if max(claims.get("iat", 0), claims.get("nbf", 0)) > now + _LEEWAY:
             raise InvalidToken("not yet")
         return claims
 
@@ -210,6 +232,63 @@ class Verifier:
             user_id=claims["sub"], email=claims.get("email", ""), email_verified=claims.get("email_verified", False), role=claims.get("role", ""),
             session_id=claims.get("sid", ""), org_id=claims.get("org", ""), org_role=claims.get("org_role", ""), key_id=claims.get("api_key", ""),
         )
+
+
+@dataclass(frozen=True)
+class SignedReceipt:
+    """What a request cost, as the edge has signed it. cost is in credits, at in Unix seconds.
+
+    payer is "user", or "org:" and the id of the organisation that paid; transactions are the ids of the
+    rows that charge it. replayed is set where the request came again under its idempotency key: the
+    receipt of the first one has the charge.
+    """
+
+    request_id: str
+    user_id: str
+    payer: str
+    cost: float
+    transactions: tuple
+    app: str
+    replayed: bool
+    at: int
+
+
+class ReceiptVerifier:
+    """Verifies receipts (Mana-Receipt) with the edge's keys, which are not those of access tokens. It may be shared by threads."""
+
+    def __init__(self, issuer, jwks_url=None, now=time.time):
+        self._issuer, self._now = issuer, now
+        self._keys = _Keys(jwks_url or issuer.rstrip("/") + "/api/v1/credits/jwks", now)
+
+    def receipt(self, token):
+        """What a request cost, whichever it is. A receipt does not expire.
+
+        It fails with InvalidToken, also for None, or OSError where the keys cannot be fetched.
+        """
+        claims = self._keys.open(token, ("mana-receipt+jwt",))
+        if claims.get("iss") != self._issuer:
+            raise InvalidToken("of another issuer")
+
+        def number(name, kinds):
+            return isinstance(claims.get(name), kinds) and not isinstance(claims[name], bool) and claims[name] >= 0
+
+        named = all(isinstance(claims.get(name), str) and claims[name] for name in ("jti", "sub", "payer"))
+        rows = claims.get("transactions")
+        if not named or not number("cost", (int, float)) or not number("iat", int) or claims.get("unit") != "credits" or not isinstance(rows, list):
+            raise InvalidToken("incomplete")
+        if claims["iat"] > self._now() + _LEEWAY:
+            raise InvalidToken("not yet")
+        return SignedReceipt(
+            request_id=claims["jti"], user_id=claims["sub"], payer=claims["payer"], cost=claims["cost"], transactions=tuple(rows),
+            app=claims.get("app", ""), replayed=claims.get("replayed") is True, at=claims["iat"],
+        )
+
+    def receipt_of(self, request_id, token):
+        """The same of the request with that id, {http.request.uuid} of the edge."""
+        found = self.receipt(token)
+        if found.request_id != request_id:
+            raise InvalidToken("of another request")
+        return found
 
 
 class APIError(Exception):

@@ -1,8 +1,10 @@
 // Drives the client against a running edge, as an app behind its gate and as a client. The test of the clients runs it.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import http from "node:http";
 import { after, before, test } from "node:test";
 import { asyncStorage, eventsOf, InsufficientCreditsError, Mana, memoryStorage, RateLimitedError, UnauthorizedError } from "./mana.js";
+import { ReceiptVerifier } from "./receipt.js";
 import { identity, InvalidTokenError, Verifier } from "./server.js";
 
 const { MANA_URL: base, MANA_SITE: site, MANA_APP_PORT: port, MANA_EMAIL: email, MANA_PASSWORD: password, MANA_SERVICE_KEY: serviceKey } = process.env;
@@ -109,6 +111,33 @@ test("people and tokens", async () => {
 	assert.equal((await new Verifier({ issuer: base, audience: "manacore" }).token(token)).sub, me.id);
 	assert.ok((await backend.validate(token)).valid);
 	await assert.rejects(verifier.token(token), InvalidTokenError);
+});
+
+test("receipts", async () => {
+	const answer = await user.fetch(`${site}/paid`);
+	const [id, signed] = [answer.headers.get("X-Request-Id"), answer.headers.get("Mana-Receipt")];
+	const receipts = new ReceiptVerifier({ issuer: base });
+	const { cost, userId, payer, app, transactions, replayed } = await receipts.receiptOf(id, signed);
+	assert.deepEqual([cost, userId, payer, app, transactions.length, replayed], [4, me.id, "user", "app", 1, false]);
+	await assert.rejects(receipts.receiptOf("another", signed), InvalidTokenError);
+	await assert.rejects(receipts.receiptOf(undefined, signed), InvalidTokenError);
+	await assert.rejects(receipts.receipt(null), InvalidTokenError);
+});
+
+test("receipts that are none", async () => {
+	const { issuer, requestId, good, bad } = JSON.parse(readFileSync(process.env.MANA_RECEIPTS, "utf8"));
+	const receipts = new ReceiptVerifier({ issuer });
+	const { cost, payer, at } = await receipts.receiptOf(requestId, good);
+	assert.deepEqual([cost, payer], [2.5, "org:acme"]);
+	assert.ok(Math.abs(at - Date.now()) < 3_600_000);
+	assert.ok(Object.keys(bad).length > 20);
+	for (const [name, token] of Object.entries(bad)) await assert.rejects(receipts.receipt(token), InvalidTokenError, name);
+	for (let i = 0; i < good.length; i++) {
+		const other = good.slice(0, i) + (good[i] === "A" ? "B" : "A") + good.slice(i + 1);
+		await assert.rejects(receipts.receipt(other), InvalidTokenError, `letter ${i}`);
+	}
+	const away = new ReceiptVerifier({ issuer, fetch: async () => new Response("", { status: 503 }) });
+	await assert.rejects(away.receipt(good), (e) => !(e instanceof InvalidTokenError));
 });
 
 test("sign-out", async () => {

@@ -1,12 +1,7 @@
 // For apps behind Mana Edge that run in Node, Deno or the like: who a request acts for. The types are in server.d.ts.
+import { encode, InvalidTokenError, KeySet, leeway, utf8 } from "./jws.js";
 
-/** A token or assertion that does not verify. */
-export class InvalidTokenError extends Error {
-	constructor(message) {
-		super(message);
-		this.name = "InvalidTokenError";
-	}
-}
+export { InvalidTokenError };
 
 /** One value of headers, of a Headers or of Node's object. */
 function header(headers, name) {
@@ -46,82 +41,22 @@ export function identity(headers) {
 	};
 }
 
-function decode(part) {
-	if (!/^[A-Za-z0-9_-]*$/.test(part)) throw new InvalidTokenError("malformed");
-	const text = atob(part.replaceAll("-", "+").replaceAll("_", "/"));
-	return Uint8Array.from(text, (c) => c.charCodeAt(0));
-}
-
-function encode(bytes) {
-	return btoa(String.fromCharCode(...new Uint8Array(bytes))).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-const utf8 = new TextEncoder();
-
-/** Who makes key ids up costs one fetch in that time, in milliseconds; how long a set is believed; how far the edge's clock may be ahead. */
-const refetchAfter = 5_000;
-const keysLife = 300_000;
-const leeway = 30;
-
 /** Verifies assertions and access tokens with the edge's keys. */
 export class Verifier {
 	#issuer;
 	#audience;
-	#url;
-	#fetch;
+	#keys;
 	#now;
-	#keys = new Map();
-	#tried = Number.NEGATIVE_INFINITY;
-	#good = Number.NEGATIVE_INFINITY;
-	#fetching = null;
 
-	constructor({ issuer, audience, jwksUrl, fetch: send = globalThis.fetch, now = Date.now }) {
+	constructor({ issuer, audience, jwksUrl, fetch = globalThis.fetch, now = Date.now }) {
 		this.#issuer = issuer;
 		this.#audience = audience;
-		this.#url = jwksUrl ?? `${issuer.replace(/\/+$/, "")}/.well-known/jwks.json`;
-		this.#fetch = (...args) => send(...args);
+		this.#keys = new KeySet({ url: jwksUrl ?? `${issuer.replace(/\/+$/, "")}/.well-known/jwks.json`, fetch, now });
 		this.#now = now;
 	}
 
-	async #load() {
-		this.#tried = this.#now();
-		const response = await this.#fetch(this.#url, { signal: AbortSignal.timeout(5_000) });
-		if (!response.ok) throw new Error(`fetch the key set: status ${response.status}`);
-		const { keys } = await response.json();
-		this.#keys = new Map(keys.filter((k) => k.kty === "OKP" && k.crv === "Ed25519").map((k) => [k.kid, k]));
-		this.#good = this.#now();
-	}
-
-	async #key(kid) {
-		const stale = () => this.#now() - this.#good > keysLife;
-		if (!this.#keys.has(kid) || stale()) {
-			if (!this.#fetching && this.#now() - this.#tried >= refetchAfter) {
-				this.#fetching = this.#load().finally(() => (this.#fetching = null));
-			}
-			await this.#fetching;
-		}
-		if (stale()) throw new Error("the key set could not be fetched");
-		const jwk = this.#keys.get(kid);
-		if (!jwk) throw new InvalidTokenError("unknown key");
-		return crypto.subtle.importKey("jwk", { kty: jwk.kty, crv: jwk.crv, x: jwk.x }, { name: "Ed25519" }, false, ["verify"]);
-	}
-
 	async #verify(token, isType) {
-		let header, claims, signature;
-		const parts = token.split(".");
-		try {
-			[header, claims] = parts.slice(0, 2).map((part) => JSON.parse(new TextDecoder().decode(decode(part))));
-			signature = decode(parts[2]);
-		} catch {
-			throw new InvalidTokenError("malformed");
-		}
-		if (parts.length !== 3 || header.alg !== "EdDSA" || header.crit || typeof header.kid !== "string" || !isType(header.typ ?? "")) {
-			throw new InvalidTokenError("another algorithm or type");
-		}
-		const key = await this.#key(header.kid);
-		if (!(await crypto.subtle.verify("Ed25519", key, signature, utf8.encode(`${parts[0]}.${parts[1]}`)))) {
-			throw new InvalidTokenError("signature");
-		}
+		const claims = await this.#keys.open(token, isType);
 		const now = this.#now() / 1000;
 		if (claims.iss !== this.#issuer) throw new InvalidTokenError("of another issuer");
 		if (!this.#audience || ![claims.aud].flat().includes(this.#audience)) throw new InvalidTokenError("for another audience");

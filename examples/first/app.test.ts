@@ -38,6 +38,7 @@ test("who asks too often is told when to come back", async () => {
 	assert.ok(Number(response.headers.get("Retry-After")) > 0);
 });
 
+// #region socket
 test("a socket knows its user", async () => {
 	const signedIn = new Mana({ baseUrl: MANA_URL, storage: memoryStorage() });
 	const { MANA_CREDITS_EMAIL = "", MANA_PASSWORD = "" } = process.env;
@@ -47,6 +48,7 @@ test("a socket knows its user", async () => {
 	assert.equal(String(data), `Hello, ${MANA_CREDITS_EMAIL}!`);
 	socket.terminate();
 });
+// #endregion
 
 // #region end
 after(() => {

@@ -1,5 +1,6 @@
 // Oapicodegen drives routes of a running edge by the client that oapi-codegen generates
-// of its OpenAPI document: api.gen.go, which a test puts beside this file.
+// of its OpenAPI document: api.gen.go, which a test puts beside this file. With the
+// argument walk it calls what it is told to, see [walk].
 package main
 
 import (
@@ -46,6 +47,12 @@ func sent[T any](answer *T, err error) *T {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "walk" {
+		if err := walk(os.Stdin, os.Stdout); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 	ctx := context.Background()
 	guest := client("User-Agent", "oapi-codegen")
 	email := types.Email(os.Getenv("MANA_EMAIL"))

@@ -77,6 +77,9 @@ type Rule struct {
 	Unready bool
 	// Media is the type of a success that is neither JSON nor a page.
 	Media string
+	// Reads and Writes are the types of the JSON that the handler reads and writes itself,
+	// for the document.
+	Reads, Writes reflect.Type
 	// AnyOrigin lets pages of every origin read the answer, and send the request without
 	// the user's cookies: it is for clients that are such pages themselves.
 	AnyOrigin bool

@@ -3,6 +3,7 @@ package oidc
 import (
 	"context"
 	"net/http"
+	"reflect"
 
 	"mana.how/edge/authcore"
 	"mana.how/edge/authcore/openid"
@@ -64,9 +65,10 @@ func Routes() []endpoint.Route {
 			endpoint.Get(prefix+"userinfo", endpoint.Handle(protocol("userinfo")), endpoint.Rule{Summary: "Who a client's access token is for (OpenID Connect Core, section 5.3)", Format: endpoint.OAuth, Media: "application/json", Access: endpoint.Anyone, AnyOrigin: true, Limit: endpoint.BackEndLimit, Errors: []*endpoint.Error{badToken, noOpenID}}),
 			endpoint.Post(prefix+"userinfo", endpoint.Handle(protocol("userinfo")), endpoint.Rule{Summary: "Who a client's access token is for, by a form", Format: endpoint.OAuth, Media: "application/json", Access: endpoint.Anyone, AnyOrigin: true, Body: endpoint.Stream, Limit: endpoint.BackEndLimit, Errors: []*endpoint.Error{badRequest, badToken, noOpenID}}),
 			endpoint.Post(prefix+"introspect", endpoint.Handle(protocol("introspect")), endpoint.Rule{Summary: "Whether a token is good, and for what (RFC 7662)", Format: endpoint.OAuth, Media: "application/json", Access: endpoint.Anyone, Body: endpoint.Stream, Limit: endpoint.BackEndLimit, Errors: []*endpoint.Error{badRequest, badClient}}),
-			endpoint.Post(prefix+"revoke", endpoint.Handle(protocol("revoke")), endpoint.Rule{Summary: "End a token (RFC 7009)", Format: endpoint.OAuth, Media: "application/json", Access: endpoint.Anyone, AnyOrigin: true, Body: endpoint.Stream, Limit: endpoint.BackEndLimit, Errors: []*endpoint.Error{badRequest, badClient}}),
+			endpoint.Post(prefix+"revoke", endpoint.Handle(protocol("revoke")), endpoint.Rule{Summary: "End a token (RFC 7009)", Format: endpoint.OAuth, Media: "application/json", Writes: reflect.TypeFor[endpoint.NoContent](), Access: endpoint.Anyone, AnyOrigin: true, Body: endpoint.Stream, Limit: endpoint.BackEndLimit, Errors: []*endpoint.Error{badRequest, badClient}}),
 			endpoint.Post(prefix+"device_authorization", endpoint.Handle(protocol("device_authorization")), endpoint.Rule{Summary: "Codes for a device that cannot show a page (RFC 8628)", Format: endpoint.OAuth, Media: "application/json", Access: endpoint.Anyone, AnyOrigin: true, Body: endpoint.Stream, Limit: endpoint.BackEndLimit, Errors: []*endpoint.Error{badRequest, badClient}}),
-			endpoint.Post(prefix+"register", endpoint.Handle(register), endpoint.Rule{Summary: "Register a client by an initial access token (RFC 7591)", Format: endpoint.OAuth, Media: "application/json", Status: 201, Access: endpoint.Anyone, AnyOrigin: true, Body: endpoint.Stream, Limit: endpoint.PerMinute(10), Errors: []*endpoint.Error{badMetadata, badToken}}),
+			endpoint.Post(prefix+"register", endpoint.Handle(register), endpoint.Rule{Summary: "Register a client by an initial access token (RFC 7591)", Format: endpoint.OAuth, Media: "application/json", Status: 201, Access: endpoint.Anyone, AnyOrigin: true, Body: endpoint.Stream, Limit: endpoint.PerMinute(10),
+				Reads: reflect.TypeFor[ClientRegistration](), Writes: reflect.TypeFor[RegisteredClientResponse](), Errors: []*endpoint.Error{badMetadata, badToken}}),
 			endpoint.Get(prefix+"endsession", endpoint.Handle(endSession), endpoint.Rule{Summary: "Sign out (OpenID Connect RP-Initiated Logout)", Media: "application/json", Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: endpoint.UserLimit, Found: true, Enrolling: true, Errors: []*endpoint.Error{badRequest}}),
 			endpoint.Post(prefix+"endsession", endpoint.Handle(endSession), endpoint.Rule{Summary: "Sign out, by a form", Media: "application/json", Access: endpoint.Cookie, Body: endpoint.Stream, Format: endpoint.BetterAuth, Limit: endpoint.UserLimit, Found: true, Enrolling: true, Errors: []*endpoint.Error{badRequest}}),
 			endpoint.Post(prefix+"consent", endpoint.Handle(consentAnswer), endpoint.Rule{Summary: "Answer what an app may have, from a page of ours", Access: endpoint.Cookie, Format: endpoint.BetterAuth, Limit: endpoint.PerMinute(30), Mappings: mappings, Errors: []*endpoint.Error{errConsent, errClient, errNobody}}),

@@ -103,6 +103,8 @@ func operation(rt *endpoint.Route, s schemas, failure object) object {
 		op["requestBody"] = object{"required": true, "content": object{
 			"application/json": object{"schema": object{"type": "object", "additionalProperties": true}},
 		}}
+	case rt.Reads != nil:
+		op["requestBody"] = object{"required": true, "content": object{"application/json": s.media(rt.Reads)}}
 	case rt.Body == endpoint.Stream && (rt.Format == endpoint.OAuth || rt.Found):
 		schema := object{"schema": object{"type": "object", "additionalProperties": object{"type": "string"}}}
 		op["requestBody"] = object{"required": false, "content": object{"application/x-www-form-urlencoded": schema, "application/json": schema}}
@@ -122,6 +124,15 @@ func operation(rt *endpoint.Route, s schemas, failure object) object {
 		}}
 	}
 	return op
+}
+
+// media is content of a type, with an example.
+func (s schemas) media(t reflect.Type) object {
+	media := object{"schema": s.of(t)}
+	if example, ok := s.example("", media["schema"].(object)); ok {
+		media["example"] = example
+	}
+	return media
 }
 
 // sentences say what the summary of a route leaves open.

@@ -21,7 +21,7 @@ var namedValues = map[string]any{
 	"refreshToken": "V1StGXR8Z5jdHi6BmyTxq0aFfK2uN7wLcEoP3sRvYbQ4hIkM9gDjUnAeZtCxW1pO", "tokenType": "Bearer", "expiresIn": 900, "appId": "chat", "amount": 5,
 	"balance": 42.5, "description": "An answer of the assistant", "idempotencyKey": "7f9c2ba4-e88f-4d3a-9f0e-1c5d2b6a8f10", "success": true, "statusCode": 200,
 	"url": "wss://chat.example.com/socket", "ticket": "mt_q0aFfK2uN7wLcEoP3sRvYbQ4hIkM9gDjUnAeZtCxW1p", "code": "123456", "message": "Done", "ids": []any{"Jf8MH61R0TsrAObvP5Eskq1WwYQ5LImt"},
-	"reason": "A goodwill gift", "timestamp": "2026-01-02T15:04:05.000Z", "path": "/api/v1/credits/use", "slug": "acme",
+	"reason": "A goodwill gift", "timestamp": "2026-01-02T15:04:05.000Z", "path": "/api/v1/credits/use", "slug": "acme", "day": "2026-11-29",
 }
 
 // example is a value that the schema of a field takes, and ok is false where none is

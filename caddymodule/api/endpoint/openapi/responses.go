@@ -33,7 +33,9 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 		return object{"application/json": object{"schema": failure}}
 	}
 	switch {
-	case rt.Handler.Response == reflect.TypeFor[endpoint.NoContent]():
+	case rt.Handler.Response == reflect.TypeFor[endpoint.NoContent](), rt.Writes == reflect.TypeFor[endpoint.NoContent]():
+	case rt.Writes != nil:
+		success["content"] = object{"application/json": s.media(rt.Writes)}
 	case rt.Media == "application/json": // a document that is written as it is read
 		success["content"] = object{rt.Media: object{"schema": object{"type": "object", "additionalProperties": true}}}
 		if rt.Found {
@@ -44,11 +46,7 @@ func responses(rt *endpoint.Route, s schemas, failure object) object {
 	case rt.Format == endpoint.Page:
 		success["content"] = content(200)
 	default:
-		media := object{"schema": s.of(rt.Handler.Response)}
-		if example, ok := s.example("", media["schema"].(object)); ok {
-			media["example"] = example
-		}
-		success["content"] = object{"application/json": media}
+		success["content"] = object{"application/json": s.media(rt.Handler.Response)}
 	}
 	out := object{strconv.Itoa(rt.Success()): success}
 	byStatus := ErrorsByStatus(rt)
