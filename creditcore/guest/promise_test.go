@@ -2,6 +2,7 @@ package guest_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/guest"
+	"mana.how/edge/internal/dbscope"
 )
 
 // register makes a user with an address that is not proven, by a request with a wallet.
@@ -91,6 +93,57 @@ func TestMerge(t *testing.T) {
 		t.Error(err)
 	}
 	f.wantGiven(e, f.register(e, "mallory", "mallory@mail.test", ada), 0)
+	f.wantLeft(e, ada, day, 19_000)
+}
+
+// A request that finds the wallet full while it is merged gets nothing of it, also where the
+// merge was bounded by the address and left some of the device's.
+func TestTakeWhileMerging(t *testing.T) {
+	t.Parallel()
+	f := newFamily(t)
+	e := f.edge()
+	narrow := guest.Allowance{Credits: creditcore.Credits(20), PerAddress: creditcore.Credits(22)}
+	for _, w := range []guest.Wallet{ada, {Device: "neighbour", Network: ada.Network}} {
+		if _, err := e.take(t.Context(), w, narrow, 8_000); err != nil {
+			t.Fatal(err)
+		}
+	}
+	roaming := guest.Wallet{Device: ada.Device, Network: bob.Network}
+	taken := make(chan error, 1)
+	err := dbscope.InTx(t.Context(), f.db.Pool, dbscope.System(), func(tx pgx.Tx) error {
+		ctx := t.Context()
+		if _, err := tx.Exec(ctx, `INSERT INTO auth.users (id, name, email) VALUES ('ada', '', 'ada@mail.test')`); err != nil {
+			return err
+		}
+		if err := e.ledger.OpenTx(ctx, tx, "ada"); err != nil {
+			return err
+		}
+		if err := e.PromiseTx(ctx, tx, "ada", ada); err != nil {
+			return err
+		}
+		go func() {
+			_, err := e.Take(ctx, roaming, narrow, 5_000)
+			taken <- err
+		}()
+		for range 200 { // until it waits for the wallet
+			var waits bool
+			if err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM pg_locks AS w JOIN pg_locks AS h USING (pid)
+				WHERE NOT w.granted AND h.database = (SELECT oid FROM pg_database WHERE datname = current_database()))`).Scan(&waits); err != nil || waits {
+				return err
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		return errors.New("nothing waits for the wallet")
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spent *guest.SpentError
+	if err := <-taken; !errors.As(err, &spent) || spent.Available != 0 {
+		t.Errorf("taken while it was merged: %v", err)
+	}
+	f.wantLeft(e, bob, narrow, 20_000) // nothing is counted for the address
+	f.wantGiven(e, "ada", 6_000)
 }
 
 // What an account is given counts for the address and all guests: signing up over and over
