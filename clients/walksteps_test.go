@@ -30,10 +30,6 @@ const (
 	callback     = "http://127.0.0.1:1/callback"
 )
 
-// leftOut are operations that a generated client cannot call, each with the reason. The
-// forms of the hosted pages are too: pages send them.
-var leftOut = map[string]string{}
-
 // openIDClients has an edge know a client of the walk.
 var openIDClients = fmt.Sprintf(`oidc_client walk {
 			secret %q
@@ -73,7 +69,7 @@ func (w *walker) walk(f family, provider edge) {
 		})
 	}
 	w.T = whole
-	w.complete(leftOut)
+	w.complete()
 }
 
 // open are those that ask nobody who they are.
@@ -462,15 +458,23 @@ func (w *walker) openID(provider edge) {
 	}
 }
 
-// pages are the hosted ones, as whoever is signed in sees them, or as guests who are led
-// to the sign-in.
+// pages are the hosted ones, as an admin sees them, and their forms, which are sent empty:
+// what they do is for a browser to try, and for the tests of package api.
 func (w *walker) pages(f family) {
 	base := f["MANA_URL"]
-	cookie := w.call(base, "signInBrowser", inBrowser(""), body(object{"email": f["MANA_ADMIN_EMAIL"], "password": devPassword})).cookies()
 	for _, id := range slices.Sorted(maps.Keys(w.operations)) {
-		if o := w.operations[id]; o.page() && o.method == http.MethodGet {
-			w.call(base, id, inBrowser(cookie), want(anyStatus))
+		o := w.operations[id]
+		if !o.page() {
+			continue
 		}
+		cookie := w.call(base, "signInBrowser", inBrowser(""), body(object{"email": f["MANA_ADMIN_EMAIL"], "password": devPassword})).cookies()
+		parts := []with{inBrowser(cookie), want(anyStatus)}
+		if _, takes := o.RequestBody.Content["application/x-www-form-urlencoded"]; takes {
+			parts = append(parts, form())
+		} else if len(o.RequestBody.Content) > 0 { // a file
+			parts = append(parts, bytesOf("multipart/form-data; boundary=b", []byte("--b--\r\n")))
+		}
+		w.call(base, id, parts...)
 	}
 }
 

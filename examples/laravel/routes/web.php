@@ -46,6 +46,7 @@ function think(?string $about): string
 Route::get('/events', fn (Request $request) => response()->stream(function () use ($request) {
     for ($i = 1; $i <= 3 && !connection_aborted(); $i++) {
         echo "event: tick\nid: $i\ndata: {$request->user()->email}\n\n";
+        if (ob_get_level() > 0) ob_flush(); // output_buffering of php.ini
         flush();
         usleep(200_000);
     }
