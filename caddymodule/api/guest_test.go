@@ -23,8 +23,8 @@ import (
 )
 
 // Every way to sign up brings the wallet of the guest to the account, and takes its cookie
-// away: the API, the page, an invitation, a provider that leads the browser back, and one that
-// sends it by a form, with which the cookie does not go.
+// away: the API, the page, a provider that leads the browser back, and one that sends it by a
+// form, with which the cookie does not go.
 func TestSignUpBringsTheWallet(t *testing.T) {
 	t.Parallel()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
