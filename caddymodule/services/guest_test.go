@@ -20,7 +20,7 @@ import (
 func TestGuestBecomesAUser(t *testing.T) {
 	edgetest.StopAtEnd(t)
 	address := edgetest.FreeAddress(t)
-	if err := edgetest.Load(t, edgetest.Whole(t, address, edgetest.ExternalApp(pgtest.New(t)))); err != nil {
+	if err := edgetest.Load(t, edgetest.Whole(t, address, edgetest.With(edgetest.ExternalApp(pgtest.New(t)), "limits", map[string]string{"register": "off"}))); err != nil {
 		t.Fatal(err)
 	}
 	rt := edgetest.LiveRuntime(t)
