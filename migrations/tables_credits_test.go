@@ -56,6 +56,10 @@ var creditTables = []table{
 		insert: `INSERT INTO credits.coupon_domains (coupon_id, domain, redeemed) VALUES ('coupon-' || $1, sha256($1::text::bytea), 1)`},
 	{name: "credits.trials", key: "user_id",
 		insert: `INSERT INTO credits.trials (user_id, amount) VALUES ($1, 1)`},
+	{name: "credits.abuse_scores", key: "user_id",
+		insert: `INSERT INTO credits.abuse_scores (user_id, score) VALUES ($1, 1)`},
+	{name: "credits.cards", key: "user_id",
+		insert: `INSERT INTO credits.cards (fingerprint, user_id, first_seen_at, last_seen_at) VALUES ('card', $1, now(), now())`},
 	{name: "credits.edges", key: "id",
 		insert: `INSERT INTO credits.edges (id, horizon) VALUES ('edge-' || $1, '')`},
 }

@@ -102,6 +102,8 @@ type Settings struct {
 	// ExpiryNotice is how long before the end of credits their owner is told; zero
 	// for never.
 	ExpiryNotice time.Duration
+	// AbuseHold is the score of abuse from which gifting is held; zero is never.
+	AbuseHold int
 	// Trial is what new accounts are given, nil for nothing.
 	Trial *coupon.Trial
 	// VerificationRequired lets nobody sign in whose address is not proven.
@@ -229,6 +231,7 @@ func (s Settings) Key() settingsKey {
 		hashFields(h, p.Name, p.Credits.String(), strconv.FormatInt(p.Per, 10), p.Unit)
 	}
 	hashFields(h, s.LowBalance.String(), s.ExpiryNotice.String())
+	hashFields(h, "abuse", strconv.Itoa(s.AbuseHold))
 	if t := s.Trial; t != nil {
 		hashFields(h, "trial", t.Credits.String(), t.Life.String(), strconv.Itoa(t.DomainLimit))
 	}

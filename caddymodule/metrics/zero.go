@@ -27,6 +27,7 @@ func (m *Set) begin() {
 		m.purchases:     {"begun", "completed", "expired", "failed", "mismatch", "reinstated", "reversed", "shortfall"},
 		m.coupons:       {"redeemed", "refused"},
 		m.trials:        {"given", "refused"},
+		m.giftingHolds:  {"held", "released"},
 		m.gifts:         {"created", "redeemed", "refused", "cancelled", "expired"},
 	} {
 		for _, outcome := range outcomes {

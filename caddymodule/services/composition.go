@@ -14,6 +14,7 @@ import (
 	"mana.how/edge/authcore/notice"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
@@ -31,6 +32,7 @@ type accountHooks struct {
 	ledger  *creditcore.Service
 	gifts   *gift.Service
 	coupons *coupon.Service
+	abuse   *abuse.Service
 	sales   *billing.Service
 	apps    AppData
 	log     *slog.Logger
@@ -83,6 +85,16 @@ func recordTrialTx(ctx context.Context, tx pgx.Tx, userID string, credits credit
 	return audit.RecordTx(ctx, tx, audit.Event{Type: "trial_granted", UserID: userID, Metadata: map[string]any{"credits": credits}})
 }
 
+// recordHoldTx notes among the events of an account that its gifting is held, or is
+// not any more. The score is not told: whoever is scored must not learn how.
+func recordHoldTx(ctx context.Context, tx pgx.Tx, userID string, held bool) error {
+	what := "gifting_released"
+	if held {
+		what = "gifting_held"
+	}
+	return audit.RecordTx(ctx, tx, audit.Event{Type: what, UserID: userID, By: principal.Operator{Name: abuse.Edge}})
+}
+
 // redeem redeems the gifts that are meant for a user's address. Whatever
 // becomes of them, the account stands.
 func (a accountHooks) redeem(ctx context.Context, u authcore.User) {
@@ -93,13 +105,16 @@ func (a accountHooks) redeem(ctx context.Context, u authcore.User) {
 	}
 }
 
-// erase takes a user who leaves out of gifts, payments and alerts, and has the back ends
+// erase takes a user who leaves out of gifts, payments, scores and alerts, and has the back ends
 // of apps do the same. The ledger stays.
 func (a accountHooks) erase(ctx context.Context, tx pgx.Tx, u authcore.User) error {
 	if err := a.gifts.EraseTx(ctx, tx, u.ID, u.Email); err != nil {
 		return err
 	}
 	if err := a.coupons.EraseTx(ctx, tx, u.ID); err != nil {
+		return err
+	}
+	if err := a.abuse.EraseTx(ctx, tx, u.ID); err != nil {
 		return err
 	}
 	if err := a.apps.putTx(ctx, tx, u.ID); err != nil {
