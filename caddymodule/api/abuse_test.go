@@ -20,8 +20,12 @@ import (
 // whom to ask, not why. Everything else goes on.
 func TestGiftingIsHeld(t *testing.T) {
 	t.Parallel()
+	plain, err := pages.New()
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := newSite(t, func(_ *api.Config, d *api.Deps) {
-		d.Pages = d.Pages.With(pages.Brand{Support: "mailto:help@example.test"})
+		d.Pages = plain.With(pages.Brand{Support: "mailto:help@example.test"})
 	})
 	id, ada := s.member("ada@example.test")
 	_, bob := s.member("bob@example.test")
@@ -113,7 +117,7 @@ func TestAbuseAtTheDesk(t *testing.T) {
 	o.post(at, o.support, "action", "holdGifting", "reason", "they write so").status(403)
 	do("desk-gifting-held", "holdGifting", "rings of gifts")
 	o.send("GET", at+"?done=desk-gifting-held", nil, o.boss, english).status(200).wants("gives nothing away any more", "rings of gifts", "admin:"+o.bossID, `value="releaseGifting"`).lacks(`value="holdGifting"`)
-	o.send("GET", "/admin/abuse", nil, o.support, english).status(200).wants("held")
+	o.send("GET", "/admin/abuse", nil, o.support, english).status(200).wants(`class="mark bad">held`)
 	access, _ := o.login("ada@example.test")
 	o.send("POST", giftsURL, map[string]any{"credits": 5}, bearer(access)).status(403)
 	o.post(at, o.boss, "action", "holdGifting", "reason", "once more").status(409)

@@ -78,10 +78,11 @@ func crowded(t *testing.T, n crowd) (s *site, asked *statements) {
 		d.Pool = traced
 	}, func(_ *api.Config, d *api.Deps) {
 		ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: traced})
+		scores := abuse.New(abuse.Config{Threshold: 100}, abuse.Deps{Pool: traced})
 		cores := &api.Credits{
-			Ledger: ledger, Gifts: gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: traced, Ledger: ledger}),
+			Ledger: ledger, Gifts: gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: traced, Ledger: ledger, HeldTx: scores.HeldTx}),
 			Coupons: coupon.New(coupon.Config{}, coupon.Deps{Pool: traced, Ledger: ledger}),
-			Abuse:   abuse.New(abuse.Config{Threshold: 100}, abuse.Deps{Pool: traced}),
+			Abuse:   scores,
 			Billing: billing.New(billing.Config{BaseURL: base}, billing.Deps{Pool: traced, Ledger: ledger}),
 		}
 		d.Credits = func(context.Context) (*api.Credits, error) { return cores, nil }

@@ -215,7 +215,8 @@ SELECT user_id, count, evidence FROM strongest ORDER BY count DESC LIMIT $3`
 const storedAtOnce = 1000
 
 // store writes the scores of those with signals, and takes back those of others. Rows
-// are taken in the order of accounts, as another edge may do the same.
+// are taken in the order of accounts, as another edge may do the same; what one that
+// began later has found stays.
 func (s *Service) store(ctx context.Context, signals map[string][]Signal, now time.Time) error {
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(signals)), storedAtOnce) {
 		scores, texts := make([]int, len(ids)), make([]string, len(ids))
@@ -239,10 +240,11 @@ func (s *Service) store(ctx context.Context, signals map[string][]Signal, now ti
 }
 
 const storeSQL = `
-INSERT INTO credits.abuse_scores (user_id, score, signals, scored_at)
+INSERT INTO credits.abuse_scores AS a (user_id, score, signals, scored_at)
 SELECT n.user_id, n.score, n.signals::jsonb, $4
 FROM unnest($1::text[], $2::int[], $3::text[]) AS n(user_id, score, signals)
 JOIN auth.users AS u ON u.id = n.user_id
 WHERE u.deleted_at IS NULL
 ORDER BY n.user_id
-ON CONFLICT (user_id) DO UPDATE SET score = excluded.score, signals = excluded.signals, scored_at = excluded.scored_at`
+ON CONFLICT (user_id) DO UPDATE SET score = excluded.score, signals = excluded.signals, scored_at = excluded.scored_at
+WHERE a.scored_at <= excluded.scored_at`
