@@ -105,6 +105,7 @@ func TestAbuseAtTheDesk(t *testing.T) {
 		o.send("GET", "/admin/users/"+o.userID, nil, cookie, english).status(200).wants(`href="` + at + `"`)
 	}
 	o.send("GET", at, nil, o.boss, in("de")).status(200).wants("Geschenke kamen in 30 Tagen", "Geschenke im Kreis")
+	o.send("GET", "/admin/abuse/"+o.ownerID, nil, o.support, english).status(200).wants("Nothing is known of this account")
 	o.send("GET", "/admin/abuse/nobody", nil, o.boss).status(404)
 
 	do := func(done, action, reason string) {

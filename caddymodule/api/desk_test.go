@@ -131,7 +131,7 @@ func (o *office) pages() map[string]string {
 		"/admin/organizations": "owner@example.test", "/admin/organizations?q=engines": "owner@example.test", "/admin/organizations/" + o.organization: "Open invitations",
 		"/admin/ledger": "Accounts that owe", "/admin/ledger?q=ada": "ada@example.test", "/admin/ledger/" + o.userID: "What the balance is made of",
 		"/admin/ledger/" + o.userID + "?audit=1": "Entries checked", "/admin/gifts": o.gift, "/admin/gifts?user=ada@example.test": o.gift,
-		"/admin/abuse": "signals, not a verdict", "/admin/abuse?before=100.x": "Nothing found.", "/admin/abuse/" + o.userID: "gifts in a circle", "/admin/abuse/" + o.ownerID: "Nothing is known",
+		"/admin/abuse": "signals, not a verdict", "/admin/abuse?before=100.x": "Nothing found.", "/admin/abuse/" + o.userID: "gifts in a circle",
 		"/admin/coupons": "redeems a coupon once", "/admin/sales": "Stripe is set up", "/admin/sales?status=pending": "pending", "/admin/api-keys": "sk_live_", "/admin/api-keys?user=" + o.userID: "sk_live_",
 		"/admin/clients": "newcomer", "/admin/api-keys?org=" + o.organization: "Nothing found.", "/admin/events": "login_success",
 		"/admin/events?type=login_success&user=ada@example.test&from=2020-01-01&to=2999-01-01": "login_success", "/admin/events?ip=192.0.2.1": "Nothing found.",
