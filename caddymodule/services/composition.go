@@ -85,6 +85,12 @@ func recordTrialTx(ctx context.Context, tx pgx.Tx, userID string, credits credit
 	return audit.RecordTx(ctx, tx, audit.Event{Type: "trial_granted", UserID: userID, Metadata: map[string]any{"credits": credits}})
 }
 
+// heldTx is what is asked in the transaction of a gift before it is made: whether the
+// gifting of the account is held.
+func heldTx(holds *abuse.Service) func(context.Context, pgx.Tx, string) (bool, error) {
+	return holds.HeldTx
+}
+
 // recordHoldTx notes among the events of an account that its gifting is held, or is
 // not any more. The score is not told: whoever is scored must not learn how.
 func recordHoldTx(ctx context.Context, tx pgx.Tx, userID string, held bool) error {

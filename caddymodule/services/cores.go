@@ -91,7 +91,7 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 	c.Gifts = gift.New(gift.Config{
 		BaseURL: s.BaseURL.String(), Address: mail.Canonical, RedeemUnverified: s.RedeemUnverified,
 	}, gift.Deps{
-		Pool: d.Pool, Ledger: c.Credits, HeldTx: c.Abuse.HeldTx, Logger: d.Logger, Observer: metrics.Process.GiftObserver(),
+		Pool: d.Pool, Ledger: c.Credits, HeldTx: heldTx(c.Abuse), Logger: d.Logger, Observer: metrics.Process.GiftObserver(),
 	})
 	var sealer coupon.Sealer // nil where the cores are keyless
 	if !d.Keyless {
