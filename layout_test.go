@@ -117,7 +117,7 @@ func TestLayout(t *testing.T) {
 
 	t.Run("in creditcore each package imports only what stands before it", func(t *testing.T) {
 		order := []string{
-			"creditcore", "creditcore/bookkeeping", "creditcore/proof", "creditcore/gift", "creditcore/sealed", "creditcore/coupon", "creditcore/guest", "creditcore/billing/stripeapi", "creditcore/billing/settle", "creditcore/billing/catalog",
+			"creditcore", "creditcore/bookkeeping", "creditcore/proof", "creditcore/gift", "creditcore/sealed", "creditcore/coupon", "creditcore/guest", "creditcore/abuse", "creditcore/billing/stripeapi", "creditcore/billing/settle", "creditcore/billing/catalog",
 			"creditcore/billing/purchase", "creditcore/billing/topup", "creditcore/billing/invoice", "creditcore/billing/subscription", "creditcore/billing",
 		}
 		place := func(path string) int { return slices.Index(order, strings.TrimPrefix(path, module+"/")) }

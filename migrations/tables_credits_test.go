@@ -60,6 +60,10 @@ var creditTables = []table{
 		insert: `INSERT INTO credits.guest_days (day, kind, subject, spent) VALUES (current_date, 'address', sha256($1::text::bytea), 1)`},
 	{name: "credits.guest_promises", key: "user_id",
 		insert: `INSERT INTO credits.guest_promises (wallet, user_id, amount) VALUES (sha256($1::text::bytea), $1, 1)`},
+	{name: "credits.abuse_scores", key: "user_id",
+		insert: `INSERT INTO credits.abuse_scores (user_id, score) VALUES ($1, 1)`},
+	{name: "credits.cards", key: "user_id",
+		insert: `INSERT INTO credits.cards (fingerprint, user_id, first_seen_at, last_seen_at) VALUES ('card', $1, now(), now())`},
 	{name: "credits.edges", key: "id",
 		insert: `INSERT INTO credits.edges (id, horizon) VALUES ('edge-' || $1, '')`},
 }

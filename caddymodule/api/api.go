@@ -28,6 +28,7 @@ import (
 	"mana.how/edge/caddymodule/api/settings"
 	"mana.how/edge/caddymodule/api/storage"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
@@ -57,6 +58,7 @@ type Credits struct {
 	Proof   *proof.Service
 	Gifts   *gift.Service
 	Coupons *coupon.Service
+	Abuse   *abuse.Service
 	Billing *billing.Service
 	// Apps are the back ends that keep data of users; nil for none.
 	Apps kept.Apps
@@ -115,6 +117,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 		Proof:   live(deps.Credits, func(c *Credits) *proof.Service { return c.Proof }),
 		Coupons: live(deps.Credits, func(c *Credits) *coupon.Service { return c.Coupons }),
 		TopUps:  live(deps.Credits, func(c *Credits) kept.TopUps { return c.Billing }),
+		Abuse:   live(deps.Credits, func(c *Credits) *abuse.Service { return c.Abuse }),
 		Apps: live(deps.Credits, func(c *Credits) kept.Apps {
 			if c.Apps == nil {
 				return kept.None()
@@ -143,6 +146,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 			Ledger:   live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
 			Gifts:    live(deps.Credits, func(c *Credits) *gift.Service { return c.Gifts }),
 			Coupons:  live(deps.Credits, func(c *Credits) *coupon.Service { return c.Coupons }),
+			Abuse:    live(deps.Credits, func(c *Credits) *abuse.Service { return c.Abuse }),
 			Billing:  live(deps.Credits, func(c *Credits) *billing.Service { return c.Billing }),
 			Outbox:   live(deps.Credits, func(c *Credits) *outbox.Box { return c.Outbox }),
 			Webhooks: live(deps.Credits, func(c *Credits) *webhook.Service { return c.Webhooks }),
@@ -168,6 +172,7 @@ func table(cfg Config, deps Deps, documentation *docs.Docs) []endpoint.Route {
 		giftapi.Routes(giftapi.Deps{
 			Gifts:              live(deps.Credits, func(c *Credits) *gift.Service { return c.Gifts }),
 			Coupons:            live(deps.Credits, func(c *Credits) *coupon.Service { return c.Coupons }),
+			Abuse:              live(deps.Credits, func(c *Credits) *abuse.Service { return c.Abuse }),
 			RegistrationClosed: cfg.RegistrationClosed || cfg.InvitationRequired,
 			Ledger:             live(deps.Credits, func(c *Credits) *creditcore.Service { return c.Ledger }),
 		}),

@@ -86,6 +86,11 @@ func newOffice(t testing.TB, written string) *office {
 		 SELECT 'i', o.id, lower($1), 'member', now() + interval '1 day', m.user_id FROM auth.organizations AS o JOIN auth.members AS m ON m.organization_id = o.id`,
 		`INSERT INTO credits.purchases (user_id, credits, price_euro_cents, stripe_payment_intent_id) SELECT user_id, 1000, 100, $1 FROM credits.balances LIMIT 1`,
 		`INSERT INTO credits.edges (id, horizon) VALUES ($1, $1)`,
+		`INSERT INTO credits.abuse_scores (user_id, score, signals) SELECT id, 200, jsonb_build_array(
+			jsonb_build_object('kind', 'spent_and_refunded', 'points', 40, 'count', 1, 'purchases', jsonb_build_array($1::text)),
+			jsonb_build_object('kind', 'gift_ring', 'points', 30, 'count', 1, 'circles', jsonb_build_array(jsonb_build_object('users', jsonb_build_array(id, $1::text), 'rounds', 2))),
+			jsonb_build_object('kind', 'shared_card', 'points', 20, 'count', 3, 'users', jsonb_build_array(id, $1::text)))
+		 FROM auth.users WHERE email = 'ada@example.test'`,
 		`INSERT INTO credits.price_versions (version, prices, effective_at, reason, published_by)
 		 VALUES (1, '[{"name":"chat.generate","credits":6,"per":1,"unit":""}]', now(), $1, $1),
 		        (2, '[{"name":"chat.generate","credits":7,"per":1,"unit":""}]', now() + interval '1 day', $1, $1)`,
@@ -126,6 +131,7 @@ func (o *office) pages() map[string]string {
 		"/admin/organizations": "owner@example.test", "/admin/organizations?q=engines": "owner@example.test", "/admin/organizations/" + o.organization: "Open invitations",
 		"/admin/ledger": "Accounts that owe", "/admin/ledger?q=ada": "ada@example.test", "/admin/ledger/" + o.userID: "What the balance is made of",
 		"/admin/ledger/" + o.userID + "?audit=1": "Entries checked", "/admin/gifts": o.gift, "/admin/gifts?user=ada@example.test": o.gift,
+		"/admin/abuse": "signals, not a verdict", "/admin/abuse?before=100.x": "Nothing found.", "/admin/abuse/" + o.userID: "gifts in a circle",
 		"/admin/coupons": "redeems a coupon once", "/admin/sales": "Stripe is set up", "/admin/sales?status=pending": "pending", "/admin/api-keys": "sk_live_", "/admin/api-keys?user=" + o.userID: "sk_live_",
 		"/admin/clients": "newcomer", "/admin/api-keys?org=" + o.organization: "Nothing found.", "/admin/events": "login_success",
 		"/admin/events?type=login_success&user=ada@example.test&from=2020-01-01&to=2999-01-01": "login_success", "/admin/events?ip=192.0.2.1": "Nothing found.",
@@ -148,6 +154,7 @@ func (o *office) forms() map[string][]string {
 		"/admin/outbox":                          {"action", "retry", "item", o.letter},
 		"/admin/webhooks":                        {"action", "createWebhook", "url", "https://more.example.test/"},
 		"/admin/webhooks/" + o.webhook:           {"action", "disableWebhook"},
+		"/admin/abuse/" + o.userID:               {"action", "holdGifting"},
 		"/admin/coupons":                         {"action", "createCoupon", "name", "Spring", "amount", "5"},
 		"/admin/signing-keys":                    {"action", "rotateNow"},
 		"/admin/prices/2":                        {"action", "withdrawPrices"},
@@ -165,6 +172,7 @@ func (o *office) everything() string {
 		 UNION ALL SELECT x.id || x.attempts || x.dead_at::text FROM mana.outbox AS x WHERE dead_at IS NOT NULL UNION ALL SELECT x.id || coalesce(x.gone_at::text, '') FROM auth.jwks AS x
 		 UNION ALL SELECT x.client_id FROM auth.oauth_applications AS x UNION ALL SELECT x::text FROM credits.price_versions AS x
 		 UNION ALL SELECT x.id || coalesce(x.disabled_at::text, '') FROM mana.webhook_endpoints AS x
+		 UNION ALL SELECT x.user_id || coalesce(x.held_at::text, '') FROM credits.abuse_scores AS x
 		 UNION ALL SELECT x.id || x.redeemed || coalesce(x.ended_at::text, '') FROM credits.coupons AS x
 		 UNION ALL SELECT x.id FROM credits.transactions AS x UNION ALL SELECT x::text FROM credits.debts AS x UNION ALL SELECT x.id::text FROM auth.revocations AS x`)
 	if err != nil {

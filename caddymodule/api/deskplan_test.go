@@ -17,6 +17,7 @@ import (
 	"mana.how/edge/authcore/address"
 	"mana.how/edge/caddymodule/api"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
@@ -77,9 +78,11 @@ func crowded(t *testing.T, n crowd) (s *site, asked *statements) {
 		d.Pool = traced
 	}, func(_ *api.Config, d *api.Deps) {
 		ledger := creditcore.New(creditcore.Config{}, creditcore.Deps{Pool: traced})
+		scores := abuse.New(abuse.Config{Threshold: 100}, abuse.Deps{Pool: traced})
 		cores := &api.Credits{
-			Ledger: ledger, Gifts: gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: traced, Ledger: ledger}),
+			Ledger: ledger, Gifts: gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: traced, Ledger: ledger, HeldTx: scores.HeldTx}),
 			Coupons: coupon.New(coupon.Config{}, coupon.Deps{Pool: traced, Ledger: ledger}),
+			Abuse:   scores,
 			Billing: billing.New(billing.Config{BaseURL: base}, billing.Deps{Pool: traced, Ledger: ledger}),
 		}
 		d.Credits = func(context.Context) (*api.Credits, error) { return cores, nil }
@@ -107,6 +110,14 @@ func crowded(t *testing.T, n crowd) (s *site, asked *statements) {
 		 SELECT 'k' || i, 'u' || i, 'Key', 'sk_live_', 'h' || i, now() - make_interval(mins => i) FROM generate_series(1, $users) AS i`,
 		`INSERT INTO credits.purchases (user_id, credits, price_euro_cents, created_at)
 		 SELECT 'u' || i, 1000, 100, now() - make_interval(mins => i) FROM generate_series(1, $users) AS i`,
+		`INSERT INTO credits.abuse_scores (user_id, score) SELECT 'u' || i, i % 201 FROM generate_series(1, $users) AS i`,
+		`INSERT INTO credits.cards (fingerprint, user_id, first_seen_at, last_seen_at)
+		 SELECT 'card-' || i / 3, 'u' || i, now() - make_interval(hours => i), now() - make_interval(hours => i) FROM generate_series(1, $users) AS i`,
+		`INSERT INTO gifts.gift_codes (id, code, creator_id, total_credits, credits_per_portion, total_portions, claimed_portions, status, created_at)
+		 SELECT 'g' || i, translate(upper(substr(md5('salt' || i) || md5(i::text), 1, 2)) || lpad(to_hex(i), 4, 'A'), '0123456789abcdef', 'ABCDEFGHJKLMNPQR'), 'u' || i, 1000, 1000, 1, 1, 'depleted', now() - make_interval(hours => i)
+		 FROM generate_series(1, $users) AS i ON CONFLICT (code) DO NOTHING`,
+		`INSERT INTO gifts.gift_redemptions (gift_code_id, redeemer_user_id, status, credits_received, portion_number, created_at)
+		 SELECT g.id, 'u' || 1 + (random() * ($users - 1))::int, 'success', 1000, 1, g.created_at FROM gifts.gift_codes AS g`,
 		`INSERT INTO credits.lots (id, transaction_id, user_id, sequence, source, granted, remaining)
 		 SELECT 'l' || i, 't' || i, 'u' || 1 + i, 1, 'gift', 1, 1 FROM generate_series(0, $users - 1) AS i`,
 	} {
@@ -125,7 +136,7 @@ func crowded(t *testing.T, n crowd) (s *site, asked *statements) {
 var deskPaths = []string{
 	"/admin", "/admin/users", "/admin/users?q=person", "/admin/users?q=p777", "/admin/users?q=mail27+p777", "/admin/users?before=1700000000000000.u9", "/admin/users/u5",
 	"/admin/ledger", "/admin/ledger/u5", "/admin/ledger/u5?audit=1", "/admin/ledger/u5?before=2", "/admin/gifts", "/admin/gifts?user=u5", "/admin/sales", "/admin/sales?user=u5",
-	"/admin/api-keys", "/admin/api-keys?user=u5", "/admin/api-keys?before=1700000000000000.k9", "/admin/events", "/admin/events?type=type_7", "/admin/events?type=nothing",
+	"/admin/abuse", "/admin/abuse?before=100.u5", "/admin/abuse/u5", "/admin/api-keys", "/admin/api-keys?user=u5", "/admin/api-keys?before=1700000000000000.k9", "/admin/events", "/admin/events?type=type_7", "/admin/events?type=nothing",
 	"/admin/events?user=u5", "/admin/events?ip=192.0.7.7", "/admin/events?ip=203.0.113.1", "/admin/events?type=type_7&ip=192.0.7.7&user=u5", "/admin/events?from=2020-01-01&to=2020-01-02",
 	"/admin/events?type=type_7&before=1700000000000000.00000000-0000-4000-8000-000000000000", "/admin/edges", "/admin/search?q=t77", "/admin/search?q=00000000-0000-4000-8000-000000000000",
 }
@@ -141,7 +152,7 @@ func TestDeskReadsNoWholeTable(t *testing.T) {
 	s.exec(`UPDATE auth.users SET role = 'admin' WHERE id = $1`, id)
 	boss := s.cookie("boss@example.test")
 
-	whole := regexp.MustCompile(`Seq Scan on (users|security_events|transactions|sessions|api_keys|purchases|lots|balances|user_words)\b`)
+	whole := regexp.MustCompile(`Seq Scan on (users|security_events|transactions|sessions|api_keys|purchases|lots|balances|user_words|abuse_scores)\b`)
 	explained := 0
 	for _, path := range deskPaths {
 		asked.take()

@@ -31,6 +31,7 @@ import (
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
@@ -100,9 +101,10 @@ func newSiteOf(t testing.TB, sales billing.Config, identity func(*authcore.Confi
 			return services.Cores{Auth: auth, Credits: ledger}.WithdrawPrices(ctx, op, version)
 		},
 		Ledger:  ledger,
-		Gifts:   gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: db.Pool, Ledger: ledger}),
+		Abuse:   abuse.New(abuse.Config{Threshold: 100}, abuse.Deps{Pool: db.Pool}),
 		Billing: billing.New(sales, billing.Deps{Pool: db.Pool, Ledger: ledger}),
 	}
+	credits.Gifts = gift.New(gift.Config{BaseURL: base, Address: address.Canonical}, gift.Deps{Pool: db.Pool, Ledger: ledger, HeldTx: credits.Abuse.HeldTx})
 	secrets, err := secret.New("0123456789abcdef0123456789abcdef", "")
 	if err != nil {
 		t.Fatal(err)

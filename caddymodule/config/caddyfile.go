@@ -256,6 +256,7 @@ func (p block) credits() *CreditsConfig {
 	p.Nested("credits", map[string]func(){
 		"low_balance":   func() { p.One(&c.LowBalance) },
 		"expiry_notice": func() { p.One(&c.ExpiryNotice) },
+		"abuse_hold":    func() { p.One(&c.AbuseHold) },
 		"trial":         func() { c.Trial = p.trial() },
 		"daily":         func() { p.One(&c.Daily) },
 	})

@@ -399,7 +399,8 @@ type GiftsConfig struct {
 	RedeemUnverified bool `json:"redeem_unverified,omitempty"`
 }
 
-// CreditsConfig is when the owner of an account is told of it, and what accounts are given.
+// CreditsConfig is when the owner of an account is told of it, what accounts are given,
+// and when gifting is held.
 type CreditsConfig struct {
 	// A balance below this many credits is low, where the owner has set no threshold of
 	// their own. Default: none.
@@ -407,6 +408,10 @@ type CreditsConfig struct {
 
 	// How long before their end credits are told of, or off. Default: 7d.
 	ExpiryNotice string `json:"expiry_notice,omitempty"`
+
+	// From which score of abuse on the gifting of an account is held, 1 to 200, or off.
+	// Default: 100.
+	AbuseHold string `json:"abuse_hold,omitempty"`
 
 	// What every new account is given once its address is verified. Default: nothing.
 	Trial *TrialConfig `json:"trial,omitempty"`

@@ -68,6 +68,7 @@ func (c Config) Resolve(env Environment) (Settings, error) {
 	s.Prices = r.prices(c.Prices)
 	s.LowBalance, s.ExpiryNotice = r.credits(c.Credits)
 	s.Trial, s.Daily = r.trial(c.Credits), r.daily(c.Credits)
+	s.AbuseHold = r.abuseHold(c.Credits)
 	s.Limits = r.limits(c.Limits)
 	return s, errors.Join(r.faults...)
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/coupon"
 )
 
@@ -58,6 +59,25 @@ func (r *resolver) daily(c *CreditsConfig) (credits creditcore.Amount) {
 		r.fault("credits daily", "%q is not a number of credits above 0 and up to %s, with up to three decimals, such as 20", text, mostDaily)
 	}
 	return credits
+}
+
+// abuseHold reads from which score on gifting is held.
+func (r *resolver) abuseHold(c *CreditsConfig) int {
+	if c == nil {
+		return abuse.DefaultThreshold
+	}
+	switch text := r.expand("credits abuse_hold", c.AbuseHold); text {
+	case "":
+		return abuse.DefaultThreshold
+	case "off":
+		return 0
+	default:
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 || n > abuse.MostThreshold {
+			r.fault("credits abuse_hold", "%q is neither off nor a whole number from 1 to %d", text, abuse.MostThreshold)
+		}
+		return n
+	}
 }
 
 // trial reads what new accounts are given.

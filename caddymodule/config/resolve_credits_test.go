@@ -47,6 +47,15 @@ func TestCredits(t *testing.T) {
 	if none.Trial != nil {
 		t.Errorf("a trial of %+v", none.Trial)
 	}
+	if none.AbuseHold != 100 || low.AbuseHold != 100 {
+		t.Errorf("gifting is held from %d and %d on", none.AbuseHold, low.AbuseHold)
+	}
+	for block, want := range map[string]int{"abuse_hold 200": 200, "abuse_hold 1": 1, "abuse_hold off": 0} {
+		s, err := resolve("credits {\n " + block + "\n}")
+		if err != nil || s.AbuseHold != want || config.SameRuntime(s, none) {
+			t.Errorf("%s: %d, %v", block, s.AbuseHold, err)
+		}
+	}
 	for block, want := range map[string]coupon.Trial{
 		"trial 100":                           {Credits: 100_000, DomainLimit: 5},
 		"trial 2.5 expires 14d":               {Credits: 2500, DomainLimit: 5, Life: 2 * week},
@@ -91,6 +100,12 @@ func TestCredits(t *testing.T) {
 		"credits {\n trial 5 domain_limit 0\n}":        "credits trial domain_limit",
 		"credits {\n trial 5 domain_limit no\n}":       "credits trial domain_limit",
 		"credits {\n trial 5 expires 5d expires 6d\n}": "twice",
+		"credits {\n abuse_hold 0\n}":                  "credits abuse_hold",
+		"credits {\n abuse_hold 201\n}":                "credits abuse_hold",
+		"credits {\n abuse_hold -5\n}":                 "credits abuse_hold",
+		"credits {\n abuse_hold 99.5\n}":               "credits abuse_hold",
+		"credits {\n abuse_hold never\n}":              "credits abuse_hold",
+		"credits {\n abuse_hold\n}":                    "abuse_hold",
 		"credits {\n elsewhere 1\n}":                   "elsewhere",
 		"credits 10":                                   "credits",
 	} {

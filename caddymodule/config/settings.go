@@ -104,6 +104,8 @@ type Settings struct {
 	ExpiryNotice time.Duration
 	// Daily is what accounts are given each day, zero for nothing.
 	Daily creditcore.Amount
+	// AbuseHold is the score of abuse from which gifting is held; zero is never.
+	AbuseHold int
 	// Trial is what new accounts are given, nil for nothing.
 	Trial *coupon.Trial
 	// VerificationRequired lets nobody sign in whose address is not proven.
@@ -231,6 +233,7 @@ func (s Settings) Key() settingsKey {
 		hashFields(h, p.String())
 	}
 	hashFields(h, s.LowBalance.String(), s.ExpiryNotice.String(), s.Daily.String())
+	hashFields(h, "abuse", strconv.Itoa(s.AbuseHold))
 	if t := s.Trial; t != nil {
 		hashFields(h, "trial", t.Credits.String(), t.Life.String(), strconv.Itoa(t.DomainLimit))
 	}

@@ -116,7 +116,7 @@ func (h *API) Provision(ctx caddy.Context) error {
 				if err != nil {
 					return nil, err
 				}
-				return &api.Credits{Ledger: rt.Credits, Proof: rt.Proof, Gifts: rt.Gifts, Coupons: rt.Coupons, Billing: rt.Billing, Apps: rt.Apps, Pictures: rt.Pictures, Outbox: rt.Mail.Outbox(), Webhooks: rt.Webhooks, Grant: rt.Grant, Forgive: rt.Forgive, Publish: rt.PublishPrices, Withdraw: rt.WithdrawPrices}, nil
+				return &api.Credits{Ledger: rt.Credits, Proof: rt.Proof, Gifts: rt.Gifts, Coupons: rt.Coupons, Abuse: rt.Abuse, Billing: rt.Billing, Apps: rt.Apps, Pictures: rt.Pictures, Outbox: rt.Mail.Outbox(), Webhooks: rt.Webhooks, Grant: rt.Grant, Forgive: rt.Forgive, Publish: rt.PublishPrices, Withdraw: rt.WithdrawPrices}, nil
 			},
 			Database: func(ctx context.Context) error {
 				rt, err := mana.Runtime(ctx)

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
@@ -22,6 +23,7 @@ type creditMetrics struct {
 	compensations, purchases       *prometheus.CounterVec
 	gifts                          *prometheus.CounterVec
 	coupons, trials, guests        *prometheus.CounterVec
+	giftingHolds                   *prometheus.CounterVec
 	webhooks                       *prometheus.CounterVec
 	debitTime, batchSize           prometheus.Histogram
 	openHolds, leakedHolds         prometheus.Gauge
@@ -46,6 +48,7 @@ func newCreditMetrics(m *Set) creditMetrics {
 		coupons:       m.counter("mana_coupons_total", "Redemptions of coupons, and what they were refused.", "event"),
 		trials:        m.counter("mana_trials_total", "Trials of new accounts, and what they were refused.", "event"),
 		guests:        m.counter("mana_guest_promises_total", "What guests had left when they signed up, by what became of it.", "event"),
+		giftingHolds:  m.counter("mana_gifting_holds_total", "Accounts whose gifting was held, and released.", "event"),
 		drift: Add(m, prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "mana_credit_drift", Help: "Purchases that the last comparison found to differ from Stripe, by kind.",
 		}, []string{"kind"})),
@@ -89,6 +92,11 @@ func (m *Set) CouponObserver() coupon.Observer {
 		Coupon: func(event string) { m.coupons.WithLabelValues(event).Inc() },
 		Trial:  func(event string) { m.trials.WithLabelValues(event).Inc() },
 	}
+}
+
+// AbuseObserver is what the scoring of accounts reports to.
+func (m *Set) AbuseObserver() abuse.Observer {
+	return abuse.Observer{Hold: func(event string) { m.giftingHolds.WithLabelValues(event).Inc() }}
 }
 
 // BillingObserver is what the sale of credits reports to.

@@ -28,6 +28,7 @@ func (m *Set) begin() {
 		m.coupons:       {"redeemed", "refused"},
 		m.trials:        {"given", "refused"},
 		m.guests:        {"made", "given", "refused"},
+		m.giftingHolds:  {"held", "released"},
 		m.gifts:         {"created", "redeemed", "refused", "cancelled", "expired"},
 	} {
 		for _, outcome := range outcomes {

@@ -106,7 +106,7 @@ func (d Desk) title() string {
 // deskSections are the entries of the desk's menu.
 var deskSections = []section{
 	{"overview", "/admin"}, {"users", "/admin/users"}, {"organizations", "/admin/organizations"}, {"ledger", "/admin/ledger"},
-	{"gifts", "/admin/gifts"}, {"coupons", "/admin/coupons"}, {"sales", "/admin/sales"}, {"prices", "/admin/prices"}, {"keys", "/admin/api-keys"}, {"clients", "/admin/clients"}, {"events", "/admin/events"},
+	{"gifts", "/admin/gifts"}, {"coupons", "/admin/coupons"}, {"abuse", "/admin/abuse"}, {"sales", "/admin/sales"}, {"prices", "/admin/prices"}, {"keys", "/admin/api-keys"}, {"clients", "/admin/clients"}, {"events", "/admin/events"},
 	{"outbox", "/admin/outbox"}, {"webhooks", "/admin/webhooks"}, {"signing", "/admin/signing-keys"}, {"edges", "/admin/edges"},
 }
 

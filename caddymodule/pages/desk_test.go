@@ -107,9 +107,30 @@ func deskGallery() map[string]pages.View {
 	wrong := draft
 	wrong.Tables, wrong.Actions, wrong.Faults = nil, nil, []string{`prices "chat": "1e400" is not a number of credits above 0 with up to three decimals, such as 5 or 0.02`, "prices chat.token: takes credits, at line:2"}
 
+	abuse := pages.Desk{Section: "abuse", Heading: "abuse", At: "/admin/abuse", Recent: true, Notes: []string{"abuse"}}
+	scored := []pages.DeskCell{{Text: "ada@example.test", Link: "/admin/abuse/1"}, {Text: "165"}, {Text: "120"}, {Text: "15"}, {Text: "30"}, {}, {}, {Word: "giftingHeld", Tone: "bad"}, {At: at}}
+	liked := []pages.DeskCell{{Text: "eve@example.test", Link: "/admin/abuse/2"}, {Text: "20"}, {}, {}, {}, {}, {Text: "20"}, {Word: "giftingFree", Tone: "good"}, {At: at}}
+	abuse.Tables = []pages.DeskTable{{Columns: []string{"address", "score", "spentRefunded", "manyRefunds", "giftRing", "collector", "sharedCard", "gifting", "scored"}, Rows: [][]pages.DeskCell{scored, liked}, Older: "/admin/abuse?before=20.2"}}
+	signals := pages.Desk{Section: "abuse", Heading: "abuseOf", About: "ada@example.test", Up: "/admin/abuse", At: "/admin/abuse/1", Recent: true,
+		Links: []pages.DeskCell{{Word: "user", Link: "/admin/users/1"}, {Word: "sales", Link: "/admin/sales?user=1"}, {Word: "gifts", Link: "/admin/gifts?user=1"}},
+		Facts: []pages.DeskFact{{Label: "score", Value: pages.DeskCell{Text: "165"}}, {Label: "gifting", Value: pages.DeskCell{Word: "giftingHeld", Tone: "bad"}}, {Label: "scored", Value: pages.DeskCell{At: at}},
+			{Label: "heldSince", Value: pages.DeskCell{At: at}}, {Label: "heldBy", Value: pages.DeskCell{Word: "edge"}}, {Label: "reason", Value: pages.DeskCell{Text: "a score of 165; gifting is held from 100 on"}}},
+		Actions: []pages.DeskAction{{Name: "releaseGifting"}, {Name: "holdGifting", Danger: true}},
+	}
+	user2 := pages.DeskCell{Text: "eve@example.test", Link: "/admin/users/2"}
+	signals.Tables = []pages.DeskTable{
+		{Title: "signals", Columns: []string{"signal", "means", "count", "points"}, Rows: [][]pages.DeskCell{
+			{{Word: "spent_and_refunded"}, {Word: "means-spent_and_refunded"}, {Text: "3"}, {Text: "120"}}, {{Word: "refunds"}, {Word: "means-refunds"}, {Text: "3"}, {Text: "15"}},
+			{{Word: "gift_ring"}, {Word: "means-gift_ring"}, {Text: "1"}, {Text: "30"}}, {{Word: "collector"}, {Word: "means-collector"}, {Text: "5"}, {Text: "10"}}, {{Word: "shared_card"}, {Word: "means-shared_card"}, {Text: "3"}, {Text: "20"}}}},
+		{Title: "reversedPurchases", Columns: []string{"signal", "purchase"}, Rows: [][]pages.DeskCell{{{Word: "spent_and_refunded"}, {Text: "0199a3c2-7b1e-7f0a-9b1e-000000000001", Code: true}}}},
+		{Title: "circles", Columns: []string{"circle", "giver", "taker", "rounds"}, Rows: [][]pages.DeskCell{{{Text: "1"}, {Text: "ada@example.test", Link: "/admin/users/1"}, user2, {Text: "2"}}, {{Text: "1"}, user2, {Text: "ada@example.test", Link: "/admin/users/1"}, {Text: "2"}}}},
+		{Title: "givers", Columns: []string{"address", "id"}, Rows: [][]pages.DeskCell{{user2, {Text: "2", Code: true}}}},
+		{Title: "sameCard", Columns: []string{"address", "id"}, Rows: [][]pages.DeskCell{{user2, {Text: "2", Code: true}}}},
+	}
+
 	support := list
 	support.ReadOnly, support.Recent = true, false
 	stale := user
 	stale.Recent = false
-	return map[string]pages.View{"desk": overview, "desk-users": list, "desk-user": user, "desk-keys": keys, "desk-books": books, "desk-prices": prices, "desk-price-draft": draft, "desk-price-faults": wrong, "desk-support": support, "desk-stale": stale}
+	return map[string]pages.View{"desk": overview, "desk-users": list, "desk-user": user, "desk-keys": keys, "desk-books": books, "desk-prices": prices, "desk-price-draft": draft, "desk-price-faults": wrong, "desk-abuse": abuse, "desk-abuse-of": signals, "desk-support": support, "desk-stale": stale}
 }

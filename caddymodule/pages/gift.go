@@ -1,6 +1,10 @@
 package pages
 
-import "time"
+import (
+	"html/template"
+	"strings"
+	"time"
+)
 
 // Gift is what the link of a gift shows. An empty Status is that of a code
 // that does not exist. Creator, Message and Riddle may be empty.
@@ -35,7 +39,18 @@ type Gifts struct {
 	Key, RedeemKey string
 	// MakeError and Error are those of the form that makes one, and of the others.
 	MakeError, Error string
+	// Held is since when the visitor makes no gifts; zero where they do.
+	Held time.Time
+
+	support template.URL // whom to ask, of the brand
 }
+
+// Support is where the visitor gets help, empty for nowhere, and SupportText how that
+// reads.
+func (g Gifts) Support() template.URL { return g.support }
+
+// SupportText is Support as people read it.
+func (g Gifts) SupportText() string { return strings.TrimPrefix(string(g.support), "mailto:") }
 
 // GiftOrder is the form that makes a gift, as it was sent.
 type GiftOrder struct {

@@ -93,6 +93,7 @@ func gallery() map[string]pages.View {
 		"team":            teamView("Teahouse"),
 		"gifts-coupon":    pages.Gifts{Balance: "105", Coupon: &pages.RedeemedCoupon{Name: "Spring", Credits: "10", At: at, Expires: at.AddDate(0, 1, 0)}, Coupons: []pages.RedeemedCoupon{{Name: "Spring", Credits: "10", At: at, Expires: at.AddDate(0, 1, 0)}}},
 		"gifts":           pages.Gifts{Balance: "95", Created: []pages.CreatedGift{made, over}, Received: []pages.ReceivedGift{got}, Made: &made, Order: pages.GiftOrder{}},
+		"gifts-held":      pages.Gifts{Balance: "95", Created: []pages.CreatedGift{made, over}, Held: at},
 		"gifts-error":     pages.Gifts{Balance: "5", MakeError: "INSUFFICIENT_CREDITS", Order: pages.GiftOrder{Credits: "10", Target: "bob@example.test"}, Error: "GIFT_CLAIMED"},
 		"gift":            pages.Gift{Code: "K7M2PX", Status: "active", Credits: "5", Portions: 4, Left: 3, Creator: "Ada", Message: "Happy birthday!", Riddle: "What is the answer to everything?", User: "bob@example.test", Key: "x", Expires: at},
 		"gift-guest":      pages.Gift{Code: "K7M2PX", Status: "active", Credits: "5", Creator: "Ada", Message: "Happy birthday!", Expires: at}, "gift-unknown": pages.Gift{},

@@ -273,6 +273,8 @@ var accountTexts = map[string]translated{
 	"event.top_up_changed":                   {German: "Das automatische Aufladen von Credits wurde geändert.", English: "The automatic top-up of credits was changed."},
 	"event.top_up_card_removed":              {German: "Die Karte für das automatische Aufladen wurde entfernt.", English: "The card of the automatic top-up was removed."},
 	"event.debt_forgiven":                    {German: "Der Betreiber hat dir eine Schuld erlassen.", English: "The operator wrote off what you owed."},
+	"event.gifting_held":                     {German: "Das Verschenken von Credits wurde angehalten.", English: "Giving credits was paused."},
+	"event.gifting_released":                 {German: "Du kannst wieder Credits verschenken.", English: "You can give credits again."},
 	"event.coupon_redeemed":                  {German: "Ein Gutschein wurde eingelöst.", English: "A coupon was redeemed."},
 	"event.trial_granted":                    {German: "Du hast Credits zum Kennenlernen bekommen.", English: "You were given trial credits."},
 	"event.credits_granted":                  {German: "Der Betreiber hat dir Credits gegeben.", English: "The operator gave you credits."},

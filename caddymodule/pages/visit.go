@@ -86,6 +86,10 @@ func (p *Pages) RenderAway(lang Language, v View, home string) (html []byte, non
 }
 
 func (p *Pages) render(v View, f frame) (html []byte, nonce string, err error) {
+	if gifts, ok := v.(Gifts); ok && SafeLink(p.Brand.Support) {
+		gifts.support = template.URL(p.Brand.Support) // #nosec G203 -- of a safe scheme
+		v = gifts
+	}
 	f.Page, f.Nonce, f.View = v.page(), rand.Text(), v
 	f.Title = "title." + f.Page
 	if own, ok := v.(interface{ title() string }); ok {

@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
@@ -34,6 +35,7 @@ type accountHooks struct {
 	gifts   *gift.Service
 	coupons *coupon.Service
 	guests  *guest.Service
+	abuse   *abuse.Service
 	sales   *billing.Service
 	apps    AppData
 	log     *slog.Logger
@@ -102,6 +104,22 @@ func recordTrialTx(ctx context.Context, tx pgx.Tx, userID string, credits credit
 	return audit.RecordTx(ctx, tx, audit.Event{Type: "trial_granted", UserID: userID, Metadata: map[string]any{"credits": credits}})
 }
 
+// heldTx is what is asked in the transaction of a gift before it is made: whether the
+// gifting of the account is held.
+func heldTx(holds *abuse.Service) func(context.Context, pgx.Tx, string) (bool, error) {
+	return holds.HeldTx
+}
+
+// recordHoldTx notes among the events of an account that its gifting is held, or is
+// not any more. The score is not told: whoever is scored must not learn how.
+func recordHoldTx(ctx context.Context, tx pgx.Tx, userID string, held bool) error {
+	what := "gifting_released"
+	if held {
+		what = "gifting_held"
+	}
+	return audit.RecordTx(ctx, tx, audit.Event{Type: what, UserID: userID, By: principal.Operator{Name: abuse.Edge}})
+}
+
 // redeem redeems the gifts that are meant for a user's address. Whatever
 // becomes of them, the account stands.
 func (a accountHooks) redeem(ctx context.Context, u authcore.User) {
@@ -112,7 +130,7 @@ func (a accountHooks) redeem(ctx context.Context, u authcore.User) {
 	}
 }
 
-// erase takes a user who leaves out of gifts, payments and alerts, and has the back ends
+// erase takes a user who leaves out of gifts, payments, scores and alerts, and has the back ends
 // of apps do the same. The ledger stays.
 func (a accountHooks) erase(ctx context.Context, tx pgx.Tx, u authcore.User) error {
 	if err := a.gifts.EraseTx(ctx, tx, u.ID, u.Email); err != nil {
@@ -122,6 +140,9 @@ func (a accountHooks) erase(ctx context.Context, tx pgx.Tx, u authcore.User) err
 		return err
 	}
 	if err := a.guests.EraseTx(ctx, tx, u.ID); err != nil {
+		return err
+	}
+	if err := a.abuse.EraseTx(ctx, tx, u.ID); err != nil {
 		return err
 	}
 	if err := a.apps.putTx(ctx, tx, u.ID); err != nil {

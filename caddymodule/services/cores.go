@@ -14,6 +14,7 @@ import (
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/metrics"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
@@ -36,6 +37,8 @@ type Cores struct {
 	Coupons *coupon.Service
 	// Guests are the free credits of guests.
 	Guests *guest.Service
+	// Abuse scores accounts by their use of credits, and holds their gifting.
+	Abuse *abuse.Service
 	// Proof shows that the ledger was not changed.
 	Proof *proof.Service
 	// Mail is nil where the cores are keyless: its messages are sealed.
@@ -86,10 +89,13 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 	c.Credits = creditcore.New(s.Ledger(), creditcore.Deps{
 		Pool: d.Pool, Replica: d.Replica, Logger: d.Logger, Observer: metrics.Process.LedgerObserver(),
 	})
+	c.Abuse = abuse.New(abuse.Config{Threshold: s.AbuseHold}, abuse.Deps{
+		Pool: d.Pool, RecordTx: recordHoldTx, Logger: d.Logger, Observer: metrics.Process.AbuseObserver(),
+	})
 	c.Gifts = gift.New(gift.Config{
 		BaseURL: s.BaseURL.String(), Address: mail.Canonical, RedeemUnverified: s.RedeemUnverified,
 	}, gift.Deps{
-		Pool: d.Pool, Ledger: c.Credits, Logger: d.Logger, Observer: metrics.Process.GiftObserver(),
+		Pool: d.Pool, Ledger: c.Credits, HeldTx: heldTx(c.Abuse), Logger: d.Logger, Observer: metrics.Process.GiftObserver(),
 	})
 	var sealer sealed.Sealer // nil where the cores are keyless
 	if !d.Keyless {
@@ -106,7 +112,7 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 	})
 	c.Apps.client.Backends, c.Apps.pictures, c.Pictures = s.Backends, d.Pictures.Objects, d.Pictures
 	accounts := accountHooks{
-		ledger: c.Credits, gifts: c.Gifts, coupons: c.Coupons, guests: c.Guests, sales: c.Billing, log: d.Logger,
+		ledger: c.Credits, gifts: c.Gifts, coupons: c.Coupons, guests: c.Guests, abuse: c.Abuse, sales: c.Billing, log: d.Logger,
 		redeemUnverified: s.RedeemUnverified, later: d.Later,
 	}
 	deps := authcore.Deps{

@@ -87,7 +87,7 @@ func newRuntime(ctx context.Context, s config.Settings, log *slog.Logger) (_ *Ru
 	}
 
 	for name, work := range map[string]func(context.Context) error{
-		"identity core": rt.Auth.Run, "ledger": rt.Credits.Run, "gifts": rt.Gifts.Run, "coupons": rt.Coupons.Run, "guests": rt.Guests.Run, "billing": rt.Billing.Run, "proof of the ledger": rt.Proof.Run,
+		"identity core": rt.Auth.Run, "ledger": rt.Credits.Run, "gifts": rt.Gifts.Run, "coupons": rt.Coupons.Run, "guests": rt.Guests.Run, "abuse": rt.Abuse.Run, "billing": rt.Billing.Run, "proof of the ledger": rt.Proof.Run,
 	} {
 		rt.do(func() { keepRunning(run, name, work, log) })
 	}

@@ -24,7 +24,7 @@ type Made struct {
 
 // Create makes a gift out of the caller's credits; an operator names the user
 // whose credits it takes as the caller. It fails with [ErrPortion],
-// [ErrRiddle], [ErrExpiry], [ErrInvalid], [ErrBusy] or an error of the ledger.
+// [ErrRiddle], [ErrExpiry], [ErrHeld], [ErrInvalid], [ErrBusy] or an error of the ledger.
 // A key that comes again with the same order gets the first gift as it is
 // today, with another one [creditcore.ErrKeyReused].
 func (s *Service) Create(ctx context.Context, c creditcore.Caller, o Order) (Made, error) {
@@ -97,6 +97,14 @@ func (s *Service) reserveTx(ctx context.Context, tx pgx.Tx, c creditcore.Caller,
 	}
 	if o.ExpiresAt != nil && !o.ExpiresAt.After(s.now()) {
 		return stored{}, false, ErrExpiry
+	}
+	if s.heldTx != nil {
+		if held, err := s.heldTx(ctx, tx, c.UserID); err != nil || held {
+			if err == nil {
+				err = ErrHeld
+			}
+			return stored{}, false, err
+		}
 	}
 	receipt, err := s.ledger.ReserveTx(ctx, tx, creditcore.Debit{
 		UserID: c.UserID, Amount: o.total(), Type: creditcore.Gift,

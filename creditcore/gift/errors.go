@@ -24,6 +24,8 @@ var (
 	ErrInvalid = creditcore.ErrInvalid
 	// ErrBusy means that too many answers are being hashed; try again.
 	ErrBusy = errors.New("too many answers at once")
+	// ErrHeld means that the account makes no gifts for now, see [Deps].
+	ErrHeld = errors.New("Gifting is paused for this account. Please contact support")
 
 	// errCodeTaken asks for another code.
 	errCodeTaken = errors.New("the code is taken")

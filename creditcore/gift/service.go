@@ -1,11 +1,13 @@
 package gift
 
 import (
+	"context"
 	"log/slog"
 	"strings"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/crypto/bcrypt"
 
@@ -40,8 +42,10 @@ type Config struct {
 
 // Deps is what the service works with. Logger and Now have defaults.
 type Deps struct {
-	Pool     *pgxpool.Pool
-	Ledger   *creditcore.Service
+	Pool   *pgxpool.Pool
+	Ledger *creditcore.Service
+	// HeldTx reports whether an account makes no gifts for now; nil where all do.
+	HeldTx   func(ctx context.Context, tx pgx.Tx, userID string) (bool, error)
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Observer Observer
@@ -59,6 +63,7 @@ type Service struct {
 	cfg     Config
 	db      dbscope.DB
 	ledger  *creditcore.Service
+	heldTx  func(context.Context, pgx.Tx, string) (bool, error)
 	log     *slog.Logger
 	now     func() time.Time
 	observe Observer
@@ -85,7 +90,7 @@ func New(cfg Config, deps Deps) *Service {
 		cfg.Address = func(text string) (string, error) { return strings.ToLower(strings.TrimSpace(text)), nil }
 	}
 	s := &Service{
-		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, ledger: deps.Ledger, log: deps.Logger, now: deps.Now, observe: deps.Observer,
+		cfg: cfg, db: dbscope.DB{Pool: deps.Pool, Error: dbError}, ledger: deps.Ledger, heldTx: deps.HeldTx, log: deps.Logger, now: deps.Now, observe: deps.Observer,
 		riddles: newRiddles(cfg.RiddleCost), newCode: randomCode,
 	}
 	if s.log == nil {

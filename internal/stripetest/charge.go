@@ -28,7 +28,7 @@ func (s *Server) newCharge(intent object, by method) object {
 		"description": intent["description"], "disputed": false, "failure_balance_transaction": nil, "failure_code": nil,
 		"failure_message": nil, "fraud_details": object{}, "metadata": copied(intent["metadata"]), "on_behalf_of": nil,
 		"outcome": nil, "paid": false, "payment_intent": intent.id(), "payment_method": used,
-		"payment_method_details": object{"type": string(by), string(by): object{}}, "receipt_email": nil,
+		"payment_method_details": object{"type": string(by), string(by): s.detailsOf(intent, by)}, "receipt_email": nil,
 		"receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil, "shipping": nil, "source": nil,
 		"source_transfer": nil, "statement_descriptor": nil, "statement_descriptor_suffix": nil, "status": "pending",
 		"transfer_data": nil, "transfer_group": nil,
@@ -36,6 +36,21 @@ func (s *Server) newCharge(intent object, by method) object {
 	intent["latest_charge"] = charge.id()
 	intent["payment_method"] = charge["payment_method"]
 	return charge
+}
+
+// detailsOf are those of the method that pays, in a charge.
+func (s *Server) detailsOf(intent object, by method) object {
+	if by != card {
+		return object{}
+	}
+	fingerprint := s.fingerprintOf(intent.str("customer"))
+	if saved, ok := s.objects[intent.str("_method")]; ok {
+		fingerprint = saved.str("card.fingerprint")
+	}
+	return object{
+		"brand": "visa", "country": "DE", "exp_month": int64(12), "exp_year": int64(s.now.Year() + 3), "fingerprint": fingerprint,
+		"funding": "credit", "last4": "4242", "network": "visa", "wallet": nil,
+	}
 }
 
 // settle ends a try to pay an intent, begun now or earlier, and tells so by

@@ -36,6 +36,24 @@ func (s *Server) CardIs(method string, behaves Card) {
 	})
 }
 
+// CardOf has a customer pay with the card of a fingerprint from now on, which others may
+// pay with, too. Without it each has a card of their own.
+func (s *Server) CardOf(customer, fingerprint string) {
+	s.t.Helper()
+	s.verb(func() {
+		s.t.Helper()
+		s.find(customer, "customer")["_fingerprint"] = fingerprint
+	})
+}
+
+// fingerprintOf is that of the card a customer pays with.
+func (s *Server) fingerprintOf(customer string) string {
+	if own := s.objects[customer].str("_fingerprint"); own != "" {
+		return own
+	}
+	return "fingerprint_" + customer
+}
+
 // newMethod saves a card for a customer.
 func (s *Server) newMethod(customer string) object {
 	return s.add("payment_method", object{
@@ -43,7 +61,7 @@ func (s *Server) newMethod(customer string) object {
 		"customer": customer, "type": "card", "_card": string(Works),
 		"card": object{
 			"brand": "visa", "checks": object{"cvc_check": "pass"}, "country": "DE", "display_brand": "visa", "exp_month": int64(12),
-			"exp_year": int64(s.now.Year() + 3), "fingerprint": "stripetest", "funding": "credit", "last4": "4242", "wallet": nil,
+			"exp_year": int64(s.now.Year() + 3), "fingerprint": s.fingerprintOf(customer), "funding": "credit", "last4": "4242", "wallet": nil,
 		},
 	})
 }

@@ -66,6 +66,32 @@ func TestSavedCardIsCharged(t *testing.T) {
 	same(t, "events", 1, len(a.Events().Of("payment_intent.succeeded")))
 }
 
+// A charge tells the fingerprint of the card that paid, the same for whoever pays with
+// it; one of a bank account has none.
+func TestCardsHaveFingerprints(t *testing.T) {
+	t.Parallel()
+	a := open(t)
+	paid := func(pay func(string) stripetest.Events) *stripe.Charge {
+		t.Helper()
+		id := a.intent(500)
+		pay(id)
+		return stripetest.Object[stripe.PaymentIntent](a.Server, id, "latest_charge").LatestCharge
+	}
+	first, second := paid(a.Pay).PaymentMethodDetails.Card.Fingerprint, paid(a.Pay).PaymentMethodDetails.Card.Fingerprint
+	if first == "" || first != second {
+		t.Errorf("one card has the fingerprints %q and %q", first, second)
+	}
+	method, _, _ := a.saved()
+	if saved := must(a.client.V1PaymentMethods.Retrieve(a.ctx, method, nil))(t).Card.Fingerprint; saved != first {
+		t.Errorf("saved it has %q", saved)
+	}
+	a.CardOf(a.customer, "shared")
+	same(t, "another card", "shared", paid(a.Pay).PaymentMethodDetails.Card.Fingerprint)
+	if bank := paid(a.PayAsync).PaymentMethodDetails; bank.Card != nil || bank.Type != "sepa_debit" {
+		t.Errorf("a bank account is %+v", bank)
+	}
+}
+
 // A card that wants its owner fails without them, and waits with them on a page of
 // their bank.
 func TestSavedCardAuthenticates(t *testing.T) {

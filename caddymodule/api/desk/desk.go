@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/api/kept"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
@@ -45,6 +46,7 @@ type Deps struct {
 	Ledger  func(context.Context) (*creditcore.Service, error)
 	Gifts   func(context.Context) (*gift.Service, error)
 	Coupons func(context.Context) (*coupon.Service, error)
+	Abuse   func(context.Context) (*abuse.Service, error)
 	Billing func(context.Context) (*billing.Service, error)
 	// Outbox is nil where there is none.
 	Outbox func(context.Context) (*outbox.Box, error)
@@ -91,6 +93,8 @@ var (
 	errNoCoupon      = &endpoint.Error{Status: http.StatusNotFound, Code: "COUPON_NOT_FOUND", Message: "Coupon not found"}
 	errCouponEnded   = &endpoint.Error{Status: http.StatusConflict, Code: "COUPON_OVER", Message: "The coupon has ended already"}
 	errCouponCode    = &endpoint.Error{Status: http.StatusConflict, Code: "COUPON_CODE_TAKEN", Message: "Another coupon has this code"}
+	errHeldAlready   = &endpoint.Error{Status: http.StatusConflict, Code: "GIFTING_HELD_ALREADY", Message: "Gifting is held already"}
+	errNotHeld       = &endpoint.Error{Status: http.StatusConflict, Code: "GIFTING_NOT_HELD", Message: "Gifting is not held"}
 	errReplayed      = &endpoint.Error{Status: http.StatusConflict, Code: "GRANTED_BEFORE", Message: "This form has given the credits before"}
 )
 
@@ -102,6 +106,7 @@ var mappings = []endpoint.Mapping{
 	{Err: webhook.ErrDisabled, Answer: errEndpointOff}, {Err: webhook.ErrTooMany, Answer: errEndpoints},
 	{Err: creditcore.ErrPriceBookChanged, Answer: errPriceBook}, {Err: creditcore.ErrPricesPast, Answer: errEffective}, {Err: creditcore.ErrPriceVersionBound, Answer: errPriceBound},
 	{Err: coupon.ErrNotFound, Answer: errNoCoupon}, {Err: coupon.ErrEnded, Answer: errCouponEnded}, {Err: coupon.ErrCodeTaken, Answer: errCouponCode},
+	{Err: abuse.ErrHeld, Answer: errHeldAlready}, {Err: abuse.ErrNotHeld, Answer: errNotHeld},
 	{Err: openid.ErrUnknownClient, Answer: errNoClient}, {Err: openid.ErrConfigured, Answer: errConfigured},
 }
 
@@ -113,6 +118,7 @@ const (
 	ledgerPath        = "/admin/ledger"
 	giftsPath         = "/admin/gifts"
 	couponsPath       = "/admin/coupons"
+	abusePath         = "/admin/abuse"
 	salesPath         = "/admin/sales"
 	keysPath          = "/admin/api-keys"
 	clientsPath       = "/admin/clients"
@@ -157,6 +163,9 @@ func Routes(d Deps) []endpoint.Route {
 		endpoint.Get(giftsPath, shownList(d, d.gifts), show("Gifts")),
 		endpoint.Get(couponsPath, shownList(d, d.coupons), show("Coupons, and how often they were redeemed")),
 		endpoint.Post(couponsPath, d.listChanges(d.coupons, d.changeCoupon), form("Make a coupon, or end one", errNoCoupon, errCouponEnded, errCouponCode)),
+		endpoint.Get(abusePath, shownList(d, d.abuse), show("Accounts by their score of abuse, and whose gifting is held")),
+		endpoint.Get(abusePath+"/{id}", shownItem(d, d.abuseOf), show("What the score of an account rests on")),
+		endpoint.Post(abusePath+"/{id}", d.changes(d.abuseOf, d.changeGifting), form("Hold the gifting of an account, or release it", gone, errHeldAlready, errNotHeld)),
 		endpoint.Get(salesPath, shownList(d, d.sales), show("Packages, plans, purchases and subscriptions")),
 		endpoint.Get(keysPath, shownList(d, d.keys), show("API keys")),
 		endpoint.Post(keysPath, d.listChanges(d.keys, d.changeKey), form("Revoke an API key", errNoKey)),

@@ -60,7 +60,7 @@ func (d Deps) user(ctx context.Context, c *endpoint.Call, v visit) (pages.Desk, 
 	out := pages.Desk{Section: "users", Heading: "user", About: u.Email, Up: usersPath, Links: []pages.DeskCell{
 		{Word: "ledger", Link: pathOf(ledgerPath, u.ID)}, {Word: "events", Link: eventsPath + queryOf("user", u.ID)},
 		{Word: "keys", Link: keysPath + queryOf("user", u.ID)}, {Word: "gifts", Link: giftsPath + queryOf("user", u.ID)},
-		{Word: "sales", Link: salesPath + queryOf("user", u.ID)},
+		{Word: "sales", Link: salesPath + queryOf("user", u.ID)}, {Word: "abuse", Link: pathOf(abusePath, u.ID)},
 	}}
 	ledger, err := d.Ledger(ctx)
 	if err != nil {

@@ -75,7 +75,7 @@ var doneWords = []string{
 	"desk-role", "desk-disabled", "desk-enabled", "desk-sessions", "desk-factor", "desk-granted", "desk-forgiven",
 	"desk-erased", "desk-organization", "desk-key", "desk-client", "desk-mail", "desk-rotated", "desk-revoked",
 	"desk-webhook-enabled", "desk-webhook-disabled", "desk-webhook-deleted", "desk-webhook-replayed", "desk-coupon-ended",
-	"desk-prices-published", "desk-prices-withdrawn",
+	"desk-gifting-held", "desk-gifting-released", "desk-prices-published", "desk-prices-withdrawn",
 }
 
 // answer is a page with what all of them have.

@@ -95,6 +95,17 @@ func (d Deps) accountAnswer(ctx context.Context, c *endpoint.Call, gifts *gift.S
 		}
 		view.Coupons = append(view.Coupons, shown)
 	}
+	holds, err := d.Abuse(ctx)
+	if err != nil {
+		return endpoint.HTML{}, err
+	}
+	held, err := holds.HeldSince(ctx, c.UserID)
+	if err != nil {
+		return endpoint.HTML{}, err
+	}
+	if held != nil {
+		view.Held = *held
+	}
 	view.Balance, view.RedeemKey = b.Available.String(), rand.Text()
 	for _, g := range created {
 		shown := pages.CreatedGift{

@@ -12,6 +12,7 @@ import (
 	"mana.how/edge/authcore/servicekey"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/gift"
 )
@@ -22,6 +23,8 @@ type Deps struct {
 	Gifts func(context.Context) (*gift.Service, error)
 	// Coupons finds the live core of coupons.
 	Coupons func(context.Context) (*coupon.Service, error)
+	// Abuse finds who holds gifting.
+	Abuse func(context.Context) (*abuse.Service, error)
 	// RegistrationClosed says that nobody can make an account, which the page
 	// of a gift says.
 	RegistrationClosed bool
@@ -67,5 +70,6 @@ var mappings = []endpoint.Mapping{
 	{Err: gift.ErrExpiry, Answer: &endpoint.Error{Status: 400, Code: "GIFT_EXPIRY", Message: "Expiration date must be in the future"}},
 	{Err: gift.ErrPortion, Answer: &endpoint.Error{Status: 400, Code: "GIFT_PORTION", Message: "Each portion must have at least 1 credit"}},
 	{Err: gift.ErrRiddle, Answer: &endpoint.Error{Status: 400, Code: "GIFT_RIDDLE", Message: "Riddle type requires both question and answer"}},
+	{Err: gift.ErrHeld, Answer: &endpoint.Error{Status: 403, Code: "GIFTING_HELD", Message: "Gifting is paused for this account. Please contact support"}},
 	{Err: gift.ErrBusy, Answer: &endpoint.Error{Status: 503, Code: "BUSY", Message: "The server is busy, please retry", RetryAfter: hashRetry}},
 }

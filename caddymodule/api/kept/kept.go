@@ -9,6 +9,7 @@ import (
 	"mana.how/edge/authcore"
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/abuse"
 	"mana.how/edge/creditcore/billing/topup"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/proof"
@@ -41,6 +42,7 @@ type Deps struct {
 	// Coupons and TopUps have what a user redeemed, and agreed to.
 	Coupons func(context.Context) (*coupon.Service, error)
 	TopUps  func(context.Context) (TopUps, error)
+	Abuse   func(context.Context) (*abuse.Service, error)
 	Apps    func(context.Context) (Apps, error)
 }
 
@@ -74,6 +76,8 @@ type creditsSummary struct {
 	TotalEarned  creditcore.Amount `json:"totalEarned"`
 	TotalSpent   creditcore.Amount `json:"totalSpent"`
 	Transactions int64             `json:"transactionsCount"`
+	// HeldSince is since when the user makes no gifts; missing where they do.
+	HeldSince *endpoint.Time `json:"giftingHeldSince,omitempty"`
 }
 
 type projectSummary struct {
@@ -159,7 +163,15 @@ func (d Deps) credits(ctx context.Context, userID string) (creditsSummary, error
 	if err != nil {
 		return creditsSummary{}, err
 	}
-	out := creditsSummary{Balance: b.Available, TotalEarned: b.TotalEarned, TotalSpent: b.TotalSpent}
+	holds, err := d.Abuse(ctx)
+	if err != nil {
+		return creditsSummary{}, err
+	}
+	held, err := holds.HeldSince(ctx, userID)
+	if err != nil {
+		return creditsSummary{}, err
+	}
+	out := creditsSummary{Balance: b.Available, TotalEarned: b.TotalEarned, TotalSpent: b.TotalSpent, HeldSince: endpoint.TimeOf(held)}
 	if len(newest) > 0 {
 		out.Transactions = newest[0].Sequence
 	}

@@ -35,6 +35,9 @@ func (s *Service) settle(ctx context.Context, tx pgx.Tx, p purchaseRow, now stri
 			}
 			next.Status = Completed
 		}
+		if err := s.noteCard(ctx, tx, p, now.Card); err != nil {
+			return err
+		}
 		if err := s.reverse(ctx, tx, &next, now); err != nil {
 			return err
 		}

@@ -32,6 +32,9 @@ type Payment struct {
 	Amount, Received int64 // cents
 	Currency         string
 	Livemode         bool
+	// Card is what Stripe knows the card again by that paid, whoever has it; empty
+	// where no card did.
+	Card string
 	// Refunded and Disputed are cents that went back, or may.
 	Refunded, Disputed int64
 }
@@ -61,11 +64,19 @@ func (s *Client) IntentPayment(ctx context.Context, id string) (Payment, error) 
 	if p.Progress != Paid {
 		return p, nil
 	}
-	if intent.LatestCharge != nil {
-		p.Refunded = intent.LatestCharge.AmountRefunded
+	if charge := intent.LatestCharge; charge != nil {
+		p.Refunded, p.Card = charge.AmountRefunded, cardOf(charge)
 	}
 	p.Disputed, err = s.disputed(ctx, id)
 	return p, err
+}
+
+// cardOf is the fingerprint of the card of a charge, empty where there is none.
+func cardOf(charge *stripe.Charge) string {
+	if details := charge.PaymentMethodDetails; details != nil && details.Card != nil {
+		return details.Card.Fingerprint
+	}
+	return ""
 }
 
 func intentProgress(intent *stripe.PaymentIntent) (Progress, string) {
