@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/maypok86/otter/v2"
 
 	"mana.how/edge/internal/dbscope"
 )
@@ -21,28 +20,19 @@ const (
 	mostDailyKnown = 1_000_000
 )
 
-// newDailyCache knows for how long an account need not be looked at.
-func newDailyCache() *otter.Cache[string, time.Duration] {
-	return otter.Must(&otter.Options[string, time.Duration]{
-		MaximumSize:      mostDailyKnown,
-		ExpiryCalculator: otter.ExpiryCreatingFunc(func(e otter.Entry[string, time.Duration]) time.Duration { return max(e.Value, time.Millisecond) }),
-	})
-}
-
 // giveDaily gives a user the free credits of the day, which end with it, when the account
 // is first asked for; once a day, on whichever edge. Organisations have none.
 func (s *Service) giveDaily(ctx context.Context, account string) error {
 	if s.cfg.Daily == 0 || OrganizationOf(account) != "" {
 		return nil
 	}
-	// Who asks together waits for the one who asked first, who may go.
-	_, err := s.dailies.Get(context.WithoutCancel(ctx), account, otter.LoaderFunc[string, time.Duration](s.daily))
+	_, err := s.dailies.get(ctx, account, s.daily)
 	return err
 }
 
 // daily gives a user the credits of today, where they are due, and returns for how long
 // nothing more is.
-func (s *Service) daily(ctx context.Context, userID string) (time.Duration, error) {
+func (s *Service) daily(ctx context.Context, userID string) (none struct{}, stands time.Duration, err error) {
 	ctx, cancel := dbscope.Bounded(ctx)
 	defer cancel()
 	today, err := dbscope.One[struct {
@@ -58,15 +48,15 @@ func (s *Service) daily(ctx context.Context, userID string) (time.Duration, erro
 		 WHERE u.id = $1`, userID)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
-		return dailyRecheck, nil
+		return none, dailyRecheck, nil
 	case err != nil:
-		return 0, err
+		return none, 0, err
 	case !today.Due:
-		return dailyRecheck, nil
+		return none, dailyRecheck, nil
 	}
 	_, err = s.Grant(ctx, Grant{
 		UserID: userID, Amount: s.cfg.Daily, Type: Gift, Source: SourcePromotion, AppID: dailyApp, Description: "Free credits of the day",
 		InternalKey: "daily:" + userID + ":" + today.Day, ExpiresAt: &today.Ends,
 	})
-	return time.Duration(today.Left * float64(time.Second)), err
+	return none, time.Duration(today.Left * float64(time.Second)), err
 }

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/maypok86/otter/v2"
 
 	"mana.how/edge/internal/dbscope"
 )
@@ -18,18 +17,11 @@ const (
 	mostPlansKnown = 100_000
 )
 
-func newPlanCache() *otter.Cache[string, string] {
-	return otter.Must(&otter.Options[string, string]{
-		MaximumSize: mostPlansKnown, ExpiryCalculator: otter.ExpiryCreating[string, string](planLife),
-	})
-}
-
 // PlanOf is the name of the plan that a user is subscribed to, as it was up to ten
 // seconds ago; empty for none. A subscription whose payment is late counts, one that is
 // unpaid or paused does not.
 func (s *Service) PlanOf(ctx context.Context, userID string) (string, error) {
-	// Who asks together waits for the one who asked first, who may go.
-	return s.plans.Get(context.WithoutCancel(ctx), userID, otter.LoaderFunc[string, string](func(ctx context.Context, userID string) (string, error) {
+	return s.plans.get(ctx, userID, func(ctx context.Context, userID string) (string, time.Duration, error) {
 		plan, err := dbscope.One[struct{ Name string }](ctx, s.db, dbscope.System(),
 			`SELECT p.name
 			 FROM subscriptions.subscriptions AS s
@@ -38,8 +30,8 @@ func (s *Service) PlanOf(ctx context.Context, userID string) (string, error) {
 		if errors.Is(err, pgx.ErrNoRows) {
 			err = nil
 		}
-		return plan.Name, err
-	}))
+		return plan.Name, planLife, err
+	})
 }
 
 // PriceFor is the price of a name for a user. It fails with [ErrPriceUnknown], and where

@@ -8,7 +8,6 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/maypok86/otter/v2"
 
 	"mana.how/edge/internal/dbscope"
 )
@@ -88,9 +87,9 @@ type Service struct {
 	reservations  reservations
 	leases        leases
 	book          priceBook
-	plans         *otter.Cache[string, string]        // names by user
-	dailies       *otter.Cache[string, time.Duration] // see [newDailyCache]
-	settling      atomic.Int64                        // settlements that are tried again
+	plans         *remembered[string]   // names of plans
+	dailies       *remembered[struct{}] // who need not be looked at again today
+	settling      atomic.Int64          // settlements that are tried again
 }
 
 // New connects nothing. [Service.Run] must be running for holds and lots to
@@ -123,7 +122,7 @@ func New(cfg Config, deps Deps) *Service {
 	s.flights = flights{open: make(map[string]Entry), answered: make(map[string]Entry), lost: make(map[string]bool)}
 	s.compensations = newCompensations()
 	s.leases.accounts = make(map[string]*lease)
-	s.plans, s.dailies = newPlanCache(), newDailyCache()
+	s.plans, s.dailies = remember[string](mostPlansKnown), remember[struct{}](mostDailyKnown)
 	s.book.inForce.Store(&inForce{prices: cfg.Prices})
 	return s
 }
