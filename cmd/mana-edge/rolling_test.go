@@ -172,12 +172,12 @@ func (c *rollingClient) round(ctx context.Context, n int) error {
 			return err
 		}
 	}
-	held, err := c.ask(ctx, http.StatusCreated, http.MethodPost, "auth", "/api/v1/internal/credits/reserve",
+	held, err := c.ask(ctx, http.StatusOK, http.MethodPost, "auth", "/api/v1/internal/credits/reserve",
 		map[string]any{"userId": user, "amount": 0.5, "reason": "a reservation"}, key...)
 	if err != nil {
 		return err
 	}
-	if _, err := c.ask(ctx, http.StatusCreated, http.MethodPost, "auth", "/api/v1/internal/credits/commit",
+	if _, err := c.ask(ctx, http.StatusOK, http.MethodPost, "auth", "/api/v1/internal/credits/commit",
 		map[string]any{"reservationId": held.Text("reservationId"), "amount": 0.25}, key...); err != nil {
 		return err
 	}
