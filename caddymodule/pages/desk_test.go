@@ -87,8 +87,9 @@ func deskGallery() map[string]pages.View {
 	prices := pages.Desk{Section: "prices", Heading: "prices", At: "/admin/prices", Recent: true, Notes: []string{"prices"}, Links: []pages.DeskCell{{Word: "price-draft", Link: "/admin/price-draft"}},
 		Facts: []pages.DeskFact{{Label: "inForce", Value: pages.DeskCell{Text: "2", Link: "/admin/prices/2"}}}}
 	prices.Tables = []pages.DeskTable{
-		{Title: "pricesInForce", Columns: []string{"name", "credits", "per", "unit", "version"}, Rows: [][]pages.DeskCell{
-			{{Text: "chat.generate", Code: true}, {Credits: "6"}, {Text: "1"}, {}, {Text: "2", Link: "/admin/prices/2"}}, {{Text: "chat.token", Code: true}, {Credits: "0.002"}, {Text: "1000"}, {Text: "tokens"}, {Word: "configured"}}}},
+		{Title: "pricesInForce", Columns: []string{"name", "price", "version"}, Rows: [][]pages.DeskCell{
+			{{Text: "chat.generate", Code: true}, {Text: "6 plan pro 4"}, {Text: "2", Link: "/admin/prices/2"}},
+			{{Text: "chat.token", Code: true}, {Text: "0.002 per 1000 tokens above 100000 0.001 plan pro 0.0015 above 100000 0.0008"}, {Word: "configured"}}}},
 		{Title: "priceVersions", Columns: []string{"version", "state", "effective", "prices", "by", "reason", "published"}, Rows: [][]pages.DeskCell{
 			{{Text: "3", Link: "/admin/prices/3"}, {Word: "pricesToCome", Tone: "plain"}, {At: at}, {Text: "2"}, {Text: "admin:0m3yRrS5Lq"}, {Text: "A new year"}, {At: at}},
 			{{Text: "2", Link: "/admin/prices/2"}, {Word: "pricesInForce", Tone: "good"}, {At: at}, {Text: "2"}, {Text: "cli:root"}, {Text: "Tokens are dearer"}, {At: at}}}},
