@@ -356,42 +356,6 @@ type EmbeddedConfig struct {
 	Dir string `json:"dir,omitempty"`
 }
 
-// PriceConfig is what something costs.
-type PriceConfig struct {
-	// What it is called: lower-case letters, digits, dots, hyphens and underscores,
-	// such as chat.generate.
-	Name string `json:"name"`
-	// How many credits, above 0 and up to three decimals.
-	Credits string `json:"credits"`
-	// For how many of its unit: a whole number. Default: 1.
-	Per string `json:"per,omitempty"`
-	// What is counted, such as tokens. It is only shown.
-	Unit string `json:"unit,omitempty"`
-	// Other credits for what of one charge is above a quantity, each quantity higher than
-	// the one before.
-	Tiers []PriceTierConfig `json:"tiers,omitempty"`
-	// Other credits for those who are subscribed to a plan.
-	Plans []PlanPriceConfig `json:"plans,omitempty"`
-}
-
-// PriceTierConfig is what the part of a quantity costs that is above so much.
-type PriceTierConfig struct {
-	// The quantity: a whole number above 0.
-	Above string `json:"above"`
-	// How many credits, for as many of the unit as the price is for.
-	Credits string `json:"credits"`
-}
-
-// PlanPriceConfig is what something costs for the subscribers of a plan.
-type PlanPriceConfig struct {
-	// The name of the plan, in any case.
-	Plan string `json:"plan"`
-	// How many credits, for as many of the unit as the price is for.
-	Credits string `json:"credits"`
-	// Other credits for what of one charge is above a quantity. Without them, the plan has none.
-	Tiers []PriceTierConfig `json:"tiers,omitempty"`
-}
-
 // GiftsConfig is what becomes of gifts.
 type GiftsConfig struct {
 	// Hand out what is meant for an e-mail address to whoever registers it, at

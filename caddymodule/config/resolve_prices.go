@@ -33,6 +33,42 @@ var (
 	planName     = regexp.MustCompile(`^[\p{L}\p{N}](?:[\p{L}\p{N} ._+-]{0,62}[\p{L}\p{N}+])?$`)
 )
 
+// PriceConfig is what something costs.
+type PriceConfig struct {
+	// What it is called: lower-case letters, digits, dots, hyphens and underscores,
+	// such as chat.generate.
+	Name string `json:"name"`
+	// How many credits, above 0 and up to three decimals.
+	Credits string `json:"credits"`
+	// For how many of its unit: a whole number. Default: 1.
+	Per string `json:"per,omitempty"`
+	// What is counted, such as tokens. It is only shown.
+	Unit string `json:"unit,omitempty"`
+	// Other credits for what of one charge is above a quantity, each quantity higher than
+	// the one before.
+	Tiers []PriceTierConfig `json:"tiers,omitempty"`
+	// Other credits for those who are subscribed to a plan.
+	Plans []PlanPriceConfig `json:"plans,omitempty"`
+}
+
+// PriceTierConfig is what the part of a quantity costs that is above so much.
+type PriceTierConfig struct {
+	// The quantity: a whole number above 0.
+	Above string `json:"above"`
+	// How many credits, for as many of the unit as the price is for.
+	Credits string `json:"credits"`
+}
+
+// PlanPriceConfig is what something costs for the subscribers of a plan.
+type PlanPriceConfig struct {
+	// The name of the plan, in any case.
+	Plan string `json:"plan"`
+	// How many credits, for as many of the unit as the price is for.
+	Credits string `json:"credits"`
+	// Other credits for what of one charge is above a quantity. Without them, the plan has none.
+	Tiers []PriceTierConfig `json:"tiers,omitempty"`
+}
+
 // ResolvePrices resolves the prices alone, as [Config.ResolveDatabase] does the
 // database.
 func (c Config) ResolvePrices(env Environment) (creditcore.Prices, error) {

@@ -260,8 +260,6 @@ var deskTexts = map[string]translated{
 	"deskLabel.prices":           {German: "Preise", English: "Prices"},
 	"deskLabel.published":        {German: "Veröffentlicht", English: "Published"},
 	"deskLabel.pricesInForce":    {German: "Preise in Kraft", English: "Prices in force"},
-	"deskLabel.per":              {German: "Je", English: "Per"},
-	"deskLabel.unit":             {German: "Einheit", English: "Unit"},
 	"deskLabel.withdrawn":        {German: "Zurückgezogen", English: "Withdrawn"},
 	"deskLabel.withdrawnBy":      {German: "Zurückgezogen von", English: "Withdrawn by"},
 	"deskLabel.withdrawalReason": {German: "Grund des Rückzugs", English: "Reason of the withdrawal"},
