@@ -30,6 +30,10 @@ type Hooks struct {
 	// Deleted runs once an account is closed by its owner. ctx outlives the
 	// request.
 	Deleted func(ctx context.Context, userID string)
+	// SeatsTx says how many members an organisation may have by what it pays for, in
+	// the transaction that invites or adds one, in the scope of the system; zero is any
+	// number.
+	SeatsTx func(ctx context.Context, tx pgx.Tx, organizationID string) (int, error)
 	// DissolveTx runs in the transaction that deletes an organisation, before it
 	// is gone, in the scope of the system. What it has goes to the heir, a user,
 	// empty where nobody is left. Its error undoes all.
@@ -56,6 +60,9 @@ func (h Hooks) withDefaults() Hooks {
 	}
 	if h.Deleted == nil {
 		h.Deleted = func(context.Context, string) {}
+	}
+	if h.SeatsTx == nil {
+		h.SeatsTx = func(context.Context, pgx.Tx, string) (int, error) { return 0, nil }
 	}
 	if h.DissolveTx == nil {
 		h.DissolveTx = func(context.Context, pgx.Tx, string, string) error { return nil }

@@ -371,7 +371,7 @@ func (s *Service) compose(deps Deps, listen *pgx.ConnConfig) {
 	})
 	s.Directory = membership.New(membership.Deps{
 		DB: s.db, Store: s.store, Mailer: s.mailer, Now: s.now, Recent: s.RequireRecent, Forget: s.Forget,
-		Token: s.AccessToken, TokenTTL: cfg.AccessTokenTTL, DissolveTx: s.hooks.DissolveTx, Dissolved: s.hooks.Dissolved,
+		Token: s.AccessToken, TokenTTL: cfg.AccessTokenTTL, SeatsTx: s.hooks.SeatsTx, DissolveTx: s.hooks.DissolveTx, Dissolved: s.hooks.Dissolved,
 	})
 }
 

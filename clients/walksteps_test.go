@@ -372,6 +372,7 @@ func (w *walker) payments(f family) {
 	w.eventually("a subscription", func() bool { return strings.Contains(w.call(base, "currentSubscription", user).Body, `"active"`) })
 	w.call(base, "listInvoices", user, query("limit", 5))
 	w.call(base, "createPortal", user, body(object{"returnUrl": base + "/account/credits"}))
+	w.call(base, "setSeats", user, body(object{"organizationId": "none", "seats": 2}), want(404))
 	w.call(base, "cancelSubscription", user, body(object{}))
 	w.call(base, "reactivateSubscription", user, body(object{}))
 }

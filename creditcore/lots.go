@@ -8,12 +8,15 @@ import (
 )
 
 // Lot is what is left of credits that came in together. ExpiresAt is nil for
-// those that have no end.
+// those that have no end. Of what is left then, up to RollsOver lives on until
+// RollsTo, of all lots with that time together; nil where nothing does.
 type Lot struct {
 	Source    Source
 	Remaining Amount
 	CreatedAt time.Time
 	ExpiresAt *time.Time
+	RollsOver *Amount
+	RollsTo   *time.Time
 }
 
 // mostLots bounds a list of them.
@@ -24,7 +27,7 @@ const mostLots = 100
 // that order, as credits.burn does.
 func (s *Service) Lots(ctx context.Context, c Caller) ([]Lot, error) {
 	return dbscope.List[Lot](ctx, s.db, c.scope(),
-		`SELECT l.source, least(l.remaining, l.upto - l.unburnt)::bigint AS remaining, l.created_at, l.expires_at
+		`SELECT l.source, least(l.remaining, l.upto - l.unburnt)::bigint AS remaining, l.created_at, l.expires_at, l.rolls_over, l.rolls_to
 		 FROM (
 			SELECT l.*, b.unburnt,
 			       sum(l.remaining) OVER (ORDER BY l.priority, l.expires_at NULLS LAST, l.promotional DESC, l.sequence, l.id) AS upto

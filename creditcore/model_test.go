@@ -31,6 +31,9 @@ type modelLot struct {
 	expires   time.Duration // on the model's clock; 0: never
 	promo     bool
 	prolonged bool // it has what came back late, for 72 hours by the database's clock
+	rollsOver creditcore.Amount
+	rollsTo   time.Duration // on the model's clock; 0: it does not
+	rolled    bool
 	sequence  int
 	granted   creditcore.Amount
 	remaining creditcore.Amount
@@ -146,14 +149,31 @@ func (m *model) putBack(l *modelLot, n creditcore.Amount, sequence int) {
 
 // expire is what any touch of the account does first.
 func (m *model) expire() {
-	held := m.held
-	for _, l := range m.order() {
-		kept := min(held, l.remaining)
-		held -= kept
-		if l.expires != 0 && l.expires <= m.clock {
-			gone := l.remaining - kept
-			l.remaining, l.expired = kept, l.expired+gone
-			m.spent += gone
+	held, kept := m.held, make(map[*modelLot]creditcore.Amount)
+	order := m.order()
+	for _, l := range order {
+		kept[l] = min(held, l.remaining)
+		held -= kept[l]
+	}
+	room := make(map[time.Duration]creditcore.Amount) // taken of what rolls to a time
+	for _, l := range m.lots {
+		if l.rolled {
+			room[l.expires] += l.remaining
+		}
+	}
+	for _, l := range slices.Backward(order) { // the last to be used is the first to roll
+		if l.expires == 0 || l.expires > m.clock {
+			continue
+		}
+		free, rolls := l.remaining-kept[l], creditcore.Amount(0)
+		if l.rollsTo > m.clock {
+			rolls = max(0, min(free, l.rollsOver-room[l.rollsTo]))
+			room[l.rollsTo] += free
+		}
+		l.remaining, l.expired = l.remaining-free+rolls, l.expired+free-rolls
+		m.spent += free - rolls
+		if rolls > 0 && kept[l] == 0 {
+			l.expires, l.rollsTo, l.rollsOver, l.rolled = l.rollsTo, 0, 0, true
 		}
 	}
 }
@@ -233,8 +253,8 @@ func (d *driver) debit(x creditcore.Debit) (r creditcore.Receipt, err error) {
 
 func (d *driver) step(step int) {
 	m := &d.model
-	kind := d.rng.IntN(12)
-	name := []string{"grant", "debit", "debit", "debit", "hold", "settle", "release", "refund", "pass time", "clawback", "extend", "lease"}[kind]
+	kind := d.rng.IntN(13)
+	name := []string{"grant", "debit", "debit", "debit", "hold", "settle", "release", "refund", "pass time", "clawback", "extend", "lease", "roll over"}[kind]
 	var err error
 	if m.expire(); kind != 8 {
 		defer func() {
@@ -342,6 +362,8 @@ func (d *driver) step(step int) {
 		err = d.takeBack()
 	case "lease":
 		err = d.lease()
+	case "roll over":
+		err = d.rollOver()
 	}
 }
 
@@ -420,9 +442,11 @@ func (d *driver) addLot() error {
 	l := &modelLot{name: fmt.Sprintf("lot-%d", d.n), priority: d.rng.IntN(3) - 1, sequence: d.n, promo: true, granted: d.amount(20_000)}
 	l.remaining = l.granted
 	source := creditcore.SourceGift
-	switch d.rng.IntN(4) {
+	switch d.rng.IntN(5) {
 	case 0, 1:
 		source, l.promo = creditcore.SourcePurchase, false
+	case 3, 4:
+		source, l.promo = creditcore.SourceSubscription, false
 	case 2:
 		source = creditcore.SourcePromotion
 	}
@@ -460,6 +484,10 @@ func (d *driver) passTime(by time.Duration) {
 			   WHEN expires_at - $3::interval <= $2 THEN expires_at - $3::interval - interval '2000 hours'
 			   ELSE expires_at - $3::interval END
 			 WHERE user_id = $1 AND expires_at IS NOT NULL`,
+			`UPDATE credits.lots SET rolls_to = CASE
+			   WHEN rolls_to - $3::interval <= $2::timestamptz THEN rolls_to - $3::interval - interval '2000 hours'
+			   ELSE rolls_to - $3::interval END
+			 WHERE user_id = $1 AND rolls_to > $2::timestamptz`,
 			`UPDATE credits.balances SET next_expiry = (SELECT min(expires_at) FROM credits.lots WHERE user_id = $1 AND remaining > 0)
 			 WHERE user_id = $1 AND $2::timestamptz IS NOT NULL AND $3::interval IS NOT NULL`,
 		} {
@@ -472,6 +500,25 @@ func (d *driver) passTime(by time.Duration) {
 	if err != nil {
 		d.t.Errorf("pass time: %v", err)
 	}
+}
+
+// rollOver lets credits of subscriptions live on.
+func (d *driver) rollOver() error {
+	m := &d.model
+	d.n++
+	r := creditcore.RollOver{UserID: d.user, UpTo: d.amount(15_000)}
+	until := m.clock + time.Duration(60+d.rng.IntN(240))*time.Minute + time.Duration(d.n)*time.Millisecond
+	r.Until = epoch.Add(until - m.clock)
+	for _, l := range m.lots {
+		if l.source == creditcore.SourceSubscription && !l.prolonged && l.expires > m.clock && l.expires < until {
+			l.rollsOver, l.rollsTo = r.UpTo, until
+		}
+	}
+	return patiently(func() error {
+		return dbscope.InTx(d.t.Context(), d.db.Pool, dbscope.System(), func(tx pgx.Tx) error {
+			return d.RollOverTx(d.t.Context(), tx, r)
+		})
+	})
 }
 
 func (d *driver) takeBack() error {

@@ -27,6 +27,9 @@ type Deps struct {
 	TokenTTL time.Duration
 	// Forget has this edge read the sessions of a user again.
 	Forget func(userID string)
+	// SeatsTx is how many members an organisation, whose row is locked, may have by what
+	// it pays for; zero is any number.
+	SeatsTx func(ctx context.Context, tx pgx.Tx, organizationID string) (int, error)
 	// DissolveTx and Dissolved take part in the end of an organisation.
 	DissolveTx func(ctx context.Context, tx pgx.Tx, organizationID, heirID string) error
 	Dissolved  func(ctx context.Context, organizationID string)

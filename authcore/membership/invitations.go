@@ -22,8 +22,8 @@ import (
 // own address is proven, and mails that. It fails with [account.ErrEmailNotVerified],
 // [account.ErrInvalidInput], [organization.ErrNotFound], [organization.ErrForbidden],
 // [organization.ErrAlreadyMember], [organization.ErrAlreadyInvited],
-// [organization.ErrFull], [organization.ErrTooManyInvited] or
-// [organization.ErrInvitedTooOften].
+// [organization.ErrFull], [organization.ErrNoSeat],
+// [organization.ErrTooManyInvited] or [organization.ErrInvitedTooOften].
 func (s *Directory) Invite(ctx context.Context, c principal.Caller, organizationID, email string, role organization.Role) (made organization.Invitation, err error) {
 	if !role.Assignable() {
 		return made, fmt.Errorf("%w: role %q is not admin or member", account.ErrInvalidInput, role)
@@ -41,7 +41,11 @@ func (s *Directory) Invite(ctx context.Context, c principal.Caller, organization
 			if !inviter.EmailVerified {
 				return nil, account.ErrEmailNotVerified
 			}
-			if made, err = organization.InviteTx(ctx, tx, organizationID, to, role, c.UserID); err != nil {
+			seats, err := s.with.SeatsTx(ctx, tx, organizationID)
+			if err != nil {
+				return nil, err
+			}
+			if made, err = organization.InviteTx(ctx, tx, organizationID, to, role, c.UserID, seats); err != nil {
 				return nil, err
 			}
 			if err := audit.RecordTx(ctx, tx, organizationEvent("organization_invited", c.UserID, c.Client, organizationID,
@@ -94,7 +98,7 @@ type AcceptedInvitation struct {
 // invited into, by their proven address, and that the active one of the session
 // they act from. It fails with [organization.ErrInvitationNotFound],
 // [organization.ErrNotRecipient], [account.ErrEmailNotVerified],
-// [organization.ErrAlreadyMember], [organization.ErrFull], [account.ErrNotFound] or
+// [organization.ErrAlreadyMember], [organization.ErrFull], [organization.ErrNoSeat], [account.ErrNotFound] or
 // [session.ErrNotFound].
 func (s *Directory) AcceptInvitation(ctx context.Context, c principal.Caller, id string) (AcceptedInvitation, error) {
 	var done AcceptedInvitation
@@ -108,10 +112,12 @@ func (s *Directory) AcceptInvitation(ctx context.Context, c principal.Caller, id
 		if u, err = recipientTx(ctx, tx, c, i); err != nil {
 			return err
 		}
-		if full, err := organization.IsFullTx(ctx, tx, i.OrganizationID); err != nil {
+		seats, err := s.with.SeatsTx(ctx, tx, i.OrganizationID)
+		if err != nil {
 			return err
-		} else if full {
-			return organization.ErrFull
+		}
+		if err := organization.RoomTx(ctx, tx, i.OrganizationID, seats); err != nil {
+			return err
 		}
 		if done.Member, err = organization.AddMemberTx(ctx, tx, i.OrganizationID, u.ID, i.Role); err != nil {
 			return err

@@ -18,12 +18,15 @@ var (
 	// ErrLastOwner means that an organisation would have no owner.
 	ErrLastOwner = errors.New("an organization needs an owner")
 	// ErrOwnerRole means that an owner's role is not the caller's to change.
-	ErrOwnerRole       = errors.New("Cannot change the owner's role")
-	ErrAlreadyMember   = errors.New("User is already a member of this organization")
-	ErrAlreadyInvited  = errors.New("User is already invited to this organization")
-	ErrSlugTaken       = errors.New("the slug is taken")
-	ErrTooMany         = errors.New("too many organizations of one user")
-	ErrFull            = errors.New("too many members")
+	ErrOwnerRole      = errors.New("Cannot change the owner's role")
+	ErrAlreadyMember  = errors.New("User is already a member of this organization")
+	ErrAlreadyInvited = errors.New("User is already invited to this organization")
+	ErrSlugTaken      = errors.New("the slug is taken")
+	ErrTooMany        = errors.New("too many organizations of one user")
+	ErrFull           = errors.New("too many members")
+	// ErrNoSeat means that what the organisation pays for has no place for another
+	// member.
+	ErrNoSeat          = errors.New("no free seat")
 	ErrTooManyInvited  = errors.New("too many pending invitations")
 	ErrInvitedTooOften = errors.New("too many invitations to one address, or of one organization")
 	ErrInvalidInput    = errors.New("Invalid input")

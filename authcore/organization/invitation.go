@@ -64,10 +64,11 @@ const (
 	open = `i.status = 'pending' AND i.expires_at > now()`
 )
 
-// InviteTx invites an address into an organisation whose row is locked. It fails
-// with [ErrAlreadyMember], [ErrAlreadyInvited], [ErrFull], [ErrTooManyInvited] or
-// [ErrInvitedTooOften].
-func InviteTx(ctx context.Context, tx pgx.Tx, organizationID, email string, role Role, inviterID string) (Invitation, error) {
+// InviteTx invites an address into an organisation whose row is locked, and which
+// pays for so many seats, of which zero is any number. It fails with
+// [ErrAlreadyMember], [ErrAlreadyInvited], [ErrFull], [ErrNoSeat],
+// [ErrTooManyInvited] or [ErrInvitedTooOften].
+func InviteTx(ctx context.Context, tx pgx.Tx, organizationID, email string, role Role, inviterID string, seats int) (Invitation, error) {
 	type standing struct {
 		Member, Invited               bool
 		Members, Pending, Today, Sent int
@@ -90,6 +91,8 @@ func InviteTx(ctx context.Context, tx pgx.Tx, organizationID, email string, role
 		return Invitation{}, ErrAlreadyInvited
 	case is.Members >= MaxMembers:
 		return Invitation{}, ErrFull
+	case seats > 0 && is.Members+is.Pending >= seats:
+		return Invitation{}, ErrNoSeat
 	case is.Pending >= MaxPending:
 		return Invitation{}, ErrTooManyInvited
 	case is.Sent >= maxToAddress, is.Today >= maxPerDay:

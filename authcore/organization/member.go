@@ -75,10 +75,20 @@ func MembersTx(ctx context.Context, tx pgx.Tx, organizationID string) ([]Member,
 	return pgx.CollectRows(rows, pgx.RowToStructByName[Member])
 }
 
-// IsFullTx reports whether an organisation has as many members as it may have.
-func IsFullTx(ctx context.Context, tx pgx.Tx, organizationID string) (bool, error) {
+// RoomTx fails with [ErrFull] or [ErrNoSeat] where an organisation, whose row is
+// locked, has as many members as it may have: [MaxMembers], or the seats that it pays
+// for, of which zero is any number.
+func RoomTx(ctx context.Context, tx pgx.Tx, organizationID string, seats int) error {
 	row, err := dbscope.TxRow[struct{ N int }](ctx, tx, `SELECT count(*) AS n FROM auth.members AS m WHERE m.organization_id = $1`, organizationID)
-	return row.N >= MaxMembers, err
+	switch {
+	case err != nil:
+		return err
+	case row.N >= MaxMembers:
+		return ErrFull
+	case seats > 0 && row.N >= seats:
+		return ErrNoSeat
+	}
+	return nil
 }
 
 // CountOwnedTx is how many organisations a user owns.

@@ -85,6 +85,7 @@ func newOffice(t testing.TB, written string) *office {
 		`INSERT INTO auth.invitations (id, organization_id, email, role, expires_at, inviter_id)
 		 SELECT 'i', o.id, lower($1), 'member', now() + interval '1 day', m.user_id FROM auth.organizations AS o JOIN auth.members AS m ON m.organization_id = o.id`,
 		`INSERT INTO credits.purchases (user_id, credits, price_euro_cents, stripe_payment_intent_id) SELECT user_id, 1000, 100, $1 FROM credits.balances LIMIT 1`,
+		`INSERT INTO credits.purchases (user_id, credits, price_euro_cents, stripe_payment_intent_id) SELECT 'org:' || id, 1000, 100, 'of ' || $1 FROM auth.organizations`,
 		`INSERT INTO credits.edges (id, horizon) VALUES ($1, $1)`,
 		`INSERT INTO credits.abuse_scores (user_id, score, signals) SELECT id, 200, jsonb_build_array(
 			jsonb_build_object('kind', 'spent_and_refunded', 'points', 40, 'count', 1, 'purchases', jsonb_build_array($1::text)),
@@ -132,7 +133,7 @@ func (o *office) pages() map[string]string {
 		"/admin/ledger": "Accounts that owe", "/admin/ledger?q=ada": "ada@example.test", "/admin/ledger/" + o.userID: "What the balance is made of",
 		"/admin/ledger/" + o.userID + "?audit=1": "Entries checked", "/admin/gifts": o.gift, "/admin/gifts?user=ada@example.test": o.gift,
 		"/admin/abuse": "signals, not a verdict", "/admin/abuse?before=100.x": "Nothing found.", "/admin/abuse/" + o.userID: "gifts in a circle",
-		"/admin/coupons": "redeems a coupon once", "/admin/sales": "Stripe is set up", "/admin/sales?status=pending": "pending", "/admin/api-keys": "sk_live_", "/admin/api-keys?user=" + o.userID: "sk_live_",
+		"/admin/coupons": "redeems a coupon once", "/admin/sales": "Stripe is set up", "/admin/sales?status=pending": `href="/admin/organizations/` + o.organization, "/admin/api-keys": "sk_live_", "/admin/api-keys?user=" + o.userID: "sk_live_",
 		"/admin/clients": "newcomer", "/admin/api-keys?org=" + o.organization: "Nothing found.", "/admin/events": "login_success",
 		"/admin/events?type=login_success&user=ada@example.test&from=2020-01-01&to=2999-01-01": "login_success", "/admin/events?ip=192.0.2.1": "Nothing found.",
 		"/admin/webhooks": "hooks.example.test", "/admin/webhooks/" + o.webhook: "Last answer", "/admin/outbox": "Messages given up", "/admin/signing-keys": "signing", "/admin/edges": "Latest revocations",

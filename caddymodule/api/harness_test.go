@@ -120,7 +120,7 @@ func newSiteOf(t testing.TB, sales billing.Config, identity func(*authcore.Confi
 		Pool: db.Pool, ListenDSN: db.DSN,
 		Hooks: authcore.Hooks{RegisterTx: func(ctx context.Context, tx pgx.Tx, u authcore.User, _ principal.Client) error {
 			return ledger.OpenTx(ctx, tx, u.ID)
-		}, DissolveTx: ledger.CloseTx},
+		}, SeatsTx: credits.Billing.SeatsTx, DissolveTx: ledger.CloseTx},
 	}
 	identity(&authConfig, &authDeps)
 	auth, err = authcore.New(t.Context(), authConfig, authDeps)

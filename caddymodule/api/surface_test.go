@@ -104,7 +104,7 @@ func TestTable(t *testing.T) {
 		"POST /api/v1/credits/purchase", "POST /api/v1/credits/payment-link",
 		"POST /api/v1/webhooks/stripe", "POST /webhooks/stripe",
 		"GET /api/v1/subscriptions/plans", "GET /api/v1/subscriptions/plans/{planId}", "GET /api/v1/subscriptions/current",
-		"GET /api/v1/subscriptions/invoices", "POST /api/v1/subscriptions/checkout", "POST /api/v1/subscriptions/portal",
+		"GET /api/v1/subscriptions/invoices", "POST /api/v1/subscriptions/checkout", "POST /api/v1/subscriptions/seats", "POST /api/v1/subscriptions/portal",
 		"POST /api/v1/subscriptions/cancel", "POST /api/v1/subscriptions/reactivate",
 		"GET /api/v1/credits/auto-top-up", "PUT /api/v1/credits/auto-top-up", "POST /api/v1/credits/auto-top-up/card",
 		"DELETE /api/v1/credits/auto-top-up/card", "POST /api/v1/credits/auto-top-up/confirm",

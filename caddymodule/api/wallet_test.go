@@ -70,6 +70,7 @@ func TestWalletRoutesByRole(t *testing.T) {
 		{"GET", "/api/v1/subscriptions/current?organizationId={o}", "", manages("200")},
 		{"GET", "/api/v1/subscriptions/invoices?organizationId={o}", "", manages("200")},
 		{"POST", "/api/v1/subscriptions/checkout", `{"planId":"00000000-0000-4000-8000-000000000000","successUrl":"` + base + `/a","cancelUrl":"` + base + `/b","organizationId":"{o}"}`, manages(noPlan)},
+		{"POST", "/api/v1/subscriptions/seats", `{"organizationId":"{o}","seats":3}`, manages(noPlan)},
 		{"POST", "/api/v1/subscriptions/portal", `{"returnUrl":"` + base + `/a","organizationId":"{o}"}`, manages(noPlan)},
 		{"POST", "/api/v1/subscriptions/cancel", `{"organizationId":"{o}"}`, manages(noPlan)},
 		{"POST", "/api/v1/subscriptions/reactivate", `{"organizationId":"{o}"}`, manages(noPlan)},

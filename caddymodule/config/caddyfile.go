@@ -422,9 +422,11 @@ func (p block) stripe() *StripeConfig {
 func (p block) plan() (c PlanConfig) {
 	p.Arguments(&c.Name)
 	p.Nested("plan", map[string]func(){
-		"product": func() { p.One(&c.Product) },
-		"monthly": func() { p.One(&c.Monthly) },
-		"yearly":  func() { p.One(&c.Yearly) },
+		"product":  func() { p.One(&c.Product) },
+		"monthly":  func() { p.One(&c.Monthly) },
+		"yearly":   func() { p.One(&c.Yearly) },
+		"rollover": func() { p.One(&c.Rollover) },
+		"per_seat": func() { p.One(&c.PerSeat) },
 	})
 	return c
 }

@@ -170,7 +170,28 @@ func (r *resolver) plan(name string, c PlanConfig) catalog.PlanSeed {
 		}
 		return v.text
 	}
+	var rollover *creditcore.Amount
+	if c.Rollover != "" {
+		from := "stripe plan " + name + " rollover"
+		text := r.expand(from, c.Rollover)
+		n, err := creditcore.ParseAmount(text)
+		if err != nil || n < 0 || n > creditcore.MaxAmount {
+			r.fault(from, "%q is not a number of credits", text)
+		}
+		rollover = &n
+	}
+	var perSeat *bool
+	switch text := r.expand("stripe plan "+name+" per_seat", c.PerSeat); text {
+	case "":
+	case "on", "off":
+		on := text == "on"
+		perSeat = &on
+	default:
+		r.fault("stripe plan "+name+" per_seat", "is on or off, not %q", text)
+	}
 	return catalog.PlanSeed{
+		Rollover:     rollover,
+		PerSeat:      perSeat,
 		Name:         name,
 		ProductID:    id("product", c.Product, "_PRODUCT_ID"),
 		PriceMonthly: id("monthly", c.Monthly, "_PRICE_MONTHLY"),

@@ -43,6 +43,12 @@ type PlanConfig struct {
 	Monthly string `json:"monthly,omitempty"`
 	// Price of a year, price_…. Default: STRIPE_<PLAN>_PRICE_YEARLY.
 	Yearly string `json:"yearly,omitempty"`
+	// How many of the credits that a month leaves stay for the next one, a seat.
+	// Default: what the database has, at first none.
+	Rollover string `json:"rollover,omitempty"`
+	// on: an organization pays for each of its members, and has the plan's credits
+	// for each; or off. Default: what the database has, at first off.
+	PerSeat string `json:"per_seat,omitempty"`
 }
 
 // PackageConfig is an amount of credits for a price.

@@ -51,6 +51,9 @@ type Lot struct {
 	Left      string
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: never
+	// Of what is left then, up to RollsOver goes on until RollsTo; empty: nothing.
+	RollsOver string
+	RollsTo   time.Time
 }
 
 // UsageLine is what an app or a day cost, and what of that came back, empty
@@ -143,8 +146,10 @@ type Shop struct {
 	Cancelled     bool // they come back from a purchase that they left
 	Subscribed    bool // they come back from a subscription
 	Error         string
-	// Organization is the id of the one that is bought for, empty for the user.
+	// Organization is the id of the one that is bought for, empty for the user, and
+	// Members how many it has.
 	Organization string
+	Members      int
 }
 
 // TopUp is how an account is topped up by itself. Threshold and Cap are as they were
@@ -185,14 +190,18 @@ type Plan struct {
 	MonthlyCents, YearlyCents      int64
 	Features                       []string
 	Current                        bool
+	RollsOver                      string // what months leave at most; empty: nothing
+	PerSeat                        bool   // credits and prices are those of a seat
 }
 
-// Subscription is that of the visitor. Ends says that it is not prolonged.
+// Subscription is that of the visitor. Ends says that it is not prolonged. Seats are
+// zero where it is not by the seat.
 type Subscription struct {
 	Plan   string
 	Status string
 	Until  time.Time
 	Ends   bool
+	Seats  int
 }
 
 // Onward leads on to a page of the payment service or, where Provider names one,

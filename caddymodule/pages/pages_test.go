@@ -47,7 +47,7 @@ func views() []pages.View {
 		pages.Shortfall{Required: "2.5", Available: "1", Missing: "1.5", Sells: true, Buy: "https://auth.example.test/account/credits/buy"},
 		pages.Shortfall{Required: "2.5", Available: "1", Missing: "1.5", Organization: true, Buy: attack}, pages.Shortfall{Required: "2.5", Available: "1", Missing: "1.5", Organization: true, Allotment: true, Buy: attack},
 		pages.Credits{Balance: "0", Chart: creditsView("").Chart, Organization: attack, Sells: true}, pages.Shop{Balance: "1", Portal: true, Organization: attack},
-		creditsView(attack), pages.Credits{Balance: "0", Chart: creditsView("").Chart}, shopView(attack), pages.Shop{Balance: "1", Portal: true}, pages.Onward{URL: "https://checkout.stripe.com/c/pay/1"},
+		creditsView(attack), pages.Credits{Balance: "0", Chart: creditsView("").Chart}, shopView(attack), teamShop(attack), pages.Shop{Balance: "1", Portal: true}, pages.Onward{URL: "https://checkout.stripe.com/c/pay/1"},
 		pages.Login{PasswordsOff: true, ReturnURL: attack, Providers: buttons(attack)}, pages.Login{Providers: buttons(attack)},
 		pages.Register{PasswordsOff: true, Providers: buttons(attack)}, pages.Register{Providers: buttons(attack)},
 		pages.SignIns{Error: attack, Proof: pages.Proof{Recent: true}, Providers: []pages.ProviderChoice{{ID: attack, Name: attack}}, List: []pages.SignInAccount{
@@ -128,7 +128,7 @@ func creditsView(text string) pages.Credits {
 		Filter: pages.HistoryFilter{Type: "usage", App: text, From: "2026-01-01", To: text, Types: entryTypes[:6], Apps: []string{text}},
 	}
 	for _, source := range []string{"purchase", "gift", "subscription", "refund", "admin"} {
-		v.Lots = append(v.Lots, pages.Lot{Source: source, Left: "100.001", CreatedAt: at}, pages.Lot{Source: source, Left: "1", CreatedAt: at, ExpiresAt: at})
+		v.Lots = append(v.Lots, pages.Lot{Source: source, Left: "100.001", CreatedAt: at}, pages.Lot{Source: source, Left: "1", CreatedAt: at, ExpiresAt: at, RollsOver: "0.5", RollsTo: at})
 	}
 	v.LowBalance, v.DefaultLow, v.Done = "10.5", "5", "saved"
 	for _, kind := range []string{"low", "exhausted", "expiring", "budget", "purchased", "debt", "renewal_failed", "topped_up", "top_up_confirm", "top_up_failed", "top_up_capped", "top_up_off"} {
@@ -148,9 +148,16 @@ func creditsView(text string) pages.Credits {
 func shopView(text string) pages.Shop {
 	v := pages.Shop{Balance: "5", Debt: "1.5", Key: text, Portal: true, Cancelled: true, Subscribed: true, Error: "ALREADY_SUBSCRIBED",
 		Packages: []pages.Package{{ID: text, Name: text, Description: text, Credits: "1000", Cents: 999}},
-		Plans:    []pages.Plan{{ID: text, Name: text, Description: text, Credits: "100", MonthlyCents: 499, YearlyCents: 4999, Features: []string{text}, Current: true}},
-		Current:  &pages.Subscription{Plan: text, Status: "active", Until: time.Unix(0, 0), Ends: true},
+		Plans:    []pages.Plan{{ID: text, Name: text, Description: text, Credits: "100", MonthlyCents: 499, YearlyCents: 4999, Features: []string{text}, Current: true, RollsOver: "50", PerSeat: true}},
+		Current:  &pages.Subscription{Plan: text, Status: "active", Until: time.Unix(0, 0), Ends: true, Seats: 5},
 	}
+	return v
+}
+
+// teamShop sells by the seat to an organisation, which has a subscription or none.
+func teamShop(text string) pages.Shop {
+	v := shopView(text)
+	v.Organization, v.Members, v.Current, v.Error = text, 3, nil, "SEATS_TAKEN"
 	return v
 }
 

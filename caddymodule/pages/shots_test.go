@@ -40,7 +40,7 @@ func gallery() map[string]pages.View {
 		{At: at, Type: "gift", App: "gift", Description: "Gift received: ABCDEF", Amount: "5", Balance: "1237.067", Incoming: true},
 		{At: at, Type: "purchase", App: "stripe", Description: "Credit purchase: 1000 credits", Amount: "1000", Balance: "1232.067", Incoming: true},
 	}
-	credits.Lots = []pages.Lot{{Source: "subscription", Left: "84.5", CreatedAt: at, ExpiresAt: at.AddDate(0, 1, 3)}, {Source: "gift", Left: "150.067", CreatedAt: at}, {Source: "purchase", Left: "1000", CreatedAt: at}}
+	credits.Lots = []pages.Lot{{Source: "subscription", Left: "84.5", CreatedAt: at, ExpiresAt: at.AddDate(0, 1, 3), RollsOver: "50", RollsTo: at.AddDate(0, 2, 3)}, {Source: "gift", Left: "150.067", CreatedAt: at}, {Source: "purchase", Left: "1000", CreatedAt: at}}
 	credits.Filter = pages.HistoryFilter{Types: entryTypes[:6], Apps: []string{"chat"}}
 	packages := []pages.Package{
 		{ID: "1", Name: "Small", Credits: "100", Cents: 100}, {ID: "2", Name: "Medium", Description: "Enough for a month", Credits: "500", Cents: 450}, {ID: "3", Name: "Large", Credits: "1000", Cents: 850},
@@ -49,6 +49,8 @@ func gallery() map[string]pages.View {
 		{ID: "1", Name: "Plus", Credits: "100", MonthlyCents: 499, YearlyCents: 4999, Features: []string{"100 AI credits", "All apps"}},
 		{ID: "2", Name: "Pro", Credits: "500", MonthlyCents: 1199, YearlyCents: 11999, Features: []string{"500 AI credits", "Premium models"}},
 	}
+	perSeat := []pages.Plan{plans[0], plans[1]}
+	perSeat[0].PerSeat, perSeat[0].RollsOver = true, "50"
 	subscribed := []pages.Plan{plans[0], plans[1]}
 	subscribed[0].Current = true
 	made := pages.CreatedGift{ID: "1", Code: "K7M2PX", URL: "https://mana.how/g/K7M2PX", Status: "active", Message: "Happy birthday!", Total: "20", Portion: "5", Unclaimed: "15", Portions: 4, Claimed: 1, Expires: at.AddDate(0, 3, 0)}
@@ -77,7 +79,10 @@ func gallery() map[string]pages.View {
 		"credits": credits, "credits-empty": pages.Credits{Balance: "0", Chart: pages.NewChart([]time.Time{at}, []int64{0}, []string{"0"}), Sells: true, Filter: pages.HistoryFilter{Types: entryTypes[:6]}},
 		"shop": pages.Shop{Balance: "12.5", Packages: packages, Plans: plans, Key: "x"}, "shop-error": pages.Shop{Balance: "0", Debt: "100", Packages: packages, Error: "TOO_MANY_OPEN_PURCHASES", Key: "x"},
 		"shop-subscribed": pages.Shop{Balance: "100", Packages: packages, Plans: subscribed, Current: &pages.Subscription{Plan: "Plus", Status: "active", Until: at.AddDate(0, 1, 0)}, Key: "x", Portal: true},
-		"topup-none":      pages.TopUp{Sells: true, Packages: packages, At: "/account/credits/auto-top-up"},
+		"shop-team":       pages.Shop{Balance: "0", Packages: packages, Plans: perSeat, Key: "x", Organization: "acme", Members: 3},
+		"shop-team-subscribed": pages.Shop{Balance: "812.5", Packages: packages, Plans: perSeat, Key: "x", Organization: "acme", Members: 3, Portal: true,
+			Current: &pages.Subscription{Plan: "Plus", Status: "active", Until: at.AddDate(0, 1, 0), Seats: 5}},
+		"topup-none": pages.TopUp{Sells: true, Packages: packages, At: "/account/credits/auto-top-up"},
 		"topup-off": pages.TopUp{Sells: true, Packages: packages, OffReason: "declined", Card: &pages.Card{Brand: "Visa", Last4: "4242", Month: 4, Year: 2029}, Threshold: "100", Cap: "50.00", CapCents: 5000,
 			Proof: pages.Proof{Recent: true}, Error: "CONSENT_REQUIRED"},
 		"topup-on": pages.TopUp{Enabled: true, Sells: true, Packages: packages, Card: &pages.Card{Brand: "Mastercard", Last4: "4444", Month: 12, Year: 2029}, Threshold: "100", Cap: "50.00", SpentCents: 999, CapCents: 5000,

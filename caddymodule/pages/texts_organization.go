@@ -107,6 +107,7 @@ var organizationFaultTexts = map[string]translated{
 	"OWNER_ROLE":             {German: "Die Rolle eines Inhabers lässt sich so nicht ändern.", English: "The role of an owner cannot be changed like this."},
 	"ALREADY_MEMBER":         {German: "Das ist schon ein Mitglied.", English: "This is a member already."},
 	"ALREADY_INVITED":        {German: "Diese Adresse ist schon eingeladen.", English: "This address is invited already."},
+	"NO_FREE_SEAT":           {German: "Deine Organisation hat keinen freien Platz mehr. Unter Abo gibt es mehr.", English: "Your organization has no free seat left. There are more under its subscription."},
 	"ORGANIZATION_FULL":      {German: "Eine Organisation hat höchstens 100 Mitglieder.", English: "An organization has 100 members at most."},
 	"TOO_MANY_INVITATIONS":   {German: "Eine Organisation hat höchstens 100 offene Einladungen.", English: "An organization has 100 open invitations at most."},
 	"TOO_MANY_ORGANIZATIONS": {German: "Du hast schon zehn Organisationen.", English: "You own ten organizations already."},

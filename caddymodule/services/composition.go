@@ -46,7 +46,7 @@ type accountHooks struct {
 }
 
 func (a accountHooks) hooks() authcore.Hooks {
-	return authcore.Hooks{RegisterTx: a.open, RegisterAgainTx: a.spendWallet, Registered: a.welcome, Verified: a.verified, EraseTx: a.erase, Deleted: a.close, DissolveTx: a.ledger.CloseTx, Dissolved: a.dissolved}
+	return authcore.Hooks{RegisterTx: a.open, RegisterAgainTx: a.spendWallet, Registered: a.welcome, Verified: a.verified, EraseTx: a.erase, Deleted: a.close, SeatsTx: a.sales.SeatsTx, DissolveTx: a.ledger.CloseTx, Dissolved: a.dissolved}
 }
 
 // open gives a new user a balance and promises the trial, and what they have left as a

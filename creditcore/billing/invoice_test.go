@@ -112,10 +112,16 @@ func (p *newsstand) boughtLeft() int64 {
 	return read[struct{ N int64 }](p, `SELECT remaining AS n FROM credits.lots WHERE reference = 'purchase:1'`)[0].N / 1000
 }
 
-// half moves the clock to the middle of the period.
-func (p *newsstand) half() {
+// half moves the clock to the middle of alice's period.
+func (p *newsstand) half() { p.halfOf(p.alice) }
+
+func (p *newsstand) halfOf(who creditcore.Caller) {
 	p.t.Helper()
-	s := mustCurrent(p).Subscription
+	now, err := p.Current(p.t.Context(), who)
+	if err != nil || now.Subscription == nil {
+		p.t.Fatalf("%+v, %v", now, err)
+	}
+	s := now.Subscription
 	p.stripe.Advance(s.CurrentPeriodStart.Add(s.CurrentPeriodEnd.Sub(*s.CurrentPeriodStart) / 2).Sub(p.stripe.Now()))
 }
 

@@ -20,8 +20,9 @@ type SalesQuery struct {
 // SoldPackage is a purchase as it stands here and, by its ids, at Stripe.
 type SoldPackage struct {
 	ID                string
-	UserID            string
-	Email             string
+	UserID            string // the account
+	Email             string // of the user whose account it is
+	Organization      string // its name, where it is that of one
 	Package           string // its name, empty for one that is no more
 	Credits           creditcore.Amount
 	PriceEuroCents    int64
@@ -32,6 +33,15 @@ type SoldPackage struct {
 	Shortfall         creditcore.Amount
 	CreatedAt         time.Time
 	CompletedAt       *time.Time
+}
+
+// accountColumns and accountTables tell whose account a sale is for. That of an
+// organisation that is gone has neither.
+const accountColumns = `coalesce(u.email, '') AS email, coalesce(o.name, '') AS organization`
+
+func accountTables(sale string) string {
+	return `LEFT JOIN auth.users AS u ON u.id = ` + sale + `.user_id
+		LEFT JOIN auth.organizations AS o ON o.id = CASE WHEN starts_with(` + sale + `.user_id, 'org:') THEN substr(` + sale + `.user_id, 5) END`
 }
 
 // PurchasePage lists purchases of everybody, for operators, and returns the cursor
@@ -45,10 +55,10 @@ func (s *Service) PurchasePage(ctx context.Context, q SalesQuery) ([]SoldPackage
 
 func purchasePageSQL(q SalesQuery) (sql string, args []any) {
 	w := q.where("p")
-	return `SELECT p.id, p.user_id, u.email, coalesce(k.name, '') AS package, p.credits, p.price_euro_cents, p.status, p.kind,
+	return `SELECT p.id, p.user_id, ` + accountColumns + `, coalesce(k.name, '') AS package, p.credits, p.price_euro_cents, p.status, p.kind,
 		  coalesce(p.stripe_payment_intent_id, '') AS intent, p.reversed_euro_cents, p.shortfall, p.created_at, p.completed_at
 		FROM credits.purchases AS p
-		JOIN auth.users AS u ON u.id = p.user_id
+		` + accountTables("p") + `
 		LEFT JOIN credits.packages AS k ON k.id = p.package_id` + w.String() + keyset.Newest("p") + ` LIMIT ` + w.Arg(q.Limit+1), w.Args()
 }
 
@@ -67,14 +77,16 @@ func (q SalesQuery) where(table string) *keyset.Where {
 // SoldPlan is a subscription as Stripe last had it.
 type SoldPlan struct {
 	ID                   string
-	UserID               string
-	Email                string
+	UserID               string // the account
+	Email                string // of the user whose account it is
+	Organization         string // its name, where it is that of one
 	Plan                 string
 	Status               string
 	BillingInterval      string
 	StripeSubscriptionID string // empty for one that Stripe does not know
 	CurrentPeriodEnd     *time.Time
 	CancelAtPeriodEnd    bool
+	Seats                int
 	CreatedAt            time.Time
 }
 
@@ -83,10 +95,10 @@ type SoldPlan struct {
 func (s *Service) SubscriptionPage(ctx context.Context, q SalesQuery) ([]SoldPlan, keyset.Cursor, error) {
 	w := q.where("s")
 	list, err := dbscope.List[SoldPlan](ctx, s.db, dbscope.System(),
-		`SELECT s.id, s.user_id, u.email, p.name AS plan, s.status, s.billing_interval,
-		  coalesce(s.stripe_subscription_id, '') AS stripe_subscription_id, s.current_period_end, s.cancel_at_period_end, s.created_at
+		`SELECT s.id, s.user_id, `+accountColumns+`, p.name AS plan, s.status, s.billing_interval,
+		  coalesce(s.stripe_subscription_id, '') AS stripe_subscription_id, s.current_period_end, s.cancel_at_period_end, s.seats, s.created_at
 		FROM subscriptions.subscriptions AS s
-		JOIN auth.users AS u ON u.id = s.user_id
+		`+accountTables("s")+`
 		JOIN subscriptions.plans AS p ON p.id = s.plan_id`+w.String()+keyset.Newest("s")+` LIMIT `+w.Arg(q.Limit+1), w.Args()...)
 	list, next := keyset.Cut(list, q.Limit, func(p SoldPlan) keyset.Cursor { return keyset.Cursor{At: p.CreatedAt, ID: p.ID} })
 	return list, next, err
@@ -97,8 +109,10 @@ type Offer struct {
 	ID, Name    string
 	Plan        bool
 	Credits     creditcore.Amount // a month, of a plan
-	Cents       int64             // a month, of a plan
-	YearlyCents int64             // of a plan
+	RollsOver   creditcore.Amount // of what a month leaves
+	PerSeat     bool
+	Cents       int64 // a month, of a plan
+	YearlyCents int64 // of a plan
 	Active      bool
 	Priced      bool // Stripe has a price of it
 }
@@ -107,11 +121,11 @@ type Offer struct {
 func (s *Service) Offers(ctx context.Context) ([]Offer, error) {
 	return dbscope.List[Offer](ctx, s.db, dbscope.System(),
 		`SELECT * FROM (
-			SELECT p.id, p.name, false AS plan, p.credits, p.price_euro_cents AS cents, 0::bigint AS yearly_cents, p.active,
+			SELECT p.id, p.name, false AS plan, p.credits, 0::bigint AS rolls_over, false AS per_seat, p.price_euro_cents AS cents, 0::bigint AS yearly_cents, p.active,
 			       p.stripe_price_id IS NOT NULL AS priced
 			FROM credits.packages AS p
 		UNION ALL
-			SELECT p.id, p.name, true, p.monthly_credits, p.price_monthly_euro_cents, p.price_yearly_euro_cents, p.active,
+			SELECT p.id, p.name, true, p.monthly_credits, p.rollover_credits, p.per_seat, p.price_monthly_euro_cents, p.price_yearly_euro_cents, p.active,
 			       coalesce(p.stripe_price_id_monthly, p.stripe_price_id_yearly) IS NOT NULL
 			FROM subscriptions.plans AS p
 		) AS o

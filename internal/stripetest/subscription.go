@@ -22,7 +22,7 @@ func (s *Server) subscriptionRoutes() {
 			return !c.has("price") || firstItem(sub).str("price.id") == c.str("price")
 		},
 	})
-	s.route("POST "+path+"/{id}", kind, `cancel_at_period_end:bool cancel_at:int metadata.* description proration_behavior
+	s.route("POST "+path+"/{id}", kind, `cancel_at_period_end:bool cancel_at:int metadata.* description proration_behavior payment_behavior
 		items.*.id items.*.price:price items.*.quantity:int cancellation_details.comment cancellation_details.feedback`, s.updateSubscription)
 	s.route("DELETE "+path+"/{id}", kind, "invoice_now:bool prorate:bool cancellation_details.comment cancellation_details.feedback",
 		func(c *call) (object, *refusal) {

@@ -35,11 +35,21 @@ func (s *Server) updateSubscription(c *call) (object, *refusal) {
 	default:
 		return nil, invalid("", "proration_behavior", "Invalid proration_behavior: must be one of always_invoice, create_prorations, or none")
 	}
+	switch c.str("payment_behavior") {
+	case "", "allow_incomplete", "error_if_incomplete":
+	case "default_incomplete", "pending_if_incomplete":
+		return nil, invalid("", "payment_behavior", "stripetest: payment_behavior is allow_incomplete or error_if_incomplete.")
+	default:
+		return nil, invalid("", "payment_behavior", "Invalid payment_behavior: must be one of allow_incomplete, default_incomplete, error_if_incomplete, or pending_if_incomplete")
+	}
 	changes := c.keys("items")
 	for _, i := range changes {
 		if itemOf(sub, c.str("items."+i+".id")) == nil {
 			return nil, missing(http.StatusBadRequest, "subscription_item", c.str("items."+i+".id"), wire("items."+i+".id"))
 		}
+	}
+	if c.str("payment_behavior") == "error_if_incomplete" && behavior == "always_invoice" && s.cardOf(sub) == "failed" && s.costsMore(c, sub, changes) {
+		return nil, broken(http.StatusPaymentRequired)
 	}
 	s.change("customer.subscription.updated", sub, func() {
 		c.merge("metadata", sub.metadata())
@@ -49,17 +59,33 @@ func (s *Server) updateSubscription(c *call) (object, *refusal) {
 		s.setCancellation(c, sub)
 	})
 	for _, i := range changes {
-		item := itemOf(sub, c.str("items."+i+".id"))
-		price, quantity := item.at("price").(object), item.int("quantity")
-		if id := c.str("items." + i + ".price"); id != "" {
-			price = s.objects[id]
-		}
-		if c.has("items." + i + ".quantity") {
-			quantity = c.int("items." + i + ".quantity")
-		}
+		item, price, quantity := s.itemChange(c, sub, i)
 		s.changeItem(sub, item, price, quantity, behavior)
 	}
 	return sub, nil
+}
+
+// itemChange is what a request wants of an item.
+func (s *Server) itemChange(c *call, sub object, i string) (item, price object, quantity int64) {
+	item = itemOf(sub, c.str("items."+i+".id"))
+	price, quantity = item.at("price").(object), item.int("quantity")
+	if id := c.str("items." + i + ".price"); id != "" {
+		price = s.objects[id]
+	}
+	if c.has("items." + i + ".quantity") {
+		quantity = c.int("items." + i + ".quantity")
+	}
+	return item, price, quantity
+}
+
+// costsMore reports whether changes of items are paid for now.
+func (s *Server) costsMore(c *call, sub object, changes []string) bool {
+	var more int64
+	for _, i := range changes {
+		item, price, quantity := s.itemChange(c, sub, i)
+		more += price.int("unit_amount")*quantity - item.int("price.unit_amount")*item.int("quantity")
+	}
+	return more > 0
 }
 
 func (s *Server) setCancellation(c *call, sub object) {

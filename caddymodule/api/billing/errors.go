@@ -37,6 +37,7 @@ var subscriptionMappings = []endpoint.Mapping{
 		Message: "No billing account found. Please subscribe to a plan first."}},
 	{Err: subscribing.ErrNoSubscription, Answer: &endpoint.Error{Status: 404, Code: "SUBSCRIPTION_NOT_FOUND", Message: "No active subscription found"}},
 	{Err: subscribing.ErrNotCanceled, Answer: &endpoint.Error{Status: 404, Code: "SUBSCRIPTION_NOT_FOUND", Message: "No canceled subscription found"}},
+	{Err: subscribing.ErrNotPerSeat, Answer: &endpoint.Error{Status: 400, Code: "NOT_PER_SEAT", Message: "Seats are for organizations, of a plan that is sold by the seat"}},
 	{Err: subscribing.ErrSubscribed, Answer: &endpoint.Error{Status: 409, Code: "ALREADY_SUBSCRIBED",
 		Message: "You already have a subscription. Manage it in the billing portal."}},
 	{Err: stripeapi.ErrCustomer, Answer: &endpoint.Error{Status: 503, Code: "PAYMENT_SERVICE_ERROR", Message: "Failed to create payment customer"}},
@@ -71,10 +72,19 @@ func tooManyOpen(wait time.Duration) *endpoint.Error {
 // refusal by Stripe is a 500 here.
 func subscriptionError(err error, urls map[string]*string) error {
 	var refused *stripeapi.PaymentError
-	if errors.As(err, &refused) {
+	var taken *subscribing.SeatsTakenError
+	switch {
+	case errors.As(err, &taken):
+		return seatsTaken(taken.Error())
+	case errors.As(err, &refused):
 		return &endpoint.Error{Status: 500, Code: "PAYMENT_SERVICE_ERROR", Message: refused.Error()}
 	}
 	return paymentError(err, urls)
+}
+
+// seatsTaken refuses fewer seats than an organisation has members.
+func seatsTaken(text string) *endpoint.Error {
+	return &endpoint.Error{Status: http.StatusConflict, Code: "SEATS_TAKEN", Message: text}
 }
 
 // returnText says of an address that it is none, or that it is not trusted.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/api/sso"
@@ -38,7 +39,7 @@ func pageRoutes(core func(context.Context) (*billing.Service, error), ledger fun
 			Access: endpoint.Cookie, Format: endpoint.Page, Limit: endpoint.UserLimit, Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound), roles...)}),
 		endpoint.Post(shopPath, endpoint.HandleWith(core, s.form), endpoint.Rule{Summary: "Buy credits, or subscribe to them",
 			Access: endpoint.Cookie, Body: endpoint.Lenient, Format: endpoint.Page, Limit: endpoint.PerMinute(30), Mappings: slices.Concat(purchaseMappings, subscriptionMappings),
-			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrKeyReused), tooManyOpen(0), errUnknownAction, endpoint.ErrOrganizationNotFound, endpoint.ErrOrganizationRole)}),
+			Errors: append(endpoint.AnswersTo(creditcore.ErrAccountNotFound, creditcore.ErrKeyReused), tooManyOpen(0), seatsTaken(""), errUnknownAction, endpoint.ErrOrganizationNotFound, endpoint.ErrOrganizationRole)}),
 	}
 }
 
@@ -105,6 +106,11 @@ func (s shop) answer(ctx context.Context, buyer creditcore.Caller, payments *bil
 	if err := showPlans(ctx, buyer, payments, &view); err != nil {
 		return nil, err
 	}
+	if buyer.Organization != "" {
+		if view.Members, err = payments.Members(ctx, buyer.Organization); err != nil {
+			return nil, err
+		}
+	}
 	view.Portal, err = payments.IsCustomer(ctx, buyer)
 	return endpoint.HTML{Status: status, View: view}, err
 }
@@ -144,7 +150,10 @@ func showPlans(ctx context.Context, buyer creditcore.Caller, payments *billing.S
 	for _, p := range found {
 		shown := pages.Plan{
 			ID: p.ID, Name: p.Name, Description: endpoint.TextOf(p.Description), Credits: p.MonthlyCredits.String(),
-			Features: p.Features, Current: p.ID == subscribed,
+			Features: p.Features, Current: p.ID == subscribed, PerSeat: p.PerSeat,
+		}
+		if p.RolloverCredits > 0 {
+			shown.RollsOver = p.RolloverCredits.String()
 		}
 		if p.StripePriceIDMonthly != nil {
 			shown.MonthlyCents = p.PriceMonthlyEuroCents
@@ -164,6 +173,9 @@ func showPlans(ctx context.Context, buyer creditcore.Caller, payments *billing.S
 		err = nil
 	}
 	view.Current.Plan = plan.Name
+	if plan.PerSeat {
+		view.Current.Seats = now.Subscription.Seats
+	}
 	return err
 }
 
@@ -171,6 +183,7 @@ type shopFormRequest struct {
 	Action string `json:"action" rule:"max=32,string"`
 	ID     string `json:"id" rule:"optional,max=64,string"`
 	Key    string `json:"key" rule:"optional,max=128,string"`
+	Seats  string `json:"seats" rule:"optional,max=3,string"`
 	// Organization is the one to buy for, empty for who is signed in.
 	Organization string `json:"organization" rule:"optional,max=64,string"`
 }
@@ -231,10 +244,14 @@ func (s shop) act(ctx context.Context, c *endpoint.Call, buyer creditcore.Caller
 		if req.Action == "subscribe-year" {
 			order.Interval = catalog.Yearly
 		}
+		order.Seats, _ = strconv.Atoi(req.Seats) // one for each member where it says none
 		opened, err := payments.Subscribe(ctx, buyer, order)
 		return opened.URL, err
 	case "portal":
 		return payments.Portal(ctx, buyer, base+shopOf(req.Organization))
+	case "seats":
+		seats, _ := strconv.Atoi(req.Seats) // what is no number is refused as none
+		return "", payments.SetSeats(ctx, buyer, seats)
 	case "cancel":
 		return "", payments.Cancel(ctx, buyer)
 	case "resume":

@@ -17,6 +17,8 @@ type subscriptionPlan struct {
 	Name                  string            `json:"name"`
 	Description           *string           `json:"description"`
 	MonthlyCredits        creditcore.Amount `json:"monthlyCredits"`
+	RolloverCredits       creditcore.Amount `json:"rolloverCredits,omitzero"` // what months leave to the next at most, a seat
+	PerSeat               bool              `json:"perSeat,omitzero"`         // an organization pays for each member
 	PriceMonthlyEuroCents int64             `json:"priceMonthlyEuroCents"`
 	PriceYearlyEuroCents  int64             `json:"priceYearlyEuroCents"`
 	StripePriceIDMonthly  *string           `json:"stripePriceIdMonthly"`
@@ -37,6 +39,7 @@ type subscriptionPlan struct {
 func planOf(p catalog.Plan) subscriptionPlan {
 	return subscriptionPlan{
 		ID: p.ID, Name: p.Name, Description: p.Description, MonthlyCredits: p.MonthlyCredits,
+		RolloverCredits: p.RolloverCredits, PerSeat: p.PerSeat,
 		PriceMonthlyEuroCents: p.PriceMonthlyEuroCents, PriceYearlyEuroCents: p.PriceYearlyEuroCents,
 		StripePriceIDMonthly: p.StripePriceIDMonthly, StripePriceIDYearly: p.StripePriceIDYearly,
 		StripeProductID: p.StripeProductID, Features: p.Features, MaxTeamMembers: p.MaxTeamMembers,
@@ -78,6 +81,7 @@ type subscription struct {
 	StripeSubscriptionID *string            `json:"stripeSubscriptionId"`
 	StripeCustomerID     *string            `json:"stripeCustomerId"`
 	StripePriceID        *string            `json:"stripePriceId"`
+	Seats                int                `json:"seats,omitzero"` // of a plan by the seat
 	Status               subscribing.Status `json:"status"`
 	BillingInterval      catalog.Interval   `json:"billingInterval"`
 	CurrentPeriodStart   *endpoint.Time     `json:"currentPeriodStart"`
@@ -126,6 +130,9 @@ func currentSubscription(ctx context.Context, c *endpoint.Call, payments *billin
 			OrganizationID: req.OrganizationID, TrialStart: endpoint.TimeOf(s.TrialStart), TrialEnd: endpoint.TimeOf(s.TrialEnd), Metadata: s.Metadata,
 			CreatedAt: endpoint.Time(s.CreatedAt), UpdatedAt: endpoint.Time(s.UpdatedAt),
 		}
+	}
+	if out.Subscription != nil && now.Plan != nil && now.Plan.PerSeat {
+		out.Subscription.Seats = now.Subscription.Seats
 	}
 	if req.OrganizationID != "" && out.Subscription != nil {
 		out.Subscription.UserID = ""

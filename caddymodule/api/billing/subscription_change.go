@@ -13,6 +13,7 @@ type checkoutRequest struct {
 	PlanID          string  `json:"planId" rule:"uuid"`
 	OrganizationID  *string `json:"organizationId" rule:"optional,max=64,string" doc:"The organization to subscribe for, as its owner or admin; the caller where absent."`
 	BillingInterval *string `json:"billingInterval" rule:"optional,oneof=month|year"`
+	Seats           *int    `json:"seats" rule:"optional,integer,least=1,most=100" doc:"How many seats of a plan that an organization pays for by the seat; one for each member where absent."`
 	SuccessURL      string  `json:"successUrl" rule:"upto=2000"`
 	CancelURL       string  `json:"cancelUrl" rule:"upto=2000"`
 }
@@ -31,14 +32,39 @@ func checkout(ctx context.Context, c *endpoint.Call, payments *billing.Service, 
 	if err != nil {
 		return checkoutResponse{}, err
 	}
-	opened, err := payments.Subscribe(ctx, buyer, subscribing.Order{
+	order := subscribing.Order{
 		PlanID: req.PlanID, Interval: catalog.Interval(endpoint.TextOf(req.BillingInterval)),
 		SuccessURL: req.SuccessURL, CancelURL: req.CancelURL,
-	})
+	}
+	if req.Seats != nil {
+		order.Seats = *req.Seats
+	}
+	opened, err := payments.Subscribe(ctx, buyer, order)
 	if err != nil {
 		return checkoutResponse{}, subscriptionError(err, urls)
 	}
 	return checkoutResponse{SessionID: opened.SessionID, URL: opened.URL}, nil
+}
+
+type seatsRequest struct {
+	OrganizationID string `json:"organizationId" rule:"max=64,string" doc:"The organization, as its owner or admin."`
+	Seats          int    `json:"seats" rule:"integer,least=1,most=100" doc:"How many it pays for from now on: as many as it has members, or more."`
+}
+
+type seatsResponse struct {
+	Success bool `json:"success"`
+	Seats   int  `json:"seats"`
+}
+
+func changeSeats(ctx context.Context, c *endpoint.Call, payments *billing.Service, req seatsRequest) (seatsResponse, error) {
+	buyer, err := c.ManageFor(ctx, req.OrganizationID)
+	if err != nil {
+		return seatsResponse{}, err
+	}
+	if err := payments.SetSeats(ctx, buyer, req.Seats); err != nil {
+		return seatsResponse{}, subscriptionError(err, nil)
+	}
+	return seatsResponse{Success: true, Seats: req.Seats}, nil
 }
 
 type portalRequest struct {

@@ -119,12 +119,15 @@ type ownBalanceResponse struct {
 }
 
 // lotView is what is left of credits that came in together, in the order of use.
-// ExpiresAt is null for those without an end.
+// ExpiresAt is null for those without an end. Of what is left then, up to RollsOver
+// goes on until RollsTo, of all lots with that time together.
 type lotView struct {
-	Source    creditcore.Source `json:"source"`
-	Remaining creditcore.Amount `json:"remaining"`
-	CreatedAt endpoint.Time     `json:"createdAt"`
-	ExpiresAt *endpoint.Time    `json:"expiresAt"`
+	Source    creditcore.Source  `json:"source"`
+	Remaining creditcore.Amount  `json:"remaining"`
+	CreatedAt endpoint.Time      `json:"createdAt"`
+	ExpiresAt *endpoint.Time     `json:"expiresAt"`
+	RollsOver *creditcore.Amount `json:"rollsOver,omitempty"`
+	RollsTo   *endpoint.Time     `json:"rollsTo,omitempty"`
 }
 
 var errInclude = &endpoint.Error{Status: http.StatusBadRequest, Code: "INVALID_INCLUDE", Message: "include takes lots and held"}
@@ -149,7 +152,7 @@ func balance(ctx context.Context, c *endpoint.Call, ledger *creditcore.Service, 
 			}
 			lots := make([]lotView, len(found))
 			for i, l := range found {
-				lots[i] = lotView{l.Source, l.Remaining, endpoint.Time(l.CreatedAt), endpoint.TimeOf(l.ExpiresAt)}
+				lots[i] = lotView{l.Source, l.Remaining, endpoint.Time(l.CreatedAt), endpoint.TimeOf(l.ExpiresAt), l.RollsOver, endpoint.TimeOf(l.RollsTo)}
 			}
 			resp.Lots = &lots
 		default:

@@ -179,6 +179,9 @@ func showBalance(ctx context.Context, who creditcore.Caller, ledger *creditcore.
 		if l.ExpiresAt != nil {
 			shown.ExpiresAt = *l.ExpiresAt
 		}
+		if l.RollsOver != nil {
+			shown.RollsOver, shown.RollsTo = l.RollsOver.String(), *l.RollsTo
+		}
 		view.Lots = append(view.Lots, shown)
 	}
 	return nil

@@ -89,6 +89,18 @@ func userLink(id, email string) pages.DeskCell {
 	return link(email, pathOf(usersPath, id))
 }
 
+// accountLink leads to the account of a user, or to an organisation by its name.
+func accountLink(account, email, organization string) pages.DeskCell {
+	id := creditcore.OrganizationOf(account)
+	switch {
+	case id == "":
+		return userLink(account, email)
+	case organization == "": // it is gone
+		return text(id)
+	}
+	return link(organization, pathOf(organizationsPath, id))
+}
+
 func form(a pages.DeskAction) pages.DeskCell { return pages.DeskCell{Form: &a} }
 
 func fact(label string, value pages.DeskCell) pages.DeskFact {

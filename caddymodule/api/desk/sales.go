@@ -3,6 +3,7 @@ package desk
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/caddymodule/pages"
@@ -73,7 +74,7 @@ func (d Deps) sales(ctx context.Context, c *endpoint.Call, v visit) (pages.Desk,
 	purchases := pages.DeskTable{Title: "purchases", Columns: []string{"created", "address", "package", "credits", "price", "state", "stripeID", "reversed", "shortfall"}}
 	for _, p := range bought {
 		purchases.Rows = append(purchases.Rows, []pages.DeskCell{
-			at(p.CreatedAt), userLink(p.UserID, p.Email), text(p.Package), credits(p.Credits), cents(p.PriceEuroCents), saleState(p.Status),
+			at(p.CreatedAt), accountLink(p.UserID, p.Email, p.Organization), text(p.Package), credits(p.Credits), cents(p.PriceEuroCents), saleState(p.Status),
 			code(p.Intent), cents(p.ReversedEuroCents), credits(p.Shortfall),
 		})
 	}
@@ -93,10 +94,10 @@ func soldPlans(ctx context.Context, sales *billing.Service, userID string, out *
 	if err != nil {
 		return err
 	}
-	subscriptions := pages.DeskTable{Title: "subscriptions", Columns: []string{"created", "address", "plan", "state", "until", "ends", "stripeID"}}
+	subscriptions := pages.DeskTable{Title: "subscriptions", Columns: []string{"created", "address", "plan", "seats", "state", "until", "ends", "stripeID"}}
 	for _, s := range list {
 		subscriptions.Rows = append(subscriptions.Rows, []pages.DeskCell{
-			at(s.CreatedAt), userLink(s.UserID, s.Email), text(s.Plan), saleState(s.Status), optionalTime(s.CurrentPeriodEnd), yesNo(s.CancelAtPeriodEnd), code(s.StripeSubscriptionID),
+			at(s.CreatedAt), accountLink(s.UserID, s.Email, s.Organization), text(s.Plan), text(strconv.Itoa(s.Seats)), saleState(s.Status), optionalTime(s.CurrentPeriodEnd), yesNo(s.CancelAtPeriodEnd), code(s.StripeSubscriptionID),
 		})
 	}
 	out.Tables = append(out.Tables, subscriptions)
@@ -107,13 +108,13 @@ func soldPlans(ctx context.Context, sales *billing.Service, userID string, out *
 	if err != nil {
 		return err
 	}
-	shop := pages.DeskTable{Title: "offers", Columns: []string{"name", "type", "credits", "price", "yearly", "forSale", "priced"}}
+	shop := pages.DeskTable{Title: "offers", Columns: []string{"name", "type", "credits", "rollsOver", "perSeat", "price", "yearly", "forSale", "priced"}}
 	for _, o := range offers {
 		kind := "package"
 		if o.Plan {
 			kind = "plan"
 		}
-		shop.Rows = append(shop.Rows, []pages.DeskCell{text(o.Name), word(kind), credits(o.Credits), cents(o.Cents), cents(o.YearlyCents), yesNo(o.Active), yesNo(o.Priced)})
+		shop.Rows = append(shop.Rows, []pages.DeskCell{text(o.Name), word(kind), credits(o.Credits), credits(o.RollsOver), yesNo(o.PerSeat), cents(o.Cents), cents(o.YearlyCents), yesNo(o.Active), yesNo(o.Priced)})
 	}
 	out.Tables = append(out.Tables, shop)
 	return nil

@@ -45,6 +45,7 @@ var (
 	errAlreadyMember      = &endpoint.Error{Status: 400, Code: "ALREADY_MEMBER", Message: "User is already a member of this organization"}
 	errAlreadyInvited     = &endpoint.Error{Status: 400, Code: "ALREADY_INVITED", Message: "User is already invited to this organization"}
 	errFull               = &endpoint.Error{Status: 409, Code: "ORGANIZATION_FULL", Message: "An organization has 100 members at most"}
+	errNoSeat             = &endpoint.Error{Status: 409, Code: "NO_FREE_SEAT", Message: "The organization pays for no more seats than it has members and invitations"}
 	errTooManyInvited     = &endpoint.Error{Status: 409, Code: "TOO_MANY_INVITATIONS", Message: "An organization has 100 pending invitations at most"}
 	errTooMany            = &endpoint.Error{Status: 409, Code: "TOO_MANY_ORGANIZATIONS", Message: "A user owns 10 organizations at most"}
 	errSlugTaken          = &endpoint.Error{Status: 409, Code: "SLUG_TAKEN", Message: "An organization with this slug already exists"}
@@ -79,6 +80,7 @@ func Routes(cfg Config) []endpoint.Route {
 	lastOwner := endpoint.Mapping{Err: organization.ErrLastOwner, Answer: errLastOwner}
 	invalid := endpoint.Mapping{Err: organization.ErrInvalidInput, Answer: errInvalid}
 	full := endpoint.Mapping{Err: organization.ErrFull, Answer: errFull}
+	noSeat := endpoint.Mapping{Err: organization.ErrNoSeat, Answer: errNoSeat}
 	alreadyMember := endpoint.Mapping{Err: organization.ErrAlreadyMember, Answer: errAlreadyMember}
 	// Of routes whose contract knows no 404, outsiders are told what members are.
 	refused := func(text string) []endpoint.Mapping {
@@ -101,7 +103,7 @@ func Routes(cfg Config) []endpoint.Route {
 			{Err: organization.ErrTooMany, Answer: errTooMany}, {Err: organization.ErrSlugTaken, Answer: errSlugTaken}, invalid}, unverified...)),
 		endpoint.Post(at+"/accept-invitation", endpoint.Handle(accept), rule("Join an organization by an invitation", http.StatusCreated, []endpoint.Mapping{
 			{Err: organization.ErrInvitationNotFound, Answer: errInvitationNotFound}, {Err: organization.ErrNotRecipient, Answer: errNotRecipient},
-			alreadyMember, full}, append(endpoint.AnswersTo(authcore.ErrSessionNotFound), unverified...)...)),
+			alreadyMember, full, noSeat}, append(endpoint.AnswersTo(authcore.ErrSessionNotFound), unverified...)...)),
 		endpoint.Post(at+"/set-active", endpoint.Handle(setActive), rule("Act in an organization, or in none", 200, []endpoint.Mapping{
 			{Err: organization.ErrNotFound, Answer: errNotMember}}, endpoint.AnswersTo(authcore.ErrSessionNotFound, authcore.ErrUserNotFound)...)),
 		endpoint.Get(at+"/{id}", endpoint.Handle(read), rule("An organization and its members", 200, []endpoint.Mapping{notFound})),
@@ -113,7 +115,7 @@ func Routes(cfg Config) []endpoint.Route {
 			refusedOrNotFound("Only the owner can transfer the organization", memberNotFound, invalid),
 			append(endpoint.AnswersTo(authcore.ErrUserNotFound), endpoint.ErrNotRecent)...)),
 		endpoint.Post(at+"/{id}/invite", endpoint.Handle(invite), rule("Invite somebody by mail", http.StatusCreated, append(
-			refused("You do not have permission to invite members"), alreadyMember, full,
+			refused("You do not have permission to invite members"), alreadyMember, full, noSeat,
 			endpoint.Mapping{Err: organization.ErrAlreadyInvited, Answer: errAlreadyInvited},
 			endpoint.Mapping{Err: organization.ErrTooManyInvited, Answer: errTooManyInvited},
 			endpoint.Mapping{Err: organization.ErrInvitedTooOften, Answer: errTooManyMails},

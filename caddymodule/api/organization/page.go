@@ -30,6 +30,7 @@ var pageMappings = []endpoint.Mapping{
 	{Err: organization.ErrNotRecipient, Answer: errNotRecipient}, {Err: organization.ErrOwnerRole, Answer: errOwnerRole},
 	{Err: organization.ErrLastOwner, Answer: errLastOwner}, {Err: organization.ErrAlreadyMember, Answer: errAlreadyMember},
 	{Err: organization.ErrAlreadyInvited, Answer: errAlreadyInvited}, {Err: organization.ErrFull, Answer: errFull},
+	{Err: organization.ErrNoSeat, Answer: errNoSeat},
 	{Err: organization.ErrTooManyInvited, Answer: errTooManyInvited}, {Err: organization.ErrInvitedTooOften, Answer: errTooManyMails},
 	{Err: organization.ErrTooMany, Answer: errTooMany}, {Err: organization.ErrSlugTaken, Answer: errSlugTaken},
 	{Err: organization.ErrInvalidInput, Answer: errName}, {Err: creditcore.ErrNotMember, Answer: errRole},

@@ -17,11 +17,17 @@ import (
 // MonthlyCredits are granted for what is paid, see [billing.Service.Run]. A plan
 // without a price grants nothing, whatever it says: accounts start at zero and
 // there are no free credits.
+//
+// RolloverCredits bounds what months of the plan leave to the next one, a seat; zero is
+// nothing. With PerSeat an organisation pays for as many as it has members, or more, and
+// is granted the credits of each.
 type Plan struct {
 	ID                    string
 	Name                  string
 	Description           *string
 	MonthlyCredits        creditcore.Amount
+	RolloverCredits       creditcore.Amount
+	PerSeat               bool
 	PriceMonthlyEuroCents int64
 	PriceYearlyEuroCents  int64
 	StripePriceIDMonthly  *string
@@ -39,7 +45,7 @@ type Plan struct {
 	UpdatedAt             time.Time
 }
 
-const planColumns = `id, name, description, monthly_credits, price_monthly_euro_cents, price_yearly_euro_cents,
+const planColumns = `id, name, description, monthly_credits, rollover_credits, per_seat, price_monthly_euro_cents, price_yearly_euro_cents,
 	stripe_price_id_monthly, stripe_price_id_yearly, stripe_product_id, features, max_team_members,
 	max_organizations, is_default, is_enterprise, active, sort_order, metadata, created_at, updated_at`
 

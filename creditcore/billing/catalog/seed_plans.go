@@ -10,8 +10,8 @@ import (
 	"mana.how/edge/internal/dbscope"
 )
 
-// PlanSeed names what Stripe has of a plan. Empty ids leave those of the
-// database alone.
+// PlanSeed names what Stripe has of a plan, and terms that the configuration may say.
+// What is empty or nil leaves what the database has alone.
 type PlanSeed struct {
 	// Name is that of a plan, of [PlanNames] or one an admin wrote; case does
 	// not count.
@@ -19,6 +19,9 @@ type PlanSeed struct {
 	ProductID    string
 	PriceMonthly string
 	PriceYearly  string
+	// Rollover and PerSeat are terms of [Plan].
+	Rollover *creditcore.Amount
+	PerSeat  *bool
 }
 
 // offer is what a plan of the family is.
@@ -61,8 +64,8 @@ func PlanNames() []string {
 	return names
 }
 
-// seedPlans writes the plans of the family that are missing, and the ids of
-// Stripe that the configuration names. What an admin changed of a plan stays:
+// seedPlans writes the plans of the family that are missing, and the ids and terms
+// that the configuration names. What an admin changed of a plan stays:
 // its terms, its texts, and whether it is for sale. It fails for a configured
 // plan that does not exist.
 func (s *Catalog) seedPlans(ctx context.Context) error {
@@ -104,11 +107,15 @@ func seedPrices(ctx context.Context, tx pgx.Tx, p PlanSeed) error {
 		SET stripe_product_id = coalesce(nullif(@product_id, ''), stripe_product_id),
 			stripe_price_id_monthly = coalesce(nullif(@monthly, ''), stripe_price_id_monthly),
 			stripe_price_id_yearly = coalesce(nullif(@yearly, ''), stripe_price_id_yearly),
+			rollover_credits = coalesce(@rollover, rollover_credits),
+			per_seat = coalesce(@per_seat, per_seat),
 			updated_at = CASE
 				WHEN @product_id IN ('', stripe_product_id) AND @monthly IN ('', stripe_price_id_monthly) AND @yearly IN ('', stripe_price_id_yearly)
+					AND coalesce(@rollover, rollover_credits) = rollover_credits AND coalesce(@per_seat, per_seat) = per_seat
 				THEN updated_at ELSE now() END
 		WHERE lower(name) = lower(@name)`, pgx.StrictNamedArgs{
 		"name": p.Name, "product_id": p.ProductID, "monthly": p.PriceMonthly, "yearly": p.PriceYearly,
+		"rollover": p.Rollover, "per_seat": p.PerSeat,
 	})
 	if err == nil && tag.RowsAffected() == 0 {
 		err = ErrPlanNotFound

@@ -18,7 +18,8 @@ import (
 // lock of the subscriber.
 //
 //   - A month that has begun is granted once, as a lot that lasts until the
-//     month's end and the grace after it.
+//     month's end and the grace after it. Of what months before it leave, as much
+//     as the plan says lives on as long.
 //   - A change of plan takes back the share of the time that was credited, of
 //     that month's own lot alone and as far as it is unspent. What of it was
 //     spent is withheld from the next months: else a plan could be taken,
@@ -200,10 +201,14 @@ func (s *Service) grantPeriod(ctx context.Context, tx pgx.Tx, p *creditPeriod, w
 	p.Withheld = min(withhold, p.left())
 	amount := p.left() - p.Withheld
 	p.Granted, p.GrantedAt = &amount, &now
+	expires := p.expires(s.grace)
+	carried := creditcore.RollOver{UserID: p.UserID, UpTo: p.RolloverCredits * creditcore.Amount(p.Seats), Until: expires}
+	if err := s.ledger.RollOverTx(ctx, tx, carried); err != nil {
+		return fmt.Errorf("roll over what is left of earlier months: %w", err)
+	}
 	if amount == 0 {
 		return nil
 	}
-	expires := p.expires(s.grace)
 	_, err := s.ledger.GrantTx(ctx, tx, creditcore.Grant{
 		UserID: p.UserID, Amount: amount, Type: creditcore.Purchase, Source: creditcore.SourceSubscription, AppID: settle.AppID,
 		Description: "Subscription " + p.PlanName + ": " + amount.String() + " credits", Metadata: p.metadata(),

@@ -38,6 +38,8 @@ type creditPeriod struct {
 	// What it depends on.
 	PlanID            string
 	PlanName          string
+	RolloverCredits   creditcore.Amount // of the plan, a seat
+	Seats             int
 	StripeInvoiceID   string
 	PaidAt            time.Time
 	PaidEuroCents     int64
@@ -92,7 +94,7 @@ func creditPeriods(ctx context.Context, tx pgx.Tx, userID string) ([]creditPerio
 		)
 		SELECT a.id, a.user_id, a.stripe_subscription_id, a.line_id, a.starts_at, a.ends_at, a.credits, a.cut_credits,
 			a.shortfall, a.reversed_credits, a.reversed_taken, a.clawed_back, a.withheld, a.granted, a.granted_at, a.revision,
-			a.plan_id, p.name AS plan_name, i.stripe_invoice_id, coalesce(i.paid_at, i.created_at) AS paid_at,
+			a.plan_id, p.name AS plan_name, p.rollover_credits, coalesce(s.seats, 1) AS seats, i.stripe_invoice_id, coalesce(i.paid_at, i.created_at) AS paid_at,
 			i.amount_paid_euro_cents AS paid_euro_cents, i.reversed_euro_cents,
 			CASE WHEN o.cut THEN a.line_starts_at ELSE (
 				SELECT min(c.starts_at)
@@ -102,16 +104,13 @@ func creditPeriods(ctx context.Context, tx pgx.Tx, userID string) ([]creditPerio
 					AND c.ends_at > a.starts_at
 					AND c.starts_at > a.line_starts_at
 			) END AS cut_at,
-			(
-				SELECT s.ended_at
-				FROM subscriptions.subscriptions s
-				WHERE s.stripe_subscription_id = a.stripe_subscription_id
-			) AS subscription_ended,
+			s.ended_at AS subscription_ended,
 			NOT `+functions.Schema+`.lives(a.user_id) AS user_removed
 		FROM subscriptions.allotments a
 		JOIN cut_at_once o ON o.id = a.line_id
 		JOIN subscriptions.invoices i ON i.id = a.invoice_id
 		JOIN subscriptions.plans p ON p.id = a.plan_id
+		LEFT JOIN subscriptions.subscriptions s ON s.stripe_subscription_id = a.stripe_subscription_id
 		WHERE a.user_id = $1
 		ORDER BY a.starts_at, a.id`, userID)
 	if err != nil {

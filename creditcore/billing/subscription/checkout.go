@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/stripe/stripe-go/v85"
@@ -20,6 +21,7 @@ import (
 type Order struct {
 	PlanID     string
 	Interval   catalog.Interval // Monthly where empty
+	Seats      int              // of a plan by the seat; zero is one for each member
 	SuccessURL string
 	CancelURL  string
 }
@@ -34,7 +36,7 @@ type Checkout struct {
 // order again leads to the same page, another order closes the page before it.
 // So nobody can pay two subscriptions. It fails with [stripeapi.ErrNotConfigured],
 // [catalog.ErrPlanNotFound], also for a plan that is not for sale, [catalog.ErrNoMonthlyPrice],
-// [catalog.ErrNoYearlyPrice], [ErrSubscribed], [stripeapi.ErrUserNotFound], [stripeapi.ErrCustomer],
+// [catalog.ErrNoYearlyPrice], [ErrNotPerSeat], a [*SeatsTakenError], [ErrSubscribed], [stripeapi.ErrUserNotFound], [stripeapi.ErrCustomer],
 // [stripeapi.ErrCheckout], a [*stripeapi.ReturnURLError] or a [*stripeapi.PaymentError].
 func (s *Service) Subscribe(ctx context.Context, c creditcore.Caller, o Order) (Checkout, error) {
 	if s.stripe == nil {
@@ -57,6 +59,9 @@ func (s *Service) Subscribe(ctx context.Context, c creditcore.Caller, o Order) (
 	if err != nil {
 		return Checkout{}, err
 	}
+	if o.Seats, err = s.seatsOf(ctx, c, plan, o.Seats); err != nil {
+		return Checkout{}, err
+	}
 	out, err := settle.RetryStale(ctx, func() (Checkout, error) {
 		return s.subscribe(ctx, c, planOrder{Order: o, priceID: price})
 	})
@@ -73,7 +78,7 @@ type planOrder struct {
 }
 
 func (o planOrder) fingerprint() []byte {
-	return fingerprint.Of(o.PlanID, o.priceID, string(o.Interval), o.SuccessURL, o.CancelURL)
+	return fingerprint.Of(o.PlanID, o.priceID, string(o.Interval), strconv.Itoa(o.Seats), o.SuccessURL, o.CancelURL)
 }
 
 // subscribe fails with ErrStale where another request came in between.
@@ -163,7 +168,7 @@ func (s *Service) makePlanSession(ctx context.Context, c creditcore.Caller, cust
 		Customer:           stripe.String(customerID),
 		ClientReferenceID:  stripe.String(c.Account()),
 		LineItems: []*stripe.CheckoutSessionCreateLineItemParams{{
-			Price: stripe.String(o.priceID), Quantity: stripe.Int64(1),
+			Price: stripe.String(o.priceID), Quantity: stripe.Int64(int64(o.Seats)),
 		}},
 		Metadata: opened,
 		SubscriptionData: &stripe.CheckoutSessionCreateSubscriptionDataParams{

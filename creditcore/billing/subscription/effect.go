@@ -98,7 +98,7 @@ func (s *Service) rowOfSubscription(ctx context.Context, sub *stripe.Subscriptio
 	}
 	r := subscriptionRow{Subscription: Subscription{
 		UserID: of.UserID, PlanID: plan.PlanID,
-		StripeSubscriptionID: &sub.ID, StripeCustomerID: &sub.Customer.ID, StripePriceID: new(string),
+		StripeSubscriptionID: &sub.ID, StripeCustomerID: &sub.Customer.ID, StripePriceID: new(string), Seats: int(max(1, item.Quantity)),
 		Status: statusOf(sub.Status), BillingInterval: catalog.Monthly,
 		CurrentPeriodStart: stripeapi.Time(item.CurrentPeriodStart), CurrentPeriodEnd: stripeapi.Time(item.CurrentPeriodEnd),
 		CancelAtPeriodEnd: endsWithPeriod(sub, item),

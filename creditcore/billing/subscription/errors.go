@@ -10,5 +10,6 @@ var (
 	ErrNotCanceled        = errors.New("No canceled subscription found")
 	ErrSubscribed         = errors.New("You already have a subscription. Manage it in the billing portal.") //nolint:revive // shown to users
 	ErrPortal             = errors.New("Failed to create portal session")
+	ErrNotPerSeat         = errors.New("The plan is not sold by the seat to you")
 	ErrSubscriptionChange = errors.New("Failed to update subscription")
 )

@@ -54,6 +54,7 @@ type Subscription struct {
 	StripeSubscriptionID *string
 	StripeCustomerID     *string
 	StripePriceID        *string
+	Seats                int // that are paid for: one, but of a plan by the seat
 	Status               Status
 	BillingInterval      catalog.Interval
 	CurrentPeriodStart   *time.Time
@@ -68,7 +69,7 @@ type Subscription struct {
 	UpdatedAt            time.Time
 }
 
-const subscriptionColumns = `id, user_id, plan_id, stripe_subscription_id, stripe_customer_id, stripe_price_id, status,
+const subscriptionColumns = `id, user_id, plan_id, stripe_subscription_id, stripe_customer_id, stripe_price_id, seats, status,
 	billing_interval, current_period_start, current_period_end, cancel_at_period_end, canceled_at, ended_at,
 	trial_start, trial_end, metadata, created_at, updated_at`
 

@@ -37,13 +37,13 @@ func (s *Service) storeSubscription(ctx context.Context, tx pgx.Tx, r subscripti
 	}
 	tag, err := tx.Exec(ctx, `
 		INSERT INTO subscriptions.subscriptions AS s (user_id, plan_id, stripe_subscription_id, stripe_customer_id,
-			stripe_price_id, status, billing_interval, current_period_start, current_period_end, cancel_at_period_end,
+			stripe_price_id, seats, status, billing_interval, current_period_start, current_period_end, cancel_at_period_end,
 			canceled_at, ended_at, trial_start, trial_end, metadata, created_at, updated_at, surplus, revision)
-		SELECT @user_id, @plan_id, @stripe_subscription_id, @stripe_customer_id, nullif(@stripe_price_id, ''), @status, @billing_interval, @period_start, @period_end, @cancel_at_period_end, @canceled_at, @ended_at, @trial_start, @trial_end, @metadata, @created_at, @now, true, 1
+		SELECT @user_id, @plan_id, @stripe_subscription_id, @stripe_customer_id, nullif(@stripe_price_id, ''), @seats, @status, @billing_interval, @period_start, @period_end, @cancel_at_period_end, @canceled_at, @ended_at, @trial_start, @trial_end, @metadata, @created_at, @now, true, 1
 		WHERE @revision = coalesce((SELECT revision FROM subscriptions.subscriptions WHERE stripe_subscription_id = @stripe_subscription_id), 0)
 		ON CONFLICT (stripe_subscription_id) DO UPDATE
 		SET plan_id = excluded.plan_id, stripe_customer_id = excluded.stripe_customer_id,
-			stripe_price_id = excluded.stripe_price_id,
+			stripe_price_id = excluded.stripe_price_id, seats = excluded.seats,
 			status = CASE WHEN s.status IN ('canceled', 'incomplete_expired') THEN s.status ELSE excluded.status END,
 			billing_interval = excluded.billing_interval, current_period_start = excluded.current_period_start,
 			current_period_end = excluded.current_period_end, cancel_at_period_end = excluded.cancel_at_period_end,
@@ -51,7 +51,7 @@ func (s *Service) storeSubscription(ctx context.Context, tx pgx.Tx, r subscripti
 			trial_start = excluded.trial_start, trial_end = excluded.trial_end, metadata = excluded.metadata,
 			updated_at = excluded.updated_at, surplus = s.surplus OR NOT s.live, revision = s.revision + 1`, pgx.StrictNamedArgs{
 		"user_id": r.UserID, "plan_id": r.PlanID, "stripe_subscription_id": r.StripeSubscriptionID,
-		"stripe_customer_id": r.StripeCustomerID, "stripe_price_id": r.StripePriceID, "status": r.Status,
+		"stripe_customer_id": r.StripeCustomerID, "stripe_price_id": r.StripePriceID, "seats": r.Seats, "status": r.Status,
 		"billing_interval": r.BillingInterval, "period_start": r.CurrentPeriodStart, "period_end": r.CurrentPeriodEnd,
 		"cancel_at_period_end": r.CancelAtPeriodEnd, "canceled_at": r.CanceledAt, "ended_at": r.EndedAt,
 		"trial_start": r.TrialStart, "trial_end": r.TrialEnd, "metadata": r.Metadata, "created_at": r.CreatedAt,

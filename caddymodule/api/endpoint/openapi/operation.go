@@ -220,6 +220,7 @@ var operationIDs = map[string]string{
 	"GET /api/v1/subscriptions/current":                              "currentSubscription",
 	"GET /api/v1/subscriptions/invoices":                             "listInvoices",
 	"POST /api/v1/subscriptions/checkout":                            "createCheckout",
+	"POST /api/v1/subscriptions/seats":                               "setSeats",
 	"POST /api/v1/subscriptions/portal":                              "createPortal",
 	"POST /api/v1/subscriptions/cancel":                              "cancelSubscription",
 	"POST /api/v1/subscriptions/reactivate":                          "reactivateSubscription",
