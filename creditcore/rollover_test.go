@@ -82,6 +82,30 @@ func TestRollOverIsForWhatLives(t *testing.T) {
 	l.sound()
 }
 
+// Whoever was given credits of somebody's subscription has them until those end.
+func TestGivenMonthsDoNotRollOver(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice, bob := l.user("alice", 0), l.user("bob", 0)
+	l.month(alice, "month", 10)
+	var gift creditcore.Receipt
+	err := dbscope.InTx(t.Context(), l.db.Pool, dbscope.System(), func(tx pgx.Tx) (err error) {
+		gift, err = l.ReserveTx(t.Context(), tx, creditcore.Debit{UserID: alice, Amount: 4, Type: creditcore.Gift, AppID: "gift"})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.grant(creditcore.Grant{UserID: bob, Amount: 4, Gift: gift.Entry.ID, Reference: "gift:1"})
+	l.month(bob, "own", 2)
+	for _, user := range []string{alice, bob} {
+		l.rollOver(user, 100, in(48*time.Hour))
+		l.due(user)
+	}
+	l.wantAvailable(alice, 6)
+	l.wantAvailable(bob, 2)
+}
+
 // Credits that a hold reserves at the end of their month count as spent if they are,
 // and as left if they are not.
 func TestRollOverBesideHolds(t *testing.T) {
