@@ -110,6 +110,11 @@ func TestBrowserConnectsAnApp(t *testing.T) {
 	p.wait("be told", func(string) bool {
 		return strings.Contains(p.text("#what"), "access_denied") || strings.Contains(p.text("#what"), "failed")
 	})
+	for line := range strings.Lines(e.log.String()) { // what the library of OpenID writes is part of the log
+		if strings.Contains(line, "oidc_error") && line[0] != '{' || strings.Contains(line, "registered route") {
+			t.Errorf("logged past Caddy: %s", line)
+		}
+	}
 }
 
 // mailedLink is the last link to a path that was mailed; without SMTP mails stand in the log.

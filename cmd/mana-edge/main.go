@@ -5,6 +5,8 @@
 package main
 
 import (
+	"log"
+	"log/slog"
 	"os"
 	"runtime/debug"
 	_ "time/tzdata" // zones for log formats and templates on bare images
@@ -12,6 +14,8 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // Caddy's own modules; loading.go imports this one
+
+	"mana.how/edge/caddymodule/logging"
 )
 
 // gcPercent is this program's GOGC where the environment has none. What lives
@@ -23,9 +27,18 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(gcPercent)
 	}
+	logLibraries()
 	caddy.CustomBinaryName = "mana-edge" // in usage texts
 	if code, done := loading(os.Args[1:]); done {
 		os.Exit(code)
 	}
 	caddycmd.Main()
+}
+
+// logLibraries has libraries that write to slog's default logger write to Caddy's log.
+// What is written by package log goes to stderr, as before.
+func logLibraries() {
+	slog.SetDefault(logging.Library())
+	log.SetOutput(os.Stderr)
+	log.SetFlags(log.LstdFlags)
 }
