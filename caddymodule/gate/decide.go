@@ -85,7 +85,7 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 		return g.explain(q, answer.Internal)
 	}
 	if g.Optional {
-		return q.passAsGuest(next)
+		return g.passAsGuest(q, next)
 	}
 	if g.Login != "never" && q.ticket == "" && request.IsNavigation(q.r) {
 		q.count("login")
@@ -95,19 +95,19 @@ func (g *Gate) unauthenticated(q *gateRequest, err error, next caddyhttp.Handler
 }
 
 // passAsGuest lets a request pass unnamed that came with something to be known by.
-func (q *gateRequest) passAsGuest(next caddyhttp.Handler) error {
+func (g *Gate) passAsGuest(q *gateRequest, next caddyhttp.Handler) error {
 	dropBearer(q.r.Header)
 	if q.taken {
 		q.r = q.r.WithContext(&request.Auth{Context: q.r.Context(), Cookies: q.cookies})
 	}
-	return passGuest(q.of, q.w, q.r, next)
+	return g.passGuest(q.of, q.w, q.r, next)
 }
 
 // withoutSecondFactor leads a user who must set a second factor up to where that
 // is done, and from there back. Where guests may pass, so may they, unnamed.
 func (g *Gate) withoutSecondFactor(q *gateRequest, next caddyhttp.Handler) error {
 	if g.Optional {
-		return q.passAsGuest(next)
+		return g.passAsGuest(q, next)
 	}
 	if g.Login == "never" || q.bearer == "" || !request.IsNavigation(q.r) {
 		return q.refuse(refuseNoFactor)
@@ -179,7 +179,14 @@ func (g *Gate) passUnasked(entered *site.Entered, r *http.Request, next caddyhtt
 }
 
 // passGuest lets a request pass unnamed.
-func passGuest(site string, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+func (g *Gate) passGuest(site string, w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+	if g.Login == "never" {
+		a := &request.Auth{Context: r.Context(), NoLogin: true}
+		if before := request.AuthOf(r.Context()); before != nil {
+			a.Cookies, a.ByCookie = before.Cookies, before.ByCookie
+		}
+		r = r.WithContext(a)
+	}
 	metrics.Process.Decided(site, "guest")
 	if repl, ok := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
 		repl.Map(guestPlaceholder)

@@ -267,7 +267,7 @@ func (g *Gate) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp.
 	}
 	r, cookies := behindAnotherGate(r)
 	if g.Optional && ticket == "" && len(r.Header["Cookie"]) == 0 && len(r.Header["Authorization"]) == 0 && len(r.Header[request.APIKeyHeader]) == 0 {
-		return passGuest(g.SiteName(r), w, r, next)
+		return g.passGuest(g.SiteName(r), w, r, next)
 	}
 	auth, err := g.service.Get(r.Context())
 	if err != nil {

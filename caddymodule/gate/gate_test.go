@@ -225,6 +225,25 @@ func TestGateRefusesSessionsOfTwoUsers(t *testing.T) {
 	wantSealed(t, up, ada, ada.Browser.Session().ID)
 }
 
+// What stands behind a gate that leads nobody to the sign-in page knows that of guests.
+func TestGuestsThatAreNotLedToSignIn(t *testing.T) {
+	t.Parallel()
+	s := edgetest.GateService(t, pgtest.New(t))
+	for login, want := range map[string]bool{"": false, "redirect": false, "never": true} {
+		g := edgetest.Gate(s, &gate.Gate{Optional: true, Login: login})
+		for name, lines := range map[string][]string{"nothing": nil, "a bad token": {"Authorization: Bearer x"}, "a dead cookie": {"Cookie: __Secure-mana.session_token=abc.def"}} {
+			_, up := edgetest.Serve(t, g, edgetest.Ask("GET", "/", lines...))
+			if up == nil {
+				t.Errorf("login %q, %s: nobody passed", login, name)
+				continue
+			}
+			if a := request.AuthOf(up.Context()); (a != nil && a.NoLogin) != want {
+				t.Errorf("login %q, %s: %+v", login, name, a)
+			}
+		}
+	}
+}
+
 // caddy-security#272, supabase#36354, pomerium#6024: nothing outlives logout.
 func TestGateHonoursSignOut(t *testing.T) {
 	t.Parallel()

@@ -20,6 +20,7 @@ import (
 	"mana.how/edge/authcore/secret"
 	"mana.how/edge/caddymodule/gate"
 	"mana.how/edge/caddymodule/meter"
+	"mana.how/edge/caddymodule/request"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/creditcore/coupon"
 	"mana.how/edge/creditcore/guest"
@@ -396,6 +397,19 @@ func TestGuestConsent(t *testing.T) {
 		}
 	}
 	wantBill(t, edgetest.Send(t, m, visit(wallet), edgetest.Answers(200)).Header(), "1", "17")
+}
+
+// Where the gate leads nobody to the sign-in page, nor does the meter.
+func TestGuestNavigationWithoutLogin(t *testing.T) {
+	t.Parallel()
+	l := newLodge(t)
+	m := l.meter(&meter.Meter{Credits: "5", Guest: &meter.Guest{Credits: "5"}})
+	wallet := cookieOf(t, edgetest.Send(t, m, visit(""), edgetest.Answers(200)).Header())
+	r := edgetest.Ask("GET", "/make", "Cookie: "+wallet, "Sec-Fetch-Mode: navigate", "Sec-Fetch-Site: none")
+	x := edgetest.Send(t, m, r.WithContext(&request.Auth{Context: r.Context(), NoLogin: true}), edgetest.Answers(200))
+	if x.Code != 402 || x.Header().Get("Location") != "" || !strings.Contains(x.Body.String(), "GUEST_CREDITS_SPENT") {
+		t.Errorf("%d %v %s", x.Code, x.Header(), x.Body)
+	}
 }
 
 // A page load that no credits are left for goes to the sign-in page, and from there back.

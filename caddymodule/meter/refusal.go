@@ -81,7 +81,9 @@ func (v *meteredRequest) refuse(err error) error {
 	switch {
 	case !request.IsNavigation(v.r):
 	case v.byGuest():
-		return v.toLogin()
+		if a := request.AuthOf(v.r.Context()); a == nil || !a.NoLogin {
+			return v.toLogin()
+		}
 	default:
 		return v.Hosted().Page(v.w, v.r, refusal.Status, 0, v.shortfall(short))
 	}

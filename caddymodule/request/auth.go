@@ -17,6 +17,8 @@ type Auth struct {
 	// ByCookie says that a gate knew the client by its sign-on cookie. Browsers
 	// send it by themselves, so another site may be behind the request.
 	ByCookie bool
+	// NoLogin says that a gate leads nobody to the sign-in page.
+	NoLogin bool
 }
 
 type authKey struct{}
