@@ -145,6 +145,10 @@ type Shop struct {
 	Error         string
 	// Organization is the id of the one that is bought for, empty for the user.
 	Organization string
+	// Card is what is kept for the automatic top-up, nil without one, and ToppedUp that
+	// it is on.
+	Card     *Card
+	ToppedUp bool
 }
 
 // TopUp is how an account is topped up by itself. Threshold and Cap are as they were
@@ -162,6 +166,7 @@ type TopUp struct {
 	Confirm          bool   // a payment waits for its owner
 	RunningCents     int64  // what that costs
 	Returned         bool   // they come back from their bank
+	Paid             bool   // they come back from a purchase whose card is kept
 	Organization, At string // At is this page
 	Proof            Proof
 	Done, Error      string

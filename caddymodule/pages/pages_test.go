@@ -150,6 +150,7 @@ func shopView(text string) pages.Shop {
 		Packages: []pages.Package{{ID: text, Name: text, Description: text, Credits: "1000", Cents: 999}},
 		Plans:    []pages.Plan{{ID: text, Name: text, Description: text, Credits: "100", MonthlyCents: 499, YearlyCents: 4999, Features: []string{text}, Current: true}},
 		Current:  &pages.Subscription{Plan: text, Status: "active", Until: time.Unix(0, 0), Ends: true},
+		Card:     &pages.Card{Brand: text, Last4: text}, ToppedUp: true,
 	}
 	return v
 }
@@ -160,7 +161,7 @@ func topUpView(text string) pages.TopUp {
 	return pages.TopUp{
 		Enabled: true, Sells: true, Threshold: text, Cap: text, PackageID: text, Packages: []pages.Package{{ID: text, Name: text, Credits: "1000", Cents: 999}},
 		SpentCents: 999, CapCents: 5000, Card: &pages.Card{Brand: text, Last4: text, Month: 2, Year: 2030}, Confirm: true, Waits: "confirm", RunningCents: 999,
-		Returned: true, Organization: text, At: text, Proof: pages.Proof{Recent: true}, Done: "saved", Error: "TOP_UP_CAP",
+		Returned: true, Paid: true, Organization: text, At: text, Proof: pages.Proof{Recent: true}, Done: "saved", Error: "TOP_UP_CAP",
 	}
 }
 
