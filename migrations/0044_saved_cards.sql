@@ -16,3 +16,6 @@ CREATE TRIGGER guest_promises_note_event AFTER UPDATE OF state ON credits.guest_
 	FOR EACH ROW WHEN (NEW.state = 'given' AND OLD.state <> 'given') EXECUTE FUNCTION credits.note_guest_event();
 REVOKE EXECUTE ON FUNCTION credits.note_guest_event() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION credits.note_guest_event() TO mana_system;
+
+-- Alerts are listed and counted by kind.
+CREATE INDEX alerts_kind_idx ON credits.alerts (kind, created_at DESC, id DESC);
