@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/keyset"
 )
 
 // AlertKind is what an alert is about.
@@ -152,6 +153,61 @@ func (s *Service) Alerts(ctx context.Context, c Caller, limit int) ([]Alert, err
 		 WHERE l.account_id = $1
 		 ORDER BY l.created_at DESC, l.id DESC
 		 LIMIT $2`, c.Account(), min(max(limit, 1), maxAlerts))
+}
+
+// AlertQuery asks for a page of alerts, newest first, of those that it names alone.
+type AlertQuery struct {
+	Kind      AlertKind
+	AccountID string
+	UserID    string // whom alone they concern
+	Before    keyset.Cursor
+	Limit     int
+}
+
+// ListedAlert is an alert with who has its account. Owner is the address of a user, or the
+// name of an organisation, and UserEmail the address of whom alone it concerns: empty where
+// there is none.
+type ListedAlert struct {
+	Alert
+	Owner, UserEmail string
+}
+
+// AlertPage lists alerts of any account, for operators, and returns the cursor of the next
+// page.
+func (s *Service) AlertPage(ctx context.Context, q AlertQuery) ([]ListedAlert, keyset.Cursor, error) {
+	var w keyset.Where
+	for _, f := range []struct{ column, value string }{{"kind", string(q.Kind)}, {"account_id", q.AccountID}, {"user_id", q.UserID}} {
+		if f.value != "" {
+			w.And(`l.`+f.column+` = ?`, f.value)
+		}
+	}
+	w.Before("l", q.Before)
+	list, err := dbscope.List[ListedAlert](ctx, s.db, dbscope.System(),
+		`SELECT `+alertColumns+`, coalesce(u.email, o.name, '') AS owner, coalesce(m.email, '') AS user_email
+		 FROM credits.alerts AS l
+		 LEFT JOIN auth.users AS u ON u.id = l.account_id
+		 LEFT JOIN auth.organizations AS o ON o.id = substr(l.account_id, 5) AND starts_with(l.account_id, 'org:')
+		 LEFT JOIN auth.users AS m ON m.id = l.user_id`+w.String()+keyset.Newest("l")+` LIMIT `+w.Arg(q.Limit+1), w.Args()...)
+	list, next := keyset.Cut(list, q.Limit, func(a ListedAlert) keyset.Cursor { return keyset.Cursor{At: a.CreatedAt, ID: a.ID} })
+	return list, next, err
+}
+
+// CountAlerts counts the alerts of some kinds since a time, for operators: up to most of
+// each, so that it takes no longer the more there are.
+func (s *Service) CountAlerts(ctx context.Context, since time.Time, most int, kinds ...AlertKind) (map[AlertKind]int, error) {
+	type row struct {
+		Kind AlertKind
+		N    int
+	}
+	rows, err := dbscope.List[row](ctx, s.db, dbscope.System(),
+		`SELECT k.kind, (SELECT count(*) FROM (
+			SELECT FROM credits.alerts AS l WHERE l.kind = k.kind AND l.created_at >= $2 LIMIT $3) AS counted) AS n
+		 FROM unnest($1::text[]) AS k (kind)`, kinds, since, most)
+	counts := make(map[AlertKind]int, len(rows))
+	for _, r := range rows {
+		counts[r.Kind] = r.N
+	}
+	return counts, err
 }
 
 // LowBalanceSetting names the setting of a session that holds the threshold, in

@@ -536,3 +536,67 @@ func TestOldAlertsAreDeleted(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// Operators read alerts of all accounts page by page, with whose they are, and count those
+// of some kinds.
+func TestAlertPage(t *testing.T) {
+	t.Parallel()
+	l := newLedger(t)
+	alice := l.user("alice", 0)
+	l.exec(`INSERT INTO auth.organizations (id, name) VALUES ('acme', 'Acme')`)
+	l.exec(`INSERT INTO credits.alerts (id, account_id, user_id, kind, data, created_at)
+		SELECT 'a' || i, (ARRAY['alice', 'org:acme', 'org:gone'])[1 + i % 3], CASE WHEN i % 3 = 1 THEN 'alice' END, CASE WHEN i % 2 = 0 THEN 'debt' ELSE 'low' END, '{}', now() - make_interval(hours => i / 4)
+		FROM generate_series(1, 24) AS i`)
+	read := func(q creditcore.AlertQuery) (ids []string, owners map[string]int) {
+		t.Helper()
+		owners, q.Limit = map[string]int{}, 5
+		for {
+			list, next, err := l.AlertPage(t.Context(), q)
+			if err != nil || len(list) > 5 {
+				t.Fatal(list, err)
+			}
+			for _, a := range list {
+				ids = append(ids, a.ID)
+				owners[a.Owner+" "+a.UserEmail]++
+			}
+			if next.IsZero() {
+				return ids, owners
+			}
+			q.Before = next
+		}
+	}
+	email := alice + "@example.com"
+	for _, c := range []struct {
+		q    creditcore.AlertQuery
+		want map[string]int
+	}{
+		{creditcore.AlertQuery{}, map[string]int{email + " ": 8, "Acme " + email: 8, " ": 8}},
+		{creditcore.AlertQuery{Kind: creditcore.AlertDebt}, map[string]int{email + " ": 4, "Acme " + email: 4, " ": 4}},
+		{creditcore.AlertQuery{AccountID: "alice"}, map[string]int{email + " ": 8}},
+		{creditcore.AlertQuery{AccountID: "org:acme", UserID: "alice", Kind: creditcore.AlertLow}, map[string]int{"Acme " + email: 4}},
+		{creditcore.AlertQuery{AccountID: "org:acme", UserID: "bob"}, map[string]int{}},
+	} {
+		ids, owners := read(c.q)
+		if diff := cmp.Diff(c.want, owners); diff != "" {
+			t.Errorf("%+v: %s", c.q, diff)
+		}
+		seen := map[string]bool{}
+		for _, id := range ids {
+			seen[id] = true
+		}
+		if len(seen) != len(ids) {
+			t.Errorf("%+v: %v", c.q, ids)
+		}
+	}
+	if ids, _ := read(creditcore.AlertQuery{}); ids[0] != "a3" || ids[3] != "a7" || ids[23] != "a24" {
+		t.Errorf("in the order %v", ids)
+	}
+	counts, err := l.CountAlerts(t.Context(), time.Now().Add(-150*time.Minute), 5, creditcore.AlertDebt, creditcore.AlertLow, creditcore.AlertTopUpOff)
+	if diff := cmp.Diff(map[creditcore.AlertKind]int{creditcore.AlertDebt: 5, creditcore.AlertLow: 5, creditcore.AlertTopUpOff: 0}, counts); diff != "" || err != nil {
+		t.Errorf("%s, %v", diff, err)
+	}
+	counts, err = l.CountAlerts(t.Context(), time.Now().Add(-90*time.Minute), 5, creditcore.AlertDebt)
+	if counts[creditcore.AlertDebt] != 3 || err != nil {
+		t.Errorf("%v, %v", counts, err)
+	}
+}

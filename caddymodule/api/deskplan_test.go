@@ -110,6 +110,9 @@ func crowded(t *testing.T, n crowd) (s *site, asked *statements) {
 		 SELECT 'k' || i, 'u' || i, 'Key', 'sk_live_', 'h' || i, now() - make_interval(mins => i) FROM generate_series(1, $users) AS i`,
 		`INSERT INTO credits.purchases (user_id, credits, price_euro_cents, created_at)
 		 SELECT 'u' || i, 1000, 100, now() - make_interval(mins => i) FROM generate_series(1, $users) AS i`,
+		`INSERT INTO credits.alerts (account_id, user_id, kind, data, created_at, told_at)
+		 SELECT CASE i % 7 WHEN 0 THEN 'org:o' || i ELSE 'u' || i END, CASE WHEN i % 7 = 0 THEN 'u' || i END, (ARRAY['purchased', 'exhausted', 'debt', 'top_up_off'])[1 + i % 4], '{}', now() - make_interval(mins => i), now()
+		 FROM generate_series(1, $users) AS i`,
 		`INSERT INTO credits.abuse_scores (user_id, score) SELECT 'u' || i, i % 201 FROM generate_series(1, $users) AS i`,
 		`INSERT INTO credits.cards (fingerprint, user_id, first_seen_at, last_seen_at)
 		 SELECT 'card-' || i / 3, 'u' || i, now() - make_interval(hours => i), now() - make_interval(hours => i) FROM generate_series(1, $users) AS i`,
@@ -136,6 +139,8 @@ func crowded(t *testing.T, n crowd) (s *site, asked *statements) {
 var deskPaths = []string{
 	"/admin", "/admin/users", "/admin/users?q=person", "/admin/users?q=p777", "/admin/users?q=mail27+p777", "/admin/users?before=1700000000000000.u9", "/admin/users/u5",
 	"/admin/ledger", "/admin/ledger/u5", "/admin/ledger/u5?audit=1", "/admin/ledger/u5?before=2", "/admin/gifts", "/admin/gifts?user=u5", "/admin/sales", "/admin/sales?user=u5",
+	"/admin/alerts", "/admin/alerts?kind=debt", "/admin/alerts?kind=renewal_failed", "/admin/alerts?user=u5", "/admin/alerts?org=o7", "/admin/alerts?org=o7&user=u7", "/admin/alerts?kind=debt&user=u5",
+	"/admin/alerts?before=1700000000000000.x", "/admin/alerts?kind=debt&before=1700000000000000.x",
 	"/admin/abuse", "/admin/abuse?before=100.u5", "/admin/abuse/u5", "/admin/api-keys", "/admin/api-keys?user=u5", "/admin/api-keys?before=1700000000000000.k9", "/admin/events", "/admin/events?type=type_7", "/admin/events?type=nothing",
 	"/admin/events?user=u5", "/admin/events?ip=192.0.7.7", "/admin/events?ip=203.0.113.1", "/admin/events?type=type_7&ip=192.0.7.7&user=u5", "/admin/events?from=2020-01-01&to=2020-01-02",
 	"/admin/events?type=type_7&before=1700000000000000.00000000-0000-4000-8000-000000000000", "/admin/edges", "/admin/search?q=t77", "/admin/search?q=00000000-0000-4000-8000-000000000000",
@@ -152,7 +157,7 @@ func TestDeskReadsNoWholeTable(t *testing.T) {
 	s.exec(`UPDATE auth.users SET role = 'admin' WHERE id = $1`, id)
 	boss := s.cookie("boss@example.test")
 
-	whole := regexp.MustCompile(`Seq Scan on (users|security_events|transactions|sessions|api_keys|purchases|lots|balances|user_words|abuse_scores)\b`)
+	whole := regexp.MustCompile(`Seq Scan on (users|security_events|transactions|sessions|api_keys|purchases|lots|balances|user_words|abuse_scores|alerts)\b`)
 	explained := 0
 	for _, path := range deskPaths {
 		asked.take()

@@ -22,7 +22,7 @@ const (
 var grown = map[string]float64{
 	"auth.users": 10e6, "auth.accounts": 10e6, "auth.sessions": 10e6, "auth.api_keys": 10e6, "auth.user_words": 40e6, "auth.security_events": 1e9,
 	"gifts.gift_codes": 10e6, "gifts.gift_redemptions": 10e6, "credits.cards": 10e6,
-	"credits.balances": 10e6, "credits.lots": 10e6, "credits.purchases": 10e6, "credits.transactions": 1e9,
+	"credits.alerts": 10e6, "credits.balances": 10e6, "credits.lots": 10e6, "credits.purchases": 10e6, "credits.transactions": 1e9,
 }
 
 // inflate makes a crowded site one of ten million users and a billion ledger rows

@@ -66,7 +66,7 @@ func TestTable(t *testing.T) {
 		"PATCH /api/v1/admin/users/{userId}", "GET /api/v1/admin/users/{userId}/security-events", "DELETE /api/v1/admin/users/{userId}/sessions",
 		"POST /api/v1/admin/users/{userId}/reset-factor",
 		"GET /admin", "GET /admin/users", "GET /admin/users/{id}", "POST /admin/users/{id}", "GET /admin/organizations", "GET /admin/organizations/{id}", "POST /admin/organizations/{id}",
-		"GET /admin/ledger", "GET /admin/ledger/{id}", "POST /admin/ledger/{id}", "GET /admin/gifts", "GET /admin/coupons", "POST /admin/coupons", "GET /admin/abuse", "GET /admin/abuse/{id}", "POST /admin/abuse/{id}", "GET /admin/sales", "GET /admin/api-keys", "POST /admin/api-keys", "GET /admin/clients", "POST /admin/clients", "GET /admin/events",
+		"GET /admin/ledger", "GET /admin/ledger/{id}", "POST /admin/ledger/{id}", "GET /admin/gifts", "GET /admin/coupons", "POST /admin/coupons", "GET /admin/abuse", "GET /admin/abuse/{id}", "POST /admin/abuse/{id}", "GET /admin/sales", "GET /admin/api-keys", "POST /admin/api-keys", "GET /admin/clients", "POST /admin/clients", "GET /admin/alerts", "GET /admin/events",
 		"GET /admin/outbox", "POST /admin/outbox", "GET /admin/webhooks", "POST /admin/webhooks", "GET /admin/webhooks/{id}", "POST /admin/webhooks/{id}", "GET /admin/signing-keys", "POST /admin/signing-keys", "GET /admin/edges", "GET /admin/search", "GET /admin/books", "GET /admin/books/{kind}", "GET /admin/prices", "GET /admin/prices/{id}", "POST /admin/prices/{id}", "GET /admin/price-draft", "POST /admin/price-draft",
 		"POST /api/v1/storage/avatar/upload-url", "POST /api/v1/storage/avatar", "PUT /api/v1/storage/upload/{token}", "GET /files/avatars/{user}/{name}",
 		"GET /", "GET /favicon.ico", "GET /favicon.svg", "GET /brand/{file}",

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stripe/stripe-go/v85"
+
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/creditcore/billing/catalog"
@@ -239,4 +241,103 @@ func TestTopUpPage(t *testing.T) {
 		t.Errorf("without a card it leads to %s", to)
 	}
 	s.form(topUpPage, on, cookie, in("en")).status(409).wants("Please save a card first")
+}
+
+// A card that pays for a package is kept where the client says so, whichever way the
+// package is bought; other clients buy as ever.
+func TestCardOfAPurchaseByAPI(t *testing.T) {
+	t.Parallel()
+	s, bank, packageID := pump(t)
+	card := func(token header) any {
+		t.Helper()
+		return s.send("GET", topUpURL, nil, token).status(200).object()["card"]
+	}
+	pay := func(path string, body map[string]any, token header) {
+		t.Helper()
+		made := s.send("POST", path, body, token).status(201).object()
+		for _, field := range []string{"url", "checkoutUrl"} {
+			if page, ok := made[field].(string); ok {
+				s.events(bank, bank.Pay(sessionIn(page))...)
+				return
+			}
+		}
+		intentID, _, _ := strings.Cut(made["clientSecret"].(string), "_secret_")
+		s.events(bank, bank.Pay(intentID)...)
+	}
+	for i, c := range []struct {
+		path string
+		body map[string]any
+		kept bool
+	}{
+		{buyURL, map[string]any{"saveCard": true}, true},
+		{buyURL, map[string]any{"saveCard": true, "successUrl": app + "/done"}, true},
+		{linkURL, map[string]any{"saveCard": true}, true},
+		{buyURL, map[string]any{"saveCard": false}, false},
+		{linkURL, map[string]any{"saveCard": nil}, false},
+		{linkURL, map[string]any{}, false},
+	} {
+		_, token := s.member(string(rune('a'+i)) + "@example.test")
+		c.body["packageId"] = packageID
+		pay(c.path, c.body, token)
+		if got := card(token); (got != nil) != c.kept {
+			t.Errorf("%s %v: the card is %v", c.path, c.body, got)
+		}
+		if got := s.send("GET", "/api/v1/credits/balance", nil, token).status(200).object()["balance"]; got != 1000.0 {
+			t.Errorf("%s %v: balance %v", c.path, c.body, got)
+		}
+	}
+
+	ada, token := s.member("ada@example.test")
+	for _, path := range []string{buyURL, linkURL} {
+		if got := s.send("POST", path, map[string]any{"packageId": packageID, "saveCard": "yes"}, token).status(400); !strings.Contains(got.body, "saveCard") {
+			t.Errorf("%s: %s", path, got.body)
+		}
+		key := with("Idempotency-Key", "k"+path)
+		body := map[string]any{"packageId": packageID, "saveCard": true}
+		first := s.send("POST", path, body, token, key).status(201)
+		if again := s.send("POST", path, body, token, key).status(201); again.text("purchaseId") != first.text("purchaseId") || again.header.Get("Idempotency-Replayed") != "true" {
+			t.Errorf("%s again: %s", path, again.body)
+		}
+		s.send("POST", path, map[string]any{"packageId": packageID}, token, key).status(422)
+	}
+
+	// For an organisation it is the organisation's.
+	s.exec(`INSERT INTO auth.organizations (id, name) VALUES ('acme', 'Acme')`)
+	s.exec(`INSERT INTO auth.members (id, organization_id, user_id, role) VALUES ('m1', 'acme', $1, 'owner')`, ada)
+	pay(linkURL, map[string]any{"packageId": packageID, "saveCard": true, "organizationId": "acme"}, token)
+	if got := s.send("GET", topUpURL+"?organizationId=acme", nil, token).status(200).object()["card"]; got == nil || card(token) != nil {
+		t.Errorf("the organisation has %v, ada %v", got, card(token))
+	}
+}
+
+// Who ticks the box in the shop comes back to the page of the top-up, which shows the card
+// before Stripe's event has come.
+func TestCardIsKeptInTheShop(t *testing.T) {
+	t.Parallel()
+	s, bank, packageID := pump(t)
+	ada, cookie, _ := s.person("ada@example.test")
+	shop := s.send("GET", shopPage, nil, cookie, in("en")).status(200).wants(`type="checkbox" name="saveCard"`, "Keep this card for automatic top-ups", "only once you switch automatic top-up on").lacks("checked", "in place of")
+	buy := url.Values{"action": {"buy"}, "id": {packageID}, "key": {shop.hidden("key", 0)}}
+	leads := func() *stripe.CheckoutSession {
+		t.Helper()
+		to := strings.TrimPrefix(s.form(shopPage, buy, cookie).status(200).header.Get("Refresh"), "0;url=")
+		return stripetest.Object[stripe.CheckoutSession](bank, sessionIn(to))
+	}
+	plain := leads()
+	buy.Set("saveCard", "yes") // they came back, and chose otherwise
+	kept := leads()
+	if again := leads(); again.ID != kept.ID || kept.ID == plain.ID {
+		t.Errorf("sessions %s, %s and %s", plain.ID, kept.ID, again.ID)
+	}
+	if plain.SuccessURL != base+creditsPage+"?purchase=success" || kept.SuccessURL != base+topUpPage+"?purchase=success&session={CHECKOUT_SESSION_ID}" {
+		t.Errorf("lead back to %s and %s", plain.SuccessURL, kept.SuccessURL)
+	}
+	bank.Pay(kept.ID)
+	s.send("GET", topUpPage+"?purchase=success&session="+kept.ID, nil, cookie, in("en")).status(200).wants("Thank you", "Visa •••• 4242", "Switch on")
+	s.send("GET", creditsPage, nil, cookie, in("en")).status(200).wants("1,000 credits")
+	s.send("GET", shopPage, nil, cookie, in("de")).status(200).wants("Diese Karte für das automatische Aufladen behalten (statt Visa •••• 4242)", "erst belastet, wenn du")
+	s.exec(`UPDATE credits.top_up_settings SET enabled = true, package_id = $2, price_euro_cents = 1, monthly_cap_cents = 1, agreed_at = now() WHERE account_id = $1`, ada, packageID)
+	s.send("GET", shopPage, nil, cookie, in("en")).status(200).wants("Automatic top-up is on: a card that you keep")
+	buy.Set("saveCard", "perhaps, or never")
+	s.form(shopPage, buy, cookie).status(400)
 }

@@ -150,6 +150,10 @@ type Shop struct {
 	// Members how many it has.
 	Organization string
 	Members      int
+	// Card is what is kept for the automatic top-up, nil without one, and ToppedUp that
+	// it is on.
+	Card     *Card
+	ToppedUp bool
 }
 
 // TopUp is how an account is topped up by itself. Threshold and Cap are as they were
@@ -167,6 +171,7 @@ type TopUp struct {
 	Confirm          bool   // a payment waits for its owner
 	RunningCents     int64  // what that costs
 	Returned         bool   // they come back from their bank
+	Paid             bool   // they come back from a purchase whose card is kept
 	Organization, At string // At is this page
 	Proof            Proof
 	Done, Error      string

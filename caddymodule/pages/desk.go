@@ -1,6 +1,9 @@
 package pages
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Desk is a page of the admin's desk. Its pages are much alike: facts, charts, lists
 // and, for who may change something, forms. Words that the desk itself chooses are
@@ -37,6 +40,8 @@ type DeskField struct {
 	Options           []string // of a select, keys of words
 	Required          bool
 	Max               int
+	// Words is before each option where it is looked up as a word.
+	Words string
 }
 
 // DeskFact is one thing that is known.
@@ -62,7 +67,7 @@ type DeskTable struct {
 }
 
 // DeskCell is a value. The first of its fields that is set is shown: the form, the
-// time, the number of credits, the price, the word, the text. With a link the text
+// time, the number of credits, the price, the parts, the word, the text. With a link the text
 // leads there.
 type DeskCell struct {
 	Form    *DeskAction
@@ -72,13 +77,14 @@ type DeskCell struct {
 	Word    string // looked up, and shown as it is where it has no text
 	Text    string
 	Link    string
-	Code    bool   // the text is for programs: an id, an address, JSON
-	Tone    string // of a badge: good, bad or plain; none where empty
+	Parts   []DeskFact // several values, each with its label
+	Code    bool       // the text is for programs: an id, an address, JSON
+	Tone    string     // of a badge: good, bad or plain; none where empty
 }
 
 // Empty reports whether there is nothing to show.
 func (c DeskCell) Empty() bool {
-	return c.Form == nil && c.At.IsZero() && c.Credits == "" && c.Cents == 0 && c.Word == "" && c.Text == ""
+	return c.Form == nil && c.At.IsZero() && c.Credits == "" && c.Cents == 0 && c.Word == "" && c.Text == "" && len(c.Parts) == 0
 }
 
 // DeskAction is a form that changes something. Name is what it sends, and the key of
@@ -106,7 +112,7 @@ func (d Desk) title() string {
 // deskSections are the entries of the desk's menu.
 var deskSections = []section{
 	{"overview", "/admin"}, {"users", "/admin/users"}, {"organizations", "/admin/organizations"}, {"ledger", "/admin/ledger"},
-	{"gifts", "/admin/gifts"}, {"coupons", "/admin/coupons"}, {"abuse", "/admin/abuse"}, {"sales", "/admin/sales"}, {"prices", "/admin/prices"}, {"keys", "/admin/api-keys"}, {"clients", "/admin/clients"}, {"events", "/admin/events"},
+	{"gifts", "/admin/gifts"}, {"coupons", "/admin/coupons"}, {"abuse", "/admin/abuse"}, {"sales", "/admin/sales"}, {"prices", "/admin/prices"}, {"keys", "/admin/api-keys"}, {"clients", "/admin/clients"}, {"alerts", "/admin/alerts"}, {"events", "/admin/events"},
 	{"outbox", "/admin/outbox"}, {"webhooks", "/admin/webhooks"}, {"signing", "/admin/signing-keys"}, {"edges", "/admin/edges"},
 }
 
@@ -118,11 +124,14 @@ func (l Language) hour(t time.Time) string {
 	return t.UTC().Format("2 Jan, 15:04")
 }
 
-// deskWord is a word of the desk; one that it does not know, such as a status of
-// another service, is its own text.
+// deskWord is a word of the desk, or what the account's own pages call an alert; one that
+// it does not know, such as a status of another service, is its own text.
 func (l Language) deskWord(word string) string {
 	if s, ok := deskTexts["deskWord."+word]; ok {
 		return s[l]
+	}
+	if strings.HasPrefix(word, "alert.") {
+		return l.text(word)
 	}
 	return word
 }

@@ -18,6 +18,7 @@ func deskView(text string) pages.Desk {
 	row := []pages.DeskCell{
 		{Text: text, Link: "/admin/users/1"}, {Text: text}, {Word: "admin", Tone: "plain"}, {Word: "active", Tone: "good"}, {At: at}, {Credits: "-1234.5"},
 		{Cents: 499}, {Text: text, Code: true}, {Word: text}, {Form: &pages.DeskAction{Name: "revokeKey", Item: text, Danger: true}},
+		{Parts: []pages.DeskFact{{Label: "balance", Value: pages.DeskCell{Credits: "9.5"}}, {Label: "key", Value: pages.DeskCell{Text: text, Code: true}}, {Label: "credits", Value: pages.DeskCell{Text: text, Link: "/admin/alerts"}}}},
 	}
 	return pages.Desk{
 		Section: "users", Heading: "user", About: text, At: "/admin/users/1", Up: "/admin/users", Recent: true, Error: text, Done: "desk-role",
@@ -29,7 +30,7 @@ func deskView(text string) pages.Desk {
 		Charts: []pages.DeskChart{{Title: "signIns", Total: "1234", Chart: chart}, {Title: "refusals", Total: "5", Chart: chart}, {Title: "creditsUsed", Total: "1234.567", Chart: chart},
 			{Title: "answersP99", Total: "12.5", Chart: chart}, {Title: "hashWaitP99", Total: "0", Chart: pages.NewChart(hours, make([]int64, len(hours)), written)}},
 		Tables: []pages.DeskTable{
-			{Title: "events", Columns: []string{"address", "name", "role", "state", "created", "amount", "price", "detail", "what", ""}, Rows: [][]pages.DeskCell{row, row}, Newest: "/admin/users", Older: "/admin/users?before=1.a"},
+			{Title: "events", Columns: []string{"address", "name", "role", "state", "created", "amount", "price", "detail", "what", "", "numbers"}, Rows: [][]pages.DeskCell{row, row}, Newest: "/admin/users", Older: "/admin/users?before=1.a"},
 			{Title: "sessions", Columns: []string{"device"}},
 		},
 		Actions: []pages.DeskAction{
@@ -50,6 +51,9 @@ func deskGallery() map[string]pages.View {
 	overview.Links = []pages.DeskCell{{Word: "search", Link: "/admin/search"}}
 	overview.Facts = []pages.DeskFact{
 		{Label: "waiting", Value: pages.DeskCell{Text: "3", Link: "/admin/outbox"}}, {Label: "dead", Value: pages.DeskCell{Text: "0", Link: "/admin/outbox"}},
+		{Label: "alertsOfTheWeek", Value: pages.DeskCell{Parts: []pages.DeskFact{
+			{Label: "alert-debt", Value: pages.DeskCell{Text: "2", Link: "/admin/alerts?kind=debt"}}, {Label: "alert-renewal_failed", Value: pages.DeskCell{Text: "0", Link: "/admin/alerts?kind=renewal_failed"}},
+			{Label: "alert-top_up_failed", Value: pages.DeskCell{Text: "14", Link: "/admin/alerts?kind=top_up_failed"}}, {Label: "alert-top_up_off", Value: pages.DeskCell{Text: "1", Link: "/admin/alerts?kind=top_up_off"}}}}},
 		{Label: "listening", Value: pages.DeskCell{Word: "yes", Tone: "good"}}, {Label: "heard", Value: pages.DeskCell{Text: "412ms"}}, {Label: "edgesAlive", Value: pages.DeskCell{Text: "2", Link: "/admin/edges"}},
 	}
 	act := []pages.DeskCell{{At: at}, {Text: "grace@example.test", Link: "/admin/users/2"}, {Text: "admin_action", Code: true}, {Text: `{"action": "role_changed", "reason": "joins the help desk", "role": "support", "userId": "0m3yRrS5Lq"}`, Code: true}}
@@ -129,9 +133,22 @@ func deskGallery() map[string]pages.View {
 		{Title: "sameCard", Columns: []string{"address", "id"}, Rows: [][]pages.DeskCell{{user2, {Text: "2", Code: true}}}},
 	}
 
+	alerts := pages.Desk{Section: "alerts", Heading: "alerts", At: "/admin/alerts", Recent: true, Notes: []string{"alerts"}, Search: []pages.DeskField{
+		{Name: "kind", Kind: "select", Value: "top_up_failed", Options: []string{"", "low", "debt", "renewal_failed", "top_up_failed", "top_up_off"}, Words: "alert."}, {Name: "user", Kind: "search"}, {Name: "org", Kind: "search"}}}
+	part := func(label string, value pages.DeskCell) pages.DeskFact {
+		return pages.DeskFact{Label: label, Value: value}
+	}
+	who := pages.DeskCell{Text: "ada@example.test", Link: "/admin/users/1"}
+	alerts.Tables = []pages.DeskTable{{Columns: []string{"time", "what", "user", "numbers", "concerns"}, Older: "/admin/alerts?before=1.a", Rows: [][]pages.DeskCell{
+		{{At: at}, {Word: "alert.low"}, who, {Parts: []pages.DeskFact{part("balance", pages.DeskCell{Credits: "9.5"}), part("threshold", pages.DeskCell{Credits: "10"})}}, {}},
+		{{At: at}, {Word: "alert.top_up_failed"}, {Text: "a.very.long.address.of.somebody.who.likes.long.addresses@mail.example.test", Link: "/admin/users/2"}, {Parts: []pages.DeskFact{part("credits", pages.DeskCell{Credits: "1000"}), part("price", pages.DeskCell{Cents: 999})}}, {}},
+		{{At: at}, {Word: "alert.budget"}, {Text: "Teahouse", Link: "/admin/organizations/1"}, {Parts: []pages.DeskFact{part("budget", pages.DeskCell{Credits: "50"}), part("period", pages.DeskCell{Word: "period-month"}), part("key", pages.DeskCell{Text: "0m3yRrS5Lq8sCkSU", Code: true})}}, who},
+		{{At: at}, {Word: "alert.expiring"}, who, {Parts: []pages.DeskFact{part("credits", pages.DeskCell{Credits: "40"}), part("firstEnd", pages.DeskCell{At: at})}}, {}},
+		{{At: at}, {Word: "alert.top_up_off"}, who, {Parts: []pages.DeskFact{part("reason", pages.DeskCell{Word: "topUp-declined"})}}, {}}}}}
+
 	support := list
 	support.ReadOnly, support.Recent = true, false
 	stale := user
 	stale.Recent = false
-	return map[string]pages.View{"desk": overview, "desk-users": list, "desk-user": user, "desk-keys": keys, "desk-books": books, "desk-prices": prices, "desk-price-draft": draft, "desk-price-faults": wrong, "desk-abuse": abuse, "desk-abuse-of": signals, "desk-support": support, "desk-stale": stale}
+	return map[string]pages.View{"desk": overview, "desk-users": list, "desk-user": user, "desk-keys": keys, "desk-books": books, "desk-prices": prices, "desk-price-draft": draft, "desk-price-faults": wrong, "desk-abuse": abuse, "desk-alerts": alerts, "desk-abuse-of": signals, "desk-support": support, "desk-stale": stale}
 }

@@ -150,6 +150,7 @@ func shopView(text string) pages.Shop {
 		Packages: []pages.Package{{ID: text, Name: text, Description: text, Credits: "1000", Cents: 999}},
 		Plans:    []pages.Plan{{ID: text, Name: text, Description: text, Credits: "100", MonthlyCents: 499, YearlyCents: 4999, Features: []string{text}, Current: true, RollsOver: "50", PerSeat: true}},
 		Current:  &pages.Subscription{Plan: text, Status: "active", Until: time.Unix(0, 0), Ends: true, Seats: 5},
+		Card:     &pages.Card{Brand: text, Last4: text}, ToppedUp: true,
 	}
 	return v
 }
@@ -167,7 +168,7 @@ func topUpView(text string) pages.TopUp {
 	return pages.TopUp{
 		Enabled: true, Sells: true, Threshold: text, Cap: text, PackageID: text, Packages: []pages.Package{{ID: text, Name: text, Credits: "1000", Cents: 999}},
 		SpentCents: 999, CapCents: 5000, Card: &pages.Card{Brand: text, Last4: text, Month: 2, Year: 2030}, Confirm: true, Waits: "confirm", RunningCents: 999,
-		Returned: true, Organization: text, At: text, Proof: pages.Proof{Recent: true}, Done: "saved", Error: "TOP_UP_CAP",
+		Returned: true, Paid: true, Organization: text, At: text, Proof: pages.Proof{Recent: true}, Done: "saved", Error: "TOP_UP_CAP",
 	}
 }
 
@@ -252,7 +253,7 @@ func TestEventsAreSentences(t *testing.T) {
 		{Type: "verification_requested"}, {Type: "email_verified"}, {Type: "email_verified", Operator: true}, {Type: "email_change_requested"}, {Type: "email_changed"},
 		{Type: "email_change_undone"}, {Type: "two_factor_enabled"}, {Type: "two_factor_disabled"}, {Type: "two_factor_disabled", Operator: true},
 		{Type: "backup_codes_renewed"}, {Type: "passkey_added"}, {Type: "passkey_removed"}, {Type: "passkey_cloned"}, {Type: "role_changed", Operator: true},
-		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "api_key_created"}, {Type: "api_key_revoked"}, {Type: "data_viewed", Operator: true}, {Type: "data_exported", Operator: true}, {Type: "credits_granted", Operator: true}, {Type: "coupon_redeemed"}, {Type: "trial_granted"}, {Type: "gifting_held", Operator: true}, {Type: "gifting_released", Operator: true}, {Type: "debt_forgiven", Operator: true},
+		{Type: "account_disabled", Operator: true}, {Type: "account_enabled", Operator: true}, {Type: "account_deleted"}, {Type: "admin_action"}, {Type: "api_key_created"}, {Type: "api_key_revoked"}, {Type: "data_viewed", Operator: true}, {Type: "data_exported", Operator: true}, {Type: "credits_granted", Operator: true}, {Type: "coupon_redeemed"}, {Type: "trial_granted"}, {Type: "guest_granted"}, {Type: "gifting_held", Operator: true}, {Type: "gifting_released", Operator: true}, {Type: "debt_forgiven", Operator: true},
 		{Type: "organization_created"}, {Type: "organization_created", Operator: true}, {Type: "organization_updated"}, {Type: "organization_deleted"}, {Type: "organization_deleted", Operator: true}, {Type: "organization_invited"}, {Type: "organization_invitation_canceled"}, {Type: "organization_invitation_rejected"}, {Type: "organization_joined"}, {Type: "organization_left"}, {Type: "organization_member_removed"}, {Type: "organization_role_changed"}, {Type: "organization_activated"},
 		{Type: "login_success", Cause: "provider"}, {Type: "account_linked"}, {Type: "account_unlinked"}, {Type: "provider_refused"}, {Type: "email_verified", Cause: "provider"},
 	} {

@@ -78,7 +78,7 @@ func gallery() map[string]pages.View {
 		"loop": pages.Loop{Site: "https://chat.example.test"}, "problem": pages.Problem{Code: "NOT_FOUND"}, "problem-500": pages.Problem{Code: "INTERNAL", RequestID: "6RE55SIM2YUGDJIZXNOALIIURM"},
 		"credits": credits, "credits-empty": pages.Credits{Balance: "0", Chart: pages.NewChart([]time.Time{at}, []int64{0}, []string{"0"}), Sells: true, Filter: pages.HistoryFilter{Types: entryTypes[:6]}},
 		"shop": pages.Shop{Balance: "12.5", Packages: packages, Plans: plans, Key: "x"}, "shop-error": pages.Shop{Balance: "0", Debt: "100", Packages: packages, Error: "TOO_MANY_OPEN_PURCHASES", Key: "x"},
-		"shop-subscribed": pages.Shop{Balance: "100", Packages: packages, Plans: subscribed, Current: &pages.Subscription{Plan: "Plus", Status: "active", Until: at.AddDate(0, 1, 0)}, Key: "x", Portal: true},
+		"shop-subscribed": pages.Shop{Balance: "100", Packages: packages, Plans: subscribed, Current: &pages.Subscription{Plan: "Plus", Status: "active", Until: at.AddDate(0, 1, 0)}, Key: "x", Portal: true, Card: &pages.Card{Brand: "Visa", Last4: "4242"}, ToppedUp: true},
 		"shop-team":       pages.Shop{Balance: "0", Packages: packages, Plans: perSeat, Key: "x", Organization: "acme", Members: 3},
 		"shop-team-subscribed": pages.Shop{Balance: "812.5", Packages: packages, Plans: perSeat, Key: "x", Organization: "acme", Members: 3, Portal: true,
 			Current: &pages.Subscription{Plan: "Plus", Status: "active", Until: at.AddDate(0, 1, 0), Seats: 5}},

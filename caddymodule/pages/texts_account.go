@@ -276,6 +276,7 @@ var accountTexts = map[string]translated{
 	"event.gifting_held":                     {German: "Das Verschenken von Credits wurde angehalten.", English: "Giving credits was paused."},
 	"event.gifting_released":                 {German: "Du kannst wieder Credits verschenken.", English: "You can give credits again."},
 	"event.coupon_redeemed":                  {German: "Ein Gutschein wurde eingelöst.", English: "A coupon was redeemed."},
+	"event.guest_granted":                    {German: "Du hast bekommen, was du als Gast übrig hattest.", English: "You were given what you had left as a guest."},
 	"event.trial_granted":                    {German: "Du hast Credits zum Kennenlernen bekommen.", English: "You were given trial credits."},
 	"event.credits_granted":                  {German: "Der Betreiber hat dir Credits gegeben.", English: "The operator gave you credits."},
 	"event.data_exported":                    {German: "Ein Admin hat sich eine Datei mit allem geben lassen, was über dich gespeichert ist.", English: "An admin took a file with all that is kept of you."},

@@ -104,6 +104,12 @@ func recordTrialTx(ctx context.Context, tx pgx.Tx, userID string, credits credit
 	return audit.RecordTx(ctx, tx, audit.Event{Type: "trial_granted", UserID: userID, Metadata: map[string]any{"credits": credits}})
 }
 
+// recordGuestTx notes among the events of an account that it was given what its guest had
+// left.
+func recordGuestTx(ctx context.Context, tx pgx.Tx, userID string, credits creditcore.Amount) error {
+	return audit.RecordTx(ctx, tx, audit.Event{Type: "guest_granted", UserID: userID, Metadata: map[string]any{"credits": credits}})
+}
+
 // heldTx is what is asked in the transaction of a gift before it is made: whether the
 // gifting of the account is held.
 func heldTx(holds *abuse.Service) func(context.Context, pgx.Tx, string) (bool, error) {

@@ -105,7 +105,8 @@ func NewCores(ctx context.Context, s config.Settings, d CoresDeps) (Cores, error
 		Pool: d.Pool, Ledger: c.Credits, Sealer: sealer, TrialTx: recordTrialTx, Logger: d.Logger, Observer: metrics.Process.CouponObserver(),
 	})
 	c.Guests = guest.New(guest.Config{}, guest.Deps{
-		Pool: d.Pool, Ledger: c.Credits, Coupons: c.Coupons, Sealer: sealer, Logger: d.Logger, Observer: metrics.Process.GuestObserver(),
+		Pool: d.Pool, Ledger: c.Credits, Coupons: c.Coupons, Sealer: sealer, GrantedTx: recordGuestTx, Logger: d.Logger,
+		Observer: metrics.Process.GuestObserver(),
 	})
 	c.Billing = billing.New(s.Stripe.Config(s.BaseURL), billing.Deps{
 		Pool: d.Pool, Ledger: c.Credits, Logger: d.Logger, Observer: metrics.Process.BillingObserver(),

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mana.how/edge/authcore/audit"
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/guest"
@@ -87,6 +88,10 @@ func TestGuestBecomesAUser(t *testing.T) {
 	}
 	if sum != creditcore.Credits(15) {
 		t.Errorf("%s went to accounts, want 15", sum)
+	}
+	events, _, err := rt.Auth.SearchEvents(t.Context(), principal.Operator{Name: "test"}, audit.Filter{Type: "guest_granted", Limit: 5})
+	if err != nil || len(events) != 1 || string(events[0].Metadata) != `{"credits": 15}` {
+		t.Errorf("on record are %+v, %v", events, err)
 	}
 	if left, err := rt.Guests.Left(t.Context(), guest.Wallet{Device: id, Network: "127.0.0.1"}, day); err != nil || left != 0 {
 		t.Errorf("the wallet has %s left, %v", left, err)

@@ -71,6 +71,7 @@ func New(cfg Config, deps Deps) *Service {
 	s.purchases = purchase.New(purchase.Deps{
 		DB: s.db, Stripe: s.stripe, Catalog: s.Catalog, Ledger: deps.Ledger, Returns: s.returns, Logger: s.log, Now: s.now,
 		Observe: deps.Observer.Purchase, Drift: deps.Observer.Drift,
+		CardPaid: func(ctx context.Context, tx pgx.Tx, c purchase.PaidCard) error { return s.topUps.CardPaid(ctx, tx, c) },
 	})
 	s.invoices = invoice.New(invoice.Deps{
 		DB: s.db, Stripe: s.stripe, Catalog: s.Catalog, Ledger: deps.Ledger, Logger: s.log, Now: s.now,

@@ -104,6 +104,10 @@ func TestRequestsHaveThePublishedShape(t *testing.T) {
 		s.deliver(s.stripe.Pay(*p.StripePaymentIntentID)...)
 		_, session := s.link(alice)
 		s.deliver(s.stripe.Pay(session)...)
+		_, kept := s.buySaving(alice)
+		s.deliver(s.stripe.Pay(kept)...)
+		_, keptSession := s.linkSaving(alice)
+		s.deliver(s.stripe.Pay(keptSession)...)
 		if _, err := s.Reconcile(t.Context()); err != nil {
 			t.Error(err)
 		}

@@ -130,6 +130,9 @@ func (s *Service) giveTx(ctx context.Context, tx pgx.Tx, userID string, person f
 	_, err = tx.Exec(ctx,
 		`UPDATE credits.guest_promises SET state = 'given', person = $2, transaction_id = $3, decided_at = $4 WHERE user_id = $1`,
 		userID, who, receipt.Entry.ID, now)
+	if err == nil && s.grantedTx != nil {
+		err = s.grantedTx(ctx, tx, userID, p.Amount)
+	}
 	return p.Amount, "given", err
 }
 

@@ -313,3 +313,52 @@ func TestRoundsGive(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// What is given is told once, in the transaction that gives it: where it cannot be
+// recorded, nothing is given and nobody is told.
+func TestGrantIsTold(t *testing.T) {
+	t.Parallel()
+	f := newFamily(t)
+	e := f.edge()
+	f.exec(`INSERT INTO mana.webhook_endpoints (id, url, secret) VALUES ('ep_1', 'https://hooks.example.test/', '\x00')`)
+	if _, err := e.take(t.Context(), ada, day, 5_000); err != nil {
+		t.Fatal(err)
+	}
+	id := f.register(e, "ada", "ada@mail.test", ada)
+	told := func() string {
+		t.Helper()
+		r, err := dbscope.Row[struct{ Text string }](t.Context(), f.db.Pool, dbscope.System(),
+			`SELECT coalesce(string_agg(subject || ' ' || (data ->> 'credits') || ' ' || (data ->> 'userId') || ' ' || (
+				SELECT count(*) FROM credits.transactions AS n WHERE n.id = data ->> 'transactionId' AND n.user_id = subject), ', '), '') AS text
+			 FROM mana.webhook_events WHERE type = 'guest.granted'`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r.Text
+	}
+	f.exec(`UPDATE auth.users SET email_verified = true`)
+	broken, recorded := errors.New("broken"), ""
+	with := func(record func() error) *guest.Service {
+		return guest.New(guest.Config{}, guest.Deps{
+			Pool: f.db.Pool, Ledger: e.ledger, Coupons: e.coupons, Sealer: sealer("first"), Now: f.now,
+			GrantedTx: func(_ context.Context, _ pgx.Tx, userID string, credits creditcore.Amount) error {
+				recorded += userID + " " + credits.String()
+				return record()
+			},
+		})
+	}
+	if given, err := with(func() error { return broken }).Give(t.Context(), id); !errors.Is(err, broken) || given != 0 || told() != "" {
+		t.Errorf("given %s, told %q, %v", given, told(), err)
+	}
+	f.wantBalance(e, id, 0)
+	recorded = ""
+	for range 2 {
+		if _, err := with(func() error { return nil }).Give(t.Context(), id); err != nil {
+			t.Error(err)
+		}
+	}
+	f.wantBalance(e, id, 15_000)
+	if recorded != "ada 15" || told() != "ada 15 ada 1" {
+		t.Errorf("recorded %q, told %q", recorded, told())
+	}
+}

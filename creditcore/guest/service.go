@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"mana.how/edge/creditcore"
@@ -31,6 +32,8 @@ type Deps struct {
 	Ledger *creditcore.Service
 	// Coupons know the person behind an account.
 	Coupons *coupon.Service
+	// GrantedTx is told of each promise in the transaction that gives it; nil for nobody.
+	GrantedTx func(ctx context.Context, tx pgx.Tx, userID string, credits creditcore.Amount) error
 	// Sealer is nil where there is no encryption key: guests have nothing then.
 	Sealer   sealed.Sealer
 	Logger   *slog.Logger
@@ -53,7 +56,9 @@ type Service struct {
 	now     func() time.Time
 	observe Observer
 	secret  sealed.Secret
-	keys    atomic.Pointer[keys]
+	// grantedTx may be nil.
+	grantedTx func(context.Context, pgx.Tx, string, creditcore.Amount) error
+	keys      atomic.Pointer[keys]
 }
 
 // New connects nothing. [Service.Run] must be running for counters to be removed.
@@ -63,7 +68,7 @@ func New(cfg Config, deps Deps) *Service {
 	}
 	db := dbscope.DB{Pool: deps.Pool, Error: dbError}
 	s := &Service{
-		cfg: cfg, db: db, ledger: deps.Ledger, coupons: deps.Coupons, log: deps.Logger, now: deps.Now, observe: deps.Observer,
+		cfg: cfg, db: db, ledger: deps.Ledger, coupons: deps.Coupons, log: deps.Logger, now: deps.Now, observe: deps.Observer, grantedTx: deps.GrantedTx,
 		secret: sealed.Secret{Name: secretName, DB: db, Sealer: deps.Sealer},
 	}
 	if s.log == nil {

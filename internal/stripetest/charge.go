@@ -18,7 +18,7 @@ const (
 func (s *Server) newCharge(intent object, by method) object {
 	used := intent.str("_method")
 	if used == "" {
-		used = s.name("payment_method")
+		used = s.newMethod(intent.str("customer"), by).id()
 	}
 	charge := s.add("charge", object{
 		"amount": intent.int("amount"), "amount_captured": int64(0), "amount_refunded": int64(0), "application": nil,
@@ -28,7 +28,7 @@ func (s *Server) newCharge(intent object, by method) object {
 		"description": intent["description"], "disputed": false, "failure_balance_transaction": nil, "failure_code": nil,
 		"failure_message": nil, "fraud_details": object{}, "metadata": copied(intent["metadata"]), "on_behalf_of": nil,
 		"outcome": nil, "paid": false, "payment_intent": intent.id(), "payment_method": used,
-		"payment_method_details": object{"type": string(by), string(by): s.detailsOf(intent, by)}, "receipt_email": nil,
+		"payment_method_details": object{"type": string(by), string(by): s.detailsOf(used, by)}, "receipt_email": nil,
 		"receipt_number": nil, "receipt_url": nil, "refunded": false, "review": nil, "shipping": nil, "source": nil,
 		"source_transfer": nil, "statement_descriptor": nil, "statement_descriptor_suffix": nil, "status": "pending",
 		"transfer_data": nil, "transfer_group": nil,
@@ -39,17 +39,14 @@ func (s *Server) newCharge(intent object, by method) object {
 }
 
 // detailsOf are those of the method that pays, in a charge.
-func (s *Server) detailsOf(intent object, by method) object {
+func (s *Server) detailsOf(used string, by method) object {
 	if by != card {
 		return object{}
 	}
-	fingerprint := s.fingerprintOf(intent.str("customer"))
-	if saved, ok := s.objects[intent.str("_method")]; ok {
-		fingerprint = saved.str("card.fingerprint")
-	}
 	return object{
-		"brand": "visa", "country": "DE", "exp_month": int64(12), "exp_year": int64(s.now.Year() + 3), "fingerprint": fingerprint,
-		"funding": "credit", "last4": "4242", "network": "visa", "wallet": nil,
+		"brand": "visa", "country": "DE", "exp_month": int64(12), "exp_year": int64(s.now.Year() + 3),
+		"fingerprint": s.objects[used].str("card.fingerprint"),
+		"funding":     "credit", "last4": "4242", "network": "visa", "wallet": nil,
 	}
 }
 
@@ -61,6 +58,9 @@ func (s *Server) settle(intent object, by method, outcome string) {
 		charge = s.newCharge(intent, by)
 	}
 	charge["status"] = outcome
+	if outcome != "failed" {
+		s.keep(intent, s.objects[charge.str("payment_method")], by)
+	}
 	intent["processing"] = nil
 	intent["last_payment_error"] = nil
 	switch outcome {

@@ -16,7 +16,7 @@ func (s *Server) confirmIntent(c *call) (object, *refusal) {
 	case used == nil:
 		return nil, invalid("payment_intent_unexpected_state", "", "You cannot confirm this PaymentIntent because it's missing a payment method.")
 	case used["customer"] == nil || used["customer"] != intent["customer"]:
-		return nil, invalid("", "", "The provided PaymentMethod was detached from a Customer, or is another Customer's, and may not be used.")
+		return nil, invalid("", "", "The provided PaymentMethod was used without a Customer, was detached from one, or is another Customer's, and may not be used.")
 	case c.bool("off_session") && c.bool("use_stripe_sdk"):
 		return nil, invalid("", "use_stripe_sdk", "You cannot set `use_stripe_sdk` to true when `off_session` is true.")
 	}
@@ -31,7 +31,7 @@ func (s *Server) confirmIntent(c *call) (object, *refusal) {
 			delete(intent, "_unauthenticated")
 			return nil, refused
 		}
-		s.askOwner(c, intent, used)
+		s.askOwner(intent, used, c.str("return_url"))
 		return intent, nil
 	}
 	s.settle(intent, card, "succeeded")
@@ -50,10 +50,10 @@ func (s *Server) refuseCard(intent object) *refusal {
 
 // askOwner has an intent wait for its owner: on a page of their bank where the caller
 // says where that leads back to, else in a client's library.
-func (s *Server) askOwner(c *call, intent, used object) {
+func (s *Server) askOwner(intent, used object, back string) {
 	intent["status"], intent["payment_method"], intent["last_payment_error"] = "requires_action", used.id(), nil
 	intent["next_action"] = object{"type": "use_stripe_sdk", "use_stripe_sdk": object{"type": "three_d_secure_redirect"}}
-	if back := c.str("return_url"); back != "" {
+	if back != "" {
 		intent["next_action"] = object{"type": "redirect_to_url", "redirect_to_url": object{
 			"return_url": back, "url": s.hosted("hooks", "3d_secure/"+intent.id()),
 		}}
@@ -61,21 +61,45 @@ func (s *Server) askOwner(c *call, intent, used object) {
 	s.emit("payment_intent.requires_action", intent)
 }
 
-// Authenticate lets the owner of a card confirm a payment that waits for them.
-func (s *Server) Authenticate(intent string) Events {
+// Challenge tries to pay with a card whose bank wants to ask its owner, who is there:
+// the payment waits for [Server.Authenticate] or [Server.FailAuthentication]. The id is
+// that of a payment intent or a checkout session.
+func (s *Server) Challenge(id string) Events {
 	s.t.Helper()
 	return s.verb(func() {
 		s.t.Helper()
-		s.settle(s.waiting(intent), card, "succeeded")
+		if session := s.sessionOf(id); session != nil && session.str("status") == "open" {
+			s.confirm(session)
+		}
+		intent := s.intentOf(id)
+		if intent == nil || intent.str("status") != "requires_payment_method" {
+			s.t.Fatalf("stripetest: %q has no payment that can be paid", id)
+		}
+		used := s.newMethod(intent.str("customer"), card)
+		intent["_method"] = used.id()
+		s.askOwner(intent, used, "")
+	})
+}
+
+// Authenticate lets the owner of a card confirm a payment that waits for them.
+func (s *Server) Authenticate(id string) Events {
+	s.t.Helper()
+	return s.verb(func() {
+		s.t.Helper()
+		intent := s.waiting(id)
+		s.settle(intent, card, "succeeded")
+		if session := s.objects[intent.str("_session")]; session != nil {
+			s.sessionTried(session, "succeeded")
+		}
 	})
 }
 
 // FailAuthentication lets them fail to. The payment can be tried again.
-func (s *Server) FailAuthentication(intent string) Events {
+func (s *Server) FailAuthentication(id string) Events {
 	s.t.Helper()
 	return s.verb(func() {
 		s.t.Helper()
-		waits := s.waiting(intent)
+		waits := s.waiting(id)
 		waits["status"], waits["payment_method"] = "requires_payment_method", nil
 		waits["last_payment_error"] = object{
 			"type": "invalid_request_error", "code": "payment_intent_authentication_failure",
@@ -88,7 +112,7 @@ func (s *Server) FailAuthentication(intent string) Events {
 // waiting is an intent that waits for its owner, and now no more.
 func (s *Server) waiting(id string) object {
 	s.t.Helper()
-	intent := s.find(id, "payment_intent")
+	intent := s.intentOf(id)
 	if intent.str("status") != "requires_action" {
 		s.t.Fatalf("stripetest: %s is %s and waits for nobody", id, intent.str("status"))
 	}

@@ -52,7 +52,7 @@
 // paying twice, fails the test.
 //
 //	Pay FailCard PayAsync AsyncSucceed AsyncFail ExpireSession
-//	CardIs Authenticate FailAuthentication
+//	CardIs Challenge Authenticate FailAuthentication
 //	Refund FailRefund Dispute Inquire AnswerDispute WinDispute LoseDispute CloseInquiry
 //	AddPrice Subscribe RenewSubscription FailRenewal ChangePlan EndSubscription SetSubscriptionStatus
 //	DraftInvoice AddInvoiceItem FinalizeInvoice VoidInvoice

@@ -10,7 +10,7 @@ func (s *Server) intentRoutes() {
 	s.lists("/v1/payment_intents", "payment_intent", "customer", nil)
 	s.route("POST /v1/payment_intents", "", `amount:int! currency! customer:customer description receipt_email
 		metadata.* automatic_payment_methods.enabled:bool automatic_payment_methods.allow_redirects
-		payment_method_types.* statement_descriptor_suffix`, s.createIntent)
+		payment_method_types.* statement_descriptor_suffix setup_future_usage `+usageOptions[card]+" "+usageOptions[sepa], s.createIntent)
 	s.route("POST /v1/payment_intents/{id}", "payment_intent", "amount:int description receipt_email metadata.*", s.updateIntent)
 	s.route("POST /v1/payment_intents/{id}/confirm", "payment_intent",
 		"payment_method:payment_method off_session:bool return_url use_stripe_sdk:bool", s.confirmIntent)
@@ -24,7 +24,12 @@ func (s *Server) createIntent(c *call) (object, *refusal) {
 	if refused := checkCurrency(c.str("currency"), "currency"); refused != nil {
 		return nil, refused
 	}
+	options, refused := usageOptionsOf(c.form, "setup_future_usage")
+	if refused != nil {
+		return nil, refused
+	}
 	intent := s.newIntent(object{
+		"setup_future_usage": text(c.str("setup_future_usage")), "payment_method_options": options,
 		"amount": c.int("amount"), "currency": strings.ToLower(c.str("currency")), "customer": text(c.str("customer")),
 		"description": text(c.str("description")), "receipt_email": text(c.str("receipt_email")),
 		"statement_descriptor_suffix": text(c.str("statement_descriptor_suffix")), "metadata": c.metadata("metadata"),

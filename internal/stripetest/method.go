@@ -1,5 +1,10 @@
 package stripetest
 
+import (
+	"slices"
+	"strings"
+)
+
 // Card is how a saved card behaves.
 type Card string
 
@@ -11,7 +16,7 @@ const (
 	Declined Card = "declined"
 	// Authenticates wants its owner to confirm each payment: one that is made
 	// while they are not there fails, one that is made with them waits for
-	// [Server.Authenticate].
+	// [Server.Authenticate], as does one by [Server.Challenge].
 	Authenticates Card = "authenticates"
 )
 
@@ -54,16 +59,71 @@ func (s *Server) fingerprintOf(customer string) string {
 	return "fingerprint_" + customer
 }
 
-// newMethod saves a card for a customer.
-func (s *Server) newMethod(customer string) object {
-	return s.add("payment_method", object{
+// newMethod is what a customer pays with. It is not theirs, so that it pays once, until
+// it is attached.
+func (s *Server) newMethod(customer string, by method) object {
+	fields := object{
 		"allow_redisplay": "limited", "billing_details": object{"address": nil, "email": nil, "name": nil, "phone": nil},
-		"customer": customer, "type": "card", "_card": string(Works),
-		"card": object{
+		"customer": nil, "type": string(by), "_card": string(Works),
+	}
+	if by == card {
+		fields["card"] = object{
 			"brand": "visa", "checks": object{"cvc_check": "pass"}, "country": "DE", "display_brand": "visa", "exp_month": int64(12),
 			"exp_year": int64(s.now.Year() + 3), "fingerprint": s.fingerprintOf(customer), "funding": "credit", "last4": "4242", "wallet": nil,
-		},
-	})
+		}
+	} else {
+		fields[string(by)] = object{"bank_code": "37040044", "branch_code": "", "country": "DE", "fingerprint": s.fingerprintOf(customer), "last4": "3000"}
+	}
+	return s.add("payment_method", fields)
+}
+
+// attach gives a customer what they may pay with again.
+func (s *Server) attach(used object, customer string) {
+	used["customer"] = customer
+	s.emit("payment_method.attached", used)
+}
+
+// usageOptions are the parameters that say of one way to pay whether it is kept.
+var usageOptions = map[method]string{
+	card: "payment_method_options.card.setup_future_usage",
+	sepa: "payment_method_options.sepa_debit.setup_future_usage",
+}
+
+// usageOptionsOf reads them as the payment_method_options of an intent. The path is that
+// of the parameter that says it of the payment as a whole.
+func usageOptionsOf(f form, path string) (options object, refused *refusal) {
+	if refused := checkUsage(f, path, "off_session", "on_session"); refused != nil {
+		return nil, refused
+	}
+	options = object{}
+	for by, at := range usageOptions {
+		if refused := checkUsage(f, at, "none", "off_session", "on_session"); refused != nil {
+			return nil, refused
+		}
+		if f.has(at) {
+			options[string(by)] = object{"setup_future_usage": f.str(at)}
+		}
+	}
+	return options, nil
+}
+
+func checkUsage(f form, path string, known ...string) *refusal {
+	if !f.has(path) || slices.Contains(known, f.str(path)) {
+		return nil
+	}
+	return invalid("", wire(path), "Invalid %s: must be one of %s", wire(path), strings.Join(known, ", "))
+}
+
+// keep attaches what pays an intent to its customer, where the intent says so: for the
+// way it is paid, or else as a whole.
+func (s *Server) keep(intent, used object, by method) {
+	usage := intent.str("payment_method_options." + string(by) + ".setup_future_usage")
+	if usage == "" {
+		usage = intent.str("setup_future_usage")
+	}
+	if customer := intent.str("customer"); customer != "" && used["customer"] == nil && strings.HasSuffix(usage, "_session") {
+		s.attach(used, customer)
+	}
 }
 
 // createSetup makes a session that saves a card.
@@ -102,8 +162,8 @@ func (s *Server) setUp(session object, outcome string) {
 		customer, _ := s.createCustomer(&call{form: form{"email": {session.str("customer_email")}}})
 		session["customer"], setup["customer"] = customer.id(), customer.id()
 	}
-	saved := s.newMethod(session.str("customer"))
-	s.emit("payment_method.attached", saved)
+	saved := s.newMethod(session.str("customer"), card)
+	s.attach(saved, session.str("customer"))
 	setup["payment_method"], setup["status"] = saved.id(), "succeeded"
 	s.emit("setup_intent.succeeded", setup)
 	s.completeSession(session, "no_payment_required")

@@ -48,6 +48,8 @@ func (s *Server) payment(id string, by method, outcome string) Events {
 		}
 		if by == "" {
 			by = s.methodOf(intent)
+		} else {
+			delete(intent, "_method") // whoever pays by hand chooses anew
 		}
 		s.settle(intent, by, outcome)
 		if invoice, ok := s.objects[intent.str("_invoice")]; ok {

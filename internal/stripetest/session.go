@@ -5,13 +5,14 @@ import (
 	"time"
 )
 
-const sessionFields = `mode! customer:customer customer_email client_reference_id success_url! cancel_url locale
+var sessionFields = `mode! customer:customer customer_email client_reference_id success_url! cancel_url locale
 	expires_at:int metadata.* payment_method_types.* allow_promotion_codes:bool
 	line_items.*.price:price line_items.*.quantity:int
 	line_items.*.price_data.currency line_items.*.price_data.unit_amount:int
 	line_items.*.price_data.product:product line_items.*.price_data.product_data.name
 	line_items.*.price_data.product_data.description line_items.*.price_data.product_data.metadata.*
 	payment_intent_data.metadata.* payment_intent_data.description payment_intent_data.receipt_email
+	payment_intent_data.setup_future_usage ` + usageOptions[card] + " " + usageOptions[sepa] + `
 	subscription_data.metadata.* subscription_data.description setup_intent_data.metadata.*`
 
 func (s *Server) sessionRoutes() {
@@ -50,6 +51,13 @@ func (s *Server) createSession(c *call) (object, *refusal) {
 			return nil, invalid("", field, "You can not pass `%s` in `%s` mode.", field, mode)
 		}
 	}
+	if mode != "payment" && c.under("payment_method_options") {
+		return nil, invalid("", "payment_method_options", "You can not pass `setup_future_usage` in `%s` mode.", mode)
+	}
+	options, refused := usageOptionsOf(c.form, "payment_intent_data.setup_future_usage")
+	if refused != nil {
+		return nil, refused
+	}
 	if mode == "setup" {
 		return s.createSetup(c, expires)
 	}
@@ -74,8 +82,9 @@ func (s *Server) createSession(c *call) (object, *refusal) {
 		"amount_subtotal": total, "amount_total": total, "currency": items[0].(object)["currency"],
 		"payment_method_types": anys(types), "_items": items, "_data": object{
 			"description": text(c.str("payment_intent_data.description") + c.str("subscription_data.description")),
-			"metadata":    c.metadata("payment_intent_data.metadata"),
+			"metadata":    c.metadata("payment_intent_data.metadata"), "usage": text(c.str("payment_intent_data.setup_future_usage")),
 		},
+		"payment_method_options": options,
 	})
 	if mode == "subscription" {
 		session.at("_data").(object)["metadata"] = c.metadata("subscription_data.metadata")
@@ -166,6 +175,7 @@ func (s *Server) confirm(session object) {
 			"amount": session["amount_total"], "currency": session["currency"], "customer": session["customer"],
 			"description": data["description"], "metadata": copied(data["metadata"]),
 			"payment_method_types": session["payment_method_types"], "_session": session.id(),
+			"setup_future_usage": data["usage"], "payment_method_options": copied(session["payment_method_options"]),
 		})
 		session["payment_intent"] = intent.id()
 		s.emit("payment_intent.created", intent)

@@ -52,6 +52,7 @@ var catalog = []Description{
 	{"gift.redeemed", "Somebody redeemed a gift.", `{"userId":"u1","giftId":"g1","redemptionId":"r1","credits":5}`},
 	{"coupon.redeemed", "Somebody redeemed a coupon.", `{"userId":"u1","couponId":"c1","redemptionId":"r2","transactionId":"t2","credits":12.5}`},
 	{"trial.granted", "A new account was given its trial.", `{"userId":"u1","transactionId":"t2","credits":12.5}`},
+	{"guest.granted", "A new account was given what its guest had left of the free credits of the day.", `{"userId":"u1","transactionId":"t2","credits":12.5}`},
 	{"gifting.held", "An account makes no gifts from now on: its score of abuse is high, or an admin decided so. by is edge for the score alone.", `{"userId":"u1","score":120,"by":"edge"}`},
 	{"gifting.released", "The account makes gifts again.", `{"userId":"u1","score":40,"by":"edge"}`},
 	{"subscription.started", "A subscription has begun.", `{"accountId":"u1","subscriptionId":"s1","planId":"pro","status":"active","cancelAtPeriodEnd":false}`},

@@ -1,6 +1,9 @@
 // Package billing has the routes of what is paid for with money: packages of
 // credits, subscriptions, invoices, and the events by which Stripe reports what
 // became of a payment.
+//
+// It is larger than other packages: the page that sells has all of it side by side, and what
+// Stripe refuses is worded once for all.
 package billing
 
 import (

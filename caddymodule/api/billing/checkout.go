@@ -17,6 +17,7 @@ type buyRequest struct {
 	OrganizationID *string         `json:"organizationId" rule:"optional,max=64,string" doc:"The organization to buy for, as its owner or admin; the caller where absent."`
 	SuccessURL     *string         `json:"successUrl" rule:"optional,string,max=2000"`
 	CancelURL      *string         `json:"cancelUrl" rule:"optional,string,max=2000"`
+	SaveCard       *bool           `json:"saveCard" rule:"optional" doc:"Whether the card that pays is kept for the automatic top-up, in place of one that is. A bank account is not."`
 	IdempotencyKey *string         `json:"idempotencyKey" rule:"optional,key"`
 	Metadata       json.RawMessage `json:"metadata" rule:"optional,object"` // taken and not kept
 }
@@ -34,7 +35,8 @@ type buyResponse struct {
 func buy(ctx context.Context, c *endpoint.Call, payments *billing.Service, req buyRequest) (buyResponse, error) {
 	if req.SuccessURL != nil || req.CancelURL != nil {
 		link, err := paymentLink(ctx, c, payments, paymentLinkRequest{
-			PackageID: req.PackageID, OrganizationID: req.OrganizationID, SuccessURL: req.SuccessURL, CancelURL: req.CancelURL, IdempotencyKey: req.IdempotencyKey,
+			PackageID: req.PackageID, OrganizationID: req.OrganizationID, SuccessURL: req.SuccessURL, CancelURL: req.CancelURL,
+			SaveCard: req.SaveCard, IdempotencyKey: req.IdempotencyKey,
 		})
 		return buyResponse{PurchaseID: link.PurchaseID, Amount: link.Package.PriceEuroCents, Credits: link.Package.Credits, CheckoutURL: link.URL}, err
 	}
@@ -46,7 +48,7 @@ func buy(ctx context.Context, c *endpoint.Call, payments *billing.Service, req b
 	if err != nil {
 		return buyResponse{}, err
 	}
-	begun, err := payments.Buy(ctx, buyer, purchasing.Order{PackageID: req.PackageID, Key: key})
+	begun, err := payments.Buy(ctx, buyer, purchasing.Order{PackageID: req.PackageID, SaveCard: chosen(req.SaveCard), Key: key})
 	if err != nil {
 		return buyResponse{}, paymentError(err, nil)
 	}
@@ -59,12 +61,16 @@ func buy(ctx context.Context, c *endpoint.Call, payments *billing.Service, req b
 	}, nil
 }
 
+// chosen is what a client says yes to; silence is no.
+func chosen(yes *bool) bool { return yes != nil && *yes }
+
 type paymentLinkRequest struct {
 	PackageID      string  `json:"packageId" rule:"uuid"`
 	OrganizationID *string `json:"organizationId" rule:"optional,max=64,string" doc:"The organization to buy for, as its owner or admin; the caller where absent."`
 	SuccessURL     *string `json:"successUrl" rule:"optional,string,max=2000"`
 	CancelURL      *string `json:"cancelUrl" rule:"optional,string,max=2000"`
 	RoomID         *string `json:"roomId" rule:"optional,string,max=255"`
+	SaveCard       *bool   `json:"saveCard" rule:"optional" doc:"Whether the card that pays is kept for the automatic top-up, in place of one that is. A bank account is not."`
 	IdempotencyKey *string `json:"idempotencyKey" rule:"optional,key"`
 }
 
@@ -96,7 +102,7 @@ func paymentLink(ctx context.Context, c *endpoint.Call, payments *billing.Servic
 	}
 	link, err := payments.PaymentLink(ctx, buyer, purchasing.LinkOrder{
 		PackageID: req.PackageID, SuccessURL: endpoint.TextOf(req.SuccessURL), CancelURL: endpoint.TextOf(req.CancelURL),
-		RoomID: endpoint.TextOf(req.RoomID), Key: key,
+		RoomID: endpoint.TextOf(req.RoomID), SaveCard: chosen(req.SaveCard), Key: key,
 	})
 	if err != nil {
 		return paymentLinkResponse{}, paymentError(err, urls)

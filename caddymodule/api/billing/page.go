@@ -18,6 +18,7 @@ import (
 	"mana.how/edge/creditcore/billing/catalog"
 	purchasing "mana.how/edge/creditcore/billing/purchase"
 	subscribing "mana.how/edge/creditcore/billing/subscription"
+	"mana.how/edge/creditcore/billing/topup"
 )
 
 // shopPath is the page that sells credits, and creditsPath that of the account.
@@ -111,6 +112,11 @@ func (s shop) answer(ctx context.Context, buyer creditcore.Caller, payments *bil
 			return nil, err
 		}
 	}
+	now, err := payments.TopUp(ctx, buyer)
+	if err != nil {
+		return nil, err
+	}
+	view.Card, view.ToppedUp = shownCard(now.Card), now.Enabled
 	view.Portal, err = payments.IsCustomer(ctx, buyer)
 	return endpoint.HTML{Status: status, View: view}, err
 }
@@ -184,6 +190,8 @@ type shopFormRequest struct {
 	ID     string `json:"id" rule:"optional,max=64,string"`
 	Key    string `json:"key" rule:"optional,max=128,string"`
 	Seats  string `json:"seats" rule:"optional,max=3,string"`
+	// SaveCard is yes where the card that pays is to be kept.
+	SaveCard string `json:"saveCard" rule:"optional,max=8,string"`
 	// Organization is the one to buy for, empty for who is signed in.
 	Organization string `json:"organization" rule:"optional,max=64,string"`
 }
@@ -230,11 +238,14 @@ func (s shop) act(ctx context.Context, c *endpoint.Call, buyer creditcore.Caller
 	base := c.BaseURL().String()
 	switch req.Action {
 	case "buy":
-		var link purchasing.PaymentLink
-		link, err = payments.PaymentLink(ctx, buyer, purchasing.LinkOrder{
+		order := purchasing.LinkOrder{
 			PackageID: req.ID, SuccessURL: base + returned(creditsPath, req.Organization, "purchase=success"),
-			CancelURL: base + returned(shopPath, req.Organization, "purchase=cancelled"), Key: formKey(req),
-		})
+			CancelURL: base + returned(shopPath, req.Organization, "purchase=cancelled"), SaveCard: req.SaveCard == "yes", Key: formKey(req),
+		}
+		if order.SaveCard { // where they see the card, and say what it is for
+			order.SuccessURL = base + returned(topUpPath, req.Organization, "purchase=success&session="+topup.SessionID)
+		}
+		link, err := payments.PaymentLink(ctx, buyer, order)
 		return link.URL, err
 	case "subscribe-month", "subscribe-year":
 		order := subscribing.Order{
@@ -260,11 +271,15 @@ func (s shop) act(ctx context.Context, c *endpoint.Call, buyer creditcore.Caller
 	return "", errUnknownAction
 }
 
-// formKey tells one press of a button from two, and a page from another; the
-// buttons of a page share it.
+// formKey tells one press of a button from two, a page from another, and who comes back
+// and chooses otherwise; the buttons of a page share it.
 func formKey(req shopFormRequest) string {
 	if req.Key == "" {
 		return ""
 	}
-	return "page:" + req.Key + ":" + req.ID
+	key := "page:" + req.Key + ":" + req.ID
+	if req.SaveCard == "yes" {
+		key += ":card"
+	}
+	return key
 }

@@ -50,6 +50,7 @@ type topUpPageRequest struct {
 	Organization string `query:"organization" rule:"optional,max=64,string"`
 	Session      string `query:"session" rule:"optional,max=255,string"`
 	Payment      string `query:"payment" rule:"optional,max=32,string"`
+	Purchase     string `query:"purchase" rule:"optional,max=32,string"`
 }
 
 // topUpPage shows how it stands. Who comes back from Stripe or their bank sees what
@@ -62,7 +63,7 @@ func topUpPage(ctx context.Context, c *endpoint.Call, payments *billing.Service,
 	if err != nil {
 		return nil, err
 	}
-	view := pages.TopUp{Done: sso.DoneOf(c, "saved", "card-removed")}
+	view := pages.TopUp{Done: sso.DoneOf(c, "saved", "card-removed"), Paid: req.Purchase == "success"}
 	switch {
 	case req.Session != "":
 		err = payments.CardSaved(ctx, who, req.Session)
@@ -100,9 +101,7 @@ func topUpAnswer(ctx context.Context, c *endpoint.Call, who creditcore.Caller, p
 		}
 	}
 	view.Enabled, view.OffReason, view.SpentCents, view.CapCents = now.Enabled, now.OffReason, now.Spent, now.MonthlyCap
-	if now.Card != nil {
-		view.Card = &pages.Card{Brand: brandName(now.Card.Brand), Last4: now.Card.Last4, Month: now.Card.ExpMonth, Year: now.Card.ExpYear}
-	}
+	view.Card = shownCard(now.Card)
 	if now.Running != nil {
 		view.Confirm = now.Running.Confirm || now.Running.Reason == "declined"
 		view.Waits, view.RunningCents = now.Running.Reason, now.Running.PriceEuroCents
@@ -116,6 +115,14 @@ func topUpAnswer(ctx context.Context, c *endpoint.Call, who creditcore.Caller, p
 	}
 	view.Proof, view.At = pages.Proof{Recent: recent == nil}, topUpOf(who.Organization)
 	return endpoint.HTML{Status: status, View: view}, nil
+}
+
+// shownCard is a card as pages show it, nil where there is none.
+func shownCard(c *topup.Card) *pages.Card {
+	if c == nil {
+		return nil
+	}
+	return &pages.Card{Brand: brandName(c.Brand), Last4: c.Last4, Month: c.ExpMonth, Year: c.ExpYear}
 }
 
 // brandName is what people call a brand of cards.

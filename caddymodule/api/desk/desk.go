@@ -122,6 +122,7 @@ const (
 	salesPath         = "/admin/sales"
 	keysPath          = "/admin/api-keys"
 	clientsPath       = "/admin/clients"
+	alertsPath        = "/admin/alerts"
 	eventsPath        = "/admin/events"
 	outboxPath        = "/admin/outbox"
 	webhooksPath      = "/admin/webhooks"
@@ -171,6 +172,7 @@ func Routes(d Deps) []endpoint.Route {
 		endpoint.Post(keysPath, d.listChanges(d.keys, d.changeKey), form("Revoke an API key", errNoKey)),
 		endpoint.Get(clientsPath, shownList(d, d.clients), show("OpenID clients")),
 		endpoint.Post(clientsPath, d.listChanges(d.clients, d.changeClient), form("Delete an OpenID client", errNoClient, errConfigured)),
+		endpoint.Get(alertsPath, shownList(d, d.alerts), show("What the owners of accounts were told")),
 		endpoint.Get(eventsPath, shownList(d, d.events), show("Security events")),
 		endpoint.Get(outboxPath, shownList(d, d.outbox), show("What waits to be sent, and what was given up")),
 		endpoint.Post(outboxPath, d.listChanges(d.outbox, d.changeOutbox), form("Try a message again", errNoMail)),

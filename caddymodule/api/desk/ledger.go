@@ -67,7 +67,7 @@ func (d Deps) account(ctx context.Context, c *endpoint.Call, v visit) (pages.Des
 	at := pathOf(ledgerPath, u.ID)
 	out := pages.Desk{
 		Section: "ledger", Heading: "account", About: u.Email, Up: ledgerPath,
-		Links: []pages.DeskCell{{Word: "user", Link: pathOf(usersPath, u.ID)}, {Word: "audit", Link: at + "?audit=1"}},
+		Links: []pages.DeskCell{{Word: "user", Link: pathOf(usersPath, u.ID)}, {Word: "alerts", Link: alertsPath + queryOf("user", u.ID)}, {Word: "audit", Link: at + "?audit=1"}},
 		Facts: []pages.DeskFact{
 			fact("balance", credits(b.Available)), fact("held", credits(b.Held)), fact("debt", credits(b.Debt)),
 			fact("earned", credits(b.TotalEarned)), fact("spent", credits(b.TotalSpent)), fact("changed", pages.DeskCell{At: b.UpdatedAt}),

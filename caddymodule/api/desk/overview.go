@@ -104,6 +104,11 @@ func (d Deps) standing(ctx context.Context, c *endpoint.Call, ledger *creditcore
 			facts = append(facts, fact("oldest", text(oldest.Round(time.Second).String())))
 		}
 	}
+	alerts, err := alertsOfTheWeek(ctx, ledger, c.Now())
+	if err != nil {
+		return nil, err
+	}
+	facts = append(facts, alerts)
 	age, hears := c.Auth.Listening()
 	facts = append(facts, fact("listening", yesNo(hears)), fact("heard", text(age.Round(time.Millisecond).String())))
 	edges, err := ledger.Edges(ctx, pageSize)

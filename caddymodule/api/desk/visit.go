@@ -17,6 +17,7 @@ import (
 type deskRequest struct {
 	Q      string `query:"q" rule:"optional,max=255,string"`
 	Type   string `query:"type" rule:"optional,max=64,string"`
+	Kind   string `query:"kind" rule:"optional,max=32,string"`
 	User   string `query:"user" rule:"optional,max=255,string"`
 	Org    string `query:"org" rule:"optional,max=255,string"`
 	IP     string `query:"ip" rule:"optional,max=64,string"`

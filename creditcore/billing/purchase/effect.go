@@ -38,6 +38,9 @@ func (s *Service) purchaseNow(ctx context.Context, ref paymentReference) (purcha
 	if err == nil {
 		err = s.checkPayment(p, now, ref)
 	}
+	if err == nil && now.Kept != nil {
+		err = s.checkCard(ctx, p, &now)
+	}
 	return p, now, err
 }
 
@@ -68,13 +71,17 @@ func (s *Service) paymentOf(ctx context.Context, p purchaseRow, ref paymentRefer
 	if sessionID == "" {
 		sessionID = ref.sessionID
 	}
+	var expand []string
+	if p.SaveCard {
+		expand = append(expand, stripeapi.MethodDetails)
+	}
 	if sessionID != "" && (intentID == "" || ref.sessionID != "") {
-		return s.stripe.SessionPayment(ctx, sessionID)
+		return s.stripe.SessionPayment(ctx, sessionID, expand...)
 	}
 	if intentID == "" {
 		return stripeapi.Payment{}, nil
 	}
-	return s.stripe.IntentPayment(ctx, intentID)
+	return s.stripe.IntentPayment(ctx, intentID, expand...)
 }
 
 // checkPayment compares a payment with our own row.

@@ -2,6 +2,7 @@ package purchase
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/stripe/stripe-go/v85"
@@ -24,7 +25,9 @@ type LinkOrder struct {
 	// RoomID is a chat room the link was asked in. It is kept with the
 	// purchase.
 	RoomID string
-	Key    string
+	// SaveCard is as in [Order].
+	SaveCard bool
+	Key      string
 }
 
 // PaymentLink is a page of Stripe that sells a package once.
@@ -49,7 +52,7 @@ func (s *Service) PaymentLink(ctx context.Context, c creditcore.Caller, o LinkOr
 	var out PaymentLink
 	ordered := sale{
 		kind: kindCheckout, packageID: o.PackageID, successURL: o.SuccessURL, cancelURL: o.CancelURL,
-		roomID: o.RoomID, key: o.Key,
+		roomID: o.RoomID, saveCard: o.SaveCard, key: o.Key,
 	}
 	err := s.sell(ctx, c, ordered, func(ctx context.Context, p purchaseRow) error {
 		out = PaymentLink{
@@ -74,6 +77,21 @@ func (s *Service) PaymentLink(ctx context.Context, c creditcore.Caller, o LinkOr
 		return PaymentLink{}, err
 	}
 	return out, nil
+}
+
+// RefreshSession brings the purchase of a checkout session up to date, for who comes back
+// from there before Stripe's event does, and reports whether the caller's account has such
+// a purchase.
+func (s *Service) RefreshSession(ctx context.Context, c creditcore.Caller, sessionID string) (bool, error) {
+	p, err := s.findPurchase(ctx, paymentReference{sessionID: sessionID})
+	switch {
+	case errors.Is(err, ErrNotFound), err == nil && p.UserID != c.Account():
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	_, err = s.refresh(ctx, paymentReference{purchaseID: p.ID}, nil)
+	return true, err
 }
 
 // makeSession makes the checkout session of a purchase. The purchase's id is
@@ -114,6 +132,11 @@ func (s *Service) makeSession(ctx context.Context, p purchaseRow, o sale) (*stri
 		SuccessURL: stripe.String(successURL),
 		CancelURL:  stripe.String(cancelURL),
 		ExpiresAt:  stripe.Int64(p.ExpiresAt.Unix()),
+	}
+	if p.SaveCard {
+		params.PaymentMethodOptions = &stripe.CheckoutSessionCreatePaymentMethodOptionsParams{
+			Card: &stripe.CheckoutSessionCreatePaymentMethodOptionsCardParams{SetupFutureUsage: stripe.String(offSession)},
+		}
 	}
 	params.SetIdempotencyKey("purchase:" + p.ID + ":" + p.CustomerID)
 	return s.stripe.V1CheckoutSessions.Create(ctx, params)

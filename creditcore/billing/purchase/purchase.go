@@ -44,7 +44,10 @@ type Purchase struct {
 // none.
 type Order struct {
 	PackageID string
-	Key       string
+	// SaveCard keeps the card that pays for the automatic top-up, see
+	// [mana.how/edge/creditcore/billing/topup]. A bank account is not kept.
+	SaveCard bool
+	Key      string
 }
 
 // Intent is a payment that the client confirms with Stripe's own library.
@@ -63,7 +66,7 @@ type Intent struct {
 // [creditcore.ErrKeyReused] or [creditcore.ErrInvalid].
 func (s *Service) Buy(ctx context.Context, c creditcore.Caller, o Order) (Intent, error) {
 	var out Intent
-	err := s.sell(ctx, c, sale{kind: kindIntent, packageID: o.PackageID, key: o.Key}, func(ctx context.Context, p purchaseRow) error {
+	err := s.sell(ctx, c, sale{kind: kindIntent, packageID: o.PackageID, saveCard: o.SaveCard, key: o.Key}, func(ctx context.Context, p purchaseRow) error {
 		intent, err := s.intentOf(ctx, p)
 		if err != nil {
 			return stripeapi.PublicError(err, ErrIntent)
@@ -93,6 +96,11 @@ func (s *Service) intentOf(ctx context.Context, p purchaseRow) (*stripe.PaymentI
 		Customer:                stripe.String(p.CustomerID),
 		Metadata:                p.stripeMetadata(),
 		AutomaticPaymentMethods: &stripe.PaymentIntentCreateAutomaticPaymentMethodsParams{Enabled: stripe.Bool(true)},
+	}
+	if p.SaveCard {
+		params.PaymentMethodOptions = &stripe.PaymentIntentCreatePaymentMethodOptionsParams{
+			Card: &stripe.PaymentIntentCreatePaymentMethodOptionsCardParams{SetupFutureUsage: stripe.String(offSession)},
+		}
 	}
 	params.SetIdempotencyKey("purchase:" + p.ID + ":" + p.CustomerID)
 	return s.stripe.V1PaymentIntents.Create(ctx, params)

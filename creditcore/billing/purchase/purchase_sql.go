@@ -36,6 +36,8 @@ type purchaseRow struct {
 	Status         Status
 	ExpiresAt      *time.Time
 	RequestHash    []byte
+	// SaveCard is what who bought wants of the card that pays.
+	SaveCard bool
 	// PaidAt is when it was completed, or else made.
 	PaidAt time.Time
 	// ReversedEuroCents were refunded or are disputed, which is
@@ -52,7 +54,7 @@ const rowColumns = `p.id, p.user_id, coalesce(p.bought_by, '') AS bought_by, coa
 	coalesce((SELECT k.name FROM credits.packages k WHERE k.id = p.package_id), '') AS package_name,
 	p.credits, p.price_euro_cents, coalesce(p.stripe_payment_intent_id, '') AS intent_id,
 	coalesce(p.stripe_session_id, '') AS session_id, coalesce(p.stripe_customer_id, '') AS customer_id,
-	coalesce(p.checkout_url, '') AS checkout_url, p.status, p.expires_at, p.request_hash,
+	coalesce(p.checkout_url, '') AS checkout_url, p.status, p.expires_at, p.request_hash, p.save_card,
 	coalesce(p.completed_at, p.created_at) AS paid_at,
 	p.reversed_euro_cents, p.reversed_credits, p.clawed_back, p.revision`
 
@@ -102,13 +104,13 @@ func (s *Service) addPurchase(ctx context.Context, c creditcore.Caller, customer
 		}
 		p, err = dbscope.TxRow[purchaseRow](ctx, tx, `
 			INSERT INTO credits.purchases AS p (user_id, bought_by, package_id, credits, price_euro_cents, stripe_customer_id,
-				metadata, kind, idempotency_key, request_hash, created_at, updated_at, expires_at)
-			VALUES (@user_id, nullif(@bought_by, ''), @package_id, @credits, @price, @customer_id, nullif(@metadata::jsonb, '{}'), @kind, nullif(@key, ''), @request_hash, @now, @now, @expires_at)
+				metadata, kind, idempotency_key, request_hash, save_card, created_at, updated_at, expires_at)
+			VALUES (@user_id, nullif(@bought_by, ''), @package_id, @credits, @price, @customer_id, nullif(@metadata::jsonb, '{}'), @kind, nullif(@key, ''), @request_hash, @save_card, @now, @now, @expires_at)
 			ON CONFLICT (user_id, idempotency_key) DO NOTHING
 			RETURNING `+rowColumns, pgx.StrictNamedArgs{
 			"user_id": account, "bought_by": boughtBy, "package_id": pack.ID, "credits": int64(pack.Credits), "price": pack.PriceEuroCents,
 			"customer_id": customerID, "metadata": metadata, "kind": o.kind, "key": o.key,
-			"request_hash": o.fingerprint(), "now": now, "expires_at": expires,
+			"request_hash": o.fingerprint(), "save_card": o.saveCard, "now": now, "expires_at": expires,
 		})
 		return err
 	})

@@ -27,11 +27,18 @@ type sale struct {
 	packageID             string
 	successURL, cancelURL string
 	roomID                string
+	saveCard              bool
 	key                   string
 }
 
+// fingerprint is kept with the key. One that saves no card has no more parts than
+// before there was a choice.
 func (o sale) fingerprint() []byte {
-	return fingerprint.Of(o.kind, o.packageID, o.successURL, o.cancelURL, o.roomID)
+	parts := []string{o.kind, o.packageID, o.successURL, o.cancelURL, o.roomID}
+	if o.saveCard {
+		parts = append(parts, "save card")
+	}
+	return fingerprint.Of(parts...)
 }
 
 // sell writes a purchase and has ask arrange the payment with Stripe. Under a

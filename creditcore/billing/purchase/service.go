@@ -1,9 +1,12 @@
 package purchase
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing/catalog"
@@ -35,6 +38,17 @@ type Deps struct {
 	// Either may be nil and must not block.
 	Observe func(outcome string)
 	Drift   func(kind string, n int)
+	// CardPaid keeps a card that paid, where who bought wants it kept, in the
+	// transaction that brings the purchase up to date: with its credits, and again with
+	// each change of it that follows. Nil keeps none.
+	CardPaid func(context.Context, pgx.Tx, PaidCard) error
+}
+
+// PaidCard is a card that paid for a purchase and that Stripe keeps, the account that was
+// bought for and who bought.
+type PaidCard struct {
+	stripeapi.Card
+	Account, UserID string
 }
 
 // Service sells packages. It is safe for concurrent use.
@@ -48,13 +62,15 @@ type Service struct {
 	now     func() time.Time
 	observe func(outcome string)
 	drift   func(kind string, n int)
+	// cardPaid may be nil.
+	cardPaid func(context.Context, pgx.Tx, PaidCard) error
 }
 
 // New makes a service.
 func New(deps Deps) *Service {
 	return &Service{
 		db: deps.DB, stripe: deps.Stripe, catalog: deps.Catalog, ledger: deps.Ledger, returns: deps.Returns,
-		log: deps.Logger, now: deps.Now, observe: deps.Observe, drift: deps.Drift,
+		log: deps.Logger, now: deps.Now, observe: deps.Observe, drift: deps.Drift, cardPaid: deps.CardPaid,
 	}
 }
 

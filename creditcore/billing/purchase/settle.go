@@ -41,6 +41,9 @@ func (s *Service) settle(ctx context.Context, tx pgx.Tx, p purchaseRow, now stri
 		if err := s.reverse(ctx, tx, &next, now); err != nil {
 			return err
 		}
+		if err := s.keepCard(ctx, tx, p, now.Kept); err != nil {
+			return err
+		}
 	case stripeapi.Processing:
 		if p.Status == Failed {
 			next.Status = Pending

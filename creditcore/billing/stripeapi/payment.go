@@ -35,6 +35,9 @@ type Payment struct {
 	// Card is what Stripe knows the card again by that paid, whoever has it; empty
 	// where no card did.
 	Card string
+	// Kept is the card that paid where Stripe keeps it for the customer; nil where it
+	// does not, where no card paid, and where nobody asked for it.
+	Kept *Card
 	// Refunded and Disputed are cents that went back, or may.
 	Refunded, Disputed int64
 }
@@ -42,12 +45,16 @@ type Payment struct {
 // Reversed is how much of what was received does not stay, in cents.
 func (p Payment) Reversed() int64 { return min(p.Received, p.Refunded+p.Disputed) }
 
-// IntentPayment asks for an intent. One that Stripe does not know is open.
-func (s *Client) IntentPayment(ctx context.Context, id string) (Payment, error) {
+// MethodDetails asks beside a payment for what paid, which [Payment].Kept is read from.
+const MethodDetails = "payment_method"
+
+// IntentPayment asks for an intent, with its charge and what else of it is to be
+// expanded. One that Stripe does not know is open.
+func (s *Client) IntentPayment(ctx context.Context, id string, expand ...string) (Payment, error) {
 	ctx, cancel := WithTimeout(ctx)
 	defer cancel()
 	intent, err := s.V1PaymentIntents.Retrieve(ctx, id, &stripe.PaymentIntentRetrieveParams{
-		Expand: []*string{stripe.String("latest_charge")},
+		Expand: stripe.StringSlice(append([]string{"latest_charge"}, expand...)),
 	})
 	if Missing(err) {
 		return Payment{}, nil
@@ -67,6 +74,7 @@ func (s *Client) IntentPayment(ctx context.Context, id string) (Payment, error) 
 	if charge := intent.LatestCharge; charge != nil {
 		p.Refunded, p.Card = charge.AmountRefunded, cardOf(charge)
 	}
+	p.Kept = CardOf(intent.PaymentMethod)
 	p.Disputed, err = s.disputed(ctx, id)
 	return p, err
 }
@@ -107,8 +115,8 @@ func failure(e *stripe.Error) string {
 }
 
 // SessionPayment asks for a checkout session and, where it made one, for its
-// intent.
-func (s *Client) SessionPayment(ctx context.Context, id string) (Payment, error) {
+// intent, as IntentPayment does.
+func (s *Client) SessionPayment(ctx context.Context, id string, expand ...string) (Payment, error) {
 	bound, cancel := WithTimeout(ctx)
 	defer cancel()
 	session, err := s.V1CheckoutSessions.Retrieve(bound, id, nil)
@@ -120,7 +128,7 @@ func (s *Client) SessionPayment(ctx context.Context, id string) (Payment, error)
 	}
 	var p Payment
 	if session.PaymentIntent != nil {
-		if p, err = s.IntentPayment(ctx, session.PaymentIntent.ID); err != nil {
+		if p, err = s.IntentPayment(ctx, session.PaymentIntent.ID, expand...); err != nil {
 			return p, err
 		}
 	}

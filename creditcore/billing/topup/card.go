@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stripe/stripe-go/v85"
 
 	"mana.how/edge/creditcore"
+	"mana.how/edge/creditcore/billing/purchase"
 	"mana.how/edge/creditcore/billing/settle"
 	"mana.how/edge/creditcore/billing/stripeapi"
 	"mana.how/edge/internal/dbscope"
@@ -69,7 +69,7 @@ func (s *Service) CardEvent(ctx context.Context, event stripe.Event) (settle.Eff
 		return nil, err
 	}
 	saved, err := s.savedBy(ctx, o.ID)
-	if errors.Is(err, stripeapi.ErrUnknownCustomer) || err == nil && saved.paymentMethod == "" {
+	if errors.Is(err, stripeapi.ErrUnknownCustomer) || err == nil && saved.PaymentMethodID == "" {
 		return nil, nil
 	}
 	if err != nil {
@@ -78,15 +78,25 @@ func (s *Service) CardEvent(ctx context.Context, event stripe.Event) (settle.Eff
 	return func(ctx context.Context, tx pgx.Tx) error { return s.keepTx(ctx, tx, saved) }, nil
 }
 
+// CardPaid keeps the card of a purchase whose buyer wants it kept: it is the CardPaid
+// of [purchase.Deps].
+func (s *Service) CardPaid(ctx context.Context, tx pgx.Tx, c purchase.PaidCard) error {
+	return s.keepTx(ctx, tx, savedCard{Card: c.Card, account: c.Account, userID: c.UserID})
+}
+
 // CardSaved takes the card of a session that the caller comes back from, before
-// Stripe's event may have. A session of somebody else is none.
+// Stripe's event may have: one that saves a card, or one that sold a package to who wants
+// the card kept that pays. A session of somebody else is none.
 func (s *Service) CardSaved(ctx context.Context, c creditcore.Caller, sessionID string) error {
 	if s.stripe == nil || sessionID == "" {
 		return nil
 	}
+	if sold, err := s.purchases.RefreshSession(ctx, c, sessionID); sold || err != nil {
+		return err
+	}
 	saved, err := s.savedBy(ctx, sessionID)
 	switch {
-	case errors.Is(err, stripeapi.ErrUnknownCustomer), stripeapi.Missing(err), err == nil && (saved.paymentMethod == "" || saved.account != c.Account()):
+	case errors.Is(err, stripeapi.ErrUnknownCustomer), stripeapi.Missing(err), err == nil && (saved.PaymentMethodID == "" || saved.account != c.Account()):
 		return nil
 	case err != nil:
 		return err
@@ -96,9 +106,8 @@ func (s *Service) CardSaved(ctx context.Context, c creditcore.Caller, sessionID 
 
 // savedCard is a card as Stripe has it, and whose it is.
 type savedCard struct {
-	Card
+	stripeapi.Card
 	account, userID string
-	at              time.Time
 }
 
 // savedBy asks Stripe what a session saved: nothing where it is no such session, or
@@ -113,28 +122,27 @@ func (s *Service) savedBy(ctx context.Context, sessionID string) (savedCard, err
 		return savedCard{}, fmt.Errorf("fetch checkout session %s: %w", sessionID, err)
 	}
 	intent := session.SetupIntent
-	if session.Mode != setupMode || intent == nil || intent.Status != stripe.SetupIntentStatusSucceeded || session.Customer == nil ||
-		intent.PaymentMethod == nil || intent.PaymentMethod.Card == nil || session.Livemode != s.stripe.Live() {
+	if session.Mode != setupMode || intent == nil || intent.Status != stripe.SetupIntentStatusSucceeded || session.Livemode != s.stripe.Live() {
 		return savedCard{}, nil
 	}
-	owner, err := s.stripe.OwnerOf(ctx, session.Customer.ID)
+	card := stripeapi.CardOf(intent.PaymentMethod)
+	if card == nil {
+		return savedCard{}, nil
+	}
+	owner, err := s.stripe.OwnerOf(ctx, card.CustomerID)
 	if err != nil || owner.Removed {
 		return savedCard{}, err
 	}
-	card := intent.PaymentMethod.Card
-	saved := savedCard{
-		Card: Card{
-			Brand: string(card.Brand), Last4: card.Last4, ExpMonth: int(card.ExpMonth), ExpYear: int(card.ExpYear), paymentMethod: intent.PaymentMethod.ID,
-		},
-		account: owner.UserID, userID: owner.UserID, at: time.Unix(intent.Created, 0),
-	}
+	saved := savedCard{Card: *card, account: owner.UserID, userID: owner.UserID}
 	if creditcore.OrganizationOf(owner.UserID) != "" {
 		saved.userID = session.Metadata["userId"]
 	}
 	return saved, nil
 }
 
-// keepTx keeps a card in place of an older one, which Stripe forgets then.
+// keepTx keeps a card in place of an older one. Stripe forgets whichever of both is not
+// kept: a newer one stays, and an account that is closed, or is another customer by now,
+// has none.
 func (s *Service) keepTx(ctx context.Context, tx pgx.Tx, c savedCard) error {
 	type before struct{ PaymentMethodID string }
 	old, err := dbscope.TxRow[before](ctx, tx, `
@@ -143,7 +151,7 @@ func (s *Service) keepTx(ctx context.Context, tx pgx.Tx, c savedCard) error {
 			FROM credits.top_up_settings
 			WHERE account_id = $1
 			FOR UPDATE), '') AS payment_method_id`, c.account)
-	if err != nil || old.PaymentMethodID == c.paymentMethod {
+	if err != nil || old.PaymentMethodID == c.PaymentMethodID {
 		return err
 	}
 	n, err := tx.Exec(ctx, `
@@ -151,27 +159,30 @@ func (s *Service) keepTx(ctx context.Context, tx pgx.Tx, c savedCard) error {
 			card_livemode, card_saved_at)
 		SELECT @account, u.id, @payment_method, @brand, @last4, @exp_month, @exp_year, @live, @at
 		FROM auth.users AS u
+		JOIN credits.stripe_customers AS k ON k.user_id = @account
+			AND k.stripe_customer_id = @customer
 		WHERE u.id = @user_id
 			AND u.deleted_at IS NULL
+			AND `+functions.Schema+`.lives(@account)
 		ON CONFLICT (account_id) DO UPDATE
 		SET payment_method_id = excluded.payment_method_id, card_brand = excluded.card_brand, card_last4 = excluded.card_last4,
 			card_exp_month = excluded.card_exp_month, card_exp_year = excluded.card_exp_year, card_livemode = excluded.card_livemode,
 			card_saved_at = excluded.card_saved_at, failures = 0, updated_at = now()
 		WHERE s.card_saved_at IS NULL
 			OR s.card_saved_at <= excluded.card_saved_at`, pgx.StrictNamedArgs{
-		"account": c.account, "user_id": c.userID, "payment_method": c.paymentMethod, "brand": c.Brand, "last4": c.Last4,
-		"exp_month": c.ExpMonth, "exp_year": c.ExpYear, "live": s.live(), "at": c.at,
+		"account": c.account, "user_id": c.userID, "payment_method": c.PaymentMethodID, "customer": c.CustomerID, "brand": c.Brand,
+		"last4": c.Last4, "exp_month": c.ExpMonth, "exp_year": c.ExpYear, "live": s.live(), "at": c.GivenAt,
 	})
 	if err != nil {
 		return err
 	}
 	forget := old.PaymentMethodID
-	if n.RowsAffected() == 0 { // a newer one is kept, or nobody is there
-		forget = c.paymentMethod
+	if n.RowsAffected() == 0 {
+		forget = c.PaymentMethodID
 	}
 	if forget != "" {
 		settle.OnCommit(ctx, func() {
-			if err := s.detach(context.WithoutCancel(ctx), forget); err != nil {
+			if err := s.stripe.ForgetCard(context.WithoutCancel(ctx), forget); err != nil {
 				s.log.WarnContext(ctx, "have Stripe forget a card that was replaced", "account", c.account, "error", err)
 			}
 		})
@@ -193,7 +204,7 @@ func (s *Service) ForgetCard(ctx context.Context, c creditcore.Caller) error {
 }
 
 func (s *Service) forget(ctx context.Context, account, paymentMethod string) error {
-	if err := s.detach(ctx, paymentMethod); err != nil {
+	if err := s.stripe.ForgetCard(ctx, paymentMethod); err != nil {
 		return fmt.Errorf("%w: %w", ErrCard, err)
 	}
 	return s.db.InTx(ctx, dbscope.System(), func(ctx context.Context, tx pgx.Tx) error {
@@ -216,18 +227,6 @@ func dropCardTx(ctx context.Context, tx pgx.Tx, account, paymentMethod string) e
 			card_livemode = NULL, card_saved_at = NULL
 		WHERE account_id = $1
 			AND payment_method_id = $2`, account, paymentMethod)
-	return err
-}
-
-// detach has Stripe forget a card. One that it does not know is forgotten.
-func (s *Service) detach(ctx context.Context, paymentMethod string) error {
-	ctx, cancel := stripeapi.WithTimeout(ctx)
-	defer cancel()
-	_, err := s.stripe.V1PaymentMethods.Detach(ctx, paymentMethod, nil)
-	var answer *stripe.Error
-	if errors.As(err, &answer) && (answer.HTTPStatusCode == 404 || answer.HTTPStatusCode == 400) {
-		return nil
-	}
 	return err
 }
 
@@ -257,7 +256,7 @@ func (s *Service) ForgetClosed(ctx context.Context) error {
 			if s.stripe == nil {
 				continue
 			}
-			if err := s.detach(ctx, r.PaymentMethodID); err != nil {
+			if err := s.stripe.ForgetCard(ctx, r.PaymentMethodID); err != nil {
 				failed = append(failed, fmt.Errorf("forget the card of %s: %w", r.AccountID, err))
 				continue
 			}
