@@ -59,22 +59,10 @@ func (d Deps) alerts(ctx context.Context, c *endpoint.Call, v visit) (pages.Desk
 		if a.UserID != nil {
 			concerns = userLink(*a.UserID, a.UserEmail)
 		}
-		t.Rows = append(t.Rows, []pages.DeskCell{at(a.CreatedAt), word(alertWord + string(a.Kind)), accountLink(a), numbersOf(a.Alert), concerns})
+		t.Rows = append(t.Rows, []pages.DeskCell{at(a.CreatedAt), word(alertWord + string(a.Kind)), accountLink(a.AccountID, a.Owner, a.Owner), numbersOf(a.Alert), concerns})
 	}
 	out.Tables = []pages.DeskTable{pager(t, alertsPath, v.Before, next, "kind", v.Kind, "user", v.User, "org", v.Org)}
 	return out, nil
-}
-
-// accountLink leads to whose account it is.
-func accountLink(a creditcore.ListedAlert) pages.DeskCell {
-	id := creditcore.OrganizationOf(a.AccountID)
-	if id == "" {
-		return userLink(a.AccountID, a.Owner)
-	}
-	if a.Owner == "" {
-		a.Owner = id
-	}
-	return link(a.Owner, pathOf(organizationsPath, id))
 }
 
 // numbersOf are what an alert tells, each with what it is.
