@@ -1,6 +1,9 @@
 // Package billing has the routes of what is paid for with money: packages of
 // credits, subscriptions, invoices, and the events by which Stripe reports what
 // became of a payment.
+//
+// It is larger than others because each of these has routes for apps and pages for people,
+// which refuse alike and lead to the same pages of Stripe.
 package billing
 
 import (
