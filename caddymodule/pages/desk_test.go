@@ -47,7 +47,7 @@ func deskGallery() map[string]pages.View {
 	at := time.Date(2026, 2, 3, 4, 5, 6, 0, time.UTC)
 	overview := deskView("")
 	overview.Section, overview.Heading, overview.About, overview.Up, overview.Error, overview.Done = "overview", "overview", "", "", "", ""
-	overview.Search, overview.Notes, overview.Actions = nil, nil, nil
+	overview.Search, overview.Notes, overview.Actions, overview.Draft, overview.Faults = nil, nil, nil, nil, nil
 	overview.Links = []pages.DeskCell{{Word: "search", Link: "/admin/search"}}
 	overview.Facts = []pages.DeskFact{
 		{Label: "waiting", Value: pages.DeskCell{Text: "3", Link: "/admin/outbox"}}, {Label: "dead", Value: pages.DeskCell{Text: "0", Link: "/admin/outbox"}},
@@ -66,7 +66,7 @@ func deskGallery() map[string]pages.View {
 
 	user := deskView("")
 	user.About, user.Error, user.Notes, user.Search = "ada@example.test", "", nil, nil
-	user.Charts = nil
+	user.Charts, user.Draft, user.Faults = nil, nil, nil
 	user.Facts = []pages.DeskFact{
 		{Label: "id", Value: pages.DeskCell{Text: "0m3yRrS5Lq8sCkSUqkoE6yDqyYzV8k2u", Code: true}}, {Label: "name", Value: pages.DeskCell{Text: "Ada Lovelace"}}, {Label: "role", Value: pages.DeskCell{Word: "user"}},
 		{Label: "state", Value: pages.DeskCell{Word: "active", Tone: "good"}}, {Label: "factor", Value: pages.DeskCell{Word: "yes", Tone: "good"}}, {Label: "balance", Value: pages.DeskCell{Credits: "1234.5"}}, {Label: "created", Value: pages.DeskCell{At: at}},
