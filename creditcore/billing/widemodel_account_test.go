@@ -31,6 +31,10 @@ type modelRow struct {
 	Priority  int
 }
 
+func (r modelRow) paysDebt() bool {
+	return r.Type == creditcore.Adjustment && strings.Contains(string(r.Metadata), `"debt"`)
+}
+
 const modelRowsSQL = `
 	SELECT t.id, t.sequence, t.type, t.amount, t.balance_before AS before, t.balance_after AS after, t.app_id, t.metadata,
 		coalesce(t.reverses, '') AS reverses, coalesce(t.api_key_id, '') AS api_key, t.created_at,
@@ -159,7 +163,7 @@ func (m *accountModel) row(r modelRow) error {
 	}
 	m.balance += r.Amount
 	m.least = min(m.least, m.available())
-	m.refill.moved(r.Amount, m.balance, r.Amount > 0 && r.Type != creditcore.Returned)
+	m.refill.moved(r.Amount, m.balance, r.Amount > 0 && r.Type != creditcore.Returned, r.paysDebt())
 	return err
 }
 
@@ -217,7 +221,7 @@ func (m *accountModel) refund(r modelRow) error {
 
 // adjust is money that went back, or that a debt is paid with what came in.
 func (m *accountModel) adjust(r modelRow) error {
-	if strings.Contains(string(r.Metadata), `"debt"`) {
+	if r.paysDebt() {
 		if -r.Amount > min(m.debt, m.available()) {
 			return fmt.Errorf("it pays of %s owed with %s available", m.debt, m.available())
 		}
@@ -292,18 +296,30 @@ func (m *accountModel) burn(n creditcore.Amount) (parts []lotPart) {
 	return parts
 }
 
-// expire is what ends by then, but for what holds keep of it.
+// expire lets end what ends by then, but for what holds keep of it, and says how much that is.
 func (m *accountModel) expire(at time.Time) (gone creditcore.Amount) {
+	m.overAt(at, func(l *lotModel, n creditcore.Amount) {
+		l.remaining -= n
+		gone += n
+	})
+	return gone
+}
+
+// ending is what the next touch of the account lets end.
+func (m *accountModel) ending(at time.Time) (gone creditcore.Amount) {
+	m.overAt(at, func(_ *lotModel, n creditcore.Amount) { gone += n })
+	return gone
+}
+
+func (m *accountModel) overAt(at time.Time, ends func(*lotModel, creditcore.Amount)) {
 	held := m.held
 	for _, l := range m.inOrder() {
 		kept := min(held, l.remaining)
-		held -= kept
-		if l.over(at) {
-			gone += l.remaining - kept
-			l.remaining = kept
+		n := l.remaining - kept
+		if held -= kept; l.over(at) {
+			ends(l, n)
 		}
 	}
-	return gone
 }
 
 // putBack gives a charge back to the lots that paid it, the last first, and what these were

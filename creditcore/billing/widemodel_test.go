@@ -121,7 +121,7 @@ func TestEverythingFollowsTheModel(t *testing.T) {
 		}
 	}
 	t.Logf("MANA_TEST_SEED=%d", seed)
-	steps, margin := 36, time.Minute
+	steps, margin := 30, time.Minute
 	if os.Getenv("MANA_SOAK") != "" {
 		steps, margin = 900, 15*time.Minute
 	}
