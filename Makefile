@@ -103,6 +103,7 @@ soak: ## hammer a running edge for SOAK (10m), kill it 200 times, the ledger aga
 	go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestSoak$$' ./cmd/mana-edge -soak $(SOAK)
 	go test $(FLAGS) -count=1 -v -timeout 0 -run '^TestKillUnderMeteredLoad$$' ./cmd/mana-edge -soak $(SOAK)
 	MANA_SOAK=1 go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestLedgerFollowsTheModel$$' ./creditcore
+	MANA_SOAK=1 go test -race $(FLAGS) -count=1 -v -timeout 0 -run '^TestEverythingFollowsTheModel$$' ./creditcore/billing
 	MANA_SOAK=1 go test $(FLAGS) -count=1 -v -timeout 0 -run '^TestMoneyAddsUpInEveryOrder$$' ./creditcore/billing
 	MANA_SOAK=1 go test $(FLAGS) -count=1 -v -timeout 0 -run '^TestRehearsal$$' ./caddymodule/importer
 	go test -tags $(TAGS),soak -count=1 -v -timeout 0 -run '^TestDeskStaysQuick$$' ./caddymodule/api

@@ -21,7 +21,7 @@ const (
 	SourceSubscription Source = "subscription"
 	SourceRefund       Source = "refund"
 	SourceAdmin        Source = "admin"
-	SourcePromotion    Source = "promotion" // coupons and trials
+	SourcePromotion    Source = "promotion" // coupons, trials, and what guests and days give
 )
 
 // Grant gives credits, which become a lot.

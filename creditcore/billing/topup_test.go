@@ -502,6 +502,67 @@ func TestTopUpRaises(t *testing.T) {
 	}
 }
 
+// What was ordered and waits for its card is charged by what its owner agrees to by then:
+// not beyond the cap, and no other package. In a later month it is of that month.
+func TestTopUpWaitsByNewTerms(t *testing.T) {
+	t.Parallel()
+	const small = "6f1a3c52-1d3e-4f0a-9b1e-000000000002"
+	waiting := func(t *testing.T) *refiller {
+		t.Helper()
+		r := newRefiller(t)
+		r.exec(`INSERT INTO credits.packages (id, name, credits, price_euro_cents) VALUES ($1, 'Small', 400000, 499)`, small)
+		r.spend(500)
+		r.round()
+		r.spend(1000)
+		r.stripe.CardIs(r.card, stripetest.Declined)
+		r.round()
+		r.wantState("bought, open declined")
+		r.stripe.CardIs(r.card, stripetest.Works)
+		return r
+	}
+	terms := topup.Change{Enabled: true, Threshold: creditcore.Credits(300), PackageID: packageID, MonthlyCap: packCents}
+	t.Run("a lower cap", func(t *testing.T) {
+		t.Parallel()
+		r := waiting(t)
+		r.agree(terms)
+		r.later()
+		r.wantState("bought, open cap")
+		r.wantBought(1)
+		higher := terms
+		higher.MonthlyCap = 2 * packCents
+		r.agree(higher)
+		r.round()
+		r.wantState("bought, bought")
+		r.wantBought(2)
+	})
+	t.Run("another package", func(t *testing.T) {
+		t.Parallel()
+		r := waiting(t)
+		other := terms
+		other.PackageID, other.MonthlyCap = small, packCents+499
+		r.agree(other)
+		r.round()
+		r.round()
+		r.wantState("bought, ended off, bought")
+		r.wantBought(2)
+		r.wantBalance("alice", 200+packCredits-1000+400)
+		if now, err := r.TopUp(t.Context(), r.who); err != nil || !now.Enabled || now.Spent != packCents+499 {
+			t.Errorf("%+v, %v", now, err)
+		}
+	})
+	t.Run("another month", func(t *testing.T) {
+		t.Parallel()
+		r := waiting(t)
+		r.agree(terms)
+		r.exec(`UPDATE credits.top_ups SET ordered_at = ordered_at - interval '32 days'`)
+		r.later()
+		r.wantState("bought, bought")
+		if now, err := r.TopUp(t.Context(), r.who); err != nil || now.Spent != packCents {
+			t.Errorf("the month took %d cents, %v", now.Spent, err)
+		}
+	})
+}
+
 // A card is replaced by a newer one alone, and Stripe forgets the other; it is
 // forgotten when its owner wants it, and when they leave.
 func TestCardIsForgotten(t *testing.T) {

@@ -13,7 +13,7 @@ const maxBreaches = 1000
 
 // Audit checks in one snapshot that every coupon and every trial gave what it says,
 // as promotional credits, and no more often than it may, and that all others of these
-// come from the wallet of a guest.
+// come from the wallet of a guest or are the credits of a day.
 // [creditcore.Service.Audit] checks the ledger itself.
 func (s *Service) Audit(ctx context.Context) (breaches []creditcore.Breach, err error) {
 	err = s.db.Survey(ctx, system(), func(ctx context.Context, tx pgx.Tx) error {
@@ -45,9 +45,10 @@ UNION ALL
 	LEFT JOIN credits.lots AS l ON l.transaction_id = g.transaction_id AND l.user_id = g.user_id
 	WHERE l.id IS NULL OR l.source <> 'promotion' OR l.granted <> g.amount OR l.reference IS DISTINCT FROM g.reference
 UNION ALL
-	SELECT 'promotional credits come from a coupon, a trial or a guest', l.user_id, l.id
+	SELECT 'promotional credits come from a coupon, a trial, a guest or a day', l.user_id, l.id
 	FROM credits.lots AS l LEFT JOIN given AS g ON g.transaction_id = l.transaction_id
 	WHERE l.source = 'promotion' AND l.parent IS NULL AND g.id IS NULL
+	  AND NOT EXISTS (SELECT FROM credits.transactions AS t WHERE t.id = l.transaction_id AND starts_with(t.internal_key, 'daily:'))
 UNION ALL
 	SELECT 'a coupon counts its redemptions', '', format('coupon %s: counted %s, redemptions %s', c.id, c.redeemed, coalesce(r.n, 0))
 	FROM credits.coupons AS c

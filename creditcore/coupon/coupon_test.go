@@ -192,10 +192,10 @@ func TestSecretIsMadeOnce(t *testing.T) {
 func TestAuditFindsWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	for name, tamper := range map[string]string{
-		"a coupon counts its redemptions":                            `UPDATE credits.coupons SET redeemed = 2`,
-		"what a coupon, a trial or a guest gave is promotional":      `UPDATE credits.lots SET source = 'purchase'`,
-		"domains have no more than was redeemed":                     `UPDATE credits.coupon_domains SET redeemed = 2`,
-		"promotional credits come from a coupon, a trial or a guest": `UPDATE credits.lots SET source = 'promotion' WHERE user_id = 'bob'`,
+		"a coupon counts its redemptions":                                   `UPDATE credits.coupons SET redeemed = 2`,
+		"what a coupon, a trial or a guest gave is promotional":             `UPDATE credits.lots SET source = 'purchase'`,
+		"domains have no more than was redeemed":                            `UPDATE credits.coupon_domains SET redeemed = 2`,
+		"promotional credits come from a coupon, a trial, a guest or a day": `UPDATE credits.lots SET source = 'promotion' WHERE user_id = 'bob'`,
 		"what a coupon, a trial or a guest gave has its ledger row": `INSERT INTO credits.coupon_redemptions (id, coupon_id, user_id, person, amount, transaction_id)
 			SELECT 'x', r.coupon_id, 'bob', sha256('bob'), 1, t.id FROM credits.coupon_redemptions AS r, credits.transactions AS t WHERE t.user_id = 'bob'`,
 	} {
@@ -215,6 +215,17 @@ func TestAuditFindsWhatIsWrong(t *testing.T) {
 				t.Errorf("found %+v, %v", found, err)
 			}
 		})
+	}
+}
+
+// The free credits of the day are promotional, and of no coupon.
+func TestAuditKnowsCreditsOfTheDay(t *testing.T) {
+	t.Parallel()
+	s := newCounter(t)
+	ada := s.user("ada", "ada@mail.test")
+	ledger := creditcore.New(creditcore.Config{Daily: creditcore.Credits(20)}, creditcore.Deps{Pool: s.db.Pool})
+	if b, err := ledger.BalanceOf(t.Context(), ada); err != nil || b.Available != creditcore.Credits(20) {
+		t.Fatalf("%+v, %v", b, err)
 	}
 }
 

@@ -32,15 +32,18 @@ type due struct {
 	ID, AccountID, UserID string
 	State                 string
 	Ordered               bool
-	Tries, Faults         int
-	Enabled, Lives        bool
+	// OrderedPackage and OrderedPrice (cents) are what was ordered.
+	OrderedPackage string
+	OrderedPrice   int64
+	Tries, Faults  int
+	Enabled, Lives bool
 	// Dips is whether the balance has not been over its threshold since.
 	Dips            bool
 	Threshold       creditcore.Amount
 	PackageID       string
 	Agreed          int64 // cents
 	MonthlyCap      int64
-	Spent           int64
+	Spent           int64 // by the others of the month
 	Recent          int64 // top-ups of the last 24 hours
 	PaymentMethodID string
 	CustomerID      string
@@ -48,19 +51,22 @@ type due struct {
 
 	step   step
 	reason string // why it ends
+	anew   bool   // another top-up is to follow where the account is low
 }
 
 var dueSQL = `
-	SELECT t.id, t.account_id, t.user_id, t.state, t.ordered_at IS NOT NULL AS ordered, t.tries, t.faults,
+	SELECT t.id, t.account_id, t.user_id, t.state, t.ordered_at IS NOT NULL AS ordered, coalesce(p.package_id, '') AS ordered_package,
+		coalesce(t.price_euro_cents, 0) AS ordered_price, t.tries, t.faults,
 		coalesce(s.enabled, false) AS enabled, ` + functions.Schema + `.lives(t.account_id) AS lives,
 		coalesce(b.low_told IS NOT NULL, false) AS dips, coalesce(b.low_below, 0)::bigint AS threshold,
 		coalesce(s.package_id, '') AS package_id, coalesce(s.price_euro_cents, 0) AS agreed, coalesce(s.monthly_cap_cents, 0) AS monthly_cap,
-		` + spentSQL + ` AS spent,
+		` + spentSQL(`m.id <> t.id`) + ` AS spent,
 		(SELECT count(*) FROM credits.top_ups AS r
 			WHERE r.account_id = t.account_id AND r.ordered_at > now() - interval '24 hours') AS recent,
 		CASE WHEN s.card_livemode = $3 THEN coalesce(s.payment_method_id, '') ELSE '' END AS payment_method_id,
 		coalesce(c.stripe_customer_id, '') AS customer_id, coalesce(s.failures, 0) AS failures
 	FROM credits.top_ups AS t
+	LEFT JOIN credits.purchases AS p ON p.id = t.id AND p.user_id = t.account_id
 	LEFT JOIN credits.top_up_settings AS s ON s.account_id = t.account_id
 	LEFT JOIN credits.balances AS b ON b.user_id = t.account_id
 	LEFT JOIN credits.stripe_customers AS c ON c.user_id = t.account_id
@@ -90,7 +96,8 @@ func (s *Service) order(ctx context.Context, id, account string) (d due, err err
 	return d, err
 }
 
-// decideTx is the rule. What it does not put off is this edge's for a while.
+// decideTx is the rule. What it does not put off is this edge's for a while. What was
+// ordered by other terms than the owner's of now ends, and another begins by these.
 func (s *Service) decideTx(ctx context.Context, tx pgx.Tx, d *due) error {
 	switch {
 	case !d.Lives || !d.Enabled:
@@ -101,8 +108,10 @@ func (s *Service) decideTx(ctx context.Context, tx pgx.Tx, d *due) error {
 		d.step, d.reason = end, "unconfirmed"
 	case d.PaymentMethodID == "" || d.CustomerID == "":
 		d.step, d.reason = end, "card"
+	case d.Ordered && (d.OrderedPackage != d.PackageID || d.OrderedPrice > d.Agreed):
+		d.step, d.reason, d.anew = end, "off", true
 	case d.Ordered:
-		d.step = charge
+		return chargeTx(ctx, tx, d)
 	default:
 		return s.orderTx(ctx, tx, d)
 	}
@@ -124,7 +133,7 @@ func (s *Service) orderTx(ctx context.Context, tx pgx.Tx, d *due) error {
 			WHERE account_id = $2 AND ordered_at IS NOT NULL
 			ORDER BY ordered_at DESC LIMIT %d) AS r)`, MostADay))
 	case d.Spent+pack.PriceEuroCents > d.MonthlyCap:
-		return putOffTx(ctx, tx, d, "cap", `(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'`)
+		return putOffTx(ctx, tx, d, "cap", nextMonth)
 	}
 	d.step = charge
 	err = s.purchases.AddTopUpTx(ctx, tx, purchase.TopUp{
@@ -140,6 +149,27 @@ func (s *Service) orderTx(ctx context.Context, tx pgx.Tx, d *due) error {
 			AND account_id = $2`, d.ID, d.AccountID, pack.PriceEuroCents, claim)
 	return err
 }
+
+// chargeTx has what was ordered before charged, where the cap of now has room for it. What
+// is charged in a later month than it was ordered in counts towards that one.
+func chargeTx(ctx context.Context, tx pgx.Tx, d *due) error {
+	if d.Spent+d.OrderedPrice > d.MonthlyCap {
+		return putOffTx(ctx, tx, d, "cap", nextMonth)
+	}
+	d.step = charge
+	_, err := tx.Exec(ctx, `
+		UPDATE credits.top_ups
+		SET ordered_at = CASE WHEN ordered_at < date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC' THEN clock_timestamp() ELSE ordered_at END
+		WHERE id = $1
+			AND account_id = $2`, d.ID, d.AccountID)
+	if err != nil {
+		return err
+	}
+	return postponeTx(ctx, tx, d, "", claim)
+}
+
+// nextMonth is when another month (UTC) begins, in SQL.
+const nextMonth = `(date_trunc('month', now() AT TIME ZONE 'UTC') + interval '1 month') AT TIME ZONE 'UTC'`
 
 // putOffTx has a top-up wait until a time, an expression of SQL, after which the
 // dip may be over.

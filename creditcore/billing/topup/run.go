@@ -11,6 +11,7 @@ import (
 	"mana.how/edge/creditcore/billing/purchase"
 	"mana.how/edge/creditcore/billing/stripeapi"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/migrations/functions"
 )
 
 const (
@@ -176,6 +177,10 @@ func (s *Service) end(ctx context.Context, d *due) error {
 			SET state = 'ended', reason = $3, ended_at = clock_timestamp()
 			WHERE id = $1
 				AND account_id = $2`, d.ID, d.AccountID, d.reason); err != nil {
+			return err
+		}
+		if d.anew {
+			_, err := tx.Exec(ctx, `SELECT `+functions.Schema+`.note_low($1, $2)`, d.AccountID, int64(d.Threshold))
 			return err
 		}
 		if d.reason == "off" || d.reason == "unneeded" {

@@ -28,18 +28,21 @@ type settingsRow struct {
 	RunningPrice    int64
 }
 
-// spentSQL is what the month (UTC) took of an account's cap so far: each top-up that
-// was ordered and has not ended without a purchase.
-const spentSQL = `coalesce((
+// spentSQL is what the month (UTC) took of an account's cap so far: each top-up of which
+// a condition is true that was ordered and has not ended without a purchase.
+func spentSQL(which string) string {
+	return `coalesce((
 		SELECT sum(m.price_euro_cents)
 		FROM credits.top_ups AS m
 		WHERE m.account_id = s.account_id
+			AND ` + which + `
 			AND m.state <> 'ended'
 			AND m.ordered_at >= date_trunc('month', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC'), 0)::bigint`
+}
 
-const settingsSQL = `
+var settingsSQL = `
 	SELECT s.enabled, b.low_below AS threshold, coalesce(s.package_id, '') AS package_id, coalesce(s.price_euro_cents, 0) AS price_euro_cents,
-		coalesce(s.monthly_cap_cents, 0) AS monthly_cap, ` + spentSQL + ` AS spent,
+		coalesce(s.monthly_cap_cents, 0) AS monthly_cap, ` + spentSQL(`true`) + ` AS spent,
 		CASE WHEN s.card_livemode = $2 THEN coalesce(s.payment_method_id, '') ELSE '' END AS payment_method_id,
 		coalesce(s.card_brand, '') AS brand, coalesce(s.card_last4, '') AS last4,
 		coalesce(s.card_exp_month, 0) AS exp_month, coalesce(s.card_exp_year, 0) AS exp_year, coalesce(s.off_reason, '') AS off_reason,
