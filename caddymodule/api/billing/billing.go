@@ -15,6 +15,7 @@ import (
 	"mana.how/edge/caddymodule/api/endpoint"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/billing"
+	subscribing "mana.how/edge/creditcore/billing/subscription"
 )
 
 // Routes are those of packages and purchases, of Stripe's events, of plans,
@@ -47,12 +48,18 @@ func subscriptionRoutes(core func(context.Context) (*billing.Service, error)) []
 	stripe := func(summary string) endpoint.Rule {
 		return endpoint.Rule{Summary: summary, Status: http.StatusCreated, Access: endpoint.User, Limit: endpoint.PerMinute(600), Mappings: subscriptionMappings, Errors: roles}
 	}
+	seats := func(summary string) endpoint.Rule {
+		rule := stripe(summary)
+		rule.Errors = append([]*endpoint.Error{seatsTaken((&subscribing.SeatsTakenError{Members: 5}).Error())}, roles...)
+		return rule
+	}
 	return []endpoint.Route{
 		endpoint.Get(v1+"/plans", endpoint.HandleWith(core, plans), endpoint.Rule{Summary: "What can be subscribed to", Access: endpoint.Anyone}),
 		endpoint.Get(v1+"/plans/{planId}", endpoint.HandleWith(core, planByID), endpoint.Rule{Summary: "One plan", Access: endpoint.Anyone, Mappings: subscriptionMappings}),
 		endpoint.Get(v1+"/current", endpoint.HandleWith(core, currentSubscription), endpoint.Rule{Summary: "The plan and subscription of the caller or an organization", Access: endpoint.User, Errors: roles}),
 		endpoint.Get(v1+"/invoices", endpoint.HandleWith(core, invoices), endpoint.Rule{Summary: "The invoices of the caller or an organization, newest first", Access: endpoint.User, Errors: roles}),
-		endpoint.Post(v1+"/checkout", endpoint.HandleWith(core, checkout), stripe("Begin a subscription on a page of Stripe")),
+		endpoint.Post(v1+"/checkout", endpoint.HandleWith(core, checkout), seats("Begin a subscription on a page of Stripe")),
+		endpoint.Post(v1+"/seats", endpoint.HandleWith(core, changeSeats), seats("Change how many seats an organization pays for")),
 		endpoint.Post(v1+"/portal", endpoint.HandleWith(core, portal), stripe("Open Stripe's billing portal")),
 		endpoint.Post(v1+"/cancel", endpoint.HandleWith(core, cancelSubscription), stripe("End the subscription with its period")),
 		endpoint.Post(v1+"/reactivate", endpoint.HandleWith(core, reactivateSubscription), stripe("Take back a cancellation")),
