@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -102,6 +103,11 @@ func measureCredits(ctx context.Context, s *stand, r *report) error {
 			app bench
 			durability batched
 		}
+		@tokens path /stream-metered
+		mana_credits @tokens 1 {
+			app bench
+			cost_tokens bench.token
+		}
 		reverse_proxy `+s.upstream)
 	if err != nil {
 		return err
@@ -120,7 +126,7 @@ func measureCredits(ctx context.Context, s *stand, r *report) error {
 		}
 		bearers[i] = "Authorization: Bearer " + signedIn.AccessToken
 	}
-	for _, measure := range []func(context.Context, *stand, *report, *proxy, []string) error{measureBalance, measureHistory, measureUse, measureHotAccount, measureLockedAccount, measureMetered} {
+	for _, measure := range []func(context.Context, *stand, *report, *proxy, []string) error{measureBalance, measureHistory, measureUse, measureHotAccount, measureLockedAccount, measureBatch, measureMetered, measureTokens} {
 		if err := measure(ctx, s, r, metered, bearers); err != nil {
 			return err
 		}
@@ -190,6 +196,48 @@ func measureUse(ctx context.Context, s *stand, r *report, edge *proxy, _ []strin
 		return err
 	}
 	r.compare("Debits of many accounts", sides, map[string]string{route: "rate ≥ 0.8"})
+	return s.measureChain(ctx, r, median(sides[1].rates()))
+}
+
+// measureChain times what chains a row of the ledger to the one before. No row is without, so
+// there is no other side: it is PostgreSQL's time for as many hashes, beside the cores that
+// the debits had.
+func (s *stand) measureChain(ctx context.Context, r *report, debits float64) error {
+	const rows = 100_000
+	dsn, _, err := localpg.Attach(ctx, s.databaseDir())
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.Connect(ctx, dsn)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(ctx)
+	timed := func(value string) (time.Duration, error) {
+		var took []float64
+		for range 5 {
+			began := time.Now()
+			if _, err := conn.Exec(ctx, `BEGIN; SELECT set_config('role', 'mana_system', true);
+				SELECT count(`+value+`) FROM generate_series(1, `+strconv.Itoa(rows)+`) AS i; COMMIT`, pgx.QueryExecModeSimpleProtocol); err != nil {
+				return 0, err
+			}
+			took = append(took, float64(time.Since(began)))
+		}
+		return time.Duration(median(took)), nil
+	}
+	bare, err := timed(`sha256('\x00')`)
+	if err != nil {
+		return fmt.Errorf("count: %w", err)
+	}
+	chained, err := timed(`credits.chained(sha256('\x00'), 'bench-user-0', i, 'bench-id', 'usage', 'completed', -1, 1000000, 999999, 'bench', NULL, 'a use',
+		NULL, NULL, NULL, NULL, NULL, NULL, NULL, now(), now())`)
+	if err != nil {
+		return fmt.Errorf("chain: %w", err)
+	}
+	hash := (chained - bare) / rows
+	r.line("")
+	r.fact("what chains a row, in CPU of PostgreSQL", fmt.Sprintf("%v, %.1f %% of the cores at that rate", hash.Round(100*time.Nanosecond),
+		100*hash.Seconds()*debits/float64(runtime.NumCPU())), "")
 	return nil
 }
 

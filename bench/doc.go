@@ -10,6 +10,8 @@
 //	sign-in     logins a second against the argon2id hashes the CPU can do
 //	api         refresh and validate
 //	openid      tokens, introspection and refresh of clients, beside an example provider
+//	credits     balance, history and debits against the same work by pgbench, batches of
+//	            debits, metered routes and streams beside the gate alone
 //	memory      resident set idle, and with 100 000 cached sessions
 //	cold start  process start to the first answer, database initialised
 //

@@ -32,6 +32,8 @@ type Sample struct {
 	Requests int
 	Elapsed  time.Duration
 	P50, P99 time.Duration
+	// First is the median until the first byte of an answer.
+	First time.Duration
 	// CPU is what the process of the proxy spent in the round, 0 where nobody looked.
 	CPU time.Duration
 }
@@ -46,13 +48,13 @@ func (s Sample) Rate() float64 { return float64(s.Requests) / s.Elapsed.Seconds(
 func (l Load) Run(ctx context.Context, d time.Duration) (Sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, d)
 	defer cancel()
-	latencies := make([][]time.Duration, l.Clients)
+	latencies, firsts := make([][]time.Duration, l.Clients), make([][]time.Duration, l.Clients)
 	faults := make([]error, l.Clients)
 	began := time.Now()
 	var wg sync.WaitGroup
 	for client := range l.Clients {
 		wg.Go(func() {
-			latencies[client], faults[client] = l.client(ctx, client)
+			latencies[client], firsts[client], faults[client] = l.client(ctx, client)
 			if faults[client] != nil {
 				cancel()
 			}
@@ -67,32 +69,39 @@ func (l Load) Run(ctx context.Context, d time.Duration) (Sample, error) {
 	if len(all) == 0 {
 		return Sample{}, errors.New("no request was answered")
 	}
+	first := slices.Concat(firsts...)
 	slices.Sort(all)
-	return Sample{Requests: len(all), Elapsed: elapsed, P50: quantile(all, 0.50), P99: quantile(all, 0.99)}, nil
+	slices.Sort(first)
+	return Sample{Requests: len(all), Elapsed: elapsed, P50: quantile(all, 0.50), P99: quantile(all, 0.99), First: quantile(first, 0.50)}, nil
 }
 
-func (l Load) client(ctx context.Context, client int) ([]time.Duration, error) {
+// client returns how long each answer took, and how long its first byte.
+func (l Load) client(ctx context.Context, client int) (latencies, firsts []time.Duration, err error) {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "tcp", l.Address)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer conn.Close()
 	reader := bufio.NewReaderSize(conn, 16<<10)
-	latencies := make([]time.Duration, 0, 1<<14)
+	latencies, firsts = make([]time.Duration, 0, 1<<14), make([]time.Duration, 0, 1<<14)
 	var body []byte
 	for n := 0; ctx.Err() == nil; n++ {
 		request := l.Request(client, n)
 		sent := time.Now()
 		if err := conn.SetDeadline(sent.Add(30 * time.Second)); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if _, err := conn.Write(request); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
+		if _, err := reader.Peek(1); err != nil {
+			return nil, nil, fmt.Errorf("wait for the answer to request %d: %w", n, err)
+		}
+		firsts = append(firsts, time.Since(sent))
 		var status int
 		if status, body, err = readAnswer(reader, body[:0]); err != nil {
-			return nil, fmt.Errorf("read the answer to request %d: %w", n, err)
+			return nil, nil, fmt.Errorf("read the answer to request %d: %w", n, err)
 		}
 		latencies = append(latencies, time.Since(sent))
 		switch {
@@ -102,10 +111,10 @@ func (l Load) client(ctx context.Context, client int) ([]time.Duration, error) {
 			err = fmt.Errorf("status %d: %.200s", status, body)
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
-	return latencies, nil
+	return latencies, firsts, nil
 }
 
 // readAnswer reads one HTTP/1.1 response and appends its body to buffer.
@@ -150,14 +159,24 @@ func readAnswer(r *bufio.Reader, buffer []byte) (status int, body []byte, err er
 		if err != nil {
 			return status, buffer, err
 		}
+		if size == 0 {
+			return status, buffer, discardLines(r)
+		}
 		if _, buffer, err = readBytes(r, status, buffer, int(size)); err != nil {
 			return status, buffer, err
 		}
 		if _, err := r.Discard(2); err != nil { // the line end after a chunk
 			return status, buffer, err
 		}
-		if size == 0 {
-			return status, buffer, nil
+	}
+}
+
+// discardLines passes over trailers, up to the empty line that ends an answer.
+func discardLines(r *bufio.Reader) error {
+	for {
+		line, err := r.ReadSlice('\n')
+		if err != nil || len(bytes.TrimRight(line, "\r\n")) == 0 {
+			return err
 		}
 	}
 }

@@ -52,6 +52,10 @@ func (s *stand) startUpstream(ctx context.Context) error {
 	server := &http.Server{
 		ReadHeaderTimeout: 10 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasPrefix(r.URL.Path, "/stream") {
+				stream(w)
+				return
+			}
 			w.Header().Set("Content-Type", "application/json")
 			switch r.URL.Path {
 			case "/failing":
@@ -144,6 +148,9 @@ func (s *stand) startEdge(ctx context.Context, site string, more ...string) (*pr
 		base_url %s
 		cookie_domain .mana.localhost
 		trusted_origins https://*.mana.localhost
+		prices {
+			bench.token 0.002 per 1000 tokens
+		}
 	}`, s.databaseDir(), baseURL)
 	edge, err := s.startProxy(ctx, s.edgeBinary(), app, "http://auth.mana.localhost:PORT {\n\tbind 127.0.0.1\n\tmana_api\n}\n"+s.plainSite()+strings.Join(more, ""), site)
 	s.edge = edge

@@ -53,13 +53,22 @@ func ratio(a, b []float64) float64 {
 // more is how much CPU time the process spends on a request of one side beyond that of
 // another: the median of the rounds' differences.
 func more(sides []side, name, base string) time.Duration {
-	spent := make(map[string][]float64)
+	return difference(sides, name, base, Sample.PerRequest)
+}
+
+// later is how much later the first byte of an answer comes, as more is.
+func later(sides []side, name, base string) time.Duration {
+	return difference(sides, name, base, func(s Sample) float64 { return float64(s.First) })
+}
+
+func difference(sides []side, name, base string, of func(Sample) float64) time.Duration {
+	values := make(map[string][]float64)
 	for _, s := range sides {
-		spent[s.name] = each(s.samples, Sample.PerRequest)
+		values[s.name] = each(s.samples, of)
 	}
-	differences := make([]float64, min(len(spent[name]), len(spent[base])))
+	differences := make([]float64, min(len(values[name]), len(values[base])))
 	for i := range differences {
-		differences[i] = spent[name][i] - spent[base][i]
+		differences[i] = values[name][i] - values[base][i]
 	}
 	return time.Duration(median(differences))
 }

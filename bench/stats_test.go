@@ -44,22 +44,23 @@ func TestMore(t *testing.T) {
 
 func TestReadAnswer(t *testing.T) {
 	t.Parallel()
-	const two = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" +
+	const three = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" +
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n1\r\nx\r\n0\r\nA: 1\r\nB: 2\r\n\r\n" +
 		"HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
 	type answer struct {
 		Status int
 		Body   string
 	}
 	var got []answer
-	r := bufio.NewReader(strings.NewReader(two))
-	for range 2 {
+	r := bufio.NewReader(strings.NewReader(three))
+	for range 3 {
 		status, body, err := readAnswer(r, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got = append(got, answer{status, string(body)})
 	}
-	if diff := cmp.Diff([]answer{{200, "ok"}, {401, "abcde"}}, got); diff != "" {
+	if diff := cmp.Diff([]answer{{200, "ok"}, {200, "x"}, {401, "abcde"}}, got); diff != "" {
 		t.Errorf("answers (-want +got):\n%s", diff)
 	}
 }
@@ -77,12 +78,31 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if sample.Requests == 0 || sample.Rate() <= 0 || sample.P99 < sample.P50 {
+	if sample.Requests == 0 || sample.Rate() <= 0 || sample.P99 < sample.P50 || sample.First <= 0 || sample.First > sample.P50 {
 		t.Errorf("sample = %+v", sample)
 	}
 	load.Request = func(int, int) []byte { return get("app", "/") }
 	if _, err := load.Run(context.Background(), 50*time.Millisecond); err == nil {
 		t.Error("a refused request is no error")
+	}
+}
+
+// A stream is heard of with its first byte, long before it is over.
+func TestLoadHearsTheFirstByte(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		stream(w)
+		time.Sleep(100 * time.Millisecond)
+	}))
+	t.Cleanup(server.Close)
+	sample, err := many{Load{Address: server.Listener.Addr().String(), Clients: 1, Request: func(int, int) []byte { return get("app", "/") }}, 5}.Run(context.Background(), 50*time.Millisecond)
+	if err != nil || sample.Requests != 5 || sample.P50 < 100*time.Millisecond || sample.First > sample.P50-100*time.Millisecond {
+		t.Errorf("%+v, %v", sample, err)
+	}
+	free := side{name: "free", samples: []Sample{{First: 3}, {First: 5}, {First: 9}}}
+	metered := side{name: "metered", samples: []Sample{{First: 5}, {First: 12}, {First: 10}}}
+	if got := later([]side{free, metered}, "metered", "free"); got != 2 {
+		t.Errorf("later by %d", got)
 	}
 }
 

@@ -17,7 +17,8 @@
 // # Threats
 //
 // Money is only taken within what the owner agreed to: the package at the price of
-// then, a sum a month, a number a day, all counted under the account's lock. Whoever
+// then, a sum a month, a number a day, all counted under the account's lock, and what
+// waited for its card by what they agree to when it is tried again. Whoever
 // has a session alone switches nothing on and raises nothing: the routes ask for a
 // recent proof. A card is taken from Stripe's word of its own session, or of the
 // payment of a purchase that asked for it, for the customer of the account. A top-up that ends without a purchase switches itself off
