@@ -3,6 +3,7 @@ package coupon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -168,17 +169,22 @@ func (s *Service) sweep(ctx context.Context) error {
 		 FROM credits.trials AS t
 		 JOIN auth.users AS u ON u.id = t.user_id
 		 WHERE t.state = 'waiting' AND u.email_verified AND u.deleted_at IS NULL AND u.disabled_at IS NULL
-		 ORDER BY t.created_at
+		 ORDER BY random()
 		 LIMIT $1`, sweepLimit)
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, userID := range list {
-		if _, err := s.GiveTrial(ctx, userID); err != nil {
+		_, err := s.GiveTrial(ctx, userID)
+		if errors.Is(err, creditcore.ErrUnavailable) {
 			return err
 		}
+		if err != nil { // the others have theirs all the same
+			failed = append(failed, fmt.Errorf("give %s its trial: %w", userID, err))
+		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // EraseTx forgets a trial that waits for a user who leaves. What they were given,

@@ -3,6 +3,7 @@ package coupon_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/coupon"
+	"mana.how/edge/internal/pgtest"
 )
 
 // trials gives every new account 100 credits for two weeks, two of a domain.
@@ -171,6 +173,28 @@ func wait(t *testing.T, done func() bool) {
 	for end := time.Now().Add(10 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatal("it did not happen")
+		}
+	}
+}
+
+// An account that cannot be given its trial holds up nobody else's.
+func TestOneTrialHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	s := openCounter(t, pgtest.New(t), sealer("first"), trials)
+	all := []string{s.register("stuck", "stuck@mail.test"), s.register("ada", "ada@mail.test"), s.register("bob", "bob@mail.test")}
+	for _, id := range all {
+		s.verify(id)
+	}
+	s.exec(`INSERT INTO credits.balances (user_id, balance, total_earned) VALUES ('stuck', 9223372036854775807, 9223372036854775807)
+		ON CONFLICT (user_id) DO UPDATE SET balance = excluded.balance, total_earned = excluded.total_earned`) // no credit fits
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	if err := s.Run(ctx); err == nil || !strings.Contains(err.Error(), "stuck") {
+		t.Errorf("the round: %v", err)
+	}
+	for id, want := range map[string]string{"stuck": "waiting", "ada": "given", "bob": "given"} {
+		if got := s.text(`SELECT state FROM credits.trials WHERE user_id = $1`, id); got != want {
+			t.Errorf("the trial of %s is %s", id, got)
 		}
 	}
 }

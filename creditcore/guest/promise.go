@@ -3,6 +3,7 @@ package guest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -148,17 +149,22 @@ func (s *Service) giveWaiting(ctx context.Context) error {
 		 FROM credits.guest_promises AS o
 		 JOIN auth.users AS u ON u.id = o.user_id
 		 WHERE o.state = 'waiting' AND u.email_verified AND u.deleted_at IS NULL AND u.disabled_at IS NULL
-		 ORDER BY o.created_at
+		 ORDER BY random()
 		 LIMIT $1`, sweepLimit)
 	if err != nil {
 		return err
 	}
+	var failed []error
 	for _, userID := range list {
-		if _, err := s.Give(ctx, userID); err != nil {
+		_, err := s.Give(ctx, userID)
+		if errors.Is(err, creditcore.ErrUnavailable) {
 			return err
 		}
+		if err != nil { // the others have theirs all the same
+			failed = append(failed, fmt.Errorf("give %s what its guest had left: %w", userID, err))
+		}
 	}
-	return nil
+	return errors.Join(failed...)
 }
 
 // EraseTx forgets a promise that waits for a user who leaves. What they were given, and

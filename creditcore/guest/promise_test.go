@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -312,6 +313,32 @@ func TestRoundsGive(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
+}
+
+// An account that cannot be given what it was promised holds up nobody else.
+func TestOnePromiseHoldsUpNoOther(t *testing.T) {
+	t.Parallel()
+	f := newFamily(t)
+	e := f.edge()
+	var ids []string
+	for _, name := range []string{"stuck", "ada", "bob"} {
+		wallet := guest.Wallet{Device: name, Network: "192.0.2." + fmt.Sprint(len(ids)+1)}
+		if _, err := e.take(t.Context(), wallet, day, 5_000); err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, f.register(e, name, name+"@mail.test", wallet))
+	}
+	f.exec(`UPDATE auth.users SET email_verified = true`)
+	f.exec(`UPDATE credits.balances SET balance = 9223372036854775807, total_earned = 9223372036854775807 WHERE user_id = $1`, ids[0]) // no credit fits
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	err := e.Run(ctx)
+	f.exec(`UPDATE credits.balances SET balance = 0, total_earned = 0 WHERE user_id = $1`, ids[0])
+	if err == nil || !strings.Contains(err.Error(), ids[0]) {
+		t.Errorf("the round: %v", err)
+	}
+	f.wantBalance(e, ids[1], 15_000)
+	f.wantBalance(e, ids[2], 15_000)
 }
 
 // What is given is told once, in the transaction that gives it: where it cannot be
