@@ -9,8 +9,11 @@
 package edge
 
 import (
+	"log/slog"
+
 	_ "mana.how/edge/caddymodule" // registers the modules
 	"mana.how/edge/caddymodule/app"
+	"mana.how/edge/caddymodule/logging"
 	"mana.how/edge/caddymodule/syntax"
 )
 
@@ -32,6 +35,11 @@ func LocateErrors(list []string, file string) []string { return syntax.LocateErr
 // PlainError is the text of an error of Caddy's adapter as a line of the same
 // shape.
 func PlainError(err error) string { return syntax.PlainError(err) }
+
+// LibraryLogger writes to Caddy's log what libraries say that take no logger of their
+// own, and what they tell of what they do as what is for debugging. It is for
+// [slog.SetDefault].
+func LibraryLogger() *slog.Logger { return logging.Library() }
 
 // Guide reads the directions out of the config that runs, in JSON. It reports
 // false where the config does not use Mana Edge.

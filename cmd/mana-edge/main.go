@@ -15,7 +15,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	_ "github.com/caddyserver/caddy/v2/modules/standard" // Caddy's own modules; loading.go imports this one
 
-	"mana.how/edge/caddymodule/logging"
+	"mana.how/edge"
 )
 
 // gcPercent is this program's GOGC where the environment has none. What lives
@@ -38,7 +38,7 @@ func main() {
 // logLibraries has libraries that write to slog's default logger write to Caddy's log.
 // What is written by package log goes to stderr, as before.
 func logLibraries() {
-	slog.SetDefault(logging.Library())
+	slog.SetDefault(edge.LibraryLogger())
 	log.SetOutput(os.Stderr)
 	log.SetFlags(log.LstdFlags)
 }
