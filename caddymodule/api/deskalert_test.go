@@ -72,7 +72,7 @@ func TestDeskListsAlerts(t *testing.T) {
 		t.Errorf("in German: %s", got)
 	}
 	list := o.send("GET", "/admin/alerts?kind=debt", nil, o.boss, in("en")).status(200).wants(
-		`<option value="debt" selected>Money was taken back, and credits are owed.</option>`, `<a href="/admin/organizations/gone">gone</a>`)
+		`<option value="debt" selected>Money was taken back, and credits are owed.</option>`, `data-label="Account">gone</td>`)
 	list.lacks(`href="/admin/users/org`)
 	o.send("GET", "/admin/alerts", nil, o.boss).wants(`<a href="/admin/organizations/`+o.organization+`">plain</a>`, `<a href="/admin/users/`+o.userID+`">ada@example.test</a>`)
 	o.send("GET", "/admin/ledger/"+o.userID, nil, o.boss).wants(`href="/admin/alerts?user=` + o.userID + `"`)
