@@ -51,9 +51,8 @@ type Lot struct {
 	Left      string
 	CreatedAt time.Time
 	ExpiresAt time.Time // zero: never
-	// Of what is left then, up to RollsOver goes on until RollsTo; empty: nothing.
+	// Of what is left then, up to RollsOver goes on; empty: nothing.
 	RollsOver string
-	RollsTo   time.Time
 }
 
 // UsageLine is what an app or a day cost, and what of that came back, empty

@@ -128,7 +128,7 @@ func creditsView(text string) pages.Credits {
 		Filter: pages.HistoryFilter{Type: "usage", App: text, From: "2026-01-01", To: text, Types: entryTypes[:6], Apps: []string{text}},
 	}
 	for _, source := range []string{"purchase", "gift", "subscription", "refund", "admin"} {
-		v.Lots = append(v.Lots, pages.Lot{Source: source, Left: "100.001", CreatedAt: at}, pages.Lot{Source: source, Left: "1", CreatedAt: at, ExpiresAt: at, RollsOver: "0.5", RollsTo: at})
+		v.Lots = append(v.Lots, pages.Lot{Source: source, Left: "100.001", CreatedAt: at}, pages.Lot{Source: source, Left: "1", CreatedAt: at, ExpiresAt: at, RollsOver: "0.5"})
 	}
 	v.LowBalance, v.DefaultLow, v.Done = "10.5", "5", "saved"
 	for _, kind := range []string{"low", "exhausted", "expiring", "budget", "purchased", "debt", "renewal_failed", "topped_up", "top_up_confirm", "top_up_failed", "top_up_capped", "top_up_off"} {

@@ -40,7 +40,7 @@ func gallery() map[string]pages.View {
 		{At: at, Type: "gift", App: "gift", Description: "Gift received: ABCDEF", Amount: "5", Balance: "1237.067", Incoming: true},
 		{At: at, Type: "purchase", App: "stripe", Description: "Credit purchase: 1000 credits", Amount: "1000", Balance: "1232.067", Incoming: true},
 	}
-	credits.Lots = []pages.Lot{{Source: "subscription", Left: "84.5", CreatedAt: at, ExpiresAt: at.AddDate(0, 1, 3), RollsOver: "50", RollsTo: at.AddDate(0, 2, 3)}, {Source: "gift", Left: "150.067", CreatedAt: at}, {Source: "purchase", Left: "1000", CreatedAt: at}}
+	credits.Lots = []pages.Lot{{Source: "subscription", Left: "84.5", CreatedAt: at, ExpiresAt: at.AddDate(0, 1, 3), RollsOver: "50"}, {Source: "gift", Left: "150.067", CreatedAt: at}, {Source: "purchase", Left: "1000", CreatedAt: at}}
 	credits.Filter = pages.HistoryFilter{Types: entryTypes[:6], Apps: []string{"chat"}}
 	packages := []pages.Package{
 		{ID: "1", Name: "Small", Credits: "100", Cents: 100}, {ID: "2", Name: "Medium", Description: "Enough for a month", Credits: "500", Cents: 450}, {ID: "3", Name: "Large", Credits: "1000", Cents: 850},

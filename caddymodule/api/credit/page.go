@@ -180,7 +180,7 @@ func showBalance(ctx context.Context, who creditcore.Caller, ledger *creditcore.
 			shown.ExpiresAt = *l.ExpiresAt
 		}
 		if l.RollsOver != nil {
-			shown.RollsOver, shown.RollsTo = l.RollsOver.String(), *l.RollsTo
+			shown.RollsOver = l.RollsOver.String()
 		}
 		view.Lots = append(view.Lots, shown)
 	}
