@@ -269,7 +269,7 @@ func TestLayout(t *testing.T) {
 		}
 		for _, dep := range binary.Deps {
 			if strings.HasPrefix(dep, "github.com/caddyserver/xcaddy") || strings.HasPrefix(dep, "github.com/chromedp/") ||
-				within(dep, "internal/pgtest", "internal/npmtest", "internal/edgetest", "internal/passkeytest", "internal/providertest", "cmd/xbuild") {
+				within(dep, "internal/pgtest", "internal/npmtest", "internal/freeport", "internal/edgetest", "internal/passkeytest", "internal/providertest", "cmd/xbuild") {
 				t.Errorf("cmd/mana-edge depends on %s", dep)
 			}
 		}

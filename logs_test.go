@@ -2,7 +2,6 @@ package edge_test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +11,8 @@ import (
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/caddyconfig"
+
+	"mana.how/edge/internal/freeport"
 )
 
 // With the log of Caddyfile.example, no secret that a client sends is written.
@@ -29,12 +30,7 @@ func TestExampleLogsNoSecret(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "access.log")
 	snippet = strings.Replace(snippet, "log {", "log {\noutput file "+file, 1)
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := freeport.Address(t)
 	config, _, err := caddyconfig.GetAdapter("caddyfile").Adapt(fmt.Appendf(nil, "{\nadmin off\npersist_config off\n}\nhttp://%s {\n%s\nredir /api/auth/reset-password/secret-8 /reset-password?token=secret-9\nrespond ok\n}\n", address, snippet), nil)
 	if err != nil {
 		t.Fatal(err)

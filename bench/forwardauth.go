@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"mana.how/edge/internal/freeport"
 )
 
 // The one user of oauth2-proxy, who signs in by a password file: what is measured is the
@@ -34,7 +36,7 @@ func (s *stand) forwardAuth(ctx context.Context) (p *proxy, cookie string, err e
 	if err := os.WriteFile(users, []byte(forwardUser+":{SHA}"+base64.StdEncoding.EncodeToString(sum[:])+"\n"), 0o600); err != nil {
 		return nil, "", err
 	}
-	port, err := freePort(ctx)
+	port, err := freeport.Get()
 	if err != nil {
 		return nil, "", err
 	}

@@ -18,6 +18,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"mana.how/edge/internal/freeport"
 )
 
 // issuer is an OpenID provider that is measured: where its endpoints are, the client
@@ -145,7 +147,7 @@ func (s *stand) exampleIssuer(ctx context.Context) (*issuer, error) {
 	if err != nil {
 		return nil, err
 	}
-	port, err := freePort(ctx)
+	port, err := freeport.Get()
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"mana.how/edge/internal/freeport"
 )
 
 const (
@@ -164,11 +166,11 @@ func (s *stand) edgeBinary() string { return filepath.Join(s.root, "bin", "mana-
 // startProxy runs a Caddy binary with these global options and sites; the main
 // site listens on a free port for every host not named elsewhere.
 func (s *stand) startProxy(ctx context.Context, binary, global, sites, site string) (*proxy, error) {
-	port, err := freePort(ctx)
+	port, err := freeport.Get()
 	if err != nil {
 		return nil, err
 	}
-	admin, err := freePort(ctx)
+	admin, err := freeport.Get()
 	if err != nil {
 		return nil, err
 	}
@@ -242,16 +244,6 @@ func (s *stand) buildPeer(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("build the peer %s: %w\n%s", name, err, out)
 	}
 	return binary, nil
-}
-
-func freePort(ctx context.Context) (int, error) {
-	var config net.ListenConfig
-	listener, err := config.Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 // contestant is a side and the load that measures it.

@@ -21,6 +21,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -40,7 +41,7 @@ func startEdge(t *testing.T, more ...string) edge {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
-	_, port, err := net.SplitHostPort(edgetest.FreeAddress(t))
+	_, port, err := net.SplitHostPort(freeport.Address(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +49,7 @@ func startEdge(t *testing.T, more ...string) edge {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := edge{"http://" + edgetest.FreeAddress(t), "http://" + edgetest.FreeAddress(t), "http://" + edgetest.FreeAddress(t), port}
+	e := edge{"http://" + freeport.Address(t), "http://" + freeport.Address(t), "http://" + freeport.Address(t), port}
 	config := fmt.Sprintf(`{
 	admin off
 	persist_config off

@@ -21,6 +21,7 @@ import (
 	"mana.how/edge/authcore/openid"
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/npmtest"
 )
 
@@ -133,7 +134,7 @@ func TestOAuth2Proxy(t *testing.T) {
 	}))
 	t.Cleanup(app.Close)
 	for _, alg := range []token.Algorithm{token.EdDSA, token.RS256} {
-		at := freeAddress(t)
+		at := freeport.Address(t)
 		s, server, browser := providerFor(t, "http://"+at+"/oauth2/callback")
 		ctx, cancel := context.WithCancel(t.Context())
 		log := new(output)
@@ -215,17 +216,6 @@ func run(t testing.TB, dir, name string, args ...string) {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", cmd, err, out)
 	}
-}
-
-// freeAddress is one of this machine that was free a moment ago.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // output is what a program has written so far.

@@ -10,6 +10,7 @@ import (
 
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/mail"
 	"mana.how/edge/internal/pgtest"
 )
@@ -35,7 +36,7 @@ func TestDevelopRefusesWhatOthersCouldReach(t *testing.T) {
 		}
 		return raw
 	}
-	here := edgetest.FreeAddress(t)
+	here := freeport.Address(t)
 	for want, config := range map[string][]byte{
 		"admin: is not off":                    whole(here, own(), func(c map[string]any) { delete(c, "admin") }),
 		"pki: is another app":                  whole(here, own(), func(c map[string]any) { c["apps"].(map[string]any)["pki"] = map[string]any{} }),

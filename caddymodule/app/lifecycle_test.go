@@ -17,6 +17,7 @@ import (
 
 	"mana.how/edge/caddymodule/app"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -25,7 +26,7 @@ import (
 
 func TestEmptyDatabaseIsReadyAfterStart(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, address := pgtest.Empty(t), edgetest.FreeAddress(t)
+	db, address := pgtest.Empty(t), freeport.Address(t)
 	if err := edgetest.Load(t, edgetest.Site(t, address, edgetest.ExternalApp(db))); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func TestEmptyDatabaseIsReadyAfterStart(t *testing.T) {
 
 func TestReloadKeepsTheRuntime(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	if err := edgetest.Load(t, edgetest.Site(t, address, edgetest.ExternalApp(db))); err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +70,7 @@ func TestBrokenReloadKeepsTheOldServing(t *testing.T) {
 	before := app.ReloadTimeout
 	app.ReloadTimeout = time.Second
 	t.Cleanup(func() { app.ReloadTimeout = before })
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	app := edgetest.ExternalApp(db)
 	if err := edgetest.Load(t, edgetest.Site(t, address, app)); err != nil {
 		t.Fatal(err)
@@ -81,7 +82,7 @@ func TestBrokenReloadKeepsTheOldServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
-	nowhere := "postgres://mana:pw@" + edgetest.FreeAddress(t) + "/mana"
+	nowhere := "postgres://mana:pw@" + freeport.Address(t) + "/mana"
 	for name, config := range map[string][]byte{
 		"provision":            edgetest.Site(t, address, edgetest.With(app, "base_url", "nonsense")),
 		"provision of another": []byte(strings.Replace(string(edgetest.Site(t, address, app)), "static_response", "no_such_handler", 1)),
@@ -108,7 +109,7 @@ func TestBrokenReloadKeepsTheOldServing(t *testing.T) {
 
 func TestFailedStartNamesAllFaults(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), map[string]any{
+	err := edgetest.Load(t, edgetest.Site(t, freeport.Address(t), map[string]any{
 		"base_url": "nonsense", "audience": "{nope}", "database": map[string]any{"url": "nonsense"},
 	}))
 	if err == nil {
@@ -123,7 +124,7 @@ func TestFailedStartNamesAllFaults(t *testing.T) {
 
 func TestTenReloadsLeakNothing(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	app := edgetest.ExternalApp(db)
 	connections := func() (n int) {
 		err := db.Pool.QueryRow(t.Context(),
@@ -182,7 +183,7 @@ func TestValidateDoesNoIO(t *testing.T) {
 		},
 	} {
 		var config caddy.Config
-		if err := caddy.StrictUnmarshalJSON(edgetest.Site(t, edgetest.FreeAddress(t), app), &config); err != nil {
+		if err := caddy.StrictUnmarshalJSON(edgetest.Site(t, freeport.Address(t), app), &config); err != nil {
 			t.Fatal(err)
 		}
 		if err := caddy.Validate(&config); err != nil {
@@ -199,7 +200,7 @@ func TestValidateDoesNoIO(t *testing.T) {
 
 func TestEmbeddedDatabase(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	dir, address := pgtest.Dir(t), edgetest.FreeAddress(t)
+	dir, address := pgtest.Dir(t), freeport.Address(t)
 	app := map[string]any{
 		"database": map[string]any{"embedded": map[string]any{"dir": dir}}, "base_url": "https://auth.example.com",
 	}

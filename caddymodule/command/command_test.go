@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -204,8 +205,8 @@ func TestDoctorFindsFaults(t *testing.T) {
 		"table laid open": {good, "row security", "auth.verification"},
 		"other key":       {edgetest.With(good, "encryption_key", strings.Repeat("other", 8)), "keys", ""},
 		"config":          {edgetest.With(good, "cookie_domain", ".mana.how"), "config", "cookie_domain"},
-		"redis away":      {edgetest.With(good, "redis", "redis://"+edgetest.FreeAddress(t)), "redis", "does not answer"},
-		"database away":   {edgetest.With(good, "database", map[string]any{"url": "postgres://mana:pw@" + edgetest.FreeAddress(t) + "/mana"}), "database", "connect"},
+		"redis away":      {edgetest.With(good, "redis", "redis://"+freeport.Address(t)), "redis", "does not answer"},
+		"database away":   {edgetest.With(good, "database", map[string]any{"url": "postgres://mana:pw@" + freeport.Address(t) + "/mana"}), "database", "connect"},
 		"empty database":  {edgetest.With(good, "database", map[string]any{"url": pgtest.Empty(t).DSN}), "schema", "mana-edge mana migrate"},
 		"superuser":       {edgetest.With(good, "database", map[string]any{"url": db.AdminDSN()}), "roles", "superuser"},
 		"direct astray":   {edgetest.With(good, "database", map[string]any{"url": db.DSN, "direct": pgtest.New(t).DSN}), "listen", "same database"},
@@ -272,7 +273,7 @@ func TestCommandsOnTheEmbeddedDatabase(t *testing.T) {
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		t.Fatalf("a command made something in %s: %v", dir, err)
 	}
-	if err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), app)); err != nil {
+	if err := edgetest.Load(t, edgetest.Site(t, freeport.Address(t), app)); err != nil {
 		t.Fatal(err)
 	}
 	create := func(email string) {
@@ -291,7 +292,7 @@ func TestCommandsOnTheEmbeddedDatabase(t *testing.T) {
 	}
 	edgetest.Eventually(t, "the edge is gone", func() bool { return edgetest.OpenRuntimes() == 0 })
 	create("grace@example.com")
-	if err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), app)); err != nil {
+	if err := edgetest.Load(t, edgetest.Site(t, freeport.Address(t), app)); err != nil {
 		t.Fatalf("the command left the database in use: %v", err)
 	}
 	found, err := edgetest.Operate(t, "", "user", "list", "--json", "--config", file)

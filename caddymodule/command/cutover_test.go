@@ -14,6 +14,7 @@ import (
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/authcore/token"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -47,7 +48,7 @@ func TestClientsStaySignedInAcrossTheMove(t *testing.T) {
 	app := edgetest.With(edgetest.ExternalApp(to), "service_key", "the key of the bots, which is long enough")
 	file := edgetest.ConfigFile(t, app)
 	edgetest.MustOperate(t, "import", "--config", file, "--from", from.DSN)
-	address := edgetest.FreeAddress(t)
+	address := freeport.Address(t)
 	edgetest.StopAtEnd(t)
 	if err := edgetest.Load(t, edgetest.Whole(t, address, app)); err != nil {
 		t.Fatal(err)

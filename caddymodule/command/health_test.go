@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -17,7 +18,7 @@ func TestHealthAsksTheRunningEdge(t *testing.T) {
 	db := pgtest.New(t)
 	relay, dsn := pgtest.NewRelay(t, db.DSN)
 	socket := "unix/" + filepath.Join(t.TempDir(), "admin.sock")
-	config := []byte(strings.Replace(string(edgetest.Whole(t, edgetest.FreeAddress(t),
+	config := []byte(strings.Replace(string(edgetest.Whole(t, freeport.Address(t),
 		edgetest.With(edgetest.ExternalApp(db), "database", map[string]any{"url": dsn}))), `"disabled":true`, `"listen":"`+socket+`"`, 1))
 	file := filepath.Join(t.TempDir(), "config.json")
 	if err := os.WriteFile(file, config, 0o600); err != nil {

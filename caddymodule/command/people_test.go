@@ -10,6 +10,7 @@ import (
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -41,7 +42,7 @@ func TestVerifyHandsOutWhatWaited(t *testing.T) {
 			run("user", "create", "--email", "ada@example.com")
 			run("credits", "grant", "--user", "ada@example.com", "--amount", "10")
 			run("gift", "create", "--user", "ada@example.com", "--credits", "7", "--for", "Bob@Bücher.example")
-			if err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), app)); err != nil {
+			if err := edgetest.Load(t, edgetest.Site(t, freeport.Address(t), app)); err != nil {
 				t.Fatal(err)
 			}
 			bob, err := edgetest.LiveRuntime(t).Auth.Register(t.Context(), principal.Client{}, authcore.Registration{Email: "bob@bücher.example", Password: edgetest.SignUpPassword})

@@ -13,13 +13,14 @@ import (
 
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/counters"
+	"mana.how/edge/internal/freeport"
 )
 
 // Redis is optional also in the sense that it may be away: limits then hold in
 // this process, and nobody waits.
 func TestLimitsHoldWhileRedisIsAway(t *testing.T) {
 	t.Parallel()
-	redis, release, err := counters.OpenRedis(config.NewSecret("redis://"+freeAddress(t)), slog.New(slog.DiscardHandler))
+	redis, release, err := counters.OpenRedis(config.NewSecret("redis://"+freeport.Address(t)), slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +75,7 @@ func redisServer(t testing.TB, address string) (stop func()) {
 // again when it comes back.
 func TestLimitsAreSharedThroughRedis(t *testing.T) {
 	t.Parallel()
-	address := freeAddress(t)
+	address := freeport.Address(t)
 	stop := redisServer(t, address)
 	store := func(path string) limiter.Store {
 		t.Helper()
@@ -115,17 +116,6 @@ func TestLimitsAreSharedThroughRedis(t *testing.T) {
 	if !get(one).Reached {
 		t.Error("two edges do not share their counts after the outage")
 	}
-}
-
-// freeAddress is a loopback address nothing listens on.
-func freeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func eventually(t testing.TB, what string, ok func() bool) {

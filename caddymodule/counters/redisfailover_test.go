@@ -18,6 +18,7 @@ import (
 
 	"mana.how/edge/caddymodule/config"
 	"mana.how/edge/caddymodule/counters"
+	"mana.how/edge/internal/freeport"
 )
 
 // startRedis runs redis-server with these arguments until the end of t, and
@@ -95,7 +96,7 @@ func wantShared(t *testing.T, one, two counters.Redis) {
 // refused for its fall, and what two edges count is shared again behind it.
 func TestLimitsFollowSentinels(t *testing.T) {
 	t.Parallel()
-	master, replica := freeAddress(t), freeAddress(t)
+	master, replica := freeport.Address(t), freeport.Address(t)
 	plain := func(address string, more ...string) []string {
 		return append([]string{"--bind", "127.0.0.1", "--port", portOf(t, address), "--save", "", "--repl-diskless-sync-delay", "0"}, more...)
 	}
@@ -103,7 +104,7 @@ func TestLimitsFollowSentinels(t *testing.T) {
 	startRedis(t, replica, plain(replica, "--replicaof", "127.0.0.1 "+portOf(t, master))...)
 	var sentinels []string
 	for range 3 {
-		address := freeAddress(t)
+		address := freeport.Address(t)
 		file := filepath.Join(t.TempDir(), "sentinel.conf")
 		text := fmt.Sprintf("bind 127.0.0.1\nport %s\nsentinel monitor mana 127.0.0.1 %s 2\nsentinel down-after-milliseconds mana 500\nsentinel failover-timeout mana 3000\n", portOf(t, address), portOf(t, master))
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
@@ -146,8 +147,8 @@ func TestLimitsInARedisCluster(t *testing.T) {
 	t.Parallel()
 	var nodes []string
 	for range 3 {
-		address := freeAddress(t)
-		startRedis(t, address, "--bind", "127.0.0.1", "--port", portOf(t, address), "--save", "", "--cluster-enabled", "yes", "--cluster-port", portOf(t, freeAddress(t)))
+		address := freeport.Address(t)
+		startRedis(t, address, "--bind", "127.0.0.1", "--port", portOf(t, address), "--save", "", "--cluster-enabled", "yes", "--cluster-port", portOf(t, freeport.Address(t)))
 		nodes = append(nodes, address)
 	}
 	if out, err := exec.CommandContext(t.Context(), "redis-cli", append(append([]string{"--cluster", "create"}, nodes...), "--cluster-yes")...).CombinedOutput(); err != nil {

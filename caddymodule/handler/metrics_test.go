@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -27,7 +28,7 @@ func startMetrics(t *testing.T, keys string, readers ...string) (addr string, er
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
-	addr = edgetest.FreeAddress(t)
+	addr = freeport.Address(t)
 	_, port, _ := net.SplitHostPort(addr)
 	text := fmt.Sprintf(`{
 	admin off

@@ -23,6 +23,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 )
 
 // metered is a site whose paths /<route>/<behaviour> are metered by route,
@@ -71,7 +72,7 @@ func startMetered(t *testing.T) *metered {
 	}
 	@metered path /fixed/* /cost/* /lenient/* /shadow/*
 	reverse_proxy @metered %[3]s
-	`, m.log, edgetest.FreeAddress(t), strings.TrimPrefix(server.URL, "http://")))
+	`, m.log, freeport.Address(t), strings.TrimPrefix(server.URL, "http://")))
 	m.ledger = edgetest.LiveRuntime(t).Credits
 	t.Cleanup(func() { edgetest.WantSound(t, m.ledger) })
 	return m

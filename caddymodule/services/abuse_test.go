@@ -8,6 +8,7 @@ import (
 	"mana.how/edge/creditcore/gift"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -16,7 +17,7 @@ import (
 func TestAbuseOnARunningEdge(t *testing.T) {
 	edgetest.StopAtEnd(t)
 	app := edgetest.With(edgetest.ExternalApp(pgtest.New(t)), "credits", map[string]any{"abuse_hold": "80"})
-	if err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), app)); err != nil {
+	if err := edgetest.Load(t, edgetest.Site(t, freeport.Address(t), app)); err != nil {
 		t.Fatal(err)
 	}
 	rt := edgetest.LiveRuntime(t)

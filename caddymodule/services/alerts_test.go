@@ -9,6 +9,7 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -17,7 +18,7 @@ import (
 // nobody has proven.
 func TestAlertsByMail(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, mails, address := pgtest.New(t), newMailServer(t), edgetest.FreeAddress(t)
+	db, mails, address := pgtest.New(t), newMailServer(t), freeport.Address(t)
 	app := edgetest.With(edgetest.With(edgetest.With(edgetest.ExternalApp(db), "base_url", "http://"+address), "smtp",
 		map[string]any{"host": "127.0.0.1", "port": mails.port, "from": "Mana <noreply@mana.example>"}),
 		"credits", map[string]any{"low_balance": "10.5"})

@@ -10,6 +10,7 @@ import (
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -17,7 +18,7 @@ import (
 func TestSignUpOpensTheBalance(t *testing.T) {
 	edgetest.StopAtEnd(t)
 	db := pgtest.New(t)
-	if err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), edgetest.ExternalApp(db))); err != nil {
+	if err := edgetest.Load(t, edgetest.Site(t, freeport.Address(t), edgetest.ExternalApp(db))); err != nil {
 		t.Fatal(err)
 	}
 	edgetest.SignUp(t, "ada@example.com")
@@ -35,7 +36,7 @@ func TestSignUpOpensTheBalance(t *testing.T) {
 func TestTrialOfANewAccount(t *testing.T) {
 	edgetest.StopAtEnd(t)
 	app := edgetest.With(edgetest.ExternalApp(pgtest.New(t)), "credits", map[string]any{"trial": map[string]any{"credits": "100", "expires": "14d"}})
-	if err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), app)); err != nil {
+	if err := edgetest.Load(t, edgetest.Site(t, freeport.Address(t), app)); err != nil {
 		t.Fatal(err)
 	}
 	cores := edgetest.LiveRuntime(t).Cores
@@ -74,7 +75,7 @@ func TestTrialOfANewAccount(t *testing.T) {
 func TestClosedRegistrationLeavesTheCommand(t *testing.T) {
 	edgetest.StopAtEnd(t)
 	db := pgtest.New(t)
-	address := edgetest.FreeAddress(t)
+	address := freeport.Address(t)
 	app := edgetest.With(edgetest.ExternalApp(db), "registration", "closed")
 	if err := edgetest.Load(t, edgetest.Whole(t, address, app)); err != nil {
 		t.Fatal(err)
@@ -119,7 +120,7 @@ func TestDeletionEndsTheSubscription(t *testing.T) {
 	app := edgetest.With(edgetest.ExternalApp(db), "stripe", map[string]any{
 		"secret_key": "sk_test_1", "webhook_secret": []string{"whsec_1"}, "api_url": server.URL,
 	})
-	if err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), app)); err != nil {
+	if err := edgetest.Load(t, edgetest.Site(t, freeport.Address(t), app)); err != nil {
 		t.Fatal(err)
 	}
 	caller := edgetest.SignUp(t, "ada@example.com")

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -18,7 +19,7 @@ import (
 // does, and when it is gone; Redis is not spoken of where there is none.
 func TestConditionIsMeasured(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	onlyForTheLogin(t, db) // as the embedded one is
 	relay, dsn := pgtest.NewRelay(t, db.DSN)
 	relay.Cut(true)

@@ -13,6 +13,7 @@ import (
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/edgetest"
 	"mana.how/edge/internal/eventsink"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -51,7 +52,7 @@ func TestSecurityEventsAreHandedOn(t *testing.T) {
 		}
 	}))
 	t.Cleanup(receiver.Close)
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	app := edgetest.With(edgetest.ExternalApp(db), "events", map[string]any{"to": "webhook", "url": receiver.URL, "secret": secret})
 	if err := edgetest.Load(t, edgetest.Whole(t, address, app)); err != nil {
 		t.Fatal(err)

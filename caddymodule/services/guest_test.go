@@ -13,6 +13,7 @@ import (
 	"mana.how/edge/creditcore"
 	"mana.how/edge/creditcore/guest"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -20,7 +21,7 @@ import (
 // of many sign-ups at once with one cookie, to one.
 func TestGuestBecomesAUser(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	address := edgetest.FreeAddress(t)
+	address := freeport.Address(t)
 	if err := edgetest.Load(t, edgetest.Whole(t, address, edgetest.With(edgetest.ExternalApp(pgtest.New(t)), "limits", map[string]string{"register": "off"}))); err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 	"mana.how/edge/authcore/principal"
 	"mana.how/edge/internal/dbscope"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -17,7 +18,7 @@ import (
 // markup or a link. One that is refused mails nothing.
 func TestInvitationByMail(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, mails, address := pgtest.New(t), newMailServer(t), edgetest.FreeAddress(t)
+	db, mails, address := pgtest.New(t), newMailServer(t), freeport.Address(t)
 	app := edgetest.With(edgetest.With(edgetest.ExternalApp(db), "base_url", "http://"+address), "smtp",
 		map[string]any{"host": "127.0.0.1", "port": mails.port, "from": "Mana <noreply@mana.example>"})
 	if err := edgetest.Load(t, edgetest.Whole(t, address, app)); err != nil {

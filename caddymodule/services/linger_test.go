@@ -8,6 +8,7 @@ import (
 	"mana.how/edge/authcore/revocation"
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -18,7 +19,7 @@ func TestOldRuntimesKeepNoIdleConnections(t *testing.T) {
 	edgetest.StopAtEnd(t)
 	services.SetLinger(0, time.Minute)
 	t.Cleanup(func() { services.SetLinger(0, 50*time.Millisecond) })
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	const reloads = 5
 	var streams []func()
 	var runtimes []*services.Runtime
@@ -55,7 +56,7 @@ func TestOldRuntimeEndsWhatLastsTooLong(t *testing.T) {
 	edgetest.StopAtEnd(t)
 	services.SetLinger(0, 200*time.Millisecond)
 	t.Cleanup(func() { services.SetLinger(0, 50*time.Millisecond) })
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	if err := edgetest.Load(t, edgetest.Site(t, address, edgetest.ExternalApp(db))); err != nil {
 		t.Fatal(err)
 	}

@@ -7,13 +7,14 @@ import (
 	"testing"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
 // Pages and mails are of the brand of the config.
 func TestBrandOfPagesAndMails(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, mails, address := pgtest.New(t), newMailServer(t), edgetest.FreeAddress(t)
+	db, mails, address := pgtest.New(t), newMailServer(t), freeport.Address(t)
 	app := edgetest.With(edgetest.With(edgetest.With(edgetest.ExternalApp(db), "base_url", "http://"+address), "smtp",
 		map[string]any{"host": "127.0.0.1", "port": mails.port, "from": "Mana <noreply@mana.example>"}),
 		"brand", map[string]any{"name": "Teahouse", "colour": "#0a7", "imprint": "https://teahouse.example/imprint", "support": "help@teahouse.example"})

@@ -18,6 +18,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -100,7 +101,7 @@ var verifyLink = regexp.MustCompile(`http[^\s"<>]*/api/auth/verify-email\?[^\s"<
 // waits and leaves once.
 func TestRegistrationByMail(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, mails, address := pgtest.New(t), newMailServer(t), edgetest.FreeAddress(t)
+	db, mails, address := pgtest.New(t), newMailServer(t), freeport.Address(t)
 	app := edgetest.With(edgetest.With(edgetest.ExternalApp(db), "base_url", "http://"+address), "smtp",
 		map[string]any{"host": "127.0.0.1", "port": mails.port, "from": "Mana <noreply@mana.example>"})
 	if err := edgetest.Load(t, edgetest.Whole(t, address, app)); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -35,7 +36,7 @@ func TestErasureGoesOn(t *testing.T) {
 		}
 	}))
 	t.Cleanup(app.Close)
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	config := edgetest.With(edgetest.With(edgetest.ExternalApp(db), "base_url", "http://"+address), "backends", []map[string]any{
 		{"id": "chat", "url": app.URL + "/chat", "key": "the key"}, {"id": "todo", "url": app.URL + "/todo", "key": "the key"},
 	})

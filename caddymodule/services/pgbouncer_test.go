@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -13,7 +14,7 @@ func TestThroughPgBouncer(t *testing.T) {
 	db := pgtest.Empty(t)
 	app := edgetest.ExternalApp(db)
 	app["database"] = map[string]any{"url": edgetest.ThroughPgBouncer(t, db), "direct": db.DSN}
-	address := edgetest.FreeAddress(t)
+	address := freeport.Address(t)
 	if err := edgetest.Load(t, edgetest.Site(t, address, app)); err != nil {
 		t.Fatal(err)
 	}
@@ -37,7 +38,7 @@ func TestThroughPgBouncer(t *testing.T) {
 	if f := found["listen"]; err == nil || f.Status != "fail" || !strings.Contains(f.Detail, "direct") {
 		t.Errorf("a pooler without direct: %+v", f)
 	}
-	if err := edgetest.Load(t, edgetest.Site(t, edgetest.FreeAddress(t), app)); err == nil || !strings.Contains(err.Error(), "database:") || !strings.Contains(err.Error(), "as direct") {
+	if err := edgetest.Load(t, edgetest.Site(t, freeport.Address(t), app)); err == nil || !strings.Contains(err.Error(), "database:") || !strings.Contains(err.Error(), "as direct") {
 		t.Errorf("loading a pooler without direct: %v", err)
 	}
 }

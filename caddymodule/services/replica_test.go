@@ -7,6 +7,7 @@ import (
 
 	"mana.how/edge/creditcore"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -23,7 +24,7 @@ func TestReplicaAnswersForHistory(t *testing.T) {
 		t.Run(way.name, func(t *testing.T) {
 			standby.Replay(t, true)
 			app := edgetest.With(edgetest.ExternalApp(db), "replica", way.url)
-			if err := edgetest.Load(t, edgetest.Whole(t, edgetest.FreeAddress(t), app)); err != nil {
+			if err := edgetest.Load(t, edgetest.Whole(t, freeport.Address(t), app)); err != nil {
 				t.Fatal(err)
 			}
 			rt := edgetest.LiveRuntime(t)
@@ -62,8 +63,8 @@ func TestReplicaAnswersForHistory(t *testing.T) {
 // A replica that was never there stops nobody.
 func TestReplicaThatIsNotThere(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
-	app := edgetest.With(edgetest.ExternalApp(db), "replica", "postgres://mana:pw@"+edgetest.FreeAddress(t)+"/mana")
+	db, address := pgtest.New(t), freeport.Address(t)
+	app := edgetest.With(edgetest.ExternalApp(db), "replica", "postgres://mana:pw@"+freeport.Address(t)+"/mana")
 	if err := edgetest.Load(t, edgetest.Whole(t, address, app)); err != nil {
 		t.Fatal(err)
 	}

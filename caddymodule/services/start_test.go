@@ -13,6 +13,7 @@ import (
 
 	"mana.how/edge/caddymodule/services"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -20,7 +21,7 @@ import (
 // lives and says what it waits for.
 func TestDatabaseComesUpLater(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	relay, dsn := pgtest.NewRelay(t, db.DSN)
 	relay.Cut(true)
 	if err := edgetest.Load(t, edgetest.Whole(t, address, edgetest.With(edgetest.ExternalApp(db), "database", map[string]any{"url": dsn}))); err != nil {
@@ -54,8 +55,8 @@ func TestDatabaseComesUpLater(t *testing.T) {
 // A config whose database never comes up can be replaced, and leaves nothing.
 func TestWaitingStartCanBeReplaced(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
-	nowhere := map[string]any{"url": "postgres://mana:pw@" + edgetest.FreeAddress(t) + "/mana"}
+	db, address := pgtest.New(t), freeport.Address(t)
+	nowhere := map[string]any{"url": "postgres://mana:pw@" + freeport.Address(t) + "/mana"}
 	for range 2 {
 		if err := edgetest.Load(t, edgetest.Whole(t, address, edgetest.With(edgetest.ExternalApp(db), "database", nowhere))); err != nil {
 			t.Fatal(err)
@@ -74,7 +75,7 @@ func TestWaitingStartCanBeReplaced(t *testing.T) {
 // nothing that serves, and heals.
 func TestReloadWhileTheDatabaseIsAway(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	relay, dsn := pgtest.NewRelay(t, db.DSN)
 	app := edgetest.With(edgetest.ExternalApp(db), "database", map[string]any{"url": dsn})
 	if err := edgetest.Load(t, edgetest.Whole(t, address, app)); err != nil {
@@ -119,7 +120,7 @@ func TestStartRefusesWhatWaitingDoesNotMend(t *testing.T) {
 		"newer schema": {newer.DSN, "newer"},
 	} {
 		began := time.Now()
-		err := edgetest.Load(t, edgetest.Whole(t, edgetest.FreeAddress(t), edgetest.With(edgetest.ExternalApp(db), "database", map[string]any{"url": tt.dsn})))
+		err := edgetest.Load(t, edgetest.Whole(t, freeport.Address(t), edgetest.With(edgetest.ExternalApp(db), "database", map[string]any{"url": tt.dsn})))
 		if err == nil || !strings.Contains(err.Error(), tt.want) || time.Since(began) > 5*time.Second {
 			t.Errorf("%s: %v after %v, want a refusal that says %q", name, err, time.Since(began), tt.want)
 		}
@@ -136,7 +137,7 @@ func TestScrapeDuringASlowStart(t *testing.T) {
 	defer l.Close()
 	started := make(chan error, 1)
 	go func() {
-		started <- caddy.Load(edgetest.Whole(t, edgetest.FreeAddress(t), map[string]any{
+		started <- caddy.Load(edgetest.Whole(t, freeport.Address(t), map[string]any{
 			"database": map[string]any{"url": "postgres://mana:pw@" + l.Addr().String() + "/mana?sslmode=disable"},
 			"base_url": "https://auth.example.com", "encryption_key": edgetest.SomeKey,
 		}), true)
@@ -164,7 +165,7 @@ func TestScrapeDuringASlowStart(t *testing.T) {
 // A server that takes no writes is not ready, and its connections are given up.
 func TestReadOnlyServerIsNotReady(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	_, dsn := pgtest.NewRelay(t, db.DSN)
 	u, err := url.Parse(dsn)
 	if err != nil {
@@ -174,7 +175,7 @@ func TestReadOnlyServerIsNotReady(t *testing.T) {
 	query := u.Query()
 	query.Set("target_session_attrs", "read-write")
 	u.RawQuery = query.Encode()
-	u.Host = edgetest.FreeAddress(t) + "," + u.Host
+	u.Host = freeport.Address(t) + "," + u.Host
 	if err := edgetest.Load(t, edgetest.Whole(t, address, edgetest.With(edgetest.ExternalApp(db), "database", map[string]any{"url": u.String()}))); err != nil {
 		t.Fatal(err)
 	}
@@ -223,7 +224,7 @@ func TestReadOnlyServerIsNotReady(t *testing.T) {
 // A refused config takes no measurement away from the admin endpoint.
 func TestRefusedConfigKeepsTheMetrics(t *testing.T) {
 	edgetest.StopAtEnd(t)
-	db, address, admin := pgtest.New(t), edgetest.FreeAddress(t), edgetest.FreeAddress(t)
+	db, address, admin := pgtest.New(t), freeport.Address(t), freeport.Address(t)
 	config := func(app map[string]any) []byte {
 		return []byte(strings.Replace(string(edgetest.Whole(t, address, app)), `"disabled":true`, `"listen":"`+admin+`"`, 1))
 	}
@@ -264,7 +265,7 @@ func TestDeafEdgeIsNotReady(t *testing.T) {
 	before := services.DeafTimeout
 	services.DeafTimeout = 4 * time.Second
 	defer func() { services.DeafTimeout = before }()
-	db, address := pgtest.New(t), edgetest.FreeAddress(t)
+	db, address := pgtest.New(t), freeport.Address(t)
 	relay, direct := pgtest.NewRelay(t, db.DSN)
 	if err := edgetest.Load(t, edgetest.Whole(t, address, edgetest.With(edgetest.ExternalApp(db), "database", map[string]any{"url": db.DSN, "direct": direct}))); err != nil {
 		t.Fatal(err)

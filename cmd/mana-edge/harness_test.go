@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -125,8 +126,7 @@ func newEdge(t testing.TB) *Edge {
 	if err := build(); err != nil {
 		t.Fatalf("build: %v", err)
 	}
-	ports := freePorts(t, 4)
-	e := &Edge{HTTPS: ports[0], HTTP: ports[1], Admin: ports[2], App: ports[3], log: new(logBuffer)}
+	e := &Edge{HTTPS: freeport.Port(t), HTTP: freeport.Port(t), Admin: freeport.Port(t), App: freeport.Port(t), log: new(logBuffer)}
 
 	// Not t.TempDir: the embedded server may run as another user, who must reach it.
 	dir, err := os.MkdirTemp("", "mana-edge-")
@@ -471,21 +471,6 @@ func want(t testing.TB, a Answer, status int) Answer {
 		t.Fatalf("%s %s: status %d, want %d: %s", a.Request.Method, a.Request.URL, a.StatusCode, status, a.Body)
 	}
 	return a
-}
-
-// freePorts returns ports of 127.0.0.1 that were free a moment ago.
-func freePorts(t testing.TB, n int) []int {
-	t.Helper()
-	ports := make([]int, n)
-	for i := range ports {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer listener.Close()
-		ports[i] = listener.Addr().(*net.TCPAddr).Port
-	}
-	return ports
 }
 
 // logBuffer collects what the processes print.

@@ -15,6 +15,7 @@ import (
 	"github.com/emersion/go-smtp"
 
 	"mana.how/edge/internal/dbscope"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -23,7 +24,7 @@ import (
 func TestMailOutlastsItsServerAndAnEdge(t *testing.T) {
 	t.Parallel()
 	db := pgtest.New(t)
-	port := freePorts(t, 1)[0]
+	port := freeport.Port(t)
 	options := fmt.Sprintf("smtp {\n host 127.0.0.1\n port %d\n from \"Mana <edge@mana.how>\"\n}\nproof_of_work off", port)
 	first := newEdge(t)
 	first.use(db.DSN)

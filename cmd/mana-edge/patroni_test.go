@@ -24,6 +24,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/localpg"
 )
 
@@ -66,8 +67,7 @@ func startPatroni(t *testing.T) *patroni {
 			t.Fatal(err)
 		}
 	}
-	ports := freePorts(t, 6)
-	peer, client := fmt.Sprintf("http://127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])
+	peer, client := "http://"+freeport.Address(t), freeport.Address(t)
 	p.run(t, new(logBuffer), "etcd", "--name", "etcd", "--data-dir", filepath.Join(dir, "etcd"), "--initial-cluster", "etcd="+peer, "--enable-v2",
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--listen-client-urls", "http://"+client, "--advertise-client-urls", "http://"+client)
 	tool, err := localpg.Tool(t.Context(), "pg_controldata", 0) // the others lie beside it
@@ -75,7 +75,7 @@ func startPatroni(t *testing.T) *patroni {
 		t.Fatal(err)
 	}
 	for i, name := range []string{"a", "b"} {
-		n := &patroniNode{name: name, port: ports[2+2*i], rest: ports[3+2*i], data: filepath.Join(dir, name), log: new(logBuffer)}
+		n := &patroniNode{name: name, port: freeport.Port(t), rest: freeport.Port(t), data: filepath.Join(dir, name), log: new(logBuffer)}
 		file := filepath.Join(dir, name+".yml")
 		if err := os.WriteFile(file, []byte(n.config(dir, client, filepath.Dir(tool))), 0o644); err != nil {
 			t.Fatal(err)

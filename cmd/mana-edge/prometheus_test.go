@@ -23,6 +23,7 @@ import (
 	"github.com/VictoriaMetrics/metricsql"
 	"go.yaml.in/yaml/v3"
 
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -38,7 +39,7 @@ func TestPrometheusWatchesAnEdge(t *testing.T) {
 	redis := startRedis(t)
 	e := newEdge(t)
 	e.use(dsn)
-	scraped := freePorts(t, 1)[0]
+	scraped := freeport.Port(t)
 	e.Options = fmt.Sprintf("redis redis://127.0.0.1:%d", redis.port)
 	e.Metrics = scraped
 	e.start(t)
@@ -178,7 +179,7 @@ type prometheus struct{ url string }
 // looks at one edge, twice a second, and that no alert is waited for.
 func startPrometheus(t testing.TB, edge int) prometheus {
 	t.Helper()
-	dir, port := t.TempDir(), freePorts(t, 1)[0]
+	dir, port := t.TempDir(), freeport.Port(t)
 	write := func(name string, content any) {
 		t.Helper()
 		text, err := yaml.Marshal(content)
@@ -483,7 +484,7 @@ type redisServer struct {
 
 func startRedis(t testing.TB) redisServer {
 	t.Helper()
-	port := freePorts(t, 1)[0]
+	port := freeport.Port(t)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	cmd := exec.CommandContext(ctx, "redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--save", "", "--dir", t.TempDir())
 	if err := cmd.Start(); err != nil {

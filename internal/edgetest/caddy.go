@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -51,17 +50,6 @@ func Site(t testing.TB, listen string, app map[string]any) []byte {
 func Load(t testing.TB, config []byte) error {
 	t.Helper()
 	return caddy.Load(config, true)
-}
-
-// FreeAddress is a loopback address nothing listens on.
-func FreeAddress(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // StopAtEnd leaves no config, and no runtime, behind.

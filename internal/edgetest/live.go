@@ -18,6 +18,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -38,12 +39,7 @@ func StartLive(t *testing.T, options, directives string, app ...string) *Live {
 	t.Helper()
 	t.Setenv("XDG_DATA_HOME", t.TempDir())
 	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := listener.Addr().String()
-	listener.Close()
+	addr := freeport.Address(t)
 	_, port, _ := net.SplitHostPort(addr)
 	base := "http://auth.mana.localhost:" + port
 
@@ -52,6 +48,7 @@ func StartLive(t *testing.T, options, directives string, app ...string) *Live {
 	l.Auth = GateService(t, db, func(c *authcore.Config) {
 		c.BaseURL, c.CookieDomain, c.TrustedOrigins = base, ".mana.localhost", []string{"http://*.mana.localhost:" + port}
 	})
+	var err error
 	l.Config, err = Adapt(t, fmt.Sprintf(`{
 	admin off
 	persist_config off

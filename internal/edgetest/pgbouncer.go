@@ -14,6 +14,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -25,7 +26,7 @@ func ThroughPgBouncer(t testing.TB, db *pgtest.Database) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := FreeAddress(t)
+	address := freeport.Address(t)
 	_, port, err := net.SplitHostPort(address)
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"mana.how/edge/authcore"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -44,7 +45,7 @@ func StartWire(t testing.TB, options string, sites map[string]string) *Wire {
 	dir := t.TempDir()
 	setenv(t, "XDG_DATA_HOME", t.TempDir())
 	setenv(t, "XDG_CONFIG_HOME", t.TempDir())
-	w := &Wire{Addr: freePair(t), Upstream: newByteUpstream(t)}
+	w := &Wire{Addr: freeport.Address(t), Upstream: newByteUpstream(t)}
 	_, w.Port, _ = net.SplitHostPort(w.Addr)
 	base := "https://auth.mana.localhost:" + w.Port
 	cert, key := selfSigned(t, dir)
@@ -105,25 +106,6 @@ func setenv(t testing.TB, name, value string) {
 			_ = os.Unsetenv(name)
 		}
 	})
-}
-
-// freePair is an address that is free for TCP and UDP.
-func freePair(t testing.TB) string {
-	t.Helper()
-	for range 20 {
-		tcp, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		udp, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", tcp.Addr().String())
-		tcp.Close()
-		if err == nil {
-			udp.Close()
-			return tcp.Addr().String()
-		}
-	}
-	t.Fatal("no port is free for both TCP and UDP")
-	return ""
 }
 
 // selfSigned writes a certificate for the sites and its key.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -75,7 +76,7 @@ not JSON "` + id + `"
 		"no such file":                    {id, "--config", config, "--log", filepath.Join(dir, "none")},
 		`--explain: "a b" is no id`:       {"a b", "--config", config},
 		`--explain: "" is no id`:          {"", "--config", config},
-		"the database was not asked":      {id, "--config", edgetest.ConfigFile(t, edgetest.With(edgetest.ExternalApp(db), "database", map[string]any{"url": "postgres://mana@" + edgetest.FreeAddress(t) + "/mana"})), "--log", log},
+		"the database was not asked":      {id, "--config", edgetest.ConfigFile(t, edgetest.With(edgetest.ExternalApp(db), "database", map[string]any{"url": "postgres://mana@" + freeport.Address(t) + "/mana"})), "--log", log},
 	} {
 		if _, err := explained("", args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v: %v, want %s", args, err, want)

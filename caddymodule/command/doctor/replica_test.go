@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -15,7 +16,7 @@ func TestDoctorOnReplicas(t *testing.T) {
 	for name, tt := range map[string]struct{ url, status, want string }{
 		"follows":         {pgtest.NewStandby(t, db).DSN, "ok", "follows"},
 		"is written to":   {db.DSN, "warn", "is a server that is written to, not a standby"},
-		"does not listen": {"postgres://mana:hidden@" + edgetest.FreeAddress(t) + "/mana", "warn", "does not answer"},
+		"does not listen": {"postgres://mana:hidden@" + freeport.Address(t) + "/mana", "warn", "does not answer"},
 	} {
 		found, err := edgetest.Findings(t, edgetest.With(edgetest.ExternalApp(db), "replica", tt.url))
 		if f := found["replica"]; f.Status != tt.status || !strings.Contains(f.Detail, tt.want) || strings.Contains(f.Detail, "hidden") {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -30,7 +31,7 @@ func TestDoctorOnBuckets(t *testing.T) {
 	for name, tt := range map[string]struct{ url, status, want string }{
 		"all is well": {bucket(200, empty), "ok", "the bucket pictures answers"},
 		"refused":     {bucket(403, refusal), "fail", "see that endpoint, bucket and keys"},
-		"away":        {"http://" + edgetest.FreeAddress(t), "fail", "see that endpoint, bucket and keys"},
+		"away":        {"http://" + freeport.Address(t), "fail", "see that endpoint, bucket and keys"},
 	} {
 		app := edgetest.With(edgetest.ExternalApp(db), "storage", map[string]any{
 			"endpoint": tt.url, "bucket": "pictures", "access_key": "a-key-of-tests", "secret_key": "the-secret-of-tests",

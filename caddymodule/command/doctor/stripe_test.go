@@ -9,6 +9,7 @@ import (
 
 	"mana.how/edge/creditcore/billing"
 	"mana.how/edge/internal/edgetest"
+	"mana.how/edge/internal/freeport"
 	"mana.how/edge/internal/pgtest"
 )
 
@@ -48,7 +49,7 @@ func TestDoctorOnStripe(t *testing.T) {
 		"not told of all": {endpoints(t, 200, edgetest.With(good, "enabled_events", []string{"invoice.paid"})), []string{"whsec_1"}, "stripe webhook", "warn", "payment_intent.succeeded"},
 		"wrong key":       {endpoints(t, 401), []string{"whsec_1"}, "stripe", "fail", "refuses secret_key"},
 		"restricted key":  {endpoints(t, 403), []string{"whsec_1"}, "stripe", "warn", "restricted"},
-		"away":            {"http://" + edgetest.FreeAddress(t), []string{"whsec_1"}, "stripe", "fail", "does not answer"},
+		"away":            {"http://" + freeport.Address(t), []string{"whsec_1"}, "stripe", "fail", "does not answer"},
 	} {
 		app := edgetest.With(edgetest.ExternalApp(db), "stripe", map[string]any{"secret_key": "sk_test_doctor", "webhook_secret": tt.secret, "api_url": tt.url})
 		found, err := edgetest.Findings(t, app)
