@@ -1,7 +1,5 @@
 package tokens
 
-import "bytes"
-
 // events cuts server-sent events out of a stream (WHATWG HTML, section 9.2.6).
 type events struct {
 	field  int  // how much of the line is as dataField has it, less than 0 where it differs
@@ -47,10 +45,7 @@ func (e *events) next(p []byte, data func([]byte)) (n int, ends bool) {
 
 // copy hands on what stands in the line, and reports how much that is.
 func (e *events) copy(p []byte, data func([]byte)) int {
-	end := bytes.IndexAny(p, "\r\n")
-	if end < 0 {
-		end = len(p)
-	}
+	end := indexEither(p, '\n', '\r')
 	if text := p[:end]; e.space && text[0] == ' ' {
 		data(text[1:])
 	} else {

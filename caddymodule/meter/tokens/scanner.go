@@ -153,16 +153,33 @@ func (s *scanner) plain(p []byte) int {
 	if s.escaped {
 		return 0
 	}
-	n := bytes.IndexAny(p, `"\`)
-	if n < 0 {
-		n = len(p)
-	}
+	n := indexEither(p, '"', '\\')
 	if s.phase == inKey {
 		for _, c := range p[:min(n, longestKey+1)] {
 			s.keep(c, longestKey+1)
 		}
 	}
 	return n
+}
+
+// indexEither is where one of two bytes stands first, or else how long p is. It looks at so
+// much at a time that neither is looked for again and again far behind the other.
+func indexEither(p []byte, a, b byte) int {
+	const window = 256
+	for from := 0; from < len(p); from += window {
+		part := p[from:min(from+window, len(p))]
+		i := bytes.IndexByte(part, a)
+		if i >= 0 {
+			part = part[:i]
+		}
+		if j := bytes.IndexByte(part, b); j >= 0 {
+			i = j
+		}
+		if i >= 0 {
+			return from + i
+		}
+	}
+	return len(p)
 }
 
 // keep adds to the text as long as it is no longer than that.
