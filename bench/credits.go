@@ -89,7 +89,7 @@ func (s *stand) fill(ctx context.Context) error {
 // the same cluster, and a metered route with the gate alone.
 func measureCredits(ctx context.Context, s *stand, r *report) error {
 	metered, err := s.startEdge(ctx, `mana_auth
-		@paid path /paid /failing
+		@paid path /paid /failing /stream-paid
 		mana_credits @paid 0.001 {
 			app bench
 		}

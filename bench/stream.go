@@ -28,10 +28,10 @@ func stream(w http.ResponseWriter) {
 }
 
 // measureTokens compares a model's answer that is metered by its tokens with the same behind
-// the gate alone: under load, and with one connection, where nothing but the metering keeps
-// the first byte.
+// the gate alone and at a fixed price, which is charged in the ledger too, but reads nothing:
+// under load, and with one connection, where nothing but the metering keeps the first byte.
 func measureTokens(ctx context.Context, s *stand, r *report, edge *proxy, bearers []string) error {
-	const free, tokens = "the gate alone", "cost_tokens"
+	const free, fixed, tokens = "the gate alone", "the gate and a fixed price", "cost_tokens"
 	load := func(path string, clients int) runner {
 		var next atomic.Int64
 		return metered{Load{Address: edge.Address, Clients: clients, Request: func(int, int) []byte {
@@ -43,16 +43,17 @@ func measureTokens(ctx context.Context, s *stand, r *report, edge *proxy, bearer
 			return nil
 		}}, edge}
 	}
-	sides, err := s.contest(ctx, contestant{free, load("/stream-free", s.clients)}, contestant{tokens, load("/stream-metered", s.clients)})
+	sides, err := s.contest(ctx, contestant{free, load("/stream-free", s.clients)}, contestant{fixed, load("/stream-paid", s.clients)}, contestant{tokens, load("/stream-metered", s.clients)})
 	if err != nil {
 		return err
 	}
 	r.compare(fmt.Sprintf("A stream of %d events of a language model", streamEvents), sides, map[string]string{tokens: "rate ≥ 0.9"})
-	alone, err := s.contest(ctx, contestant{free, load("/stream-free", 1)}, contestant{tokens, load("/stream-metered", 1)})
+	alone, err := s.contest(ctx, contestant{free, load("/stream-free", 1)}, contestant{fixed, load("/stream-paid", 1)}, contestant{tokens, load("/stream-metered", 1)})
 	if err != nil {
 		return err
 	}
 	r.line("")
-	r.fact("the first byte of a metered stream comes later, with one connection, by", later(alone, tokens, free).Round(10*time.Microsecond).String(), "< 1ms")
+	r.fact("the first byte of a metered stream comes later than behind the gate alone, with one connection, by", later(alone, tokens, free).Round(10*time.Microsecond).String(), "< 1ms")
+	r.fact("and than at a fixed price by", later(alone, tokens, fixed).Round(10*time.Microsecond).String(), "")
 	return nil
 }
