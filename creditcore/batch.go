@@ -9,7 +9,7 @@ import (
 
 const (
 	// maxBatch bounds the items of one commit.
-	maxBatch = 64
+	maxBatch = 250
 	// maxAlone bounds the accounts that are waited for because somebody else
 	// has locked them; each keeps a connection.
 	maxAlone = 2

@@ -121,8 +121,8 @@ func (s *Service) carryOut(items []*item, wait bool) (locked []*item) {
 	switch {
 	case err == nil:
 	case len(items) > 1 && !errors.Is(err, ErrUnavailable):
-		for _, it := range items { // one of them is at fault; the others must not pay for it
-			s.carryOut([]*item{it}, true)
+		for _, half := range [][]*item{items[:len(items)/2], items[len(items)/2:]} { // one of them is at fault; the others must not pay for it
+			s.carryOut(half, true)
 		}
 		return nil
 	default:

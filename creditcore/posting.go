@@ -76,7 +76,7 @@ type stored struct {
 // of the account, and whether it answers this request. A client's key may stand
 // for a charge of another account: its mark says so.
 func (s *Service) replayTx(ctx context.Context, tx pgx.Tx, a locked, client, key, internalKey string, fingerprint []byte) (Receipt, bool, error) {
-	where, whose, name := `coalesce(t.spent_by, t.user_id) = $1 AND t.idempotency_key = $2`, client, key
+	where, whose, name := `CASE WHEN t.spent_by IS NULL THEN t.user_id ELSE t.spent_by END = $1 AND t.idempotency_key = $2`, client, key
 	if internalKey != "" {
 		where, whose, name = `t.user_id = $1 AND t.internal_key = $2`, a.UserID, internalKey
 	} else if key == "" {

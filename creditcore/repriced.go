@@ -30,7 +30,7 @@ func (s *Service) asPricedBefore(ctx context.Context, d Debit) (Debit, bool) {
 	}](ctx, s.db, dbscope.System(),
 		`SELECT -t.amount AS amount, t.metadata
 		 FROM credits.transactions AS t
-		 WHERE coalesce(t.spent_by, t.user_id) = $1 AND t.idempotency_key = $2 AND t.type = 'usage'`, d.UserID, d.Key)
+		 WHERE CASE WHEN t.spent_by IS NULL THEN t.user_id ELSE t.spent_by END = $1 AND t.idempotency_key = $2 AND t.type = 'usage'`, d.UserID, d.Key)
 	if err != nil {
 		return d, false
 	}
@@ -57,7 +57,7 @@ func (s *Service) asHeldBefore(ctx context.Context, h Hold) (Hold, bool) {
 	}](ctx, s.db, dbscope.System(),
 		`SELECT h.amount, h.metadata
 		 FROM credits.holds AS h
-		 WHERE coalesce(h.spent_by, h.user_id) = $1 AND h.idempotency_key = $2 AND h.state IN ('open', 'settled', 'late')`, h.UserID, h.Key)
+		 WHERE CASE WHEN h.spent_by IS NULL THEN h.user_id ELSE h.spent_by END = $1 AND h.idempotency_key = $2 AND h.state IN ('open', 'settled', 'late')`, h.UserID, h.Key)
 	if err != nil {
 		return h, false
 	}

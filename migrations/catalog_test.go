@@ -59,6 +59,12 @@ func TestCatalog(t *testing.T) {
 			SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 			WHERE c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)'
 			  AND EXISTS (SELECT FROM unnest(i.indcollation) AS used WHERE used NOT IN (0, '"C"'::regcollation))`,
+		"index by an operator that row-level security keeps from it": `
+			SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid, unnest(i.indclass) AS used
+			JOIN pg_opclass AS o ON o.oid = used
+			JOIN pg_amop AS a ON a.amopfamily = o.opcfamily AND a.amoplefttype = o.opcintype AND a.amoprighttype = o.opcintype AND a.amopstrategy = 3
+			JOIN pg_operator AS p ON p.oid = a.amopopr JOIN pg_proc AS f ON f.oid = p.oprcode
+			WHERE c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)' AND NOT f.proleakproof`,
 		"id under a collation that an upgrade of a library can change": `
 			SELECT a.attrelid::regclass || ' ' || a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 			WHERE c.relnamespace::regnamespace::text !~ '^(pg_|information_schema)' AND c.relkind IN ('r', 'p')

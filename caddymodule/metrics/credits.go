@@ -36,7 +36,7 @@ func newCreditMetrics(m *Set) creditMetrics {
 		debitTime: m.histogram("mana_credit_debit_seconds", "Time a charge took, the wait for its batch included.",
 			.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5),
 		batchSize: m.histogram("mana_credit_batch_size", "Charges that were committed together.",
-			1, 2, 4, 8, 16, 32, 64, 128),
+			1, 2, 4, 8, 16, 32, 64, 128, 256),
 		holds:         m.counter("mana_credit_holds_total", "Steps in the life of holds.", "event"),
 		openHolds:     m.gauge("mana_credit_holds_open", "Holds that are neither settled nor released nor expired."),
 		leakedHolds:   m.gauge("mana_credit_holds_leaked", "Open holds whose time was over two minutes ago: nobody reaps them."),

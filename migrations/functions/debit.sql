@@ -13,6 +13,7 @@ DECLARE
 	accounts   credits.balances[];
 	account    credits.balances;
 	a          int := 1;  -- the next of accounts
+	client     text;   -- whose the item's key is; by a coalesce in the condition no index would be used, see 0045_keys.sql
 	twin       int;
 	refusal    text;
 	known      text;
@@ -51,11 +52,12 @@ BEGIN
 		item := i; entry_id := NULL; entry_sequence := NULL; balance_before := NULL; known := NULL;
 		refusal := NULL; credits_left := NULL;
 		IF p_keys[i] IS NOT NULL THEN
+			client := coalesce(p_spenders[i], p_users[i]);
 			SELECT t.id, t.fingerprint INTO known, known_mark
 			FROM credits.transactions AS t
-			WHERE coalesce(t.spent_by, t.user_id) = coalesce(p_spenders[i], p_users[i]) AND t.idempotency_key = p_keys[i];
+			WHERE CASE WHEN t.spent_by IS NULL THEN t.user_id ELSE t.spent_by END = client AND t.idempotency_key = p_keys[i];
 			FOREACH twin IN ARRAY charged LOOP -- its twin may stand before it
-				IF coalesce(p_spenders[twin], p_users[twin]) = coalesce(p_spenders[i], p_users[i]) AND p_keys[twin] = p_keys[i] THEN
+				IF coalesce(p_spenders[twin], p_users[twin]) = client AND p_keys[twin] = p_keys[i] THEN
 					known := p_ids[twin]; known_mark := p_fingerprints[twin];
 				END IF;
 			END LOOP;

@@ -12,12 +12,13 @@ DECLARE
 	known   credits.holds;
 	moment  timestamptz;
 	refusal text;
+	client  CONSTANT text := coalesce(p_spender, p_user); -- whose the key is, see fn.debit
 BEGIN
 	SELECT * INTO account FROM fn.account(p_user);
 	moment := clock_timestamp();
 	IF p_key IS NOT NULL THEN
 		SELECT * INTO known FROM credits.holds AS h
-		WHERE coalesce(h.spent_by, h.user_id) = coalesce(p_spender, p_user) AND h.idempotency_key = p_key AND h.state IN ('open', 'settled', 'late');
+		WHERE CASE WHEN h.spent_by IS NULL THEN h.user_id ELSE h.spent_by END = client AND h.idempotency_key = p_key AND h.state IN ('open', 'settled', 'late');
 		IF known.user_id <> p_user THEN
 			NULL; -- its account is not locked
 		ELSIF known.state = 'open' AND known.expires_at <= moment THEN

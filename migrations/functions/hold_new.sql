@@ -23,7 +23,7 @@ BEGIN
 	SELECT array_agg(k.i) INTO known FROM unnest(p_items) AS k (i)
 	WHERE p_keys[k.i] IS NOT NULL AND EXISTS (
 		SELECT FROM credits.holds AS h
-		WHERE coalesce(h.spent_by, h.user_id) = p_users[k.i] AND h.idempotency_key = p_keys[k.i] AND h.state IN ('open', 'settled', 'late'));
+		WHERE CASE WHEN h.spent_by IS NULL THEN h.user_id ELSE h.spent_by END = p_users[k.i] AND h.idempotency_key = p_keys[k.i] AND h.state IN ('open', 'settled', 'late'));
 	moment := clock_timestamp();
 	FOREACH item IN ARRAY p_items LOOP
 		IF p_users[item] IS DISTINCT FROM last_user THEN

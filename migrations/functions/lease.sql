@@ -12,7 +12,9 @@ CREATE FUNCTION fn.lease(p_wait boolean, p_again boolean, p_ttl interval, p_user
 	p_wants bigint[], p_least bigint[], p_of int[], p_ids text[], p_amounts bigint[], p_apps text[], p_operations text[],
 	p_descriptions text[], p_metadata text[])
 	RETURNS TABLE (item int, outcome text, reserved bigint, available bigint, lost bigint, fresh_for float8)
-	LANGUAGE plpgsql AS $$
+	-- as in fn.batch
+	LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off
+	SET jit = off AS $$
 DECLARE
 	accounts credits.balances[];
 	account  credits.balances;

@@ -10,6 +10,7 @@ DECLARE
 	account credits.balances;
 	h       credits.holds;
 	freed   bigint := 0;
+	client  text; -- whose the hold's key is, see fn.debit
 BEGIN
 	SELECT * INTO h FROM credits.holds AS o WHERE o.id = p_hold;
 	IF NOT FOUND THEN
@@ -18,6 +19,7 @@ BEGIN
 	SELECT * INTO account FROM fn.account(h.user_id);
 	SELECT * INTO h FROM credits.holds AS o WHERE o.id = p_hold; -- as it is under the lock
 	at := clock_timestamp();
+	client := coalesce(h.spent_by, h.user_id);
 	charged := least(p_amount, h.amount);
 	metadata := h.metadata;
 	IF p_metadata IS NOT NULL THEN
@@ -29,7 +31,7 @@ BEGIN
 		outcome := 'replayed'; charged := h.settled_amount;
 	ELSIF h.idempotency_key IS NOT NULL AND EXISTS (
 		SELECT FROM credits.holds AS o
-		WHERE coalesce(o.spent_by, o.user_id) = coalesce(h.spent_by, h.user_id) AND o.idempotency_key = h.idempotency_key AND o.state IN ('open', 'settled', 'late')) THEN
+		WHERE CASE WHEN o.spent_by IS NULL THEN o.user_id ELSE o.spent_by END = client AND o.idempotency_key = h.idempotency_key AND o.state IN ('open', 'settled', 'late')) THEN
 		outcome := 'superseded'; charged := 0;
 	ELSE
 		outcome := 'late';
