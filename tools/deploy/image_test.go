@@ -16,6 +16,7 @@ import (
 	"io"
 	"io/fs"
 	"math/big"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -33,8 +34,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/moby/buildkit/frontend/dockerfile/instructions"
-
-	"mana.how/edge/internal/freeport"
 )
 
 const (
@@ -114,7 +113,7 @@ func TestImageRuns(t *testing.T) {
 		t.Fatalf("config: user %q, health check %v", config.User, config.Healthcheck)
 	}
 
-	port := freeport.Port(t)
+	port := freePort(t)
 	caddyfile := fmt.Sprintf(`{
 	admin unix//run/mana-edge/admin.sock
 	auto_https off
@@ -128,7 +127,7 @@ http://auth.mana.localhost:%[2]d {
 	bind 127.0.0.1
 	mana_api
 }
-`, freeport.Port(t), port)
+`, freePort(t), port)
 	if err := os.WriteFile(filepath.Join(rootfs, "etc/mana-edge/Caddyfile"), []byte(caddyfile), 0o644); err != nil {
 		t.Fatal(err)
 	}
@@ -379,6 +378,16 @@ func regularFiles(t *testing.T, dir string) (names []string) {
 	}
 	slices.Sort(names)
 	return names
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
 }
 
 // selfSigned writes a certificate and its key and returns where they are.
