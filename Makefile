@@ -80,9 +80,9 @@ bench: build ## measure the targets of the README, peers included; prints median
 	@.ci/packages initdb
 	cd bench && go run $(FLAGS) . -root ..
 
-conformance: ## the modules of the OpenID certification plans, one by one
+conformance: ## the modules of the OpenID certification plans, one by one, and oauth2-proxy signed in through the edge
 	@.ci/packages initdb
-	go test $(FLAGS) -count=1 -v -run '^TestConformance$$' ./caddymodule/api | grep -E '^ *--- |modules pass|^(ok|FAIL|PASS)'
+	go test -tags $(TAGS),conformance -count=1 -v -run '^(TestConformance|TestOAuth2Proxy)$$' ./caddymodule/api | grep -E '^ *--- |modules pass|^(ok|FAIL|PASS)'
 
 cluster: ## two edges on a PostgreSQL that Patroni fails over, and two that are replaced by the next version under load
 	@.ci/packages initdb patroni etcd
